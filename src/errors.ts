@@ -1,0 +1,93 @@
+/**
+ * The one error type that users meet. A message says what was expected, what came, where, and what to do next.
+ */
+
+/** What kind of thing went wrong; stable, so that callers may branch on it. */
+export type GraftErrorCode =
+  | 'USAGE' // the call itself is wrong: exit status 2
+  | 'INVALID_ARGUMENT'
+  | 'FILE_NOT_FOUND'
+  | 'FILE_UNREADABLE'
+  | 'FILE_UNWRITABLE'
+  | 'INVALID_MODEL'
+  | 'UNSUPPORTED_MODEL'
+  | 'UNKNOWN_VALUE' // a tensor or layer name that the model does not hold
+  | 'NO_GRADIENT_RULE'
+  | 'INVALID_DATASET'
+  | 'INVALID_IMAGE'
+  | 'INVALID_CACHE'
+  | 'INVALID_PREPROCESS'
+  | 'PROVIDER_UNAVAILABLE'
+  | 'RUNTIME_FAILURE'
+  | 'TRAINING_FAILED'
+  | 'VERIFICATION_FAILED'
+  | 'INTERRUPTED';
+
+export class GraftError extends Error {
+  override readonly name = 'GraftError';
+  readonly code: GraftErrorCode;
+
+  constructor(code: GraftErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/**
+ * The error for a bad argument, in the one sentence shape used everywhere.
+ * @example throw invalidArgument('validation', 'a share between 0 and 1', 20)
+ * // Expected a share between 0 and 1 for validation but received 20 (number).
+ */
+export function invalidArgument(name: string, expected: string, received: unknown): GraftError {
+  const shown = typeof received === 'string' ? JSON.stringify(received) : String(received);
+  return new GraftError(
+    'INVALID_ARGUMENT',
+    `Expected ${expected} for ${name} but received ${shown} (${received === null ? 'null' : typeof received}).`,
+  );
+}
+
+/** The system's own code of a failed call (ENOENT, ENOSPC, …), or undefined. */
+export function systemErrorCode(error: unknown): string | undefined {
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+const writeRemedies: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full; free some space or choose another folder',
+  EDQUOT: 'the disk quota is used up; free some space or choose another folder',
+  EACCES: 'permission was denied; choose a folder you may write to',
+  EPERM: 'permission was denied; choose a folder you may write to',
+  EROFS: 'the file system is read-only; choose another folder',
+  ENOTDIR: 'a part of the path is a file, not a folder; choose another path',
+  EEXIST: 'something of that name is in the way; choose another path',
+  EISDIR: 'the path is a folder; name a file',
+};
+
+/** Turns a failed write into the error that names the path and the remedy. */
+export function unwritable(path: string, cause: unknown): GraftError {
+  if (cause instanceof GraftError) return cause;
+  const code = systemErrorCode(cause);
+  const remedy = (code && writeRemedies[code]) || messageOf(cause);
+  return new GraftError('FILE_UNWRITABLE', `Cannot write ${path}: ${remedy}.`, { cause });
+}
+
+/** Turns a failed read into the error that names the path and the remedy. */
+export function unreadable(path: string, cause: unknown): GraftError {
+  if (cause instanceof GraftError) return cause;
+  const code = systemErrorCode(cause);
+  if (code === 'ENOENT') {
+    return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; check the path.`, { cause });
+  }
+  const reason =
+    code === 'EISDIR'
+      ? 'it is a folder; name a file'
+      : code === 'EACCES'
+        ? 'permission was denied'
+        : messageOf(cause);
+  return new GraftError('FILE_UNREADABLE', `Cannot read ${path}: ${reason}.`, { cause });
+}

@@ -1,0 +1,32 @@
+/**
+ * How pixels become the backbone's input, as data:
+ *   value = (pixel * scale - mean) / std, with pixel in 0..255.
+ */
+
+export type ResizeFit = 'fill' | 'cover' | 'contain' | 'shortest-edge';
+export type ResizeKernel = 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3';
+
+export interface PreprocessSpec {
+  /** `shortest-edge`: the shorter side becomes min(width, height), the other follows. null: pixels as they are. */
+  readonly resize: {
+    readonly width: number;
+    readonly height: number;
+    readonly fit: ResizeFit;
+    readonly kernel: ResizeKernel;
+  } | null;
+  /** Centre crop after the resize. */
+  readonly crop: { readonly width: number; readonly height: number } | null;
+  readonly channelOrder: 'rgb' | 'bgr' | 'gray';
+  readonly scale: number;
+  /** One number a channel, in the order of `channelOrder`. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+  readonly layout: 'nchw' | 'nhwc';
+}
+
+/** Height, width and channels of one preprocessed image. */
+export interface PixelShape {
+  readonly height: number;
+  readonly width: number;
+  readonly channels: number;
+}

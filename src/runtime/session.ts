@@ -1,0 +1,29 @@
+/** What the rest of the project knows of a running model; onnxruntime itself stays inside this folder. */
+import type { Tensor } from '../tensor/tensor.js';
+
+export type Device = 'auto' | 'cpu' | 'cuda' | 'webgpu';
+/** An execution provider that really runs a session. */
+export type Provider = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
+
+export interface SessionOptions {
+  readonly device?: Device;
+  /** Threads inside one operator; default: all cores. */
+  readonly threads?: number;
+  /** Graph optimisation; 'all' by default. */
+  readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+}
+
+export type TensorMap = Readonly<Record<string, Tensor>>;
+
+export interface Session {
+  readonly provider: Provider;
+  readonly inputNames: readonly string[];
+  readonly outputNames: readonly string[];
+  /**
+   * Runs the model. `into` names outputs whose memory the caller provides (float32 of exactly the right size);
+   * the others are allocated. Input memory is not copied on the CPU.
+   * @throws GraftError RUNTIME_FAILURE with onnxruntime's own words.
+   */
+  run(feeds: TensorMap, into?: TensorMap): Promise<Record<string, Tensor>>;
+  release(): Promise<void>;
+}
