@@ -1,0 +1,16 @@
+import { defineCommand } from '../define-command.js';
+import { describeExport } from './export.js';
+import { describeTraining, trainFlags } from './train.js';
+
+export const runCommand = defineCommand({
+  command: 'run',
+  describe: 'Everything: cache, train, export, verify',
+  options: trainFlags,
+  example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],
+  async run(args, output) {
+    const { runAll } = await import('../../pipeline/run-all.js');
+    const onProgress = await output.progress('features', 'images');
+    const report = await runAll(args, { ...output, onProgress });
+    output.result(report, `${describeTraining(report)}\n${describeExport(report)}`);
+  },
+});

@@ -1,0 +1,19 @@
+import { defineCommand } from '../define-command.js';
+import { formatTable } from '../output.js';
+import { modelOption, runOption } from '../shared-options.js';
+
+export const verifyCommand = defineCommand({
+  command: 'verify',
+  describe: 'Compare an exported file with backbone and head on real images',
+  options: { ...modelOption, ...runOption } as const,
+  example: ['verify --model model.onnx --run runs/a', 'fails above a difference of 1e-4'],
+  async run({ model, run }, output) {
+    const { verifyRun } = await import('../../pipeline/export-run.js');
+    const report = await verifyRun({ model, run }, output);
+    const rows = report.providers.map(({ name, maxAbsDiff }) => [name, maxAbsDiff.toExponential(2)]);
+    output.result(
+      report,
+      `${report.examples} images\n${formatTable([['runs on', 'largest difference'], ...rows])}`,
+    );
+  },
+});

@@ -1,0 +1,36 @@
+/** One shape for every command: flags as data, an example, and what it does with the parsed flags. */
+import type { Argv, CommandModule, InferredOptionTypes, Options, PositionalOptions } from 'yargs';
+import { createOutput, type Output } from './output.js';
+
+export interface CommandDefinition<O extends Record<string, Options>, P> {
+  /** As yargs writes it: `inspect <model>`. */
+  readonly command: string;
+  readonly describe: string;
+  readonly options: O;
+  readonly positionals?: { readonly [K in keyof P]: PositionalOptions };
+  readonly example: readonly [call: string, meaning: string];
+  run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
+}
+
+export function defineCommand<O extends Record<string, Options>, P = unknown>(
+  definition: CommandDefinition<O, P>,
+): CommandModule {
+  const { command, describe, options, positionals, example, run } = definition;
+  return {
+    command,
+    describe,
+    builder: (yargs: Argv) => {
+      for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
+        yargs.positional(name, settings);
+      return yargs.options(options).example(`$0 ${example[0]}`, example[1]);
+    },
+    async handler(args) {
+      const output = createOutput({ json: args.json === true });
+      try {
+        await run(args as unknown as InferredOptionTypes<O> & P, output);
+      } finally {
+        output.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,70 @@
+#!/usr/bin/env node
+/**
+ * The `graft` command. Exit status: 0 done, 1 failed, 2 wrong usage.
+ * Nothing heavy is imported here: each command loads what it needs when it runs, so that --help answers at once.
+ */
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { GraftError, messageOf } from '../errors.js';
+import { packageVersion } from '../version.js';
+import { cacheCommand } from './commands/cache.js';
+import { doctorCommand } from './commands/doctor.js';
+import { evalCommand } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
+import { inspectCommand } from './commands/inspect.js';
+import { modelsCommand } from './commands/models.js';
+import { predictCommand } from './commands/predict.js';
+import { runCommand } from './commands/run.js';
+import { trainCommand } from './commands/train.js';
+import { verifyCommand } from './commands/verify.js';
+import { readConfigFile } from './read-config-file.js';
+
+const args = hideBin(process.argv);
+
+const cli = yargs(args)
+  .scriptName('graft')
+  .usage(
+    '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
+  )
+  .command(runCommand)
+  .command(inspectCommand)
+  .command(cacheCommand)
+  .command(trainCommand)
+  .command(exportCommand)
+  .command(verifyCommand)
+  .command(evalCommand)
+  .command(predictCommand)
+  .command(modelsCommand)
+  .command(doctorCommand)
+  .demandCommand(1, 'Name a command.')
+  .strict()
+  .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
+  .option('config', { type: 'string', describe: 'Read flags from a JSON or YAML file' })
+  .config('config', readConfigFile)
+  .parserConfiguration({ 'duplicate-arguments-array': false, 'camel-case-expansion': true })
+  .wrap(Math.min(110, process.stdout.columns ?? 100))
+  .version(packageVersion())
+  .alias({ h: 'help', v: 'version' })
+  .recommendCommands()
+  .exitProcess(false)
+  .fail(false);
+
+try {
+  await cli.parseAsync();
+} catch (error) {
+  const isUsage = !(error instanceof GraftError) ? isYargsError(error) : error.code === 'USAGE';
+  const message = messageOf(error);
+  process.stderr.write(`graft: ${message}\n`);
+  if (isUsage)
+    process.stderr.write(`See: graft ${args[0] && !args[0].startsWith('-') ? `${args[0]} ` : ''}--help\n`);
+  else if (!(error instanceof GraftError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+  if (args.includes('--json')) {
+    const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
+    process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+  }
+  process.exitCode = isUsage ? 2 : 1;
+}
+
+function isYargsError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'YError';
+}

@@ -1,0 +1,126 @@
+/** Flags that several commands share, with their checks. */
+import type { Options } from 'yargs';
+import { GraftError } from '../errors.js';
+
+interface Numeric {
+  readonly requiresArg: true;
+  readonly coerce: (value: unknown) => number | undefined;
+}
+
+function numeric(name: string, expected: string, accepts: (value: number) => boolean): Numeric {
+  return {
+    requiresArg: true,
+    coerce: (value) => {
+      if (value === undefined) return undefined;
+      const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
+      if (!accepts(number)) {
+        throw new GraftError(
+          'USAGE',
+          `Expected ${expected} for --${name} but received ${JSON.stringify(value)}.`,
+        );
+      }
+      return number;
+    },
+  };
+}
+
+export const positiveInteger = (name: string) =>
+  numeric(name, 'a whole number above 0', (value) => Number.isSafeInteger(value) && value > 0);
+export const nonNegative = (name: string) =>
+  numeric(name, 'a number of 0 or more', (value) => Number.isFinite(value) && value >= 0);
+export const positive = (name: string) =>
+  numeric(name, 'a number above 0', (value) => Number.isFinite(value) && value > 0);
+export const share = (name: string) =>
+  numeric(name, 'a share from 0 to below 1', (value) => value >= 0 && value < 1);
+export const integer = (name: string) => numeric(name, 'a whole number', Number.isSafeInteger);
+
+export const backboneOptions = {
+  backbone: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+  },
+  layer: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Feature layer: a tensor name [default: the recommended one]',
+  },
+  pool: {
+    choices: ['avg', 'max', 'cls', 'mean', 'none'],
+    describe: 'Pooling of the feature layer [default: what suits its shape]',
+  },
+  preprocess: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Preprocessing spec [default: beside the model, then its metadata, then a guess]',
+  },
+} as const satisfies Record<string, Options>;
+
+export const dataOptions = {
+  data: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'Folder with one folder a class, or a CSV, TSV or JSONL table',
+  },
+  'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
+  'label-column': { type: 'string', requiresArg: true, describe: 'Column of labels in a table' },
+  header: {
+    type: 'boolean',
+    default: true,
+    describe: 'Whether the table has a header (--no-header: by position)',
+  },
+} as const satisfies Record<string, Options>;
+
+export const deviceOptions = {
+  device: { choices: ['auto', 'cpu', 'cuda', 'webgpu'], default: 'auto', describe: 'Where to run' },
+  threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
+} as const satisfies Record<string, Options>;
+
+export const onErrorOption = {
+  'on-error': { choices: ['skip', 'fail'], default: 'skip', describe: 'What a broken image does' },
+} as const satisfies Record<string, Options>;
+
+export const modelOption = {
+  model: { type: 'string', demandOption: true, requiresArg: true, describe: 'Exported ONNX file' },
+} as const satisfies Record<string, Options>;
+
+export const runOption = {
+  run: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'Run folder that graft train wrote',
+  },
+} as const satisfies Record<string, Options>;
+
+export const cacheOptions = {
+  cache: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Folder of the feature cache [default: $GRAFT_CACHE, else ~/.cache/graft]',
+  },
+  ...onErrorOption,
+} as const satisfies Record<string, Options>;
+
+export const trainingOptions = {
+  head: { choices: ['linear'], default: 'linear', describe: 'Kind of head' },
+  solver: {
+    choices: ['lbfgs', 'adamw', 'sgd'],
+    default: 'lbfgs',
+    describe: 'lbfgs goes to the optimum; adamw and sgd go by epochs',
+  },
+  l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty λ: sum of losses + λ/2·‖W‖²' },
+  lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
+  epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
+  batch: { ...positiveInteger('batch'), default: 256, describe: 'Examples a step of adamw and sgd' },
+  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
+  standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
+  validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
+  seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
+} as const satisfies Record<string, Options>;
+
+export const outOption = {
+  out: { type: 'string', demandOption: true, requiresArg: true, describe: 'Run folder to write' },
+} as const satisfies Record<string, Options>;

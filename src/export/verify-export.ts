@@ -1,0 +1,164 @@
+/** Compares a merged file with what it was made of, on real images and on every runtime at hand. */
+import { readFile } from 'node:fs/promises';
+import { GraftError } from '../errors.js';
+import { appendHead, type TrainedHead } from '../heads/head.js';
+import { preprocessImage } from '../image/preprocess-image.js';
+import type { PreprocessSpec } from '../models/preprocess-spec.js';
+import { pixelShape } from '../models/read-preprocess.js';
+import { GraphBuilder } from '../onnx/graph-builder.js';
+import type { Model } from '../onnx/ir.js';
+import { encodeModel } from '../onnx/write-model.js';
+import { openSession } from '../runtime/open-session.js';
+import { openWebSession } from '../runtime/open-web-session.js';
+import { providerStatus } from '../runtime/providers.js';
+import type { Session } from '../runtime/session.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+
+/** Largest difference that a float32 export may show. */
+export const float32Tolerance = 1e-4;
+
+export interface Verification {
+  /** Largest |merged − reference| over all probabilities, and over all logits in units of max(1, |logit|). */
+  readonly maxAbsDiff: number;
+  readonly examples: number;
+  readonly providers: readonly { readonly name: string; readonly maxAbsDiff: number }[];
+}
+
+export interface VerifyInput {
+  /** The exported file's bytes. */
+  readonly merged: Uint8Array;
+  readonly features: Model;
+  readonly featuresInput: string;
+  readonly featuresOutput: string;
+  readonly head: TrainedHead;
+  readonly preprocess: PreprocessSpec;
+  readonly images: readonly string[];
+  readonly tolerance?: number;
+}
+
+/**
+ * The reference runs backbone and head as two models, one image at a time; the merged file runs the same images
+ * one at a time and in one batch, on onnxruntime-node's CPU, on CUDA where it runs, and on onnxruntime-web (wasm).
+ * @throws GraftError VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
+ */
+export async function verifyExport(input: VerifyInput): Promise<Verification> {
+  const { images, preprocess, tolerance = float32Tolerance } = input;
+  if (images.length === 0) {
+    throw new GraftError('VERIFICATION_FAILED', 'Verification needs at least one image but there is none.');
+  }
+  const pixels = await loadPixels(images, preprocess);
+  const expected = await referenceOutputs(input, pixels);
+  const providers: { name: string; maxAbsDiff: number }[] = [];
+  const check = async (name: string, session: Session): Promise<void> => {
+    try {
+      const batched = await runMerged(session, pixels, images.length);
+      const single = await runMerged(session, pixels, 1);
+      const maxAbsDiff = Math.max(difference(batched, expected), difference(single, expected));
+      providers.push({ name, maxAbsDiff });
+    } finally {
+      await session.release();
+    }
+  };
+  await check('cpu', await openSession(input.merged));
+  if ((await providerStatus('cuda')).available)
+    await check('cuda', await openSession(input.merged, { device: 'cuda' }));
+  await check('wasm', await openWebSession(input.merged));
+  const worst = providers.reduce((a, b) => (b.maxAbsDiff > a.maxAbsDiff ? b : a));
+  // Written so that NaN fails too.
+  if (!(worst.maxAbsDiff <= tolerance)) {
+    throw new GraftError(
+      'VERIFICATION_FAILED',
+      `The merged model differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)} on ${worst.name}, ` +
+        `over ${images.length} images; at most ${tolerance} was expected. Do not use this file.`,
+    );
+  }
+  return { maxAbsDiff: worst.maxAbsDiff, examples: images.length, providers };
+}
+
+/** [images, C, H, W] (or NHWC) float32. */
+async function loadPixels(images: readonly string[], preprocess: PreprocessSpec): Promise<Tensor> {
+  const { channels, height, width } = pixelShape(preprocess);
+  const perImage = channels * height * width;
+  const data = new Float32Array(images.length * perImage);
+  for (const [i, image] of images.entries()) {
+    await preprocessImage(await readFile(image), preprocess, data.subarray(i * perImage, (i + 1) * perImage));
+  }
+  const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+  return float32([images.length, ...dims], data);
+}
+
+interface Outputs {
+  readonly logits: Float32Array;
+  readonly probabilities: Float32Array;
+}
+
+async function referenceOutputs(input: VerifyInput, pixels: Tensor): Promise<Outputs> {
+  const { features, featuresInput, featuresOutput, head } = input;
+  const builder = new GraphBuilder();
+  const x = builder.input('features', 'float32', ['batch', head.dim]);
+  const logits = appendHead(builder, x, head);
+  builder.output(logits, 'float32', ['batch', head.classes.length]);
+  const backbone = await openSession(encodeModel(features));
+  const headSession = await openSession(encodeModel(builder.model()));
+  try {
+    const rows: Float32Array[] = [];
+    for (const image of batches(pixels, 1)) {
+      const run = await backbone.run({ [featuresInput]: image });
+      const scored = await headSession.run({ [x]: run[featuresOutput]! });
+      rows.push(scored[logits]!.data as Float32Array);
+    }
+    return { logits: concatenate(rows), probabilities: concatenate(rows.map(softmax)) };
+  } finally {
+    await backbone.release();
+    await headSession.release();
+  }
+}
+
+async function runMerged(session: Session, pixels: Tensor, batch: number): Promise<Outputs> {
+  const logits: Float32Array[] = [];
+  const probabilities: Float32Array[] = [];
+  for (const images of batches(pixels, batch)) {
+    const run = await session.run({ [session.inputNames[0]!]: images });
+    logits.push(run[session.outputNames[0]!]!.data as Float32Array);
+    probabilities.push(run[session.outputNames[1]!]!.data as Float32Array);
+  }
+  return { logits: concatenate(logits), probabilities: concatenate(probabilities) };
+}
+
+function* batches({ dims, data }: Tensor, size: number): Generator<Tensor> {
+  const [rows = 0, ...rest] = dims;
+  const perRow = data.length / rows;
+  for (let row = 0; row < rows; row += size) {
+    const count = Math.min(size, rows - row);
+    yield float32([count, ...rest], (data as Float32Array).subarray(row * perRow, (row + count) * perRow));
+  }
+}
+
+function concatenate(rows: readonly Float32Array[]): Float32Array {
+  const joined = new Float32Array(rows.reduce((length, row) => length + row.length, 0));
+  let at = 0;
+  for (const row of rows) {
+    joined.set(row, at);
+    at += row.length;
+  }
+  return joined;
+}
+
+/** Softmax of one row, in float64. */
+function softmax(logits: Float32Array): Float32Array {
+  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+  const exponentials = Array.from(logits, (logit) => Math.exp(logit - largest));
+  const total = exponentials.reduce((sum, value) => sum + value, 0);
+  return Float32Array.from(exponentials, (value) => value / total);
+}
+
+function difference(actual: Outputs, expected: Outputs): number {
+  let worst = actual.logits.length === expected.logits.length ? 0 : Number.NaN;
+  for (let i = 0; i < expected.logits.length; i++) {
+    const logit = expected.logits[i]!;
+    const byLogit = Math.abs(actual.logits[i]! - logit) / Math.max(1, Math.abs(logit));
+    const byProbability = Math.abs(actual.probabilities[i]! - expected.probabilities[i]!);
+    worst = Math.max(worst, byLogit, byProbability);
+  }
+  return worst;
+}

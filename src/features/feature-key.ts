@@ -1,0 +1,53 @@
+/** What a feature store holds, and the name that follows from it. */
+import { createHash } from 'node:crypto';
+import { invalidArgument } from '../errors.js';
+import type { PreprocessSpec } from '../models/preprocess-spec.js';
+
+/** Raised when the meaning of a row or the layout of a shard changes; older stores are then simply not found. */
+export const storeFormatVersion = 1;
+
+export type FeatureDType = 'float32' | 'float16';
+
+/** Everything a row depends on, apart from the example's own bytes. */
+export interface FeatureSource {
+  readonly backboneSha256: string;
+  /** Tensor the model was cut at. */
+  readonly layer: string;
+  /** How the layer's axes were reduced to one vector. */
+  readonly pool: string;
+  readonly preprocess: PreprocessSpec;
+  /** Name of the augmentation view; 'original' for none. */
+  readonly view: string;
+  /** Type that rows are stored as. float16 halves the disk and rounds to 11 bits of mantissa. */
+  readonly dtype: FeatureDType;
+}
+
+/** The store's name: sha256, as 64 hex digits, of the source as canonical JSON. */
+export function featureKey(source: FeatureSource): string {
+  return createHash('sha256').update(canonicalJson(keyFields(source))).digest('hex');
+}
+
+/** The source and the format version, without any field that is not part of the key. */
+export function keyFields({ backboneSha256, layer, pool, preprocess, view, dtype }: FeatureSource) {
+  return { formatVersion: storeFormatVersion, backboneSha256, layer, pool, preprocess, view, dtype };
+}
+
+/**
+ * JSON with object keys sorted and no white space: equal values give equal text.
+ * @throws GraftError INVALID_ARGUMENT for what JSON would silently change (NaN, infinities, functions).
+ */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value === 'object' && value !== null) {
+    const fields = Object.entries(value)
+      .filter(([, field]) => field !== undefined)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, field]) => `${JSON.stringify(key)}:${canonicalJson(field)}`);
+    return `{${fields.join(',')}}`;
+  }
+  const isPlain = value === null || typeof value === 'boolean' || typeof value === 'string';
+  if (!isPlain && !Number.isFinite(value)) {
+    throw invalidArgument('the feature source', 'finite numbers, texts and lists', value);
+  }
+  return JSON.stringify(value);
+}

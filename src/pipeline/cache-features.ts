@@ -1,0 +1,101 @@
+/** `graft cache`: computes the features that a data set still lacks. */
+import path from 'node:path';
+import type { Dataset } from '../dataset/dataset.js';
+import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
+import { extractFeatures, type Skipped } from '../features/extract-features.js';
+import { FeatureStore } from '../features/feature-store.js';
+import { type Logger, type OnProgress, silentLogger } from '../logger.js';
+import { resolveDevice } from '../runtime/providers.js';
+import type { Device } from '../runtime/session.js';
+import { cacheFolder } from './cache-folder.js';
+import { type Backbone, type BackboneOptions, encodeFeatures, prepareBackbone } from './prepare-backbone.js';
+
+export interface CacheOptions extends BackboneOptions, DataOptions {
+  readonly data: string;
+  readonly cache?: string | undefined;
+  readonly device?: Device | undefined;
+  /** Images a run of the backbone. */
+  readonly backboneBatch?: number | undefined;
+  readonly threads?: number | undefined;
+  readonly onError?: 'skip' | 'fail' | undefined;
+}
+
+/** How a pipeline function reports while it works. */
+export interface Hooks {
+  readonly logger?: Logger;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: OnProgress;
+}
+
+export interface CacheReport {
+  /** Folder of the store. */
+  readonly store: string;
+  readonly layer: string;
+  readonly dim: number;
+  readonly examples: number;
+  readonly cached: number;
+  readonly computed: number;
+  readonly skipped: readonly Skipped[];
+  readonly seconds: number;
+  readonly examplesPerSecond: number;
+}
+
+export interface CachedFeatures {
+  readonly report: CacheReport;
+  readonly backbone: Backbone;
+  readonly dataset: Dataset;
+  readonly store: FeatureStore;
+  /** sha256 of each example's bytes, 32 bytes a row in data set order; all zero where the example was skipped. */
+  readonly keys: Uint8Array;
+}
+
+export async function cacheFeatures(options: CacheOptions, hooks: Hooks = {}): Promise<CachedFeatures> {
+  const { logger = silentLogger } = hooks;
+  const folder = cacheFolder(options.cache);
+  const device = await resolveDevice(options.device ?? 'auto');
+  const dataset = await readDataset(options.data, options, logger);
+  const backbone = await prepareBackbone(options, { folder: path.join(folder, 'backbones'), logger });
+  logger.info(device.explanation);
+  const { backboneSha256, layer, pool, preprocess } = {
+    backboneSha256: backbone.sha256,
+    layer: backbone.layer,
+    pool: backbone.pool,
+    preprocess: backbone.preprocess,
+  };
+  const store = await FeatureStore.open(path.join(folder, 'features'), {
+    backboneSha256,
+    layer,
+    pool,
+    preprocess,
+    dim: backbone.dim,
+  });
+  const extraction = await extractFeatures({
+    model: () => encodeFeatures(backbone),
+    input: backbone.inputName,
+    output: backbone.outputName,
+    dim: backbone.dim,
+    preprocess,
+    examples: dataset.examples,
+    store,
+    provider: device.provider,
+    onError: options.onError ?? 'skip',
+    ...(options.backboneBatch && { batch: options.backboneBatch }),
+    ...(options.threads && { workers: options.threads }),
+    ...(hooks.signal && { signal: hooks.signal }),
+    ...(hooks.onProgress && { onProgress: hooks.onProgress }),
+    logger,
+  });
+  const { cached, computed, skipped, seconds, examplesPerSecond, keys } = extraction;
+  const report: CacheReport = {
+    store: store.folder,
+    layer,
+    dim: backbone.dim,
+    examples: dataset.examples.length,
+    cached,
+    computed,
+    skipped,
+    seconds,
+    examplesPerSecond,
+  };
+  return { report, backbone, dataset, store, keys };
+}

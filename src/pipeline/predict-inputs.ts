@@ -1,0 +1,131 @@
+/** `graft predict`: labels for images and folders of images. */
+import { readdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError, messageOf, unreadable } from '../errors.js';
+import { isImagePath } from '../image/image-extensions.js';
+import { silentLogger } from '../logger.js';
+import { openPredictor } from '../predict/predictor.js';
+import type { Device } from '../runtime/session.js';
+import type { Hooks } from './cache-features.js';
+
+export interface PredictOptions {
+  readonly model: string;
+  readonly inputs: readonly string[];
+  readonly device?: Device | undefined;
+  readonly threads?: number | undefined;
+  readonly onError?: 'skip' | 'fail' | undefined;
+}
+
+export interface Prediction {
+  readonly input: string;
+  readonly label: string;
+  readonly score: number;
+  /** Probability by label. */
+  readonly scores: Readonly<Record<string, number>>;
+}
+
+const batchSize = 16;
+
+/**
+ * Predictions in the order of the inputs; a folder stands for the images in it. An image that was named itself
+ * must be readable; one met in a folder is left out with a warning unless `onError` is 'fail'.
+ */
+export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
+  const { logger = silentLogger, onProgress, signal } = hooks;
+  const images = await listImages(options.inputs);
+  const predictor = await openPredictor(options.model, {
+    device: options.device ?? 'auto',
+    ...(options.threads && { threads: options.threads }),
+  });
+  try {
+    const { labels } = predictor.metadata;
+    const predictions: Prediction[] = [];
+    for (let start = 0; start < images.length; start += batchSize) {
+      if (signal?.aborted)
+        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${images.length} images.`);
+      const batch = images.slice(start, start + batchSize);
+      const rows = await predictBatch(batch, predictor.predict, (image, error) => {
+        if (image.named || options.onError === 'fail') {
+          throw new GraftError('INVALID_IMAGE', `Cannot predict ${image.path}: ${messageOf(error)}`, {
+            cause: error,
+          });
+        }
+        logger.warn(`Left out ${image.path}: ${messageOf(error)}`);
+      });
+      for (const { image, probabilities } of rows)
+        predictions.push(describe(image.path, probabilities, labels));
+      onProgress?.({ done: start + batch.length, total: images.length });
+    }
+    return predictions;
+  } finally {
+    await predictor.release();
+  }
+}
+
+interface NamedImage {
+  readonly path: string;
+  /** Named by the user, not met in a folder. */
+  readonly named: boolean;
+}
+
+async function listImages(inputs: readonly string[]): Promise<NamedImage[]> {
+  const images: NamedImage[] = [];
+  for (const input of inputs) {
+    const info = await stat(input).catch((error: unknown) => {
+      throw unreadable(input, error);
+    });
+    if (!info.isDirectory()) {
+      images.push({ path: input, named: true });
+      continue;
+    }
+    const names = (await readdir(input, { recursive: true })).filter(isImagePath).sort();
+    if (names.length === 0)
+      throw new GraftError('INVALID_DATASET', `There is no image in the folder ${input}.`);
+    images.push(...names.map((name) => ({ path: path.join(input, name), named: false })));
+  }
+  return images;
+}
+
+async function predictBatch(
+  batch: readonly NamedImage[],
+  predict: (images: readonly Uint8Array[]) => Promise<Float32Array>,
+  onFailure: (image: NamedImage, error: unknown) => void,
+): Promise<{ image: NamedImage; probabilities: Float32Array }[]> {
+  const read: { image: NamedImage; bytes: Uint8Array }[] = [];
+  for (const image of batch) {
+    try {
+      read.push({ image, bytes: await readFile(image.path) });
+    } catch (error) {
+      onFailure(image, unreadable(image.path, error));
+    }
+  }
+  if (read.length === 0) return [];
+  try {
+    const probabilities = await predict(read.map(({ bytes }) => bytes));
+    const classCount = probabilities.length / read.length;
+    return read.map(({ image }, i) => ({
+      image,
+      probabilities: probabilities.subarray(i * classCount, (i + 1) * classCount),
+    }));
+  } catch (error) {
+    if (!(error instanceof GraftError) || error.code !== 'INVALID_IMAGE') throw error;
+    // One broken image fails its batch: find it by going one by one.
+    if (batch.length === 1) {
+      onFailure(batch[0]!, error);
+      return [];
+    }
+    const rows: { image: NamedImage; probabilities: Float32Array }[] = [];
+    for (const image of batch) rows.push(...(await predictBatch([image], predict, onFailure)));
+    return rows;
+  }
+}
+
+function describe(input: string, probabilities: Float32Array, labels: readonly string[]): Prediction {
+  const best = probabilities.indexOf(probabilities.reduce((a, b) => Math.max(a, b)));
+  return {
+    input,
+    label: labels[best]!,
+    score: probabilities[best]!,
+    scores: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
+  };
+}

@@ -1,0 +1,18 @@
+/** `graft run`: cache, train, export and verify in one go. */
+import path from 'node:path';
+import type { CacheReport, Hooks } from './cache-features.js';
+import { type ExportReport, exportRun } from './export-run.js';
+import { runFiles } from './run-folder.js';
+import { type TrainOptions, type TrainReport, trainRun } from './train-run.js';
+
+/** The union of what the single commands report. Where two use one name, the later command's stands at the top. */
+export type RunReport = Omit<CacheReport, 'examples' | 'seconds'> &
+  TrainReport &
+  ExportReport & { readonly cache: CacheReport };
+
+export async function runAll(options: TrainOptions, hooks: Hooks = {}): Promise<RunReport> {
+  const { report, cache } = await trainRun(options, hooks);
+  hooks.logger?.info('Merging and verifying.');
+  const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
+  return { ...cache, ...report, ...exported, cache };
+}

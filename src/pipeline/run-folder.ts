@@ -1,0 +1,101 @@
+/**
+ * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
+ * (`head.safetensors`), and the exported model.
+ */
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError, messageOf, unreadable, unwritable } from '../errors.js';
+import type { Pool } from '../graph/pool-features.js';
+import type { TrainedHead } from '../heads/head.js';
+import { decodeHead, encodeHead } from '../heads/head-file.js';
+import type { PreprocessSpec } from '../models/preprocess-spec.js';
+import { parsePreprocess } from '../models/read-preprocess.js';
+import { writeFileAtomically } from './write-file.js';
+
+export interface RunConfig {
+  readonly version: string;
+  readonly backbone: string;
+  readonly backboneSha256: string;
+  readonly layer: string;
+  readonly pool: Pool;
+  readonly preprocess: PreprocessSpec;
+  readonly data: string;
+  readonly classes: readonly string[];
+  /** Images for `graft verify`: absolute paths, from the validation part where there is one. */
+  readonly verifyImages: readonly string[];
+  /** The training options as they were used. */
+  readonly training: Readonly<Record<string, unknown>>;
+}
+
+export interface RunFolder {
+  readonly folder: string;
+  readonly config: RunConfig;
+  readonly head: TrainedHead;
+}
+
+export const runFiles = {
+  config: 'config.json',
+  metrics: 'metrics.jsonl',
+  result: 'result.json',
+  head: 'head.safetensors',
+  model: 'model.onnx',
+} as const;
+
+/** Makes the folder and sees that it can be written, before any long work begins. */
+export async function claimRunFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    const info = await stat(folder);
+    if (!info.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' });
+    await writeFileAtomically(path.join(folder, '.graft'), '');
+  } catch (error) {
+    throw unwritable(folder, error);
+  }
+}
+
+/** The head is written last: a folder that has one is complete. */
+export async function writeRunFolder(
+  folder: string,
+  {
+    config,
+    history,
+    result,
+    head,
+  }: { config: RunConfig; history: readonly object[]; result: object; head: TrainedHead },
+): Promise<void> {
+  const write = (name: string, content: string | Uint8Array) =>
+    writeFileAtomically(path.join(folder, name), content);
+  await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
+  await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
+  await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
+  await write(runFiles.head, encodeHead(head));
+}
+
+/** @throws GraftError where the folder is no run, or its run did not finish. */
+export async function readRunFolder(folder: string): Promise<RunFolder> {
+  const configFile = path.join(folder, runFiles.config);
+  const headFile = path.join(folder, runFiles.head);
+  let text: string;
+  let head: Uint8Array;
+  try {
+    text = await readFile(configFile, 'utf8');
+    head = await readFile(headFile);
+  } catch (error) {
+    const cause = unreadable(folder, error);
+    throw new GraftError(
+      cause.code,
+      `${folder} is not a finished run: expected ${runFiles.config} and ${runFiles.head} in it, as graft train writes them.`,
+      { cause: error },
+    );
+  }
+  let config: RunConfig;
+  try {
+    config = JSON.parse(text) as RunConfig;
+    parsePreprocess(config.preprocess, configFile);
+  } catch (error) {
+    throw new GraftError('FILE_UNREADABLE', `${configFile} is damaged: ${messageOf(error)}`, {
+      cause: error,
+    });
+  }
+  return { folder, config, head: decodeHead(head, headFile) };
+}

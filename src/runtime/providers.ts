@@ -1,0 +1,117 @@
+/** Which execution providers run on this machine, and why the others do not. */
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { GraftError } from '../errors.js';
+import type { Device } from './session.js';
+
+export type NodeProvider = 'cpu' | 'cuda' | 'webgpu';
+
+export interface ProviderStatus {
+  readonly name: NodeProvider;
+  readonly available: boolean;
+  /** Why it is not available and what to do, or how it was seen to work. */
+  readonly reason: string;
+}
+
+export interface ResolvedDevice {
+  readonly provider: NodeProvider;
+  /** One sentence: what was taken and why not the others. */
+  readonly explanation: string;
+}
+
+const probes = new Map<NodeProvider, Promise<ProviderStatus>>();
+
+/** Whether a provider really runs a small model here. Looked at once a process. */
+export function providerStatus(name: NodeProvider): Promise<ProviderStatus> {
+  let probe = probes.get(name);
+  if (!probe) {
+    probe = probeProvider(name);
+    probes.set(name, probe);
+  }
+  return probe;
+}
+
+export function allProviders(): Promise<ProviderStatus[]> {
+  return Promise.all((['cuda', 'webgpu', 'cpu'] as const).map(providerStatus));
+}
+
+/**
+ * The provider behind `--device`. 'auto' takes CUDA where it runs, else the CPU. WebGPU is taken only when named:
+ * its results differ from the CPU's in more digits than a cache that is shared between machines should see.
+ * @throws GraftError PROVIDER_UNAVAILABLE for a named device that does not run, with the remedy.
+ */
+export async function resolveDevice(device: Device): Promise<ResolvedDevice> {
+  if (device === 'cpu') return { provider: 'cpu', explanation: 'Running on the CPU, as asked.' };
+  if (device !== 'auto') {
+    const status = await providerStatus(device);
+    if (status.available) return { provider: device, explanation: `Running on ${device}, as asked.` };
+    throw new GraftError(
+      'PROVIDER_UNAVAILABLE',
+      `The device ${device} does not run here: ${status.reason} Use --device cpu to go on without it.`,
+    );
+  }
+  const cuda = await providerStatus('cuda');
+  if (cuda.available) return { provider: 'cuda', explanation: 'Running on CUDA.' };
+  return {
+    provider: 'cpu',
+    explanation: `Running on the CPU. Not on CUDA: ${cuda.reason} WebGPU is used only with --device webgpu.`,
+  };
+}
+
+/** The folder of onnxruntime-node that holds its native libraries for this platform. */
+export function nativeFolder(): string {
+  const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
+  return path.join(path.dirname(entry), '..', 'bin', 'napi-v6', process.platform, process.arch);
+}
+
+/** The cheap look first; only what may work is started, in a process of its own since a native crash takes it along. */
+async function probeProvider(name: NodeProvider): Promise<ProviderStatus> {
+  const missing = name === 'cuda' ? missingForCuda() : name === 'webgpu' ? missingForWebgpu() : undefined;
+  if (missing) return { name, available: false, reason: missing };
+  const script = fileURLToPath(new URL('./probe-provider.js', import.meta.url));
+  return new Promise((resolve) => {
+    execFile(process.execPath, [script, name], { timeout: 60_000 }, (error, stdout, stderr) => {
+      if (!error) resolve({ name, available: true, reason: 'It ran a small model.' });
+      else {
+        const said = (stdout.trim() || stderr.trim().split('\n').at(-1) || error.message).replace(
+          /\.?$/,
+          '.',
+        );
+        resolve({ name, available: false, reason: `${said} ${remedies[name]}` });
+      }
+    });
+  });
+}
+
+const remedies: Readonly<Record<NodeProvider, string>> = {
+  cpu: 'Reinstall onnxruntime-node.',
+  cuda: 'It needs an NVIDIA driver, CUDA 12 and cuDNN 9 on the library path; see docs/cuda.md.',
+  webgpu: 'It needs a GPU with a Vulkan, Metal or Direct3D 12 driver.',
+};
+
+function missingForCuda(): string | undefined {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return `onnxruntime-node has CUDA only for linux/x64, and this is ${process.platform}/${process.arch}.`;
+  }
+  const library = 'libonnxruntime_providers_cuda.so';
+  if (existsSync(path.join(nativeFolder(), library))) return undefined;
+  return `${library} is not installed; run \`npm run setup:cuda\` (see docs/cuda.md).`;
+}
+
+function missingForWebgpu(): string | undefined {
+  if (process.platform !== 'linux') return undefined;
+  const folders = [
+    ...(process.env.LD_LIBRARY_PATH ?? '').split(':'),
+    '/usr/lib/x86_64-linux-gnu',
+    '/usr/lib/aarch64-linux-gnu',
+    '/lib/x86_64-linux-gnu',
+    '/usr/lib64',
+    '/usr/lib',
+    '/usr/local/lib',
+  ];
+  if (folders.some((folder) => folder && existsSync(path.join(folder, 'libvulkan.so.1')))) return undefined;
+  return 'the Vulkan loader libvulkan.so.1 is not installed; install it with the driver of your GPU.';
+}

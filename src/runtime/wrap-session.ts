@@ -1,0 +1,47 @@
+/** Puts our Session interface around a session of onnxruntime-node or onnxruntime-web; both share one API. */
+import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-node';
+import { GraftError, messageOf } from '../errors.js';
+import type { DType, TypedArray } from '../tensor/dtype.js';
+import type { Tensor } from '../tensor/tensor.js';
+import type { Provider, Session, TensorMap } from './session.js';
+
+export function wrapSession(
+  session: InferenceSession,
+  provider: Provider,
+  OrtTensor: TensorConstructor,
+): Session {
+  const toOrt = (tensors: TensorMap): Record<string, OrtTensor> => {
+    const result: Record<string, OrtTensor> = {};
+    for (const [name, { dtype, data, dims }] of Object.entries(tensors)) {
+      result[name] = new OrtTensor(dtype as 'float32', data as Float32Array, dims);
+    }
+    return result;
+  };
+  return {
+    provider,
+    inputNames: session.inputNames,
+    outputNames: session.outputNames,
+    async run(feeds: TensorMap, into?: TensorMap) {
+      try {
+        const outputs = into
+          ? await session.run(toOrt(feeds), { ...allOutputs(session), ...toOrt(into) })
+          : await session.run(toOrt(feeds));
+        const result: Record<string, Tensor> = {};
+        for (const [name, { type, dims, data }] of Object.entries(outputs)) {
+          result[name] = { dtype: type as DType, dims, data: data as TypedArray };
+        }
+        return result;
+      } catch (error) {
+        throw new GraftError('RUNTIME_FAILURE', `ONNX Runtime failed on ${provider}: ${messageOf(error)}`, {
+          cause: error,
+        });
+      }
+    },
+    release: () => session.release(),
+  };
+}
+
+/** Every output of the session, to be allocated by it. */
+function allOutputs(session: InferenceSession): Record<string, null> {
+  return Object.fromEntries(session.outputNames.map((name) => [name, null]));
+}
