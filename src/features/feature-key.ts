@@ -24,7 +24,9 @@ export interface FeatureSource {
 
 /** The store's name: sha256, as 64 hex digits, of the source as canonical JSON. */
 export function featureKey(source: FeatureSource): string {
-  return createHash('sha256').update(canonicalJson(keyFields(source))).digest('hex');
+  return createHash('sha256')
+    .update(canonicalJson(keyFields(source)))
+    .digest('hex');
 }
 
 /** The source and the format version, without any field that is not part of the key. */

@@ -49,7 +49,8 @@ export class KeyIndex {
     const mask = this.#slots.length - 1;
     // A sha256 is uniform already: its first bytes are the hash.
     let slot =
-      (keys[offset]! | (keys[offset + 1]! << 8) | (keys[offset + 2]! << 16) | (keys[offset + 3]! << 24)) & mask;
+      (keys[offset]! | (keys[offset + 1]! << 8) | (keys[offset + 2]! << 16) | (keys[offset + 3]! << 24)) &
+      mask;
     for (;;) {
       const entry = this.#slots[slot]!;
       if (entry === 0 || this.#equals(entry - 1, keys, offset)) return slot;

@@ -101,7 +101,11 @@ export function decodeShard(bytes: Uint8Array, name: string, format: ShardFormat
   return { features, keys, skipped };
 }
 
-function checkEntries(entries: ReadonlyMap<string, SafetensorsEntry>, format: ShardFormat, path: string): void {
+function checkEntries(
+  entries: ReadonlyMap<string, SafetensorsEntry>,
+  format: ShardFormat,
+  path: string,
+): void {
   const features = entries.get('features');
   const keys = entries.get('keys');
   const fits =
@@ -113,7 +117,8 @@ function checkEntries(entries: ReadonlyMap<string, SafetensorsEntry>, format: Sh
     keys.dims.length === 2 &&
     keys.dims[0] === features.dims[0] &&
     keys.dims[1] === keyBytes;
-  if (!fits) throw damaged(path, `it does not hold ${format.dtype} features [n,${format.dim}] with their keys`);
+  if (!fits)
+    throw damaged(path, `it does not hold ${format.dtype} features [n,${format.dim}] with their keys`);
 }
 
 function checkIndex(
@@ -125,7 +130,8 @@ function checkIndex(
 ): SkippedKey[] {
   if (metadata.store !== format.storeKey) throw damaged(path, 'it belongs to another store');
   const skipped = metadata.skipped ?? '';
-  if (name !== shardName(format.storeKey, keys, skipped)) throw damaged(path, 'its keys do not match its name');
+  if (name !== shardName(format.storeKey, keys, skipped))
+    throw damaged(path, 'its keys do not match its name');
   let parsed: unknown;
   try {
     parsed = JSON.parse(skipped);

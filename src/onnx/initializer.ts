@@ -68,7 +68,7 @@ export function toTensor(initializer: Initializer): Tensor {
     );
   }
   const { array } = dtypeInfo(dtype);
-  if (bytes.byteOffset % array.BYTES_PER_ELEMENT !== 0) bytes = bytes.slice();
+  if (bytes.byteOffset % array.BYTES_PER_ELEMENT !== 0) bytes = new Uint8Array(bytes);
   const data = new array(bytes.buffer, bytes.byteOffset, bytes.length / array.BYTES_PER_ELEMENT);
   return { dtype, dims, data };
 }

@@ -56,40 +56,31 @@ export async function cacheFeatures(options: CacheOptions, hooks: Hooks = {}): P
   const dataset = await readDataset(options.data, options, logger);
   const backbone = await prepareBackbone(options, { folder: path.join(folder, 'backbones'), logger });
   logger.info(device.explanation);
-  const { backboneSha256, layer, pool, preprocess } = {
-    backboneSha256: backbone.sha256,
-    layer: backbone.layer,
-    pool: backbone.pool,
-    preprocess: backbone.preprocess,
-  };
-  const store = await FeatureStore.open(path.join(folder, 'features'), {
-    backboneSha256,
-    layer,
-    pool,
-    preprocess,
-    dim: backbone.dim,
-  });
+  const { layer, pool, preprocess, dim } = backbone;
+  const store = await FeatureStore.open(
+    path.join(folder, 'features'),
+    { backboneSha256: backbone.sha256, layer, pool, preprocess, dim },
+    logger,
+  );
   const extraction = await extractFeatures({
     model: () => encodeFeatures(backbone),
     input: backbone.inputName,
     output: backbone.outputName,
-    dim: backbone.dim,
     preprocess,
     examples: dataset.examples,
     store,
     provider: device.provider,
-    onError: options.onError ?? 'skip',
-    ...(options.backboneBatch && { batch: options.backboneBatch }),
-    ...(options.threads && { workers: options.threads }),
-    ...(hooks.signal && { signal: hooks.signal }),
-    ...(hooks.onProgress && { onProgress: hooks.onProgress }),
-    logger,
+    batch: options.backboneBatch,
+    threads: options.threads,
+    onError: options.onError,
+    onProgress: hooks.onProgress,
+    signal: hooks.signal,
   });
   const { cached, computed, skipped, seconds, examplesPerSecond, keys } = extraction;
   const report: CacheReport = {
     store: store.folder,
     layer,
-    dim: backbone.dim,
+    dim,
     examples: dataset.examples.length,
     cached,
     computed,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Dataset } from '../dataset/dataset.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { GraftError } from '../errors.js';
+import { loadFeatures } from '../features/load-features.js';
 import { silentLogger } from '../logger.js';
 import type { FeatureSet } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
@@ -128,7 +129,7 @@ async function splitFeatures(cached: CachedFeatures, options: TrainOptions): Pro
   }
   assertEveryClass(train, dataset);
   const select = async (rows: readonly number[]): Promise<FeatureSet> => ({
-    features: await store.load(keys, rows),
+    features: await loadFeatures(store, selectKeys(keys, rows)),
     dim: cached.backbone.dim,
     rows: rows.length,
     labels: Int32Array.from(rows, (row) => dataset.examples[row]!.label),
@@ -139,6 +140,12 @@ async function splitFeatures(cached: CachedFeatures, options: TrainOptions): Pro
     validation: validation.length > 0 ? await select(validation) : undefined,
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
+}
+
+function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
+  const selected = new Uint8Array(rows.length * 32);
+  for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
+  return selected;
 }
 
 function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {

@@ -1,0 +1,165 @@
+/**
+ * How near feature extraction comes to what the machine can do.
+ *
+ *   ideal rate = cores / (seconds to decode one image + seconds to run it through the backbone), each alone on one thread
+ *
+ * The pipeline then runs over the same photos into a fresh store; at least 80 % of the ideal is required, 90 % wished.
+ * Peak memory is taken at two sizes of the data set, each in a process of its own: it must not grow with the size.
+ *
+ *   node build/bench/cache-throughput.js [--backbone FILE] [--layer NAME] [--pool avg] [--data FOLDER] [--count N] [--json]
+ */
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { extractFeatures } from '../src/features/extract-features.js';
+import { FeatureStore } from '../src/features/feature-store.js';
+import type { Pool } from '../src/graph/pool-features.js';
+import { preprocessImage } from '../src/image/preprocess-image.js';
+import { pixelShape } from '../src/models/read-preprocess.js';
+import { type Backbone, encodeFeatures, prepareBackbone } from '../src/pipeline/prepare-backbone.js';
+import { openSession } from '../src/runtime/open-session.js';
+import type { Tensor } from '../src/tensor/tensor.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    backbone: { type: 'string', default: path.resolve('../shared/models/nanodet_m.onnx') },
+    layer: { type: 'string', default: '690' },
+    pool: { type: 'string', default: 'avg' },
+    data: { type: 'string', default: path.resolve('../shared/datasets/sign-digits') },
+    count: { type: 'string' },
+    batch: { type: 'string' },
+    workers: { type: 'string' },
+    repeat: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+    /** Only extract, and print the peak memory: what this program runs itself as. */
+    memory: { type: 'boolean', default: false },
+  },
+});
+const sample = 100;
+const batch = flags.batch === undefined ? undefined : Number(flags.batch);
+const workers = flags.workers === undefined ? undefined : Number(flags.workers);
+
+async function listImages(folder: string): Promise<{ path: string }[]> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  return entries
+    .filter((entry) => entry.isFile() && /\.(jpe?g|png|webp)$/i.test(entry.name))
+    .map((entry) => ({ path: path.join(entry.parentPath, entry.name) }))
+    .sort((a, b) => (a.path < b.path ? -1 : 1));
+}
+
+/** Milliseconds an image to decode and preprocess, one after the other. */
+async function timeDecode(backbone: Backbone, examples: readonly { path: string }[]): Promise<number> {
+  const { channels, height, width } = pixelShape(backbone.preprocess);
+  const pixels = new Float32Array(channels * height * width);
+  const files = await Promise.all(spread(examples, sample).map(({ path: file }) => readFile(file)));
+  for (const bytes of files.slice(0, 20)) await preprocessImage(bytes, backbone.preprocess, pixels);
+  const started = performance.now();
+  for (const bytes of files) await preprocessImage(bytes, backbone.preprocess, pixels);
+  return (performance.now() - started) / files.length;
+}
+
+/** Milliseconds an image in the backbone on one thread, in batches of `size`. */
+async function timeInference(backbone: Backbone, size: number): Promise<number> {
+  const { channels, height, width } = pixelShape(backbone.preprocess);
+  const shape = backbone.preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+  const data = Float32Array.from(
+    { length: size * channels * height * width },
+    (_, i) => ((i * 7919) % 511) / 255 - 1,
+  );
+  const input: Tensor = { dtype: 'float32', dims: [size, ...shape], data };
+  const session = await openSession(encodeFeatures(backbone), { device: 'cpu', threads: 1 });
+  try {
+    const runs = Math.ceil(sample / size);
+    for (let i = 0; i < 3; i++) await session.run({ [backbone.inputName]: input });
+    const started = performance.now();
+    for (let i = 0; i < runs; i++) await session.run({ [backbone.inputName]: input });
+    return (performance.now() - started) / (runs * size);
+  } finally {
+    await session.release();
+  }
+}
+
+/** Images a second into a store that is empty. */
+async function timePipeline(backbone: Backbone, examples: readonly { path: string }[]): Promise<number> {
+  const cache = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
+  try {
+    const { sha256: backboneSha256, layer, pool, preprocess, dim } = backbone;
+    const store = await FeatureStore.open(cache, { backboneSha256, layer, pool, preprocess, dim });
+    const model = encodeFeatures(backbone);
+    const { computed, seconds } = await extractFeatures({
+      model,
+      preprocess,
+      examples,
+      store,
+      input: backbone.inputName,
+      output: backbone.outputName,
+      batch,
+      workers,
+    });
+    return computed / seconds;
+  } finally {
+    await rm(cache, { recursive: true, force: true });
+  }
+}
+
+function peakMiB(count: number): number {
+  const given = process.argv.slice(2).filter((_, i, all) => all[i] !== '--count' && all[i - 1] !== '--count');
+  const self = fileURLToPath(import.meta.url);
+  return Number(
+    execFileSync(process.execPath, [self, ...given, '--memory', '--count', String(count)], {
+      encoding: 'utf8',
+    }),
+  );
+}
+
+function spread<T>(items: readonly T[], count: number): T[] {
+  const step = Math.max(1, items.length / count);
+  return Array.from({ length: Math.min(count, items.length) }, (_, i) => items[Math.floor(i * step)]!);
+}
+
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+}
+
+const all = await listImages(flags.data);
+const examples = flags.count === undefined ? all : spread(all, Number(flags.count));
+const backbone = await prepareBackbone(
+  { backbone: flags.backbone, layer: flags.layer, pool: flags.pool as Pool },
+  { folder: tmpdir() },
+);
+if (flags.memory) {
+  await timePipeline(backbone, examples);
+  console.log(Math.round(process.resourceUsage().maxRSS / 1024));
+} else {
+  const cores = availableParallelism();
+  const rounds: { decodeMs: number; inferenceMs: number; ideal: number; rate: number; ratio: number }[] = [];
+  // The parts are timed beside each run of the whole, so that a machine that slows down slows both.
+  for (let i = 0; i < Number(flags.repeat); i++) {
+    const decodeMs = await timeDecode(backbone, examples);
+    const inferenceMs = Math.min(await timeInference(backbone, 1), await timeInference(backbone, batch ?? 8));
+    const rate = await timePipeline(backbone, examples);
+    const ideal = (1000 * cores) / (decodeMs + inferenceMs);
+    rounds.push({ decodeMs, inferenceMs, ideal, rate, ratio: rate / ideal });
+    if (!flags.json) {
+      console.log(
+        `decode ${decodeMs.toFixed(2)} ms, backbone ${inferenceMs.toFixed(2)} ms: ideal ${ideal.toFixed(1)} images/s; ` +
+          `pipeline ${rate.toFixed(1)} images/s, ${((100 * rate) / ideal).toFixed(0)} %`,
+      );
+    }
+  }
+  const sizes = [Math.ceil(examples.length / 4), examples.length];
+  const memory = sizes.map((count) => ({ count, peakMiB: peakMiB(count) }));
+  const ratio = median(rounds.map((round) => round.ratio));
+  if (flags.json)
+    console.log(JSON.stringify({ cores, images: examples.length, ratio, rounds, memory }, null, 2));
+  else {
+    console.log(
+      `${examples.length} images on ${cores} cores: ${(100 * ratio).toFixed(0)} % of the ideal rate (median)`,
+    );
+    console.log(memory.map(({ count, peakMiB: mib }) => `${count} images: at most ${mib} MiB`).join('; '));
+  }
+  process.exitCode = ratio >= 0.8 ? 0 : 1;
+}

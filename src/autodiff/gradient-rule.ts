@@ -1,0 +1,29 @@
+/** How gradients flow back through an operator: rules are data given to the driver. */
+import type { GraphBuilder } from '../onnx/graph-builder.js';
+import type { Node } from '../onnx/ir.js';
+
+export interface GradientRule {
+  readonly opTypes: readonly string[];
+  /** Inputs that a gradient may reach; the rest (indices, shapes, statistics) are stop edges. */
+  readonly differentiable: readonly number[];
+  /** Appends nodes and returns the gradient of each input that `needs(i)`; the driver undoes broadcasting. */
+  readonly backward: (at: RuleContext) => ReadonlyMap<number, string>;
+}
+
+export interface RuleContext {
+  readonly node: Node;
+  /** Names of the forward inputs and outputs. */
+  readonly x: readonly string[];
+  readonly y: readonly string[];
+  /** Gradient of each output; undefined where none arrives. */
+  readonly dY: readonly (string | undefined)[];
+  readonly builder: GraphBuilder;
+  /** Appends a node named after the source node and returns its output. */
+  op(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, number | readonly number[]>>,
+  ): string;
+  needs(input: number): boolean;
+  shapeOf(value: string): readonly number[];
+}

@@ -1,0 +1,58 @@
+import { GraftError, invalidArgument } from '../errors.js';
+import { createRng } from '../rng.js';
+
+export interface SplitOptions {
+  /** Share held out, from 0 to below 1. */
+  readonly validation?: number;
+  readonly seed?: number;
+}
+
+/** Positions in the list of labels, ascending. */
+export interface DatasetSplit {
+  readonly train: Uint32Array;
+  readonly validation: Uint32Array;
+}
+
+/**
+ * A stratified seeded split: of n examples round(share · n) are held out, each class giving its share (largest
+ * remainders first) but at least one and never all.
+ * @throws GraftError INVALID_DATASET where a class has fewer than two examples.
+ */
+export function splitDataset(
+  labels: ArrayLike<number>,
+  classCount: number,
+  { validation: share = 0.2, seed = 1 }: SplitOptions = {},
+): DatasetSplit {
+  if (!(share >= 0 && share < 1)) throw invalidArgument('validation', 'a share from 0 to below 1', share);
+  if (share === 0)
+    return { train: Uint32Array.from({ length: labels.length }, (_, i) => i), validation: new Uint32Array() };
+  const members: number[][] = Array.from({ length: classCount }, () => []);
+  for (let i = 0; i < labels.length; i++) members[labels[i]!]!.push(i);
+  const thin = members.findIndex(({ length }) => length < 2);
+  if (thin >= 0) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected two examples or more of every class to hold a validation part out, but class number ${thin + 1} has ${members[thin]!.length}; ` +
+        'add examples, or train on everything with --validation 0.',
+    );
+  }
+  const wanted = members.map(({ length }) => share * length);
+  const counts = wanted.map((count, c) => Math.min(members[c]!.length - 1, Math.max(1, Math.floor(count))));
+  let missing = Math.round(share * labels.length) - counts.reduce((a, b) => a + b, 0);
+  const byRemainder = wanted
+    .map((count, c) => ({ c, rest: count - counts[c]! }))
+    .sort((a, b) => b.rest - a.rest || a.c - b.c);
+  for (const { c } of byRemainder) {
+    if (missing <= 0) break;
+    if (counts[c]! >= members[c]!.length - 1) continue;
+    counts[c]!++;
+    missing--;
+  }
+  const rng = createRng(seed);
+  const held = members.flatMap((rows, c) => rng.shuffle([...rows]).slice(0, counts[c]));
+  const isHeld = new Set(held);
+  return {
+    train: Uint32Array.from({ length: labels.length }, (_, i) => i).filter((i) => !isHeld.has(i)),
+    validation: Uint32Array.from(held).sort(),
+  };
+}

@@ -1,0 +1,229 @@
+/**
+ * Fills a store with the features of a list of images, computing only the rows that are missing.
+ *
+ * The list is cut into groups of successive distinct examples; what a group lacks becomes one shard. Groups follow from
+ * the list alone, and a shard is written when its group is done, in order: an interrupted run that is started again
+ * leaves the same bytes as one that was not interrupted, and loses no more than the group at work.
+ */
+import { dirname } from 'node:path';
+import { GraftError, invalidArgument } from '../errors.js';
+import type { OnProgress } from '../logger.js';
+import type { PreprocessSpec } from '../models/preprocess-spec.js';
+import { pixelShape } from '../models/read-preprocess.js';
+import type { NodeProvider } from '../runtime/providers.js';
+import type { FeatureStore } from './feature-store.js';
+import { GroupWriter } from './group-writer.js';
+import { HashMemo } from './hash-memo.js';
+import { KeyIndex, keyBytes } from './key-index.js';
+import { planWorkers } from './plan-workers.js';
+import { readExample, readExamples } from './read-examples.js';
+import { WorkerPool } from './worker-pool.js';
+
+export interface ExtractOptions {
+  /**
+   * Encoded ONNX model, or its path where the weights lie beside it, or a function that gives the bytes and is called
+   * only where something is missing: image → float32 [batch, dim], batch free.
+   */
+  readonly model: Uint8Array | string | (() => Uint8Array);
+  /** Names of the model's image input and of its features; default: its first ones. */
+  readonly input?: string | undefined;
+  readonly output?: string | undefined;
+  readonly preprocess: PreprocessSpec;
+  readonly examples: readonly { readonly path: string }[];
+  /** Opened for the same backbone, layer, pooling and preprocessing; its `dim` is what the model must give. */
+  readonly store: FeatureStore;
+  readonly provider?: NodeProvider | undefined;
+  /** Images a run of the model; default: by the provider. */
+  readonly batch?: number | undefined;
+  /** Cores to use; default: all. */
+  readonly threads?: number | undefined;
+  /** Sessions at once; default: one a core on the CPU while the memory lasts, one on a GPU. */
+  readonly workers?: number | undefined;
+  readonly onProgress?: OnProgress | undefined;
+  /** What to do about an image that cannot be read or decoded. */
+  readonly onError?: 'skip' | 'fail' | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Skipped {
+  /** Place in the list. */
+  readonly index: number;
+  readonly path: string;
+  readonly reason: string;
+}
+
+export interface ExtractResult {
+  /** Rows that this run computed. */
+  readonly computed: number;
+  /** Examples whose row was there already, in the store or earlier in the list. */
+  readonly cached: number;
+  readonly skipped: readonly Skipped[];
+  readonly seconds: number;
+  /** Examples of the list per second, cached ones included. */
+  readonly examplesPerSecond: number;
+  /** sha256 of each example's bytes, uint8 [examples, 32]; zero where the example was skipped. */
+  readonly keys: Uint8Array;
+}
+
+/** Most bytes of features in one shard, and most rows. */
+const shardBytes = 64 * 2 ** 20;
+const shardRows = 256;
+
+/**
+ * @throws GraftError INVALID_IMAGE (with onError 'fail'), INTERRUPTED (by `signal`), FILE_UNWRITABLE,
+ * PROVIDER_UNAVAILABLE, UNSUPPORTED_MODEL or RUNTIME_FAILURE. Finished shards are kept in every case.
+ */
+export async function extractFeatures(options: ExtractOptions): Promise<ExtractResult> {
+  const { examples, store, onError = 'skip', onProgress, signal } = options;
+  for (const name of ['batch', 'threads', 'workers'] as const) {
+    const value = options[name];
+    if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
+      throw invalidArgument(name, 'a whole number above 0', value);
+    }
+  }
+  const started = performance.now();
+  const groupSize = Math.max(1, Math.min(shardRows, Math.floor(shardBytes / (4 * store.dim))));
+  const unreadable = new Map<number, string>();
+  /** Number of each example's key among the distinct ones. */
+  const ordinals = new Uint32Array(examples.length);
+  const distinct = new KeyIndex();
+  let done = 0;
+  const advance = (count: number) => {
+    done += count;
+    onProgress?.({ done, total: examples.length });
+  };
+  const passOver = (index: number, error: GraftError) => {
+    if (onError === 'fail') throw error;
+    unreadable.set(index, error.message);
+    advance(1);
+  };
+  const refuse = (path: string, reason: string) =>
+    new GraftError(
+      'INVALID_IMAGE',
+      `Cannot use ${path}: ${reason} Repair or remove it, or pass --on-error skip.`,
+    );
+
+  const memo = await HashMemo.open(dirname(store.folder), examples);
+  const isWanted = (sha256: Uint8Array) => store.find(sha256) === undefined;
+
+  let pool: WorkerPool | undefined;
+  let writer: GroupWriter | undefined;
+  const startComputing = async () => {
+    const model = typeof options.model === 'function' ? options.model() : options.model;
+    const plan = await planWorkers({ ...options, model });
+    const setup = {
+      model: typeof model === 'string' ? model : shared(model),
+      input: options.input,
+      output: options.output,
+      preprocess: options.preprocess,
+      pixels: pixelShape(options.preprocess),
+      dim: store.dim,
+      batch: plan.batch,
+      provider: plan.provider,
+      threads: plan.threads,
+    };
+    pool = new WorkerPool(setup, plan.workers);
+    return new GroupWriter(store, pool, {
+      batch: plan.batch,
+      onBatch: advance,
+      onBroken(path, reason) {
+        if (onError === 'fail') throw refuse(path, reason);
+      },
+    });
+  };
+
+  try {
+    let inGroup = 0;
+    for await (const { index, content } of readExamples(examples, { memo, isWanted })) {
+      if (signal?.aborted) throw interrupted(done, examples.length);
+      const { path } = examples[index]!;
+      if (content.kind === 'unreadable') {
+        passOver(index, content.error);
+        continue;
+      }
+      const { sha256 } = content;
+      const before = distinct.size;
+      ordinals[index] = distinct.add(sha256);
+      const isRepeat = distinct.size === before;
+      const found = isRepeat ? undefined : await store.findVerified(sha256);
+      if (found?.kind === 'skipped' && onError === 'fail') throw refuse(path, found.reason);
+      if (isRepeat || found) advance(1);
+      else {
+        // A row that was there when the file was recognised may be in a shard that turned out damaged.
+        const read = content.kind === 'bytes' ? content : await readExample(path, memo);
+        if (read.kind === 'unreadable') {
+          passOver(index, read.error);
+          continue;
+        }
+        writer ??= await startComputing();
+        await writer.add({ path, sha256: read.sha256, bytes: read.bytes });
+      }
+      if (!isRepeat && ++inGroup === groupSize) {
+        inGroup = 0;
+        await writer?.endGroup();
+        // Another process may be ahead on the same list: what it has written need not be computed.
+        if (writer) await store.refresh();
+      }
+    }
+    await writer?.endGroup();
+    await writer?.settle();
+    await memo.save();
+  } catch (error) {
+    // Groups that were handed in completely are still finished, unless it was the computing that failed.
+    await writer?.settle().catch(() => {});
+    throw signal?.aborted ? interrupted(done, examples.length) : error;
+  } finally {
+    await pool?.close();
+  }
+  const computed = writer?.computed ?? 0;
+  const { skipped, keys } = collect(options, distinct, ordinals, unreadable);
+  const seconds = (performance.now() - started) / 1000;
+  return {
+    computed,
+    cached: examples.length - computed - skipped.length,
+    skipped,
+    seconds,
+    examplesPerSecond: examples.length / seconds,
+    keys,
+  };
+}
+
+/** What became of each example: by now everything that can have a row has one in the store. */
+function collect(
+  { examples, store }: ExtractOptions,
+  distinct: KeyIndex,
+  ordinals: Uint32Array,
+  unreadable: ReadonlyMap<number, string>,
+): Pick<ExtractResult, 'skipped' | 'keys'> {
+  const skipped: Skipped[] = [];
+  const keys = new Uint8Array(examples.length * keyBytes);
+  for (const [index, { path }] of examples.entries()) {
+    const start = ordinals[index]! * keyBytes;
+    const reason = unreadable.get(index);
+    const found =
+      reason === undefined ? store.find(distinct.keys, start) : ({ kind: 'skipped', reason } as const);
+    if (found === undefined) {
+      throw new GraftError(
+        'INVALID_CACHE',
+        `The row of ${path} went missing from ${store.folder}; run again.`,
+      );
+    }
+    if (found.kind === 'skipped') skipped.push({ index, path, reason: found.reason });
+    else keys.set(distinct.keys.subarray(start, start + keyBytes), index * keyBytes);
+  }
+  return { skipped, keys };
+}
+
+/** One copy for all workers. */
+function shared(bytes: Uint8Array): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(memory).set(bytes);
+  return memory;
+}
+
+function interrupted(done: number, total: number): GraftError {
+  return new GraftError(
+    'INTERRUPTED',
+    `Interrupted after ${done} of ${total} examples. Finished shards are kept: run the same command again to go on.`,
+  );
+}

@@ -1,0 +1,102 @@
+/**
+ * A thread that turns batches of encoded images into features: decode and normalise into one of a few buffers while
+ * another one is in the model. The model's `run` blocks this thread, so the next batches' decoding is started before.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { GraftError, messageOf } from '../errors.js';
+import { preprocessImage } from '../image/preprocess-image.js';
+import { openOnProvider } from '../runtime/open-session.js';
+import type { Session } from '../runtime/session.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  type BatchMessage,
+  batchesPerWorker,
+  type WorkerMessage,
+  type WorkerSetup,
+} from './worker-messages.js';
+
+const port = parentPort!;
+const setup = workerData as WorkerSetup;
+const { model, preprocess, pixels, dim, batch, threads } = setup;
+const { height, width, channels } = pixels;
+const imageSize = height * width * channels;
+const imageDims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+const buffers = Array.from({ length: batchesPerWorker }, () => new Float32Array(batch * imageSize));
+
+interface DecodedBatch {
+  readonly id: number;
+  readonly count: number;
+  readonly buffer: Float32Array;
+  readonly broken: readonly { readonly slot: number; readonly reason: string }[];
+}
+
+let turn = 0;
+let tail: Promise<void> = Promise.resolve();
+// A slice of shared memory is a copy in memory of our own, which is what onnxruntime takes.
+const opening = openOnProvider(
+  typeof model === 'string' ? model : new Uint8Array(model).slice(),
+  setup.provider,
+  threads === undefined ? {} : { threads },
+);
+opening.catch(report);
+
+port.on('message', (message: BatchMessage | 'close') => {
+  if (message === 'close') {
+    tail = tail.then(close, close);
+    return;
+  }
+  const buffer = buffers[turn++ % buffers.length]!;
+  const decoding = decodeBatch(message, buffer);
+  tail = tail.then(async () => runBatch(await opening, await decoding)).catch(report);
+});
+
+/** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
+async function decodeBatch({ id, images }: BatchMessage, buffer: Float32Array): Promise<DecodedBatch> {
+  const broken: { slot: number; reason: string }[] = [];
+  await Promise.all(
+    images.map(async (bytes, slot) => {
+      const into = buffer.subarray(slot * imageSize, (slot + 1) * imageSize);
+      try {
+        await preprocessImage(bytes, preprocess, into);
+      } catch (error) {
+        // Anything else (no memory, a bug) says nothing about the image and must not be recorded as its fault.
+        if (!(error instanceof GraftError) || error.code !== 'INVALID_IMAGE') throw error;
+        into.fill(0);
+        broken.push({ slot, reason: error.message });
+      }
+    }),
+  );
+  return { id, count: images.length, buffer, broken: broken.sort((a, b) => a.slot - b.slot) };
+}
+
+async function runBatch(session: Session, { id, count, buffer, broken }: DecodedBatch): Promise<void> {
+  const input: Tensor = {
+    dtype: 'float32',
+    dims: [count, ...imageDims],
+    data: buffer.subarray(0, count * imageSize),
+  };
+  const outputs = await session.run({ [setup.input ?? session.inputNames[0]!]: input });
+  const output = outputs[setup.output ?? session.outputNames[0]!]!;
+  if (!(output.data instanceof Float32Array) || output.data.length !== count * dim) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Expected features of float32 [${count},${dim}] but the model gives ${output.dtype} [${output.dims}].`,
+    );
+  }
+  const features = output.data.slice();
+  send({ kind: 'done', id, features, broken }, [features.buffer as ArrayBuffer]);
+}
+
+function report(error: unknown): void {
+  const code = error instanceof GraftError ? error.code : 'RUNTIME_FAILURE';
+  send({ kind: 'failed', code, message: messageOf(error) });
+}
+
+async function close(): Promise<void> {
+  await opening.then((session) => session.release()).catch(() => {});
+  port.close();
+}
+
+function send(message: WorkerMessage, transfer: ArrayBuffer[] = []): void {
+  port.postMessage(message, transfer);
+}

@@ -1,0 +1,133 @@
+/** Hands the missing examples of a group to the workers in batches and writes the group's shard when all are back. */
+import { toHalf } from '../tensor/float16.js';
+import type { FeatureDType } from './feature-key.js';
+import type { FeatureStore } from './feature-store.js';
+import { keyBytes } from './key-index.js';
+import type { SkippedKey } from './shard.js';
+import type { BatchFeatures } from './worker-messages.js';
+import type { WorkerPool } from './worker-pool.js';
+
+export interface MissingExample {
+  readonly path: string;
+  readonly sha256: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
+}
+
+export interface GroupWriterOptions {
+  readonly batch: number;
+  /** Called with the number of examples that came back. */
+  onBatch(count: number): void;
+  /** Called for each image that could not be decoded; may throw to stop everything. */
+  onBroken(path: string, reason: string): void;
+}
+
+/** What is remembered of an example once its bytes are handed over. */
+type Place = Pick<MissingExample, 'path' | 'sha256'>;
+
+interface Batch {
+  readonly places: readonly Place[];
+  readonly result: Promise<BatchFeatures>;
+}
+
+export class GroupWriter {
+  /** Rows written so far. */
+  computed = 0;
+  readonly #store: FeatureStore;
+  readonly #pool: WorkerPool;
+  readonly #options: GroupWriterOptions;
+  #waiting: MissingExample[] = [];
+  #batches: Batch[] = [];
+  /** The write of the former group; at most one is left behind. */
+  #writing: Promise<void> = Promise.resolve();
+  #failure: unknown;
+
+  constructor(store: FeatureStore, pool: WorkerPool, options: GroupWriterOptions) {
+    this.#store = store;
+    this.#pool = pool;
+    this.#options = options;
+  }
+
+  /** Resolves when the next example may be added: at once, or when a worker has room for the batch this one fills. */
+  async add(example: MissingExample): Promise<void> {
+    this.#waiting.push(example);
+    if (this.#waiting.length === this.#options.batch) await this.#dispatch();
+  }
+
+  /** Everything added since the last call becomes one shard. Waits for the shard before it. */
+  async endGroup(): Promise<void> {
+    if (this.#waiting.length > 0) await this.#dispatch();
+    const batches = this.#batches;
+    this.#batches = [];
+    await this.settle();
+    if (batches.length === 0) return;
+    this.#writing = this.#write(batches);
+    this.#writing.catch((error) => {
+      this.#failure = error;
+    });
+  }
+
+  /** Resolves when all ended groups are on the disk. */
+  settle(): Promise<void> {
+    return this.#writing;
+  }
+
+  async #dispatch(): Promise<void> {
+    await this.#pool.room();
+    // Work that is not on the disk yet is what a kill loses: no more than one group and the batches in flight.
+    if (this.#batches.length >= this.#pool.capacity) await this.settle();
+    if (this.#failure) throw this.#failure;
+    const examples = this.#waiting;
+    this.#waiting = [];
+    const { onBatch, onBroken } = this.#options;
+    const result = this.#pool.run(examples.map(({ bytes }) => bytes)).then((features) => {
+      for (const { slot, reason } of features.broken) onBroken(examples[slot]!.path, reason);
+      onBatch(examples.length);
+      return features;
+    });
+    // Heard again when the group is written, or at the next dispatch.
+    result.catch((error) => {
+      this.#failure ??= error;
+    });
+    this.#batches.push({ places: examples.map(({ path, sha256 }) => ({ path, sha256 })), result });
+  }
+
+  async #write(batches: readonly Batch[]): Promise<void> {
+    const { dim, format } = this.#store;
+    const total = batches.reduce((sum, { places }) => sum + places.length, 0);
+    const features = new Float32Array(total * dim);
+    const keys = new Uint8Array(total * keyBytes);
+    const skipped: SkippedKey[] = [];
+    let rows = 0;
+    for (const { places, result } of batches) {
+      const { features: values, broken } = await result;
+      const reasons = new Map(broken.map(({ slot, reason }) => [slot, reason]));
+      for (const [slot, { path, sha256 }] of places.entries()) {
+        const row = values.subarray(slot * dim, (slot + 1) * dim);
+        const misfit = reasons.has(slot) ? undefined : findMisfit(row, format.dtype);
+        if (misfit !== undefined) this.#options.onBroken(path, misfit);
+        const reason = reasons.get(slot) ?? misfit;
+        if (reason !== undefined) skipped.push({ sha256: Buffer.from(sha256).toString('hex'), reason });
+        else {
+          features.set(row, rows * dim);
+          keys.set(sha256, rows++ * keyBytes);
+        }
+      }
+    }
+    await this.#store.addShard({
+      features: features.subarray(0, rows * dim),
+      keys: keys.subarray(0, rows * keyBytes),
+      skipped,
+    });
+    this.computed += rows;
+  }
+}
+
+/** A row that would poison every sum it enters is no row: the reason, or undefined for a good one. */
+function findMisfit(row: Float32Array, dtype: FeatureDType): string | undefined {
+  for (const value of row) {
+    if (!Number.isFinite(value)) return `The backbone gives ${value} for it.`;
+    const isTooLarge = dtype === 'float16' && Math.abs(value) >= 65504 && (toHalf(value) & 0x7fff) === 0x7c00;
+    if (isTooLarge) return `The backbone gives ${value} for it, too large for float16: cache as float32.`;
+  }
+  return undefined;
+}

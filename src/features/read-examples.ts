@@ -1,0 +1,146 @@
+/** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
+import { createHash } from 'node:crypto';
+import { constants, type FileHandle, open, stat } from 'node:fs/promises';
+import { type GraftError, unreadable } from '../errors.js';
+import type { HashMemo } from './hash-memo.js';
+
+/** Enough to hide the latency of a network disk and the wait behind decoding in Node's thread pool. */
+const concurrentReads = 64;
+/** Bytes read but not yet taken: what a slow backbone may pile up. */
+const bytesAhead = 64 * 2 ** 20;
+/** No photo is larger; what is would only exhaust the memory. */
+const largestFile = 2 ** 30;
+
+export type ExampleContent =
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer>; readonly sha256: Uint8Array }
+  /** Recognised without being read. */
+  | { readonly kind: 'recognised'; readonly sha256: Uint8Array }
+  | { readonly kind: 'unreadable'; readonly error: GraftError };
+
+export interface ReadExample {
+  /** Place in the list. */
+  readonly index: number;
+  readonly content: ExampleContent;
+}
+
+export interface ReadOptions {
+  readonly memo: HashMemo;
+  /** Whether the bytes of an example of this sha256 are wanted; where not, a file that the memo knows is not read. */
+  isWanted(sha256: Uint8Array): boolean;
+}
+
+/** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
+export async function* readExamples(
+  examples: readonly { readonly path: string }[],
+  options: ReadOptions,
+): AsyncGenerator<ReadExample> {
+  const gate = new ByteGate(bytesAhead);
+  const reading: Promise<ReadExample>[] = [];
+  let next = 0;
+  const begin = async (index: number): Promise<ReadExample> => {
+    const { path } = examples[index]!;
+    const sha256 = await recognise(path, options);
+    if (sha256) return { index, content: { kind: 'recognised', sha256 } };
+    return { index, content: await readExample(path, options.memo, (size) => gate.pass(index, size)) };
+  };
+  try {
+    for (let index = 0; index < examples.length; index++) {
+      while (next < examples.length && reading.length < concurrentReads) reading.push(begin(next++));
+      gate.moveTo(index);
+      yield await reading.shift()!;
+    }
+  } finally {
+    // Abandoned half way: let the reads under way pass the gate and end.
+    gate.moveTo(next);
+    await Promise.all(reading);
+  }
+}
+
+async function recognise(path: string, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
+  if (memo.isEmpty) return undefined;
+  const info = await stat(path, { bigint: true }).catch(() => undefined);
+  const sha256 = info?.isFile() ? memo.find(path, info) : undefined;
+  return sha256 && !isWanted(sha256) ? sha256 : undefined;
+}
+
+/** @param mayRead - resolves when there is room for so many bytes */
+export async function readExample(
+  path: string,
+  memo: HashMemo,
+  mayRead: (sizeBytes: number) => Promise<void> = async () => {},
+): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
+  try {
+    // Without O_NONBLOCK opening a named pipe would wait for ever for its writer.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const info = await file.stat({ bigint: true });
+      if (info.isDirectory()) throw Object.assign(new Error('is a directory'), { code: 'EISDIR' });
+      if (!info.isFile()) throw new Error('it is not a regular file');
+      if (info.size > largestFile) throw new Error(`it has ${info.size} bytes, more than any photo`);
+      await mayRead(Number(info.size));
+      const bytes = await readWhole(file, Number(info.size));
+      const sha256 = createHash('sha256').update(bytes).digest();
+      memo.remember(path, info, sha256);
+      return { kind: 'bytes', bytes, sha256 };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    return { kind: 'unreadable', error: unreadable(path, error) };
+  }
+}
+
+/** A buffer of its own, never one of Node's pool: it will be handed over to a worker. */
+async function readWhole(file: FileHandle, size: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(size);
+  let done = 0;
+  while (done < size) {
+    const { bytesRead } = await file.read(bytes, done, size - done, done);
+    if (bytesRead === 0) return bytes.slice(0, done);
+    done += bytesRead;
+  }
+  return bytes;
+}
+
+/**
+ * Lets reads begin while those ahead of the consumer sum to less than `limit` bytes. The one the consumer waits for
+ * always passes: otherwise later files could fill the gate and the consumer would wait for ever.
+ */
+class ByteGate {
+  readonly #limit: number;
+  #ahead = 0;
+  #position = 0;
+  readonly #admitted = new Map<number, number>();
+  readonly #waiting = new Map<number, { readonly size: number; readonly pass: () => void }>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  async pass(index: number, size: number): Promise<void> {
+    if (index > this.#position && this.#ahead + size > this.#limit) {
+      await new Promise<void>((pass) => this.#waiting.set(index, { size, pass }));
+    } else this.#admit(index, size);
+  }
+
+  /** The consumer now waits for `index`; everything before it has been taken. */
+  moveTo(index: number): void {
+    this.#position = index;
+    for (const [taken, size] of this.#admitted) {
+      if (taken >= index) continue;
+      this.#ahead -= size;
+      this.#admitted.delete(taken);
+    }
+    for (const [waiting, { size, pass }] of this.#waiting) {
+      if (waiting > index && this.#ahead + size > this.#limit) continue;
+      this.#waiting.delete(waiting);
+      this.#admit(waiting, size);
+      pass();
+    }
+  }
+
+  #admit(index: number, size: number): void {
+    this.#admitted.set(index, size);
+    this.#ahead += size;
+  }
+}

@@ -1,0 +1,42 @@
+/** What the main thread and the extraction workers say to each other. */
+import type { GraftErrorCode } from '../errors.js';
+import type { PixelShape, PreprocessSpec } from '../models/preprocess-spec.js';
+import type { NodeProvider } from '../runtime/providers.js';
+
+/**
+ * Batches that a worker has at a time: one in the model, the others being decoded. With two, a worker waits for the main
+ * thread's answer on a busy machine (81 % of the ideal rate for NanoDet on two cores, with four 92 %).
+ */
+export const batchesPerWorker = 4;
+
+export interface WorkerSetup {
+  /** Encoded model, shared by all workers, or its path. */
+  readonly model: SharedArrayBuffer | string;
+  /** Names; undefined is the model's first one. */
+  readonly input: string | undefined;
+  readonly output: string | undefined;
+  readonly preprocess: PreprocessSpec;
+  readonly pixels: PixelShape;
+  readonly dim: number;
+  /** Most images in one batch. */
+  readonly batch: number;
+  readonly provider: NodeProvider;
+  /** Threads inside the session; undefined leaves it to the runtime. */
+  readonly threads: number | undefined;
+}
+
+/** Sent with the images' memory handed over. */
+export interface BatchMessage {
+  readonly id: number;
+  readonly images: readonly Uint8Array[];
+}
+
+export interface BatchFeatures {
+  /** [images, dim]; rows of broken images are meaningless. */
+  readonly features: Float32Array;
+  readonly broken: readonly { readonly slot: number; readonly reason: string }[];
+}
+
+export type WorkerMessage =
+  | ({ readonly kind: 'done'; readonly id: number } & BatchFeatures)
+  | { readonly kind: 'failed'; readonly code: GraftErrorCode; readonly message: string };

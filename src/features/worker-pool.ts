@@ -1,0 +1,128 @@
+/** Threads that compute features; started when there is work for them, each kept some batches ahead. */
+import { Worker } from 'node:worker_threads';
+import { GraftError, messageOf } from '../errors.js';
+import {
+  type BatchFeatures,
+  type BatchMessage,
+  batchesPerWorker,
+  type WorkerMessage,
+  type WorkerSetup,
+} from './worker-messages.js';
+
+const closeTimeoutMs = 10_000;
+
+interface Pending {
+  resolve(result: BatchFeatures): void;
+  reject(error: unknown): void;
+}
+
+interface Seat {
+  readonly worker: Worker;
+  readonly pending: Map<number, Pending>;
+  readonly exited: Promise<unknown>;
+}
+
+export class WorkerPool {
+  readonly #setup: WorkerSetup;
+  readonly #size: number;
+  readonly #seats: Seat[] = [];
+  readonly #waiting: { resolve(): void; reject(error: unknown): void }[] = [];
+  #nextId = 0;
+  #failure: GraftError | undefined;
+  #isClosing = false;
+
+  constructor(setup: WorkerSetup, size: number) {
+    this.#setup = setup;
+    this.#size = size;
+  }
+
+  /** Batches that may be out at once. */
+  get capacity(): number {
+    return this.#size * batchesPerWorker;
+  }
+
+  /** Resolves when a batch can be handed in. @throws what made a worker fail. */
+  async room(): Promise<void> {
+    while (!this.#failure && this.#outstanding() >= this.capacity) {
+      await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    }
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** Computes a batch on the least busy worker. The images' memory is handed over: do not touch it afterwards. */
+  run(images: readonly Uint8Array<ArrayBuffer>[]): Promise<BatchFeatures> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const seat = this.#leastBusy();
+    const message: BatchMessage = { id: this.#nextId++, images };
+    const result = new Promise<BatchFeatures>((resolve, reject) =>
+      seat.pending.set(message.id, { resolve, reject }),
+    );
+    seat.worker.postMessage(
+      message,
+      images.map(({ buffer }) => buffer),
+    );
+    return result;
+  }
+
+  /** Lets the workers finish, release their sessions and end; those that do not are ended. */
+  async close(): Promise<void> {
+    this.#isClosing = true;
+    for (const { worker } of this.#seats) worker.postMessage('close');
+    const timer = setTimeout(() => {
+      for (const { worker } of this.#seats) worker.terminate();
+    }, closeTimeoutMs);
+    await Promise.all(this.#seats.map(({ exited }) => exited));
+    clearTimeout(timer);
+  }
+
+  #outstanding(): number {
+    return this.#seats.reduce((sum, { pending }) => sum + pending.size, 0);
+  }
+
+  #leastBusy(): Seat {
+    const [first] = this.#seats.toSorted((a, b) => a.pending.size - b.pending.size);
+    if (first && (first.pending.size === 0 || this.#seats.length === this.#size)) return first;
+    return this.#start();
+  }
+
+  #start(): Seat {
+    const worker = new Worker(new URL('./extract-worker.js', import.meta.url), { workerData: this.#setup });
+    const pending = new Map<number, Pending>();
+    const exited = new Promise((resolve) => worker.once('exit', resolve));
+    const seat: Seat = { worker, pending, exited };
+    worker.on('message', (message: WorkerMessage) => {
+      if (message.kind === 'failed') this.#fail(new GraftError(message.code, message.message));
+      else {
+        pending.get(message.id)?.resolve(message);
+        pending.delete(message.id);
+        this.#waiting.shift()?.resolve();
+      }
+    });
+    worker.once('error', (error) => {
+      this.#fail(new GraftError('RUNTIME_FAILURE', crashMessage(error), { cause: error }));
+    });
+    worker.once('exit', (code) => {
+      if (this.#isClosing && pending.size === 0) return;
+      this.#fail(new GraftError('RUNTIME_FAILURE', crashMessage(`it ended with status ${code}`)));
+    });
+    this.#seats.push(seat);
+    return seat;
+  }
+
+  #fail(error: GraftError): void {
+    this.#failure ??= error;
+    for (const { pending } of this.#seats) {
+      for (const { reject } of pending.values()) reject(this.#failure);
+      pending.clear();
+    }
+    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
+  }
+}
+
+function crashMessage(cause: unknown): string {
+  const isMemory = (cause as NodeJS.ErrnoException).code === 'ERR_WORKER_OUT_OF_MEMORY';
+  const remedy = isMemory
+    ? 'Use fewer workers (--threads) or smaller batches (--batch).'
+    : 'Try again with --threads 1.';
+  return `A worker that computes features stopped: ${messageOf(cause).replace(/\.$/, '')}. ${remedy} Finished shards are kept.`;
+}

@@ -1,0 +1,26 @@
+/** The public surface: one function per command, and the pieces they are made of. */
+export { differentiate } from './autodiff/differentiate.js';
+export { GraftError, type GraftErrorCode } from './errors.js';
+export { cutModel } from './graph/cut-model.js';
+export { type FeatureLayer, listFeatureLayers } from './graph/feature-layers.js';
+export { splitModel } from './graph/split-model.js';
+export type { Logger, OnProgress, Progress } from './logger.js';
+export type { PreprocessSpec } from './models/preprocess-spec.js';
+export { GraphBuilder } from './onnx/graph-builder.js';
+export type { Graph, Model, Node } from './onnx/ir.js';
+export { decodeModel, readModel } from './onnx/read-model.js';
+export { encodeModel, writeModel } from './onnx/write-model.js';
+export { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './pipeline/cache-features.js';
+export { type EvaluateOptions, type EvaluationReport, evaluateModel } from './pipeline/evaluate-model.js';
+export { examineMachine, type MachineReport } from './pipeline/examine-machine.js';
+export { type ExportReport, exportRun, verifyRun } from './pipeline/export-run.js';
+export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
+export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
+export { type RunReport, runAll } from './pipeline/run-all.js';
+export { type TrainOptions, type TrainReport, trainRun } from './pipeline/train-run.js';
+export { openPredictor, type Predictor } from './predict/predictor.js';
+export { openSession } from './runtime/open-session.js';
+export type { Device, Session, SessionOptions } from './runtime/session.js';
+export { float32, int64, type Tensor } from './tensor/tensor.js';
+export type { FeatureSet } from './train/feature-set.js';
+export { trainHead } from './train/train-head.js';

@@ -1,0 +1,210 @@
+import { execFileSync } from 'node:child_process';
+import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { graft, temporaryFolder } from './graft.js';
+
+/** A class folder with `count` small images, each of its own colour. */
+async function images(folder: string, label: string, count: number): Promise<void> {
+  mkdirSync(path.join(folder, label), { recursive: true });
+  for (let i = 0; i < count; i++) {
+    const background = { r: (i * 37) % 256, g: (label.length * 53) % 256, b: (i * 11) % 256 };
+    const file = path.join(folder, label, `${i}.png`);
+    await sharp({ create: { width: 16, height: 16, channels: 3, background } })
+      .png()
+      .toFile(file);
+  }
+}
+
+describe('wrong input', function () {
+  this.timeout(60_000);
+  const folder = temporaryFolder();
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const good = path.join(folder, 'good');
+  const out = path.join(folder, 'out');
+  const run = (backbone: string, data: string, ...more: string[]) =>
+    graft(['run', '--backbone', backbone, '--data', data, '--out', out, '--device', 'cpu', ...more], env);
+
+  before(async () => {
+    await images(good, 'red', 6);
+    await images(good, 'yellow', 6);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  /** One message, naming what is wrong, without a stack trace; no model left behind. */
+  function expectRefusal(
+    outcome: { status: number | null; stderr: string },
+    status: number,
+    message: RegExp,
+  ): void {
+    expect(outcome.stderr).to.match(message);
+    expect(outcome.stderr).not.to.match(/\n\s+at /);
+    expect(outcome.status).to.equal(status);
+  }
+
+  it('of no command is wrong usage', async () => {
+    expectRefusal(await graft([]), 2, /Name a command/);
+  });
+
+  it('of an unknown flag is wrong usage', async () => {
+    expectRefusal(await graft(['doctor', '--colour']), 2, /colour/);
+  });
+
+  it('of a share above 1 is wrong usage and names the flag', async () => {
+    expectRefusal(await run('scattering', good, '--validation', '20'), 2, /share .* --validation .*20/);
+  });
+
+  it('of a missing backbone names the file', async () => {
+    expectRefusal(await run(path.join(folder, 'none.onnx'), good), 1, /none\.onnx/);
+  });
+
+  it('of a model that is no ONNX names the file', async () => {
+    const file = path.join(folder, 'text.onnx');
+    writeFileSync(file, 'This is a letter to my aunt, not a model.');
+    expectRefusal(await run(file, good), 1, /text\.onnx/);
+  });
+
+  it('of an empty model file names the file', async () => {
+    const file = path.join(folder, 'empty.onnx');
+    writeFileSync(file, '');
+    expectRefusal(await run(file, good), 1, /empty\.onnx/);
+  });
+
+  it('of an unknown layer lists near names', async () => {
+    expectRefusal(await run('scattering', good, '--layer', 'scattering/featurez'), 1, /scattering\/features/);
+  });
+
+  it('of a missing data folder names it', async () => {
+    expectRefusal(await run('scattering', path.join(folder, 'nowhere')), 1, /nowhere/);
+  });
+
+  it('of an empty class folder names the class', async () => {
+    const data = path.join(folder, 'empty-class');
+    await images(data, 'red', 3);
+    await images(data, 'yellow', 3);
+    mkdirSync(path.join(data, 'purple'));
+    expectRefusal(await run('scattering', data), 1, /purple/);
+  });
+
+  it('of a single class says that two are needed', async () => {
+    const data = path.join(folder, 'single');
+    await images(data, 'red', 3);
+    expectRefusal(await run('scattering', data), 1, /two classes|2 classes|single class|one class/i);
+  });
+
+  it('of two images for ten classes says what is missing', async () => {
+    const data = path.join(folder, 'two');
+    for (let i = 0; i < 10; i++) mkdirSync(path.join(data, `class-${i}`), { recursive: true });
+    await images(data, 'class-0', 1);
+    await images(data, 'class-1', 1);
+    expectRefusal(await run('scattering', data), 1, /class-2/);
+  });
+
+  it('of one image a class says that nothing is left to hold out', async () => {
+    const data = path.join(folder, 'thin');
+    await images(data, 'red', 1);
+    await images(data, 'yellow', 1);
+    expectRefusal(await run('scattering', data), 1, /red|validation/);
+  });
+
+  it('of a file where the run folder should be is refused before any work', async () => {
+    const file = path.join(folder, 'a-file');
+    writeFileSync(file, '');
+    const outcome = await graft(
+      ['train', '--backbone', 'scattering', '--data', good, '--out', path.join(file, 'run')],
+      env,
+    );
+    expectRefusal(outcome, 1, /a-file/);
+  });
+
+  it('of a run folder that is none says what was expected', async () => {
+    expectRefusal(
+      await graft(['export', '--run', folder, '--out', path.join(folder, 'm.onnx')], env),
+      1,
+      /not a finished run/,
+    );
+  });
+
+  it('of a model without labels cannot predict and says why', async () => {
+    const { status, stderr } = await graft(
+      ['predict', '--model', path.join(folder, 'text.onnx'), 'x.png'],
+      env,
+    );
+    expect(status).to.equal(1);
+    expect(stderr).not.to.match(/\n\s+at /);
+  });
+
+  it('of broken photos trains on the others and reports them', async () => {
+    const data = path.join(folder, 'broken');
+    await images(data, 'red', 6);
+    await images(data, 'yellow', 6);
+    writeFileSync(path.join(data, 'red', 'broken.jpg'), 'not a jpeg');
+    writeFileSync(path.join(data, 'red', 'empty.jpg'), '');
+    const { status, stdout, stderr } = await run('scattering', data, '--json');
+    expect(status, stderr).to.equal(0);
+    const report = JSON.parse(stdout) as { skipped: { path: string }[]; computed: number };
+    expect(report.skipped.map(({ path: file }) => path.basename(file)).sort()).to.deep.equal([
+      'broken.jpg',
+      'empty.jpg',
+    ]);
+    expect(report.computed).to.equal(12);
+  });
+
+  it('of a broken photo with --on-error fail stops and names it', async () => {
+    const outcome = await run('scattering', path.join(folder, 'broken'), '--on-error', 'fail');
+    expectRefusal(outcome, 1, /(broken|empty)\.jpg/);
+  });
+
+  it('answers a failure with --json in one document too', async () => {
+    const { stdout, status } = await graft(['inspect', path.join(folder, 'none.onnx'), '--json']);
+    expect(status).to.equal(1);
+    expect((JSON.parse(stdout) as { error: { code: string } }).error.code).to.equal('FILE_NOT_FOUND');
+  });
+
+  it('of a read-only place leaves nothing half written', async function () {
+    if (process.getuid?.() === 0) {
+      this.skip(); // root may write anywhere
+    }
+    const locked = path.join(folder, 'locked');
+    mkdirSync(locked);
+    chmodSync(locked, 0o500);
+    const outcome = await graft(
+      ['train', '--backbone', 'scattering', '--data', good, '--out', path.join(locked, 'run')],
+      env,
+    );
+    expectRefusal(outcome, 1, /locked.*permission/);
+  });
+
+  it('of a full disk is one error and leaves no half-written file', async function () {
+    const full = path.join(folder, 'full');
+    mkdirSync(full);
+    try {
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tmpfs', full], { stdio: 'ignore' });
+    } catch {
+      this.skip(); // mounting needs root
+    }
+    try {
+      writeFileSync(path.join(full, 'ballast'), Buffer.alloc(60 * 1024));
+      const outcome = await graft(
+        [
+          'run',
+          '--backbone',
+          'scattering',
+          '--data',
+          good,
+          '--out',
+          path.join(full, 'run'),
+          '--device',
+          'cpu',
+        ],
+        env,
+      );
+      expectRefusal(outcome, 1, /disk is full/);
+      const left = readdirSync(full, { recursive: true, encoding: 'utf8' });
+      expect(left.filter((name) => /\.onnx|\.tmp$|head\.safetensors$/.test(name))).to.deep.equal([]);
+    } finally {
+      execFileSync('umount', [full]);
+    }
+  });
+});

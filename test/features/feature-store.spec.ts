@@ -1,0 +1,201 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { expect } from 'chai';
+import type { FeatureStore } from '../../src/features/feature-store.js';
+import { loadFeatures } from '../../src/features/load-features.js';
+import { listStores, pruneStores, verifyStore } from '../../src/features/maintain-stores.js';
+import { decodeSafetensors } from '../../src/tensor/safetensors.js';
+import { dim, openTinyStore, scratchFolder, source } from './tiny-backbone.js';
+
+const run = promisify(execFile);
+
+function keyOf(text: string): Buffer {
+  return createHash('sha256').update(text).digest();
+}
+
+/** One shard of rows a0, a1, …, whose values are the row's number and fractions of it. */
+async function addRows(store: FeatureStore, prefix: string, count: number): Promise<Uint8Array> {
+  const keys = Buffer.concat(Array.from({ length: count }, (_, i) => keyOf(`${prefix}${i}`)));
+  const features = Float32Array.from({ length: count * dim }, (_, i) => i / 8);
+  const skipped = [{ sha256: keyOf(`${prefix}-broken`).toString('hex'), reason: 'It is no image.' }];
+  await store.addShard({ features, keys, skipped });
+  return keys;
+}
+
+async function shardsOf(store: FeatureStore): Promise<string[]> {
+  return (await readdir(store.folder)).filter((name) => name.endsWith('.safetensors')).sort();
+}
+
+describe('Feature store', () => {
+  let scratch: { folder: string; remove(): Promise<void> };
+  let warnings: string[];
+  const logger = { info() {}, warn: (message: string) => warnings.push(message) };
+  beforeEach(async () => {
+    scratch = await scratchFolder();
+    warnings = [];
+  });
+  afterEach(() => scratch.remove());
+
+  it('gives rows back in the order asked for, repeats included, after it is opened again', async () => {
+    const keys = await addRows(await openTinyStore(scratch.folder), 'a', 5);
+    await addRows(await openTinyStore(scratch.folder), 'b', 3);
+    const store = await openTinyStore(scratch.folder);
+    const pick = [4, 0, 4].map((row) => keys.subarray(row * 32, row * 32 + 32));
+    const features = await loadFeatures(store, Buffer.concat([...pick, keyOf('b2')]));
+    const row = (start: number) => Array.from({ length: dim }, (_, i) => (start * dim + i) / 8);
+    expect([...features]).to.deep.equal([...row(4), ...row(0), ...row(4), ...row(2)]);
+  });
+
+  it('remembers why an example was skipped', async () => {
+    await addRows(await openTinyStore(scratch.folder), 'a', 1);
+    const store = await openTinyStore(scratch.folder);
+    expect(store.find(keyOf('a-broken'))).to.deep.equal({ kind: 'skipped', reason: 'It is no image.' });
+    expect(store.find(keyOf('never seen'))).to.equal(undefined);
+  });
+
+  it('says in store.json what it holds', async () => {
+    const store = await openTinyStore(scratch.folder);
+    const description = JSON.parse(await readFile(path.join(store.folder, 'store.json'), 'utf8'));
+    expect(description).to.deep.equal({ format: 'graft features', formatVersion: 1, dim, ...source });
+  });
+
+  it('writes shards that any safetensors reader understands', async () => {
+    const store = await openTinyStore(scratch.folder);
+    await addRows(store, 'a', 3);
+    const [name] = await shardsOf(store);
+    const { tensors, metadata } = decodeSafetensors(await readFile(path.join(store.folder, name!)), name!);
+    expect(tensors.get('features')!.dims).to.deep.equal([3, dim]);
+    expect(tensors.get('keys')!.dims).to.deep.equal([3, 32]);
+    expect(JSON.parse(metadata.skipped!)[0].reason).to.equal('It is no image.');
+  });
+
+  it('keeps float16 rows to 11 bits', async () => {
+    const store = await openTinyStore(scratch.folder, { dtype: 'float16' });
+    await store.addShard({
+      features: Float32Array.of(1 / 3, 0, -2, 1000.25, 6e-8, 65504),
+      keys: keyOf('x'),
+      skipped: [],
+    });
+    const features = await loadFeatures(
+      await openTinyStore(scratch.folder, { dtype: 'float16' }),
+      keyOf('x'),
+    );
+    expect([...features]).to.deep.equal([0.333251953125, 0, -2, 1000, 2 ** -24, 65504]);
+  });
+
+  it('finds a flipped bit wherever it is and never gives the row', async () => {
+    const store = await openTinyStore(scratch.folder);
+    const keys = await addRows(store, 'a', 2);
+    const [name] = await shardsOf(store);
+    const whole = await readFile(path.join(store.folder, name!));
+    const expected = await loadFeatures(store, keys);
+    for (let bit = 0; bit < whole.length * 8; bit += 7) {
+      const flipped = Buffer.from(whole);
+      flipped[bit >> 3]! ^= 1 << (bit & 7);
+      await writeFile(path.join(store.folder, name!), flipped);
+      const opened = await openTinyStore(scratch.folder, {}, logger);
+      const found = await opened.findVerified(keys);
+      if (found) expect(await loadFeatures(opened, keys), `bit ${bit}`).to.deep.equal(expected);
+      else expect(warnings.at(-1), `bit ${bit}`).to.match(/set aside; its rows are computed again/);
+      expect(found, `bit ${bit}`).to.equal(undefined);
+    }
+  });
+
+  for (const size of [0, 7, 100, -1]) {
+    it(`sets a shard aside that was cut to ${size < 0 ? 'one byte less' : `${size} bytes`}`, async () => {
+      const store = await openTinyStore(scratch.folder);
+      const keys = await addRows(store, 'a', 4);
+      const [name] = await shardsOf(store);
+      const file = path.join(store.folder, name!);
+      await truncate(file, size < 0 ? (await readFile(file)).length + size : size);
+      const opened = await openTinyStore(scratch.folder, {}, logger);
+      expect(opened.find(keys)).to.equal(undefined);
+      expect(warnings).to.have.length(1);
+      expect(await readdir(store.folder)).to.have.members([`${name}.damaged`, 'store.json']);
+      await addRows(opened, 'a', 4);
+      expect(opened.find(keys)).to.include({ kind: 'row', row: 0 });
+    });
+  }
+
+  it('sets aside a shard of another store and a file that is no shard', async () => {
+    const other = await openTinyStore(scratch.folder, { layer: 'other' });
+    const keys = await addRows(other, 'a', 2);
+    const store = await openTinyStore(scratch.folder);
+    const [name] = await shardsOf(other);
+    await writeFile(path.join(store.folder, name!), await readFile(path.join(other.folder, name!)));
+    await writeFile(path.join(store.folder, 'notes.safetensors'), 'hello');
+    await mkdir(path.join(store.folder, 'folder.safetensors'));
+    const opened = await openTinyStore(scratch.folder, {}, logger);
+    expect(opened.find(keys)).to.equal(undefined);
+    expect(warnings).to.have.length(3);
+    expect(warnings.join('\n')).to.match(/belongs to another store/);
+  });
+
+  it('names the missing example where a row was never computed', async () => {
+    const store = await openTinyStore(scratch.folder);
+    let error: unknown;
+    await loadFeatures(store, keyOf('x')).catch((caught) => {
+      error = caught;
+    });
+    expect(error).to.have.property('code', 'INVALID_CACHE');
+    expect(String(error)).to.contain(keyOf('x').toString('hex').slice(0, 16));
+  });
+
+  it('removes temporary files of dead processes and leaves those of live ones', async () => {
+    const store = await openTinyStore(scratch.folder);
+    const { stdout } = await run(process.execPath, ['-p', 'process.pid']);
+    const name = (pid: number, host = hostname().replaceAll('.', '-')) =>
+      `.x.safetensors.${host}.${pid}.0011aabb.tmp`;
+    const dead = name(Number(stdout));
+    const alive = name(process.ppid);
+    const elsewhere = name(Number(stdout), 'another-machine');
+    for (const file of [dead, alive, elsewhere]) await writeFile(path.join(store.folder, file), 'half');
+    await openTinyStore(scratch.folder);
+    expect(await readdir(store.folder)).to.have.members([alive, elsewhere, 'store.json']);
+  });
+
+  it('is listed, verified and pruned', async () => {
+    const store = await openTinyStore(scratch.folder);
+    await addRows(store, 'a', 3);
+    await addRows(store, 'b', 4);
+    const other = await openTinyStore(scratch.folder, { layer: 'other' });
+    const [summary] = (await listStores(scratch.folder)).filter(({ folder }) => folder === store.folder);
+    expect(summary).to.include({ shards: 2, rows: 7, skipped: 2, damaged: 0 });
+    expect(summary!.description).to.include({ layer: 'pooled', dim });
+    expect(await verifyStore(store.folder)).to.include({ shards: 2, rows: 7 });
+
+    const [name] = await shardsOf(store);
+    const file = path.join(store.folder, name!);
+    const bytes = await readFile(file);
+    bytes[bytes.length - 200]! ^= 4;
+    await writeFile(file, bytes);
+    const { damaged, shards } = await verifyStore(store.folder);
+    expect([damaged.length, shards, damaged[0]!.file]).to.deep.equal([1, 1, file]);
+
+    expect((await pruneStores(scratch.folder, { damagedOnly: true })).removed).to.deep.equal([file]);
+    expect((await verifyStore(store.folder)).damaged).to.deep.equal([]);
+    const meant = { keys: [path.basename(other.folder).slice(0, 8)] };
+    expect((await pruneStores(scratch.folder, { ...meant, dryRun: true })).removed).to.deep.equal([
+      other.folder,
+    ]);
+    await pruneStores(scratch.folder, meant);
+    expect((await listStores(scratch.folder)).map(({ folder }) => folder)).to.deep.equal([store.folder]);
+    expect((await pruneStores(scratch.folder, { olderThanDays: 1 })).removed).to.deep.equal([]);
+  });
+
+  it('lists nothing where there is no cache folder', async () => {
+    expect(await listStores(path.join(scratch.folder, 'none'))).to.deep.equal([]);
+  });
+
+  it('says so where a folder is no store', async () => {
+    let error: unknown;
+    await verifyStore(scratch.folder).catch((caught) => {
+      error = caught;
+    });
+    expect(String(error)).to.match(/is not a feature store/);
+  });
+});

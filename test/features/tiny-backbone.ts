@@ -1,0 +1,78 @@
+/** A backbone of a few weights and folders of small images, made on the spot. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import sharp from 'sharp';
+import type { FeatureSource } from '../../src/features/feature-key.js';
+import { FeatureStore } from '../../src/features/feature-store.js';
+import type { Logger } from '../../src/logger.js';
+import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { createRng } from '../../src/rng.js';
+import { float32 } from '../../src/tensor/tensor.js';
+
+export const dim = 6;
+export const side = 12;
+
+export const preprocess: PreprocessSpec = {
+  resize: { width: side, height: side, fit: 'fill', kernel: 'bilinear' },
+  crop: null,
+  channelOrder: 'rgb',
+  scale: 1 / 255,
+  mean: [0.5, 0.4, 0.3],
+  std: [0.25, 0.5, 1],
+  layout: 'nchw',
+};
+
+export const source: FeatureSource = {
+  backboneSha256: 'a'.repeat(64),
+  layer: 'pooled',
+  pool: 'avg',
+  preprocess,
+  view: 'original',
+  dtype: 'float32',
+};
+
+/** image [batch, 3, 12, 12] → Conv → Relu → average over the image → features [batch, 6]. */
+export function tinyBackbone(): Uint8Array {
+  const rng = createRng(5);
+  const builder = new GraphBuilder();
+  const image = builder.input('image', 'float32', ['batch', 3, side, side]);
+  const weights = Float32Array.from({ length: dim * 27 }, () => rng.normal());
+  const filters = builder.constant('filters', float32([dim, 3, 3, 3], weights));
+  const maps = builder.op('Relu', [builder.op('Conv', [image, filters])]);
+  const pooled = builder.op('GlobalAveragePool', [maps]);
+  builder.output(builder.op('Flatten', [pooled]), 'float32', ['batch', dim], 'features');
+  return encodeModel(builder.model());
+}
+
+/** A folder that is removed by `remove`. */
+export async function scratchFolder(): Promise<{ folder: string; remove(): Promise<void> }> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-features-'));
+  return { folder, remove: () => rm(folder, { recursive: true, force: true }) };
+}
+
+/** `count` distinct PNG files of noise, named in order. */
+export async function drawImages(folder: string, count: number, seed = 1): Promise<{ path: string }[]> {
+  await mkdir(folder, { recursive: true });
+  const rng = createRng(seed);
+  const size = 8;
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const pixels = Uint8Array.from({ length: size * size * 3 }, () => rng.integer(256));
+      const file = path.join(folder, `${String(i).padStart(5, '0')}.png`);
+      const raw = { width: size, height: size, channels: 3 } as const;
+      await writeFile(file, await sharp(pixels, { raw }).png().toBuffer());
+      return { path: file };
+    }),
+  );
+}
+
+export function openTinyStore(
+  cache: string,
+  fields: Partial<FeatureSource> = {},
+  logger?: Logger,
+): Promise<FeatureStore> {
+  return FeatureStore.open(cache, { ...source, ...fields, dim }, logger);
+}
