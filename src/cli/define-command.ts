@@ -27,10 +27,29 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     async handler(args) {
       const output = createOutput({ json: args.json === true });
       try {
-        await run(args as unknown as InferredOptionTypes<O> & P, output);
+        await run(lastOfEach(args, options) as unknown as InferredOptionTypes<O> & P, output);
       } finally {
         output.close();
       }
     },
   };
+}
+
+/** A flag that was given twice counts as it was given last. */
+function lastOfEach(
+  args: Record<string, unknown>,
+  options: Record<string, Options>,
+): Record<string, unknown> {
+  const last = { ...args };
+  for (const name of Object.keys(options)) {
+    for (const key of [name, camelCase(name)]) {
+      const value = last[key];
+      if (Array.isArray(value)) last[key] = value.at(-1);
+    }
+  }
+  return last;
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

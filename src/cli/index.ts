@@ -41,18 +41,20 @@ const cli = yargs(args)
   .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
   .option('config', { type: 'string', describe: 'Read flags from a JSON or YAML file' })
   .config('config', readConfigFile)
-  .parserConfiguration({ 'duplicate-arguments-array': false, 'camel-case-expansion': true })
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .version(packageVersion())
   .alias({ h: 'help', v: 'version' })
   .recommendCommands()
   .exitProcess(false)
-  .fail(false);
+  .fail((message, error) => {
+    // No error: yargs itself refuses the call.
+    throw error && !isYargsError(error) ? error : new GraftError('USAGE', message ?? error.message);
+  });
 
 try {
   await cli.parseAsync();
 } catch (error) {
-  const isUsage = !(error instanceof GraftError) ? isYargsError(error) : error.code === 'USAGE';
+  const isUsage = error instanceof GraftError && error.code === 'USAGE';
   const message = messageOf(error);
   process.stderr.write(`graft: ${message}\n`);
   if (isUsage)

@@ -10,7 +10,9 @@ interface Numeric {
 function numeric(name: string, expected: string, accepts: (value: number) => boolean): Numeric {
   return {
     requiresArg: true,
-    coerce: (value) => {
+    coerce: (given) => {
+      // A flag that was given twice counts as it was given last.
+      const value: unknown = Array.isArray(given) ? given.at(-1) : given;
       if (value === undefined) return undefined;
       const number = typeof value === 'string' && value.trim() === '' ? Number.NaN : Number(value);
       if (!accepts(number)) {

@@ -40,7 +40,8 @@ export function buildScattering(): Model {
   // ITU-R BT.601 luma.
   const luma = builder.constant('luma', float32([1, 3, 1, 1], [0.299, 0.587, 0.114]));
   const gray = builder.op('Conv', [image, luma], { name: 'gray' });
-  const averages = [average(builder, image, 1, 's0')];
+  const lowPass = average(builder, image, 1, 's0');
+  const averages: string[] = [];
   for (let j1 = 0; j1 < scales; j1++) {
     const first = wavelets(builder, { value: gray, step: 1 }, 1, j1, `u1/${j1}`);
     averages.push(average(builder, first.value, first.step, `s1/${j1}`));
@@ -53,7 +54,8 @@ export function buildScattering(): Model {
   const joined = builder.op('Concat', averages, { name: 'scattering/averages', attributes: { axis: 1 } });
   // Log makes a change of contrast a shift, which a linear head cancels.
   const floor = builder.op('Add', [joined, builder.scalar(1e-3)], { name: 'scattering/floor' });
-  const features = builder.op('Log', [floor], { name: scatteringLayer });
+  const logs = builder.op('Log', [floor], { name: 'scattering/logs' });
+  const features = builder.op('Concat', [lowPass, logs], { name: scatteringLayer, attributes: { axis: 1 } });
   const side = size / averaging;
   builder.output(features, 'float32', ['batch', channels, side, side]);
   return builder.model({

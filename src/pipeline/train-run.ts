@@ -1,6 +1,7 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
 import type { Dataset } from '../dataset/dataset.js';
+import { readDataset } from '../dataset/read-dataset.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { GraftError } from '../errors.js';
 import { loadFeatures } from '../features/load-features.js';
@@ -56,6 +57,8 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   const { logger = silentLogger } = hooks;
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
+  // A data set that cannot be split must not cost hours of caching first.
+  await assertSplittable(options);
   const cached = await cacheFeatures(options, hooks);
   const parts = await splitFeatures(cached, options);
   const training: HeadTrainOptions = {
@@ -99,6 +102,13 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   };
   await writeRunFolder(folder, { config, history: result.history, result: report, head: result.head });
   return { report, cache: cached.report };
+}
+
+async function assertSplittable(options: TrainOptions): Promise<void> {
+  const { examples, classes } = await readDataset(options.data, options);
+  const isGiven = examples.some(({ split }) => split === 'validation');
+  const labels = examples.filter(({ split }) => (split ?? 'train') === 'train').map(({ label }) => label);
+  if (!isGiven) splitDataset(labels, classes.length, { validation: options.validation ?? 0.2 });
 }
 
 interface Parts {

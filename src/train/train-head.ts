@@ -131,8 +131,8 @@ export async function trainHead(
       return entry;
     };
     const started = performance.now();
-    const fit = settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
-    const fitted = await fit({
+    const solve = settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
+    const fitted = await solve({
       step,
       train: trainSet,
       targets: oneHot(train),
