@@ -54,13 +54,11 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
     logger.warn(`${others} files below ${root} are no images by their extension and are passed over.`);
   const sorted = [...classes].sort(byBytes);
   const labelOf = new Map(sorted.map((label, i) => [label, i]));
-  const examples = found.map(
-    ({ label, path: file, split }): Example => ({
-      path: file,
-      label: labelOf.get(label)!,
-      ...(split && { split }),
-    }),
-  );
+  const examples = found.map(({ label, path: file, split }): Example => ({
+    path: file,
+    label: labelOf.get(label)!,
+    ...(split && { split }),
+  }));
   return { root, classes: sorted, examples };
 }
 

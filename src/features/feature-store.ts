@@ -24,8 +24,7 @@ export const descriptionFile = 'store.json';
 const concurrentReads = 16;
 
 export interface StoreOptions
-  extends Omit<FeatureSource, 'view' | 'dtype'>,
-    Partial<Pick<FeatureSource, 'view' | 'dtype'>> {
+  extends Omit<FeatureSource, 'view' | 'dtype'>, Partial<Pick<FeatureSource, 'view' | 'dtype'>> {
   /** Values in a row. */
   readonly dim: number;
 }

@@ -163,7 +163,7 @@ function asBytes(data: Float32Array | Uint16Array): Uint8Array {
 
 async function readAt(file: FileHandle, position: number, length: number): Promise<Uint8Array> {
   const bytes = new Uint8Array(length);
-  for (let done = 0; done < length; ) {
+  for (let done = 0; done < length;) {
     const { bytesRead } = await file.read(bytes, done, length - done, position + done);
     // Another process may replace the file, never shorten it: a short read is a damaged disk or a foreign hand.
     if (bytesRead === 0) throw new GraftError('INVALID_CACHE', 'The shard ended while it was being read.');

@@ -36,7 +36,7 @@ export function initializerBytes(initializer: Initializer): Uint8Array {
   try {
     const file = openSync(content.path, 'r');
     try {
-      for (let done = 0; done < bytes.length; ) {
+      for (let done = 0; done < bytes.length;) {
         const read = readSync(
           file,
           bytes,
