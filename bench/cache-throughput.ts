@@ -4,12 +4,13 @@
  *   ideal rate = cores / (seconds to decode one image + seconds to run it through the backbone), each alone on one thread
  *
  * The pipeline then runs over the same photos into a fresh store; at least 80 % of the ideal is required, 90 % wished.
- * Peak memory is taken at two sizes of the data set, each in a process of its own: it must not grow with the size.
+ * Peak memory is taken for the photos and for three times as many (copies with other bytes at the end, so that no photo
+ * is larger), each in a process of its own: it must not grow with their number.
  *
  *   node build/bench/cache-throughput.js [--backbone FILE] [--layer NAME] [--pool avg] [--data FOLDER] [--count N] [--json]
  */
 import { execFileSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,8 +35,8 @@ const { values: flags } = parseArgs({
     workers: { type: 'string' },
     repeat: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
-    /** Only extract, and print the peak memory: what this program runs itself as. */
-    memory: { type: 'boolean', default: false },
+    /** Only extract so many copies of each photo and print the peak memory: what this program runs itself as. */
+    memory: { type: 'string' },
   },
 });
 const sample = 100;
@@ -82,13 +83,24 @@ async function timeInference(backbone: Backbone, size: number): Promise<number> 
   }
 }
 
-/** Images a second into a store that is empty. */
-async function timePipeline(backbone: Backbone, examples: readonly { path: string }[]): Promise<number> {
+interface PipelineTime {
+  /** Images a second. */
+  readonly rate: number;
+  /** Share of the machine's cores that this process got: below 1 where others compete. */
+  readonly coreShare: number;
+}
+
+/** Into a store that is empty. */
+async function timePipeline(
+  backbone: Backbone,
+  examples: readonly { path: string }[],
+): Promise<PipelineTime> {
   const cache = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
   try {
     const { sha256: backboneSha256, layer, pool, preprocess, dim } = backbone;
     const store = await FeatureStore.open(cache, { backboneSha256, layer, pool, preprocess, dim });
     const model = encodeFeatures(backbone);
+    const before = process.cpuUsage();
     const { computed, seconds } = await extractFeatures({
       model,
       preprocess,
@@ -99,20 +111,34 @@ async function timePipeline(backbone: Backbone, examples: readonly { path: strin
       batch,
       workers,
     });
-    return computed / seconds;
+    const { user, system } = process.cpuUsage(before);
+    const coreShare = (user + system) / 1e6 / seconds / availableParallelism();
+    return { rate: computed / seconds, coreShare };
   } finally {
     await rm(cache, { recursive: true, force: true });
   }
 }
 
-function peakMiB(count: number): number {
-  const given = process.argv.slice(2).filter((_, i, all) => all[i] !== '--count' && all[i - 1] !== '--count');
-  const self = fileURLToPath(import.meta.url);
-  return Number(
-    execFileSync(process.execPath, [self, ...given, '--memory', '--count', String(count)], {
-      encoding: 'utf8',
-    }),
-  );
+function peakMiB(copies: number): number {
+  const self = [fileURLToPath(import.meta.url), ...process.argv.slice(2), '--memory', String(copies)];
+  return Number(execFileSync(process.execPath, self, { encoding: 'utf8' }));
+}
+
+/** Photos with some bytes after their end: decoders do not mind, and the store takes each for another one. */
+async function writeCopies(
+  examples: readonly { path: string }[],
+  copies: number,
+  folder: string,
+): Promise<{ path: string }[]> {
+  const written: { path: string }[] = [];
+  for (let copy = 0; copy < copies; copy++) {
+    for (const [i, example] of examples.entries()) {
+      const file = path.join(folder, `${copy}-${i}`);
+      await writeFile(file, Buffer.concat([await readFile(example.path), Buffer.alloc(copy)]));
+      written.push({ path: file });
+    }
+  }
+  return written;
 }
 
 function spread<T>(items: readonly T[], count: number): T[] {
@@ -130,28 +156,33 @@ const backbone = await prepareBackbone(
   { backbone: flags.backbone, layer: flags.layer, pool: flags.pool as Pool },
   { folder: tmpdir() },
 );
-if (flags.memory) {
-  await timePipeline(backbone, examples);
+if (flags.memory !== undefined) {
+  const folder = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
+  try {
+    await timePipeline(backbone, await writeCopies(examples, Number(flags.memory), folder));
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
   console.log(Math.round(process.resourceUsage().maxRSS / 1024));
 } else {
   const cores = availableParallelism();
-  const rounds: { decodeMs: number; inferenceMs: number; ideal: number; rate: number; ratio: number }[] = [];
+  const rounds: Record<'decodeMs' | 'inferenceMs' | 'ideal' | 'rate' | 'coreShare' | 'ratio', number>[] = [];
   // The parts are timed beside each run of the whole, so that a machine that slows down slows both.
   for (let i = 0; i < Number(flags.repeat); i++) {
     const decodeMs = await timeDecode(backbone, examples);
     const inferenceMs = Math.min(await timeInference(backbone, 1), await timeInference(backbone, batch ?? 8));
-    const rate = await timePipeline(backbone, examples);
+    const { rate, coreShare } = await timePipeline(backbone, examples);
     const ideal = (1000 * cores) / (decodeMs + inferenceMs);
-    rounds.push({ decodeMs, inferenceMs, ideal, rate, ratio: rate / ideal });
+    rounds.push({ decodeMs, inferenceMs, ideal, rate, coreShare, ratio: rate / ideal });
     if (!flags.json) {
       console.log(
         `decode ${decodeMs.toFixed(2)} ms, backbone ${inferenceMs.toFixed(2)} ms: ideal ${ideal.toFixed(1)} images/s; ` +
-          `pipeline ${rate.toFixed(1)} images/s, ${((100 * rate) / ideal).toFixed(0)} %`,
+          `pipeline ${rate.toFixed(1)} images/s, ${((100 * rate) / ideal).toFixed(0)} % ` +
+          `with ${(100 * coreShare).toFixed(0)} % of the cores`,
       );
     }
   }
-  const sizes = [Math.ceil(examples.length / 4), examples.length];
-  const memory = sizes.map((count) => ({ count, peakMiB: peakMiB(count) }));
+  const memory = [1, 3].map((copies) => ({ count: copies * examples.length, peakMiB: peakMiB(copies) }));
   const ratio = median(rounds.map((round) => round.ratio));
   if (flags.json)
     console.log(JSON.stringify({ cores, images: examples.length, ratio, rounds, memory }, null, 2));

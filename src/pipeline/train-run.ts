@@ -132,6 +132,7 @@ async function splitFeatures(cached: CachedFeatures, options: TrainOptions): Pro
     const split = splitDataset(labels, dataset.classes.length, {
       validation: share,
       seed: options.seed ?? 1,
+      keys: selectKeys(keys, train),
     });
     const rows = train;
     train = Array.from(split.train, (i) => rows[i]!);
