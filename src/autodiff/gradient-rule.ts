@@ -1,4 +1,5 @@
 /** How gradients flow back through an operator: rules are data given to the driver. */
+import type { AttributeInput } from '../onnx/attributes.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Node } from '../onnx/ir.js';
 
@@ -22,7 +23,7 @@ export interface RuleContext {
   op(
     opType: string,
     inputs: readonly string[],
-    attributes?: Readonly<Record<string, number | readonly number[]>>,
+    attributes?: Readonly<Record<string, AttributeInput>>,
   ): string;
   needs(input: number): boolean;
   shapeOf(value: string): readonly number[];
