@@ -2,6 +2,7 @@
 import type { AttributeInput } from '../onnx/attributes.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Node } from '../onnx/ir.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 export interface GradientRule {
   readonly opTypes: readonly string[];
@@ -26,5 +27,9 @@ export interface RuleContext {
     attributes?: Readonly<Record<string, AttributeInput>>,
   ): string;
   needs(input: number): boolean;
+  /** Name of a forward output (MaxPool's indices, LayerNormalization's mean), which is added where it was left out. */
+  forwardOutput(index: number): string;
+  /** A forward input that the graph holds as a constant; undefined where it is computed, fed or absent. */
+  constantOf(value: string | undefined): Tensor | undefined;
   shapeOf(value: string): readonly number[];
 }
