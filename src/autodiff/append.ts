@@ -45,3 +45,9 @@ export function gemm(
 ): string {
   return at.op('Gemm', at.builder.opset < 11 ? [a, b, at.builder.scalar(0)] : [a, b], attributes);
 }
+
+export function unsqueeze(at: RuleContext, value: string, axes: readonly number[]): string {
+  return at.builder.opset < 13
+    ? at.op('Unsqueeze', [value], { axes })
+    : at.op('Unsqueeze', [value, at.builder.ints(axes)]);
+}

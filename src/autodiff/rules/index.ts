@@ -1,6 +1,7 @@
 import type { GradientRule } from '../gradient-rule.js';
 import { batchNormalization } from './batch-normalization.js';
 import { convolution } from './convolution.js';
+import { einsum } from './einsum.js';
 import { elementwise } from './elementwise.js';
 import { linear } from './linear.js';
 import { normDivision } from './norm-division.js';
@@ -12,6 +13,7 @@ import { resize } from './resize.js';
 export const rules: readonly GradientRule[] = [
   ...elementwise,
   ...linear,
+  ...einsum,
   ...convolution,
   ...pooling,
   ...resize,

@@ -7,6 +7,7 @@
 import { intAttribute, intsAttribute } from '../../onnx/attributes.js';
 import { toTensor } from '../../onnx/initializer.js';
 import { positiveAxis } from '../../tensor/shape.js';
+import { unsqueeze } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 
@@ -45,10 +46,4 @@ function summedAxes(at: RuleContext, rank: number): number[] {
   const axes =
     attribute ?? (constant ? Array.from(toTensor(constant).data, Number) : [...Array(rank).keys()]);
   return axes.map((axis) => positiveAxis(axis, rank));
-}
-
-function unsqueeze(at: RuleContext, value: string, axes: readonly number[]): string {
-  return at.builder.opset < 13
-    ? at.op('Unsqueeze', [value], { axes })
-    : at.op('Unsqueeze', [value, at.builder.ints(axes)]);
 }
