@@ -121,7 +121,7 @@ const allTails: readonly Tail[] = [
     layers: [...bottleneck(2048, 512, 2048), ...head(2048)],
   },
 ];
-const tails = allTails.filter(({ name }) => name.includes(flags.tail ?? ""));
+const tails = allTails.filter(({ name }) => name.includes(flags.tail ?? ''));
 
 /** Writes the tail with random weights; parameters in PyTorch's order. */
 function buildTail({ input, layers }: Tail) {
