@@ -86,7 +86,7 @@ function relativeDifference(ours: Tensor, theirs: Tensor, largest: number): numb
     size += expected ** 2;
   }
   if (ours.data.length !== theirs.data.length) return Infinity;
-  return Math.sqrt(difference) / Math.max(Math.sqrt(size), 1e-3 * largest);
+  return Math.sqrt(difference) / Math.max(Math.sqrt(size), 1e-2 * largest);
 }
 
 function norm({ data }: Tensor): number {
