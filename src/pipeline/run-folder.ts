@@ -12,7 +12,7 @@ import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { writeFileAtomically } from './write-file.js';
+import { writeDurably } from '../write-durably.js';
 
 export interface RunConfig {
   readonly version: string;
@@ -52,7 +52,7 @@ export async function claimRunFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     const info = await stat(folder);
     if (!info.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' });
-    await writeFileAtomically(path.join(folder, '.graft'), '');
+    await writeDurably(path.join(folder, '.graft'), '');
   } catch (error) {
     throw unwritable(folder, error);
   }
@@ -76,14 +76,14 @@ export async function writeRunFolder(
   },
 ): Promise<void> {
   const write = (name: string, content: string | Uint8Array) =>
-    writeFileAtomically(path.join(folder, name), content);
+    writeDurably(path.join(folder, name), content);
   // An older run's head must never stand beside this one's files.
   await rm(path.join(folder, runFiles.head), { force: true });
   await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
   const weightsFile = path.join(folder, runFiles.weights);
-  if (weights) await writeFileAtomically(weightsFile, encodeSafetensors(weights));
+  if (weights) await writeDurably(weightsFile, encodeSafetensors(weights));
   else await rm(weightsFile, { force: true });
   await write(runFiles.head, encodeHead(head));
 }
