@@ -1,7 +1,6 @@
 /** Models to ONNX files. */
-import { open, rename, rm } from 'node:fs/promises';
-import path from 'node:path';
-import { GraftError, messageOf, unwritable } from '../errors.js';
+import { GraftError, messageOf } from '../errors.js';
+import { writeDurably } from '../write-durably.js';
 import type { Model } from './ir.js';
 import { modelToProto } from './model-to-proto.js';
 import { encodeModelProto } from './onnx-schema.js';
@@ -27,19 +26,5 @@ export function encodeModel(model: Model): Uint8Array {
 
 /** @throws GraftError FILE_UNWRITABLE; what stood there before is then untouched. */
 export async function writeModel(model: Model, file: string): Promise<void> {
-  const bytes = encodeModel(model);
-  const temporary = path.join(path.dirname(file), `.${path.basename(file)}.${process.pid}.tmp`);
-  try {
-    const handle = await open(temporary, 'w');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-  } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
-    throw unwritable(file, error);
-  }
+  await writeDurably(file, encodeModel(model));
 }

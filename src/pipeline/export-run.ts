@@ -7,11 +7,11 @@ import { type Verification, verifyExport } from '../export/verify-export.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { type RunFolder, readRunFolder } from './run-folder.js';
-import { writeFileAtomically } from './write-file.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -51,7 +51,8 @@ export async function exportRun(
   const bytes = encodeModel(merged);
   const verified = await verifyBytes(bytes, run, backbone);
   const file = path.resolve(options.out);
-  await writeFileAtomically(file, bytes);
+  await makeFolder(path.dirname(file));
+  await writeDurably(file, bytes);
   return {
     model: file,
     bytes: bytes.length,

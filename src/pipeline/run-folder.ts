@@ -10,7 +10,7 @@ import type { TrainedHead } from '../heads/head.js';
 import { decodeHead, encodeHead } from '../heads/head-file.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
-import { writeFileAtomically } from './write-file.js';
+import { writeDurably } from '../write-durably.js';
 
 export interface RunConfig {
   readonly version: string;
@@ -47,7 +47,7 @@ export async function claimRunFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     const info = await stat(folder);
     if (!info.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' });
-    await writeFileAtomically(path.join(folder, '.graft'), '');
+    await writeDurably(path.join(folder, '.graft'), '');
   } catch (error) {
     throw unwritable(folder, error);
   }
@@ -64,7 +64,7 @@ export async function writeRunFolder(
   }: { config: RunConfig; history: readonly object[]; result: object; head: TrainedHead },
 ): Promise<void> {
   const write = (name: string, content: string | Uint8Array) =>
-    writeFileAtomically(path.join(folder, name), content);
+    writeDurably(path.join(folder, name), content);
   await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
