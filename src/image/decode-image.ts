@@ -28,8 +28,8 @@ export interface DecodeOptions {
   /** What lies under transparent pixels; default white. null: transparency is ignored, the colour stored there shows. */
   readonly background?: Colour | null | undefined;
   /**
-   * What an embedded profile of an RGB or grey image does; default `ignore`: the numbers are taken as sRGB, as Pillow,
-   * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB.
+   * What a colour profile does; default `ignore`: the numbers are taken as sRGB (and CMYK as ideal inks), as Pillow,
+   * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB, by the embedded profile.
    */
   readonly profiles?: 'ignore' | 'convert' | undefined;
 }
@@ -37,8 +37,8 @@ export interface DecodeOptions {
 /**
  * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF or SVG to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
  *
- * EXIF orientation is applied, palettes become RGB, CMYK goes through its profile to sRGB, 16 bits are cut to 8,
- * transparency is laid on the background, and of an animation the first frame is taken.
+ * EXIF orientation is applied, palettes and CMYK become RGB, 16 bits are cut to 8, transparency is laid on the
+ * background, and of an animation the first frame is taken.
  *
  * @throws GraftError INVALID_IMAGE with the reason where the bytes are not a whole, readable image.
  */
@@ -65,22 +65,25 @@ export async function decodeImage(
       limitInputPixels: pixelLimit,
       autoOrient: true,
       sequentialRead: true,
-      ignoreIcc: profiles === 'ignore' && !(await isCmyk(bytes, format)),
+      ignoreIcc: profiles === 'ignore',
     });
+    const isInk = profiles === 'ignore' && (await isCmyk(bytes, format));
+    if (isInk) image.pipelineColourspace('cmyk');
     if (background) {
       const [r, g, b] = background;
       image.flatten({ background: { r, g, b } });
+      // Otherwise a grey image is laid on a grey.
+      if (!isInk && (r !== g || g !== b)) image.pipelineColourspace('srgb');
     } else if (format === 'svg') image.flatten({ background: 'white' });
     const { data, info } = await image
       .removeAlpha()
-      .toColourspace('srgb')
+      .toColourspace(isInk ? 'cmyk' : 'srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
-    if (channels !== 1 && channels !== 3) {
-      throw new GraftError('INVALID_IMAGE', `Expected 1 or 3 channels after decoding but got ${channels}.`);
-    }
-    return { width, height, channels, data };
+    if (isInk && channels === 4) return { width, height, channels: 3, data: mixInks(data) };
+    if (channels === 1 || channels === 3) return { width, height, channels, data };
+    throw new GraftError('INVALID_IMAGE', `Expected 1 or 3 channels after decoding but got ${channels}.`);
   } catch (error) {
     throw error instanceof GraftError
       ? error
@@ -88,16 +91,32 @@ export async function decodeImage(
   }
 }
 
-/** The one colour space whose numbers mean nothing without a profile. */
 async function isCmyk(bytes: Uint8Array, format: ImageFormat): Promise<boolean> {
   if (format === 'jpeg') return readJpegFrame(bytes)?.components === 4;
   return format === 'tiff' && (await sharp(bytes).metadata()).space === 'cmyk';
 }
 
+/** CMYK to RGB in Pillow's arithmetic: (255 - ink) · (255 - black) / 255, rounded. */
+function mixInks(inks: Uint8Array): Uint8Array {
+  const colours = new Uint8Array((inks.length / 4) * 3);
+  for (let i = 0, o = 0; i < inks.length; i += 4) {
+    const light = 255 - inks[i + 3]!;
+    for (let c = 0; c < 3; c++, o++) {
+      const product = inks[i + c]! * light + 128;
+      colours[o] = light - (((product >> 8) + product) >> 8);
+    }
+  }
+  return colours;
+}
+
 function reasonOf(message: string, pixelLimit: number): string {
   const [firstLine = ''] = message.split('\n');
   if (/pixel limit/i.test(message)) return `The image has more than ${pixelLimit} pixels.`;
-  if (/premature|truncated|end of (stream|file|input|image)|not enough|out of (data|order)/i.test(message)) {
+  if (
+    /premature|truncated|end of (stream|file|input|image)|read error|not enough|out of (data|order)/i.test(
+      message,
+    )
+  ) {
     return `The image is truncated or damaged (${firstLine.trim()}).`;
   }
   return `The image cannot be decoded (${firstLine.trim()}).`;

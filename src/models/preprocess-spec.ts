@@ -15,7 +15,7 @@ export interface PreprocessSpec {
    * as in Pillow's `convert('RGB')`.
    */
   readonly background?: Colour | null;
-  /** Whether an embedded colour profile is converted to sRGB; absent: ignored, as Pillow and torchvision do. */
+  /** Whether colours go through the embedded profile to sRGB; absent: `ignore`, as Pillow and torchvision do. */
   readonly profiles?: 'ignore' | 'convert';
   /** `shortest-edge`: the shorter side becomes min(width, height), the other follows. null: pixels as they are. */
   readonly resize: {

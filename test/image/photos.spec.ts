@@ -1,5 +1,4 @@
 /** Real photos, where the shared data is at hand: pixels against Pillow asked on the spot, features against Python's. */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -13,21 +12,12 @@ import { readModel } from '../../src/onnx/read-model.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';
+import { askPillow } from './ask-pillow.js';
 import { difference, type PixelSpec, readLevels } from './read-pixels.js';
 
 const shared = path.resolve('../shared');
 const digits = path.join(shared, 'datasets/sign-digits');
 const exif = path.join(shared, 'datasets/odd-images/exif');
-
-/** Pillow's pixels of each item, or undefined where there is no Python with Pillow. */
-function askPillow(items: readonly { image: string; spec: PixelSpec }[]): Uint8Array | undefined {
-  const script = path.resolve('scripts/fixtures/pillow_pixels.py');
-  const { status, stdout } = spawnSync(process.env.GRAFT_TEST_PYTHON ?? '/usr/bin/python3', [script], {
-    input: JSON.stringify({ items }),
-    maxBuffer: 2 ** 28,
-  });
-  return status === 0 ? stdout : undefined;
-}
 
 const specs: readonly (readonly [string, PixelSpec])[] = [
   [
