@@ -32,7 +32,7 @@ function compact(fields: Record<string, unknown>): Message {
     if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) continue;
     message[name === 'unknownFields' ? '$unknowns' : name] = value;
   }
-  return message as Message;
+  return message;
 }
 
 const entries = (map: ReadonlyMap<string, string>): Message[] =>

@@ -183,7 +183,7 @@ export function decodeModelProto(bytes: Uint8Array): Message {
     Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
   );
   reader.discardUnknown = false;
-  return modelType.decode(reader) as unknown as Message;
+  return modelType.decode(reader);
 }
 
 export function encodeModelProto(message: Message): Uint8Array {
