@@ -134,9 +134,7 @@ export async function fineTune(
   }
 }
 
-function withDefaults(
-  options: FineTuneOptions,
-): LoopSettings & {
+function withDefaults(options: FineTuneOptions): LoopSettings & {
   readonly logger: Logger;
   readonly warmStart: boolean;
   readonly standardize: boolean;
