@@ -1,5 +1,5 @@
 /** Means, maxima and normalisations over whole axes, by their definitions. */
-import { floatAttribute, intAttribute } from '../../onnx/attributes.js';
+import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/attributes.js';
 import { sizeOf } from '../../tensor/shape.js';
 import type { Float64Form, FormContext } from './float64-form.js';
 
@@ -72,10 +72,39 @@ const rmsNormalization: Float64Form = (at) => {
   return at.op('Mul', [standard, scale]);
 };
 
+const meanVarianceNormalization: Float64Form = (at) => {
+  const rank = at.shapeOf(at.x[0]!).length;
+  const axes = (intsAttribute(at.node, 'axes') ?? [0, 2, 3]).map((axis) => (axis < 0 ? rank + axis : axis));
+  return standardize(at, at.x[0]!, axes, 0);
+};
+
+/** x / (bias + α/size · Σ x² over neighbouring channels)^β, the sums as a product with a band matrix. */
+const localResponseNormalization: Float64Form = (at) => {
+  const x = at.x[0]!;
+  const shape = at.shapeOf(x);
+  const [n, c, ...size] = shape as [number, number, ...number[]];
+  const width = intAttribute(at.node, 'size', 1);
+  const share = floatAttribute(at.node, 'alpha', 1e-4) / width;
+  const band = Array.from({ length: c * c }, (_, i) => {
+    const offset = (i % c) - Math.floor(i / c);
+    return offset >= -Math.floor((width - 1) / 2) && offset <= Math.ceil((width - 1) / 2) ? share : 0;
+  });
+  const squares = at.op('Reshape', [at.op('Mul', [x, x]), at.builder.ints([n, c, sizeOf(size)])]);
+  const sums = at.op('Reshape', [
+    at.op('MatMul', [at.tensor([c, c], band), squares]),
+    at.builder.ints(shape),
+  ]);
+  const base = at.op('Add', [sums, at.tensor([], [floatAttribute(at.node, 'bias', 1)])]);
+  return at.op('Mul', [x, at.op('Pow', [base, at.tensor([], [-floatAttribute(at.node, 'beta', 0.75)])])]);
+};
+
 export const normalizationForms: readonly (readonly [string, Float64Form])[] = [
   ['GlobalAveragePool', (at) => reduce(at, 'ReduceMean', at.x[0]!, spatial(at.shapeOf(at.x[0]!)))],
   ['GlobalMaxPool', (at) => reduce(at, 'ReduceMax', at.x[0]!, spatial(at.shapeOf(at.x[0]!)))],
   ['InstanceNormalization', instanceNormalization],
   ['GroupNormalization', groupNormalization],
   ['RMSNormalization', rmsNormalization],
+  ['SimplifiedLayerNormalization', rmsNormalization],
+  ['MeanVarianceNormalization', meanVarianceNormalization],
+  ['LRN', localResponseNormalization],
 ];

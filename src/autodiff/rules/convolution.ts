@@ -17,7 +17,7 @@ import { reduceSum } from '../unbroadcast.js';
 import { resolveTransposedWindow, resolveWindow, type Window } from './window.js';
 
 /** A tensor [batch, channels, ...size]. */
-interface Image {
+export interface Image {
   readonly value: string;
   readonly channels: number;
   readonly size: readonly number[];
@@ -67,7 +67,14 @@ export const convolution: readonly GradientRule[] = [
 ];
 
 /** dX of Conv: every output hands its gradient back to the inputs it read. */
-function scatter(at: RuleContext, dY: Image, W: string, x: Image, window: Window, group: number): string {
+export function scatter(
+  at: RuleContext,
+  dY: Image,
+  W: string,
+  x: Image,
+  window: Window,
+  group: number,
+): string {
   const { kernel, strides, dilations, pads } = window;
   if (group === 1 && isPointwise(window)) {
     if (dY.size.every((length) => length === 1)) {

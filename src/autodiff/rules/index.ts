@@ -7,12 +7,14 @@ import { normDivision } from './norm-division.js';
 import { normalization } from './normalization.js';
 import { pooling } from './pooling.js';
 import { reduction } from './reduction.js';
+import { resize } from './resize.js';
 
 export const rules: readonly GradientRule[] = [
   ...elementwise,
   ...linear,
   ...convolution,
   ...pooling,
+  ...resize,
   ...batchNormalization,
   ...normalization,
   ...normDivision,

@@ -5,6 +5,7 @@
  * The matrices are not worked out here. The operator itself makes them, applied along one axis to the identity, so they
  * are right whatever the runtime does about rounding, padding and clipping. It folds them when it loads the graph.
  */
+import { sizeOf } from '../../tensor/shape.js';
 import { float32 } from '../../tensor/tensor.js';
 import { reshape, transpose } from '../append.js';
 import type { RuleContext } from '../gradient-rule.js';
@@ -17,23 +18,21 @@ export function identity(at: RuleContext, size: number, leading: readonly number
 }
 
 /**
- * Sums dY over an axis with weights: dX[…, i, …] = Σ_o transposed[i, o] · dY[…, o, …].
- * @param shape - of dY @param transposed - Mᵀ, the name of a matrix [in, out]
+ * Mᵀ dY along one axis.
+ * @param shape - of dY @param matrix - M, the name of a matrix [out, in] @param inputSize - its columns
  */
 export function applyTransposed(
   at: RuleContext,
   dY: string,
   shape: readonly number[],
   axis: number,
-  transposed: string,
+  matrix: string,
   inputSize: number,
 ): string {
   const after = shape.slice(axis + 1);
-  if (after.length === 0) return at.op('MatMul', [dY, transpose(at, transposed, [1, 0])]);
-  const rest = after.reduce((product, size) => product * size, 1);
-  const stacked = after.length === 1 ? dY : reshape(at, dY, [-1, shape[axis]!, rest]);
-  const product = at.op('MatMul', [transposed, stacked]);
-  return after.length === 1
-    ? product
-    : reshape(at, product, [-1, ...shape.slice(1, axis), inputSize, ...after]);
+  if (after.length === 0) return at.op('MatMul', [dY, matrix]);
+  const turned = transpose(at, matrix, [1, 0]);
+  if (after.length === 1) return at.op('MatMul', [turned, dY]);
+  const stacked = reshape(at, dY, [-1, shape[axis]!, sizeOf(after)]);
+  return reshape(at, at.op('MatMul', [turned, stacked]), [-1, ...shape.slice(1, axis), inputSize, ...after]);
 }
