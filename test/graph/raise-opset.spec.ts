@@ -270,6 +270,13 @@ const cases: readonly Case[] = [
       attributes: { mode: kind, coordinate_transformation_mode: mode },
     })),
   ),
+  {
+    title: 'Resize to sizes',
+    from: 11,
+    to: 12,
+    inputs: [image, float32([0], []), float32([0], []), int64([4], [2, 4, 7, 3])],
+    declared: true,
+  },
   ...[1.7, 0.6].map((scale): Case => ({
     title: `Resize by ${scale} with TensorFlow's half pixels`,
     from: 11,

@@ -61,6 +61,10 @@ const halfPixelForNearest: Convert = (node) => {
   return { ...node, attributes };
 };
 
+/** Versions 11 and 12 wanted an empty tensor of scales beside the sizes; since then only one of the two may be there. */
+const sizesOrScales: Convert = (node) =>
+  (node.inputs[3] ?? '') === '' ? node : { ...node, inputs: node.inputs.with(2, '') };
+
 export const resizeRules: RuleTable = {
   Upsample: [
     { version: 10, convert: upsampleAsResize },
@@ -68,6 +72,12 @@ export const resizeRules: RuleTable = {
   ],
   Resize: [
     { version: 11, convert: resize },
-    { version: 13, convert: halfPixelForNearest },
+    {
+      version: 13,
+      convert(node, conversion) {
+        const converted = halfPixelForNearest(node, conversion);
+        return typeof converted === 'string' ? converted : sizesOrScales(converted, conversion);
+      },
+    },
   ],
 };
