@@ -153,7 +153,7 @@ function promote(
   const initializers = new Map(graph.initializers);
   for (const name of names) initializers.delete(name);
   const inputs = names.map((name) =>
-    tensorValue(name, graph.initializers.get(name)!.dtype, shapes.get(name)!),
+    tensorValue(name, graph.initializers.get(name)!.dtype, shapes.get(name)),
   );
   return { ...model, graph: { ...graph, initializers, inputs: [...graph.inputs, ...inputs] } };
 }
