@@ -15,18 +15,18 @@ export class DamagedMessage extends Error {
 
 export class Message {
   readonly type: MessageType;
-  /** The encoded message. */
-  readonly bytes: Buffer;
   /** Fields that the schema does not know, encoded. */
   readonly unknownFields: Uint8Array;
+  readonly #bytes: Buffer;
   readonly #depth: number;
   /** Field number to the start and end of each of its payloads, in turn. */
   readonly #payloads = new Map<number, number[]>();
 
   /** @throws DamagedMessage where the bytes are no such message. */
-  constructor(type: MessageType, bytes: Buffer, depth = 0) {
+  constructor(type: MessageType, encoded: Uint8Array, depth = 0) {
+    const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
     this.type = type;
-    this.bytes = bytes;
+    this.#bytes = bytes;
     this.#depth = depth;
     const unknown: number[] = [];
     try {
@@ -65,10 +65,12 @@ export class Message {
     } catch (error) {
       throw new DamagedMessage(messageOf(error), { cause: error });
     }
-    this.unknownFields =
-      unknown.length === 2
-        ? bytes.subarray(unknown[0], unknown[1])
-        : Buffer.concat(eachPair(unknown, (from, to) => bytes.subarray(from, to)));
+    this.unknownFields = joined(eachPair(unknown, (from, to) => view(bytes, from, to)));
+  }
+
+  /** The whole message as it came; a view. */
+  get encoded(): Uint8Array {
+    return view(this.#bytes);
   }
 
   has(name: string): boolean {
@@ -77,43 +79,42 @@ export class Message {
 
   text(name: string): string {
     const [from, to] = this.#last(name);
-    return from === to ? '' : decodeText(this.bytes, from, to);
+    return from === to ? '' : decodeText(this.#bytes, from, to);
   }
 
   texts(name: string): string[] {
-    return this.#each(name, (from, to) => decodeText(this.bytes, from, to));
+    return this.#each(name, (from, to) => decodeText(this.#bytes, from, to));
   }
 
   blob(name: string): Uint8Array {
-    return this.bytes.subarray(...this.#last(name));
+    return view(this.#bytes, ...this.#last(name));
   }
 
   blobs(name: string): Uint8Array[] {
-    return this.#each(name, (from, to) => this.bytes.subarray(from, to));
+    return this.#each(name, (from, to) => view(this.#bytes, from, to));
   }
 
   /** An int64, 0 where absent. */
   int64(name: string): bigint {
     const [from, to] = this.#last(name);
-    return from === to ? 0n : new Cursor(this.bytes, from, to).int64();
+    return from === to ? 0n : new Cursor(this.#bytes, from, to).int64();
   }
 
   /** An int32 or an enumeration, 0 where absent. */
   int32(name: string): number {
     const [from, to] = this.#last(name);
-    return from === to ? 0 : new Cursor(this.bytes, from, to).varint() | 0;
+    return from === to ? 0 : new Cursor(this.#bytes, from, to).varint() | 0;
   }
 
   float(name: string): number {
     const [from, to] = this.#last(name);
-    return from === to ? 0 : this.bytes.readFloatLE(from);
+    return from === to ? 0 : this.#bytes.readFloatLE(from);
   }
 
   /** Repeated float or double as little-endian bytes: a view where the file holds them in one piece. */
   packedFloats(name: string): Uint8Array {
     const { kind } = this.#field(name);
-    const parts = this.blobs(name);
-    const packed = parts.length === 1 ? parts[0]! : Buffer.concat(parts);
+    const packed = joined(this.blobs(name));
     if (packed.length % (kind === 'double' ? 8 : 4) !== 0) {
       throw new DamagedMessage(`field ${name}: ${packed.length} bytes are no whole number of ${kind}s`);
     }
@@ -141,9 +142,8 @@ export class Message {
 
   /** The message in a field; undefined where absent. Several are one in pieces, as protobuf has it. */
   child(name: string): Message | undefined {
-    const parts = this.blobs(name) as Buffer[];
-    if (parts.length === 0) return undefined;
-    return this.#open(name, parts.length === 1 ? parts[0]! : Buffer.concat(parts), name);
+    const parts = this.blobs(name);
+    return parts.length === 0 ? undefined : this.#open(name, joined(parts), name);
   }
 
   /** What `convert` makes of the message in a field; undefined where absent. */
@@ -157,12 +157,12 @@ export class Message {
     let index = 0;
     return this.#each(name, (from, to) => {
       const where = `${name}[${index++}]`;
-      const child = this.#open(name, this.bytes.subarray(from, to), where);
+      const child = this.#open(name, view(this.#bytes, from, to), where);
       return within(where, child, () => convert(child));
     });
   }
 
-  #open(name: string, bytes: Buffer, where: string): Message {
+  #open(name: string, bytes: Uint8Array, where: string): Message {
     const type = this.#field(name).message!;
     return within(where, undefined, () => new Message(type, bytes, this.#depth + 1));
   }
@@ -184,14 +184,14 @@ export class Message {
   #countVarints(name: string): number {
     let count = 0;
     this.#each(name, (from, to) => {
-      for (let i = from; i < to; i++) if (this.bytes[i]! < 128) count++;
+      for (let i = from; i < to; i++) if (this.#bytes[i]! < 128) count++;
     });
     return count;
   }
 
   #eachVarint(name: string, visit: (cursor: Cursor) => void): void {
     this.#each(name, (from, to) => {
-      const cursor = new Cursor(this.bytes, from, to);
+      const cursor = new Cursor(this.#bytes, from, to);
       try {
         while (!cursor.isAtEnd) visit(cursor);
       } catch (error) {
@@ -199,6 +199,16 @@ export class Message {
       }
     });
   }
+}
+
+/** Not Buffer's own, so that no Buffer with its different `slice` gets into a model. */
+function view(bytes: Buffer, from = 0, to = bytes.length): Uint8Array {
+  return new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
+}
+
+/** The only part itself, or a copy of all of them. */
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  return parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
 }
 
 /** Starts and ends, in turn. */

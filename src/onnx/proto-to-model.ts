@@ -177,7 +177,7 @@ function attributeValueFrom(proto: Message, source: ExternalData): AttributeValu
     case 14:
       return { kind: 'types', value: proto.map('typeProtos', valueType) };
     default:
-      return { kind: 'unknown', value: proto.bytes };
+      return { kind: 'unknown', value: proto.encoded };
   }
 }
 

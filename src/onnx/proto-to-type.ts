@@ -22,7 +22,7 @@ export function valueFrom(proto: Message, path: string): ValueInfo {
 export function typeFrom(proto: Message, what: string): ValueType {
   const denotation = proto.text('denotation');
   const notes = (inner: readonly Uint8Array[] = []) => {
-    const unknownFields = Buffer.concat([proto.unknownFields, ...inner]);
+    const unknownFields = new Uint8Array(Buffer.concat([proto.unknownFields, ...inner]));
     return { ...(denotation !== '' && { denotation }), ...(unknownFields.length > 0 && { unknownFields }) };
   };
   for (const kind of ['tensor', 'sparseTensor'] as const) {
@@ -58,7 +58,7 @@ export function typeFrom(proto: Message, what: string): ValueType {
     const [domain, name] = [opaque.text('domain'), opaque.text('name')];
     return { kind: 'opaque', domain, name, ...notes([residue(proto, 'opaqueType', opaque.unknownFields)]) };
   }
-  return { kind: 'unknown', encoded: proto.bytes };
+  return { kind: 'unknown', encoded: proto.encoded };
 }
 
 /**
