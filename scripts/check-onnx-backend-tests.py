@@ -33,7 +33,9 @@ def raw_of(tensor):
     values = list(getattr(tensor, FIELDS.get(tensor.data_type, "int32_data")))
     if tensor.data_type in (27, 28):
         return numpy_helper._pack_6bit(np.array(values, np.uint8)).tobytes()
-    return np.array(values, None if tensor.data_type in FIELDS else np.int64).astype(TYPED.get(tensor.data_type, "<u1")).tobytes()
+    held = {"float_data": np.float32, "double_data": np.float64, "uint64_data": np.uint64}
+    array = np.array(values, held.get(FIELDS.get(tensor.data_type), np.int64))
+    return array.astype(TYPED.get(tensor.data_type, "<u1")).tobytes()
 
 
 def normalise(message):

@@ -6,6 +6,7 @@
 import { GraftError, messageOf } from '../errors.js';
 import type { Field, MessageType } from './onnx-schema.js';
 import { decodeText } from './protobuf-text.js';
+import { quoteName } from './quote-name.js';
 import { Cursor, deepestNesting } from './wire-format.js';
 
 /** Damage, with the way to it from the outermost message: `node[3] "conv1"`, then `attribute[0]`, … */
@@ -233,5 +234,5 @@ function within<T>(where: string, message: Message | undefined, action: () => T)
 
 function nameOf(message: Message): string {
   const name = message.type.byName.has('name') ? message.text('name') : '';
-  return name === '' ? '' : ` "${name}"`;
+  return name === '' ? '' : ` ${quoteName(name)}`;
 }
