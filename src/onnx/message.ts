@@ -19,32 +19,35 @@ export class Message {
   /** Fields that the schema does not know, encoded. */
   readonly unknownFields: Uint8Array;
   readonly #bytes: Buffer;
+  readonly #from: number;
+  readonly #to: number;
   readonly #depth: number;
   /** Field number to the start and end of each of its payloads, in turn. */
   readonly #payloads = new Map<number, number[]>();
 
   /** @throws DamagedMessage where the bytes are no such message. */
-  constructor(type: MessageType, encoded: Uint8Array, depth = 0) {
-    const bytes = Buffer.from(encoded.buffer, encoded.byteOffset, encoded.byteLength);
+  constructor(type: MessageType, bytes: Buffer, from = 0, to = bytes.length, depth = 0) {
     this.type = type;
     this.#bytes = bytes;
+    this.#from = from;
+    this.#to = to;
     this.#depth = depth;
     const unknown: number[] = [];
     try {
       if (depth >= deepestNesting) throw new Error(`it is nested deeper than ${deepestNesting} messages`);
-      const cursor = new Cursor(bytes, 0, bytes.length);
+      const cursor = new Cursor(bytes, from, to);
       while (!cursor.isAtEnd) {
-        const start = cursor.position;
+        const begin = cursor.position;
         const tag = cursor.tag();
         const field = type.byId.get(tag >>> 3);
         const wireType = tag & 7;
         // Repeated numbers come packed or one by one, whatever the schema says.
         const isKnown = field && (wireType === field.wireType || (wireType === 2 && field.isRepeated));
-        let from = cursor.position;
+        let start = cursor.position;
         try {
           if (wireType === 2) {
             const length = cursor.uint31();
-            from = cursor.position;
+            start = cursor.position;
             cursor.skip(length);
           } else {
             cursor.skipPayload(tag);
@@ -54,24 +57,25 @@ export class Message {
         }
         if (!isKnown) {
           // Neighbours are taken as one: a view takes many times the memory of the smallest field.
-          if (unknown.at(-1) === start) unknown.pop();
-          else unknown.push(start);
+          if (unknown.at(-1) === begin) unknown.pop();
+          else unknown.push(begin);
           unknown.push(cursor.position);
           continue;
         }
         const known = this.#payloads.get(field.id);
-        if (known) known.push(from, cursor.position);
-        else this.#payloads.set(field.id, [from, cursor.position]);
+        if (known) known.push(start, cursor.position);
+        else this.#payloads.set(field.id, [start, cursor.position]);
       }
     } catch (error) {
       throw new DamagedMessage(messageOf(error), { cause: error });
     }
-    this.unknownFields = joined(eachPair(unknown, (from, to) => view(bytes, from, to)));
+    this.unknownFields =
+      unknown.length === 0 ? nothing : joined(eachPair(unknown, (start, end) => view(bytes, start, end)));
   }
 
   /** The whole message as it came; a view. */
   get encoded(): Uint8Array {
-    return view(this.#bytes);
+    return view(this.#bytes, this.#from, this.#to);
   }
 
   has(name: string): boolean {
@@ -143,8 +147,11 @@ export class Message {
 
   /** The message in a field; undefined where absent. Several are one in pieces, as protobuf has it. */
   child(name: string): Message | undefined {
-    const parts = this.blobs(name);
-    return parts.length === 0 ? undefined : this.#open(name, joined(parts), name);
+    const payloads = this.#payloads.get(this.#field(name).id);
+    if (!payloads) return undefined;
+    if (payloads.length === 2) return this.#open(name, name, this.#bytes, payloads[0]!, payloads[1]!);
+    const whole = Buffer.concat(this.blobs(name));
+    return this.#open(name, name, whole, 0, whole.length);
   }
 
   /** What `convert` makes of the message in a field; undefined where absent. */
@@ -158,14 +165,14 @@ export class Message {
     let index = 0;
     return this.#each(name, (from, to) => {
       const where = `${name}[${index++}]`;
-      const child = this.#open(name, view(this.#bytes, from, to), where);
+      const child = this.#open(name, where, this.#bytes, from, to);
       return within(where, child, () => convert(child));
     });
   }
 
-  #open(name: string, bytes: Uint8Array, where: string): Message {
+  #open(name: string, where: string, bytes: Buffer, from: number, to: number): Message {
     const type = this.#field(name).message!;
-    return within(where, undefined, () => new Message(type, bytes, this.#depth + 1));
+    return within(where, undefined, () => new Message(type, bytes, from, to, this.#depth + 1));
   }
 
   #field(name: string): Field {
@@ -202,8 +209,10 @@ export class Message {
   }
 }
 
+const nothing = new Uint8Array();
+
 /** Not Buffer's own, so that no Buffer with its different `slice` gets into a model. */
-function view(bytes: Buffer, from = 0, to = bytes.length): Uint8Array {
+function view(bytes: Buffer, from: number, to: number): Uint8Array {
   return new Uint8Array(bytes.buffer, bytes.byteOffset + from, to - from);
 }
 

@@ -22,8 +22,11 @@ export function valueFrom(proto: Message, path: string): ValueInfo {
 export function typeFrom(proto: Message, what: string): ValueType {
   const denotation = proto.text('denotation');
   const notes = (inner: readonly Uint8Array[] = []) => {
-    const unknownFields = new Uint8Array(Buffer.concat([proto.unknownFields, ...inner]));
-    return { ...(denotation !== '' && { denotation }), ...(unknownFields.length > 0 && { unknownFields }) };
+    const unknown = [proto.unknownFields, ...inner].filter(({ length }) => length > 0);
+    return {
+      ...(denotation !== '' && { denotation }),
+      ...(unknown.length > 0 && { unknownFields: new Uint8Array(Buffer.concat(unknown)) }),
+    };
   };
   for (const kind of ['tensor', 'sparseTensor'] as const) {
     const field = `${kind}Type`;
@@ -66,8 +69,8 @@ export function typeFrom(proto: Message, what: string): ValueType {
  * every reader adds to the first.
  */
 function residue(proto: Message, field: string, ...unknown: readonly Uint8Array[]): Uint8Array {
-  const rest = Buffer.concat(unknown);
-  return rest.length === 0 ? rest : encodeField(proto.type, field, rest);
+  if (unknown.every(({ length }) => length === 0)) return unknown[0]!;
+  return encodeField(proto.type, field, Buffer.concat(unknown));
 }
 
 function dimensionFrom(proto: Message, what: string): Dimension {

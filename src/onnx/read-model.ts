@@ -55,7 +55,7 @@ async function readWhole(path: string): Promise<Uint8Array> {
 export function decodeModel(bytes: Uint8Array, { path }: { path: string }): Model {
   if (bytes.length === 0) throw new GraftError('INVALID_MODEL', `${path} is empty; expected an ONNX model.`);
   try {
-    const proto = new Message(modelType, bytes);
+    const proto = new Message(modelType, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
     const model = sortModel(modelFromProto(proto, new ExternalData(path)), path);
     validateModel(model, path);
     return model;
