@@ -22,8 +22,8 @@ export class Message {
   readonly #from: number;
   readonly #to: number;
   readonly #depth: number;
-  /** Field number to the start and end of each of its payloads, in turn. */
-  readonly #payloads = new Map<number, number[]>();
+  /** Of each payload, in the file's order: field number, start, end. One flat list, because there are many messages. */
+  readonly #payloads: number[] = [];
 
   /** @throws DamagedMessage where the bytes are no such message. */
   constructor(type: MessageType, bytes: Buffer, from = 0, to = bytes.length, depth = 0) {
@@ -32,7 +32,7 @@ export class Message {
     this.#from = from;
     this.#to = to;
     this.#depth = depth;
-    const unknown: number[] = [];
+    const unknown: [start: number, end: number][] = [];
     try {
       if (depth >= deepestNesting) throw new Error(`it is nested deeper than ${deepestNesting} messages`);
       const cursor = new Cursor(bytes, from, to);
@@ -57,20 +57,18 @@ export class Message {
         }
         if (!isKnown) {
           // Neighbours are taken as one: a view takes many times the memory of the smallest field.
-          if (unknown.at(-1) === begin) unknown.pop();
-          else unknown.push(begin);
-          unknown.push(cursor.position);
+          const before = unknown.at(-1);
+          if (before?.[1] === begin) before[1] = cursor.position;
+          else unknown.push([begin, cursor.position]);
           continue;
         }
-        const known = this.#payloads.get(field.id);
-        if (known) known.push(start, cursor.position);
-        else this.#payloads.set(field.id, [start, cursor.position]);
+        this.#payloads.push(field.id, start, cursor.position);
       }
     } catch (error) {
       throw new DamagedMessage(messageOf(error), { cause: error });
     }
     this.unknownFields =
-      unknown.length === 0 ? nothing : joined(eachPair(unknown, (start, end) => view(bytes, start, end)));
+      unknown.length === 0 ? nothing : joined(unknown.map(([start, end]) => view(bytes, start, end)));
   }
 
   /** The whole message as it came; a view. */
@@ -79,7 +77,7 @@ export class Message {
   }
 
   has(name: string): boolean {
-    return this.#payloads.has(this.#field(name).id);
+    return this.#lastOf(name) >= 0;
   }
 
   text(name: string): string {
@@ -134,6 +132,16 @@ export class Message {
     return values;
   }
 
+  /** Repeated int64 as numbers, exact up to 2^53. */
+  numbers(name: string): number[] {
+    const values: number[] = [];
+    this.#eachVarint(name, (cursor) => {
+      const low = cursor.varint();
+      values.push((cursor.high | 0) * 2 ** 32 + low);
+    });
+    return values;
+  }
+
   int64s(name: string): BigInt64Array {
     const values = new BigInt64Array(this.#countVarints(name));
     const halves = new Uint32Array(values.buffer);
@@ -147,9 +155,9 @@ export class Message {
 
   /** The message in a field; undefined where absent. Several are one in pieces, as protobuf has it. */
   child(name: string): Message | undefined {
-    const payloads = this.#payloads.get(this.#field(name).id);
-    if (!payloads) return undefined;
-    if (payloads.length === 2) return this.#open(name, name, this.#bytes, payloads[0]!, payloads[1]!);
+    const parts = this.#each(name, (from, to): [number, number] => [from, to]);
+    if (parts.length === 0) return undefined;
+    if (parts.length === 1) return this.#open(name, name, this.#bytes, ...parts[0]!);
     const whole = Buffer.concat(this.blobs(name));
     return this.#open(name, name, whole, 0, whole.length);
   }
@@ -180,13 +188,27 @@ export class Message {
   }
 
   /** The payload that counts where a single field comes several times. */
-  #last(name: string): [number, number] {
-    const payloads = this.#payloads.get(this.#field(name).id);
-    return payloads ? [payloads.at(-2)!, payloads.at(-1)!] : [0, 0];
+  #last(name: string): [from: number, to: number] {
+    const at = this.#lastOf(name);
+    return at < 0 ? [0, 0] : [this.#payloads[at + 1]!, this.#payloads[at + 2]!];
+  }
+
+  /** Where the field's last payload stands in the list, or a negative number. */
+  #lastOf(name: string): number {
+    const { id } = this.#field(name);
+    let at = this.#payloads.length - 3;
+    while (at >= 0 && this.#payloads[at] !== id) at -= 3;
+    return at;
   }
 
   #each<T>(name: string, convert: (from: number, to: number) => T): T[] {
-    return eachPair(this.#payloads.get(this.#field(name).id) ?? [], convert);
+    const payloads = this.#payloads;
+    const { id } = this.#field(name);
+    const results: T[] = [];
+    for (let at = 0; at < payloads.length; at += 3) {
+      if (payloads[at] === id) results.push(convert(payloads[at + 1]!, payloads[at + 2]!));
+    }
+    return results;
   }
 
   #countVarints(name: string): number {
@@ -219,13 +241,6 @@ function view(bytes: Buffer, from: number, to: number): Uint8Array {
 /** The only part itself, or a copy of all of them. */
 function joined(parts: readonly Uint8Array[]): Uint8Array {
   return parts.length === 1 ? parts[0]! : new Uint8Array(Buffer.concat(parts));
-}
-
-/** Starts and ends, in turn. */
-function eachPair<T>(positions: readonly number[], convert: (from: number, to: number) => T): T[] {
-  const results: T[] = [];
-  for (let i = 0; i < positions.length; i += 2) results.push(convert(positions[i]!, positions[i + 1]!));
-  return results;
 }
 
 /** Runs `action`; damage that it finds gets `where` put before its trail. */

@@ -9,7 +9,7 @@ import { quoteName } from './quote-name.js';
 /** @param path - the model file, for messages */
 export function valueFrom(proto: Message, path: string): ValueInfo {
   const name = proto.text('name');
-  const type = proto.convert('type', (child) => typeFrom(child, `Value ${quoteName(name)} of ${path}`));
+  const type = proto.convert('type', (child) => typeFrom(child, () => `Value ${quoteName(name)} of ${path}`));
   return {
     name,
     ...(type && { type }),
@@ -19,7 +19,7 @@ export function valueFrom(proto: Message, path: string): ValueInfo {
   };
 }
 
-export function typeFrom(proto: Message, what: string): ValueType {
+export function typeFrom(proto: Message, what: () => string): ValueType {
   const denotation = proto.text('denotation');
   const notes = (inner: readonly Uint8Array[] = []) => {
     const unknown = [proto.unknownFields, ...inner].filter(({ length }) => length > 0);
@@ -73,7 +73,7 @@ function residue(proto: Message, field: string, ...unknown: readonly Uint8Array[
   return encodeField(proto.type, field, Buffer.concat(unknown));
 }
 
-function dimensionFrom(proto: Message, what: string): Dimension {
+function dimensionFrom(proto: Message, what: () => string): Dimension {
   if (proto.has('dimValue')) return safeNumber(proto.int64('dimValue'), what);
   const name = proto.text('dimParam');
   return name === '' ? null : name;
