@@ -76,7 +76,7 @@ export function joinSeams(
       castFloats && castTarget({ from, to })
         ? { ...to.type, dtype: (known as { dtype: DType }).dtype }
         : to.type;
-    const joined = joinTypes(known, wanted as ValueType, dimensions);
+    const joined = joinTypes(known, wanted, dimensions);
     if (joined) types.set(from.name, joined);
     else {
       misfits.push(
