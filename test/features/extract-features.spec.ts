@@ -32,7 +32,14 @@ function extract(
   examples: readonly { path: string }[],
   options: Partial<ExtractOptions> = {},
 ) {
-  return extractFeatures({ model: tinyBackbone(), preprocess, examples, store, threads: 2, ...options });
+  return extractFeatures({
+    model: tinyBackbone(),
+    preprocess,
+    examples,
+    targets: [{ store }],
+    threads: 2,
+    ...options,
+  });
 }
 
 /** Every file of a store with its bytes; a difference shows as the name. */
