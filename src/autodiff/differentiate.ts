@@ -1,11 +1,13 @@
 /** Reverse-mode differentiation: adds the backward pass of a graph as plain ONNX nodes. */
 import { GraftError } from '../errors.js';
-import type { AttributeInput } from '../onnx/attributes.js';
+import { type AttributeInput, tensorAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
+import { toTensor } from '../onnx/initializer.js';
 import type { Graph, Node } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { GradientRule, RuleContext } from './gradient-rule.js';
 import { rules as allRules } from './rules/index.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { unbroadcast } from './unbroadcast.js';
 
 export interface DifferentiateOptions {
@@ -51,6 +53,15 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Diff
     );
   };
 
+  const extended = new Map<Node, string[]>();
+  const forwardOutput = (node: Node, index: number): string => {
+    const outputs = extended.get(node) ?? [...node.outputs];
+    while (outputs.length <= index) outputs.push('');
+    outputs[index] ||= builder.freshName(`${outputs[0]}/output_${index}`);
+    extended.set(node, outputs);
+    return outputs[index];
+  };
+
   accumulate(loss, seed(builder, loss, shapeOf(loss)));
   for (const node of path.nodes.toReversed()) {
     const dY = node.outputs.map((output) => gradients.get(output));
@@ -66,6 +77,8 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Diff
       builder,
       needs,
       shapeOf,
+      forwardOutput: (index) => forwardOutput(node, index),
+      constantOf: (value) => constantOf(graph, value),
       op: (opType, inputs, attributes: Readonly<Record<string, AttributeInput>> = {}) =>
         builder.op(opType, inputs, { name: `grad/${node.name || node.outputs[0]}/${opType}`, attributes }),
     };
@@ -86,7 +99,13 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Diff
   return {
     graph: {
       ...graph,
-      nodes: [...graph.nodes, ...builder.nodes],
+      nodes: [
+        ...graph.nodes.map((node) => {
+          const outputs = extended.get(node);
+          return outputs ? { ...node, outputs } : node;
+        }),
+        ...builder.nodes,
+      ],
       initializers: new Map([...graph.initializers, ...builder.initializers]),
       outputs: [...graph.outputs, ...builder.outputs],
     },
@@ -141,6 +160,15 @@ function refuseWithoutRule(nodes: readonly Node[], ruleOf: ReadonlyMap<string, G
       'Begin at a later layer, or add rules in src/autodiff/rules.',
     ].join('\n'),
   );
+}
+
+function constantOf(graph: Graph, value: string | undefined): Tensor | undefined {
+  if (!value) return undefined;
+  const initializer = graph.initializers.get(value);
+  if (initializer) return toTensor(initializer);
+  const producer = graph.nodes.find(({ opType, outputs }) => opType === 'Constant' && outputs[0] === value);
+  const tensor = producer && tensorAttribute(producer, 'value');
+  return tensor && toTensor(tensor);
 }
 
 function namesOf(graph: Graph): Set<string> {

@@ -1,6 +1,8 @@
 /** How gradients flow back through an operator: rules are data given to the driver. */
+import type { AttributeInput } from '../onnx/attributes.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Node } from '../onnx/ir.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 export interface GradientRule {
   readonly opTypes: readonly string[];
@@ -22,8 +24,12 @@ export interface RuleContext {
   op(
     opType: string,
     inputs: readonly string[],
-    attributes?: Readonly<Record<string, number | readonly number[]>>,
+    attributes?: Readonly<Record<string, AttributeInput>>,
   ): string;
   needs(input: number): boolean;
+  /** Name of a forward output (MaxPool's indices, LayerNormalization's mean), which is added where it was left out. */
+  forwardOutput(index: number): string;
+  /** A forward input that the graph holds as a constant; undefined where it is computed, fed or absent. */
+  constantOf(value: string | undefined): Tensor | undefined;
   shapeOf(value: string): readonly number[];
 }

@@ -2,7 +2,13 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { canonicalJson, type FeatureSource, featureKey, keyFields, storeFormatVersion } from './feature-key.js';
+import {
+  canonicalJson,
+  type FeatureSource,
+  featureKey,
+  keyFields,
+  storeFormatVersion,
+} from './feature-key.js';
 
 export const descriptionFile = 'store.json';
 const format = 'graft features';

@@ -23,9 +23,9 @@ export interface DamagedFile {
 /**
  * Reads every byte of a store and checks it; changes nothing. Where `store.json` is damaged, the shards cannot be judged
  * and are left to the next run, which writes it anew.
- * @throws GraftError INVALID_CACHE where the folder is not a store.
+ * @throws GraftError INVALID_CACHE where the folder is not a store, INTERRUPTED by `signal`.
  */
-export async function verifyStore(folder: string): Promise<StoreVerification> {
+export async function verifyStore(folder: string, signal?: AbortSignal): Promise<StoreVerification> {
   const storeKey = path.basename(path.resolve(folder));
   const names = (await entriesOf(folder)).sort();
   if (!/^[0-9a-f]{64}$/.test(storeKey) || names.length === 0) {
@@ -43,6 +43,7 @@ export async function verifyStore(folder: string): Promise<StoreVerification> {
   let shards = 0;
   let rows = 0;
   for (const name of names) {
+    if (signal?.aborted) throw new GraftError('INTERRUPTED', `Interrupted while verifying ${folder}.`);
     const file = path.join(folder, name);
     if (name.endsWith(setAsideExtension)) {
       damaged.push({ file, reason: `${file} was set aside as damaged earlier.` });

@@ -41,7 +41,7 @@ function examplesCsv({ rows, keys, examples }: FeatureTable): string {
   for (let row = 0; row < rows; row++) {
     const example = examples?.of[row];
     const cells = example
-      ? [example.path, examples!.classes[example.label]!, example.split ?? ''].map(csvCell)
+      ? [example.path, examples.classes[example.label]!, example.split ?? ''].map(csvCell)
       : [];
     lines.push([row, ...cells, keyText(keys, row)].join(','));
   }

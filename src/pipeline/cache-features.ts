@@ -64,11 +64,22 @@ export interface CachedFeatures {
   readonly keys: Uint8Array;
 }
 
+/** From options to the model whose outputs are cached; `examples` is their number. */
+export type Prepare = (
+  options: BackboneOptions,
+  context: { readonly folder: string; readonly logger: Logger },
+  examples: number,
+) => Promise<Backbone>;
+
 /** @throws GraftError of the backbone, the data set, the device or the extraction. Finished shards are kept in every case. */
-export async function cacheFeatures(options: CacheOptions, hooks: Hooks = {}): Promise<CachedFeatures> {
+export async function cacheFeatures(
+  options: CacheOptions,
+  hooks: Hooks = {},
+  prepare: Prepare = prepareBackbone,
+): Promise<CachedFeatures> {
   const { logger = silentLogger } = hooks;
   const setting = await prepareSetting(options, logger);
-  const backbone = await prepareBackbone(options, setting.backboneHooks);
+  const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () => encodeFeatures(backbone));
   return cached!;
 }

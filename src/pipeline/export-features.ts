@@ -55,7 +55,7 @@ export async function exportFeatures(
   if (format === 'parquet') await writeParquet(out, table);
   else if (format === 'safetensors') await writeFeatureFile(out, table);
   else if (format === 'npy') files = await writeNpy(out, table);
-  else files = await writeHuggingFace(out, splitTables(table, store), path.basename(out));
+  else files = await writeHuggingFace(out, splitTables(table, store, hooks), path.basename(out));
   let bytes = 0;
   for (const file of files) bytes += (await stat(file)).size;
   const { rows, dim, examples } = table;
@@ -72,7 +72,7 @@ async function chooseRows(
       throw new GraftError('USAGE', 'Give --store, or --backbone and --data, not both.');
     }
     const store = await openNamed(featuresFolder(options.cache), start, hooks);
-    return { table: tableOf(store, store.rowKeys()), store, cache: null };
+    return { table: tableOf(store, store.rowKeys(), hooks), store, cache: null };
   }
   if (backbone === undefined || data === undefined) {
     throw new GraftError(
@@ -85,7 +85,7 @@ async function chooseRows(
     keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
   );
   const examples = { classes: dataset.classes, of: used.map((row) => dataset.examples[row]!) };
-  return { table: tableOf(store, selectKeys(keys, used), examples), store, cache: report };
+  return { table: tableOf(store, selectKeys(keys, used), hooks, examples), store, cache: report };
 }
 
 async function openNamed(cache: string, start: string, { logger }: Hooks): Promise<FeatureStore> {
@@ -98,15 +98,21 @@ async function openNamed(cache: string, start: string, { logger }: Hooks): Promi
   );
 }
 
-function tableOf(store: FeatureStore, keys: Uint8Array, examples?: LabelledRows): FeatureTable {
+function tableOf(
+  store: FeatureStore,
+  keys: Uint8Array,
+  { signal }: Hooks,
+  examples?: LabelledRows,
+): FeatureTable {
   const rows = keys.length / 32;
-  return { rows, dim: store.dim, keys, examples, pieces: () => iterateFeatures(store, keys) };
+  return { rows, dim: store.dim, keys, examples, pieces: () => iterateFeatures(store, keys, { signal }) };
 }
 
 /** A table for each part that the data set names; what has none is for training. */
 function splitTables(
   { rows, keys, examples }: FeatureTable,
   store: FeatureStore,
+  hooks: Hooks,
 ): { name: string; table: FeatureTable }[] {
   const rowsOf = new Map<string, number[]>();
   for (let row = 0; row < rows; row++) {
@@ -117,7 +123,7 @@ function splitTables(
   }
   return [...rowsOf].map(([name, chosen]) => {
     const part = examples && { classes: examples.classes, of: chosen.map((row) => examples.of[row]!) };
-    return { name, table: tableOf(store, selectKeys(keys, chosen), part) };
+    return { name, table: tableOf(store, selectKeys(keys, chosen), hooks, part) };
   });
 }
 

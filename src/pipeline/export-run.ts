@@ -4,6 +4,7 @@ import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import { exportModel } from '../export/export-model.js';
 import { type Verification, verifyExport } from '../export/verify-export.js';
+import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
@@ -79,7 +80,7 @@ export async function verifyRun(
   return verifyBytes(bytes, run, await backboneOfRun(run, hooks));
 }
 
-async function backboneOfRun({ config, folder }: RunFolder, { logger }: Hooks): Promise<Backbone> {
+async function backboneOfRun({ config, folder, weights }: RunFolder, { logger }: Hooks): Promise<Backbone> {
   const backbone = await prepareBackbone(
     {
       backbone: config.backbone,
@@ -95,7 +96,8 @@ async function backboneOfRun({ config, folder }: RunFolder, { logger }: Hooks): 
       `The backbone ${config.backbone} has changed since ${folder} was trained on it; put the old file back or train again.`,
     );
   }
-  return backbone;
+  if (!weights) return backbone;
+  return { ...backbone, features: replaceInitializers(backbone.features, weights) };
 }
 
 async function verifyBytes(

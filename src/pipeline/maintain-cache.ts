@@ -5,6 +5,7 @@ import { GraftError } from '../errors.js';
 import { listStores, type StoreSummary } from '../features/list-stores.js';
 import { choosePruned, findOldMemos, type PruneRules, removeStores } from '../features/prune-stores.js';
 import { type DamagedFile, removeDamaged, removeEntry, verifyStore } from '../features/verify-store.js';
+import type { Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
 
 export interface CacheMaintenanceOptions {
@@ -124,16 +125,15 @@ export async function cacheStats(options: CacheMaintenanceOptions): Promise<Cach
 /** Reads every byte. With `repair`, damaged files are removed, so that the next run computes their rows again. */
 export async function verifyCache(
   options: CacheMaintenanceOptions & { readonly repair?: boolean | undefined },
+  { signal }: Hooks = {},
 ): Promise<CacheVerification> {
   const cache = featuresFolder(options.cache);
   const stores: CacheVerification['stores'][number][] = [];
   const removed: string[] = [];
-  for (const { folder, key, usage } of await meantStores(cache, options)) {
-    const verification = await verifyStore(folder);
+  for (const store of await meantStores(cache, options)) {
+    const verification = await verifyStore(store.folder, signal);
     if (options.repair) removed.push(...(await removeDamaged(verification)));
-    const last = usage.at(-1);
-    const remedy = last ? `graft cache --backbone ${last.backbone} --data ${last.data}` : null;
-    stores.push({ key, ...verification, remedy });
+    stores.push({ key: store.key, ...verification, remedy: commandFor(store) });
   }
   return { cache, stores, damaged: stores.reduce((sum, { damaged }) => sum + damaged.length, 0), removed };
 }
@@ -235,6 +235,19 @@ function describeStore(store: StoreSummary): CachedStore {
       usage.reduce((sum, run) => sum + run.computed, 0),
     ),
   };
+}
+
+/** The call that fills the store, as it was last made, ready to be pasted into a shell. */
+function commandFor({ usage, description }: StoreSummary): string | null {
+  const last = usage.at(-1);
+  if (!last || !description) return null;
+  const { layer, pool, dtype } = description;
+  const flags = Object.entries({ backbone: last.backbone, layer, pool, dtype, data: last.data });
+  return ['graft cache', ...flags.map(([name, value]) => `--${name} ${quoted(value)}`)].join(' ');
+}
+
+function quoted(text: string): string {
+  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 function shareOf(cached: number, computed: number): number | null {

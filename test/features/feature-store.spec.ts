@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { storeFormatVersion } from '../../src/features/feature-key.js';
 import type { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
 import { listStores } from '../../src/features/list-stores.js';
@@ -64,7 +65,12 @@ describe('Feature store', () => {
     const store = await openTinyStore(scratch.folder);
     const description = JSON.parse(await readFile(path.join(store.folder, 'store.json'), 'utf8')) as unknown;
     const { checksum, ...fields } = description as Record<string, unknown>;
-    expect(fields).to.deep.equal({ format: 'graft features', formatVersion: 1, dim, ...source });
+    expect(fields).to.deep.equal({
+      format: 'graft features',
+      formatVersion: storeFormatVersion,
+      dim,
+      ...source,
+    });
     expect(checksum).to.match(/^[0-9a-f]{64}$/);
   });
 
