@@ -1,4 +1,5 @@
 /** Operators that several rules append, in the form that the graph's opset knows. */
+import { dtypeInfo } from '../tensor/dtype.js';
 import type { RuleContext } from './gradient-rule.js';
 
 /** One −1 stands for what is left over, 0 for "as in the input". */
@@ -8,7 +9,7 @@ export function reshape(at: RuleContext, value: string, shape: readonly number[]
 
 /** The value in the shape that `like` has at run time. */
 export function reshapeLike(at: RuleContext, value: string, like: string): string {
-  return at.op('Reshape', [value, at.op('Shape', [like])]);
+  return at.op('Reshape', [value, at.shape(like)]);
 }
 
 export function transpose(at: RuleContext, value: string, perm: readonly number[]): string {
@@ -41,7 +42,43 @@ export function gemm(
   at: RuleContext,
   a: string,
   b: string,
-  attributes: { readonly transA?: 1; readonly transB?: 1 } = {},
+  attributes: { readonly transA?: 1; readonly transB?: 1; readonly alpha?: { readonly float: number } } = {},
 ): string {
-  return at.op('Gemm', at.builder.opset < 11 ? [a, b, at.builder.scalar(0)] : [a, b], attributes);
+  return at.op('Gemm', at.opset < 11 ? [a, b, at.scalar(0)] : [a, b], attributes);
+}
+
+/** `yes` where the condition holds, else `no`, both broadcast; Where came with opset 9. */
+export function choose(at: RuleContext, condition: string, yes: string, no: string): string {
+  if (at.opset >= 9) return at.op('Where', [condition, yes, no]);
+  const weight = at.op('Cast', [condition], { to: dtypeInfo(at.dtypeOf(at.y[0]!)).code });
+  return at.op('Add', [no, at.op('Mul', [weight, at.op('Sub', [yes, no])])]);
+}
+
+/** `value` where the condition holds, else 0. */
+export function keepWhere(at: RuleContext, condition: string, value: string): string {
+  if (at.opset >= 9) return at.op('Where', [condition, value, at.scalar(0)]);
+  return at.op('Mul', [value, at.op('Cast', [condition], { to: dtypeInfo(at.dtypeOf(at.y[0]!)).code })]);
+}
+
+/** Equality of floats where a ≤ b is known; Equal takes floats from opset 11 on. */
+export function equalsBound(at: RuleContext, a: string, b: string): string {
+  return at.opset >= 11 ? at.op('Equal', [a, b]) : at.op('Not', [at.op('Less', [a, b])]);
+}
+
+/** Puts axes of size 1 in; an attribute before opset 13. */
+export function unsqueeze(at: RuleContext, value: string, axes: readonly number[]): string {
+  if (axes.length === 0) return value;
+  return at.opset < 13
+    ? at.op('Unsqueeze', [value], { axes })
+    : at.op('Unsqueeze', [value, at.builder.ints(axes)]);
+}
+
+/** The value repeated to the shape that `like` has at run time. */
+export function expandLike(at: RuleContext, value: string, like: string): string {
+  return at.op('Expand', [value, at.shape(like)]);
+}
+
+/** Zeros in the shape that `like` has at run time. WebGPU has Expand but no ConstantOfShape. */
+export function zerosLike(at: RuleContext, like: string): string {
+  return expandLike(at, at.scalar(0), like);
 }

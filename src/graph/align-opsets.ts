@@ -1,6 +1,7 @@
 import { GraftError } from '../errors.js';
 import { subgraphs } from '../onnx/attributes.js';
 import type { Model, Node } from '../onnx/ir.js';
+import { raiseOpset } from './opset/raise-opset.js';
 
 /**
  * Both models on the same version of every operator set that both import.
@@ -19,11 +20,12 @@ export function alignOpsets(first: Model, second: Model): readonly [Model, Model
 
 function toVersion(model: Model, domain: string, target: number): Model {
   if (model.opsets.get(domain) === target) return model;
+  if (domain === '') return raiseOpset(model, target);
   const used = operatorsIn(model, domain);
   if (used.size > 0) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `The models import versions ${model.opsets.get(domain)} and ${target} of the operator set ${domain || 'ai.onnx'}, ` +
+      `The models import versions ${model.opsets.get(domain)} and ${target} of the operator set ${domain}, ` +
         `and nothing here converts its operators ${[...used].join(', ')}.`,
     );
   }

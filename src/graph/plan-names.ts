@@ -33,7 +33,7 @@ export function planNames(first: Model, second: Model, joint: Joint): NamePlan {
     ...names.second[kind],
   ];
 
-  const value = new UniqueNames(kinds('values'));
+  const value = new UniqueNames({ wanted: kinds('values') });
   const values = { first: new Map<string, string>(), second: new Map<string, string>() };
   for (const side of ['first', 'second'] as const) {
     for (const name of interfaces[side]) {
@@ -48,13 +48,13 @@ export function planNames(first: Model, second: Model, joint: Joint): NamePlan {
   }
   for (const [input, source] of connected) values.second.set(input, values.first.get(source)!);
 
-  const node = new UniqueNames(kinds('nodes'));
+  const node = new UniqueNames({ wanted: kinds('nodes') });
   const nodes = { first: new Map<string, string>(), second: new Map<string, string>() };
   for (const side of ['first', 'second'] as const) {
     for (const name of names[side].nodes) nodes[side].set(name, node.take((prefix[side] ?? '') + name));
   }
 
-  const symbol = new UniqueNames(kinds('dimensions'));
+  const symbol = new UniqueNames({ wanted: kinds('dimensions') });
   for (const name of names.first.dimensions) symbol.take(name);
   const symbols = new Map<string, string>();
   const freshSymbol = (wanted: string): string => {

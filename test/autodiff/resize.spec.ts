@@ -39,7 +39,7 @@ describe('The gradient of', () => {
   for (const { x, scales, sizes, attributes, opsets = [11, 13, 22] } of rows) {
     for (const opset of opsets) {
       const to = scales ? `by ${scales.join(' ')}` : `to ${sizes!.join(' ')}`;
-      it(`Resize ${to} with ${Object.values(attributes).join(' ')} is its adjoint at opset ${opset}`, async () => {
+      it(`Resize ${to} with ${Object.values(attributes).map(String).join(' ')} is its adjoint at opset ${opset}`, async () => {
         const forward = (b: GraphBuilder): string => {
           const none = b.constant('none', float32([0], []));
           const inputs = ['x', none, scales ? b.constant('scales', float32([scales.length], scales)) : none];
