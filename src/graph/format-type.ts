@@ -16,5 +16,7 @@ export function formatType(type: ValueType | undefined): string {
       return `map from ${type.key} to ${formatType(type.value)}`;
     case 'opaque':
       return `opaque ${type.domain}.${type.name}`;
+    case 'unknown':
+      return 'of a type that this version of the format does not know';
   }
 }

@@ -33,6 +33,10 @@ export function joinTypes(
       return second.kind === 'opaque' && second.domain === first.domain && second.name === first.name
         ? first
         : undefined;
+    case 'unknown':
+      return second.kind === 'unknown' && Buffer.compare(first.encoded, second.encoded) === 0
+        ? first
+        : undefined;
   }
 }
 

@@ -47,6 +47,7 @@ export function symbolsOf(type: ValueType): string[] {
     case 'map':
       return symbolsOf(type.value);
     case 'opaque':
+    case 'unknown':
       return [];
   }
 }

@@ -95,6 +95,7 @@ export function renameDimensions(type: ValueType, change: (symbol: string) => Di
     case 'map':
       return { ...type, value: renameDimensions(type.value, change) };
     case 'opaque':
+    case 'unknown':
       return type;
   }
 }

@@ -51,7 +51,7 @@ export function encodeField(type: MessageType, name: string, payload: Uint8Array
 }
 
 const list = (value: FieldValue | readonly FieldValue[]): readonly FieldValue[] =>
-  Array.isArray(value) ? value : [value as FieldValue];
+  Array.isArray(value) ? (value as readonly FieldValue[]) : [value as FieldValue];
 
 const tagOf = ({ id, wireType }: Field): number => id * 8 + wireType;
 
