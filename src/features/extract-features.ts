@@ -11,6 +11,7 @@ import type { OnProgress } from '../logger.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import type { NodeProvider } from '../runtime/providers.js';
+import type { Located } from '../sources/source.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
@@ -29,7 +30,7 @@ export interface ExtractOptions {
   readonly input?: string | undefined;
   readonly output?: string | undefined;
   readonly preprocess: PreprocessSpec;
-  readonly examples: readonly { readonly path: string }[];
+  readonly examples: readonly Located[];
   /** Opened for the same backbone, layer, pooling and preprocessing; its `dim` is what the model must give. */
   readonly store: FeatureStore;
   readonly provider?: NodeProvider | undefined;
@@ -150,7 +151,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       if (isRepeat || found) advance(1);
       else {
         // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read = content.kind === 'bytes' ? content : await readExample(path, memo);
+        const read = content.kind === 'bytes' ? content : await readExample(examples[index]!, memo);
         if (read.kind === 'unreadable') {
           passOver(index, read.error);
           continue;
