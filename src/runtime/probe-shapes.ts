@@ -7,11 +7,14 @@ import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { openSession } from './open-session.js';
+import type { TensorMap } from './session.js';
 
 export interface ProbeOptions {
   /** Sizes for symbolic or unknown input dimensions, by input name; an absent one counts as 1. */
   readonly inputDims?: ReadonlyMap<string, readonly number[]>;
   readonly names?: readonly string[];
+  /** Inputs to run on in place of zeros. */
+  readonly feeds?: TensorMap;
 }
 
 /** Shape of every value (or of `names`) for one run on zeros. Values that are not tensors are left out. */
@@ -27,7 +30,7 @@ export async function probeShapes(
     const shapes = new Map<string, readonly number[]>();
     for (const input of model.graph.inputs) {
       if (!session.inputNames.includes(input.name)) continue;
-      const feed = zeros(input, options.inputDims?.get(input.name));
+      const feed = options.feeds?.[input.name] ?? zeros(input, options.inputDims?.get(input.name));
       feeds[input.name] = feed;
       shapes.set(input.name, feed.dims);
     }

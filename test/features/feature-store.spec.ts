@@ -5,6 +5,7 @@ import { hostname } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { storeFormatVersion } from '../../src/features/feature-key.js';
 import type { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
 import { listStores, pruneStores, verifyStore } from '../../src/features/maintain-stores.js';
@@ -60,7 +61,12 @@ describe('Feature store', () => {
   it('says in store.json what it holds', async () => {
     const store = await openTinyStore(scratch.folder);
     const description = JSON.parse(await readFile(path.join(store.folder, 'store.json'), 'utf8')) as unknown;
-    expect(description).to.deep.equal({ format: 'graft features', formatVersion: 1, dim, ...source });
+    expect(description).to.deep.equal({
+      format: 'graft features',
+      formatVersion: storeFormatVersion,
+      dim,
+      ...source,
+    });
   });
 
   it('writes shards that any safetensors reader understands', async () => {
