@@ -10,7 +10,7 @@ const rows: readonly (readonly string[])[] = [
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
-  ['models', 'image', 'heads'],
+  ['models', 'image', 'sources', 'heads'],
   ['dataset', 'features', 'train', 'export', 'predict'],
   ['pipeline'],
   ['cli', 'index.ts'],

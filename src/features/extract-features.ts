@@ -12,6 +12,7 @@ import type { OnProgress } from '../logger.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import type { NodeProvider } from '../runtime/providers.js';
+import type { Located } from '../sources/source.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
@@ -31,7 +32,7 @@ export interface ExtractOptions {
   /** Where the model's outputs go; at least one. */
   readonly targets: readonly ExtractTarget[];
   readonly preprocess: PreprocessSpec;
-  readonly examples: readonly { readonly path: string }[];
+  readonly examples: readonly Located[];
   readonly provider?: NodeProvider | undefined;
   /** Images a run of the model; default: by the provider. */
   readonly batch?: number | undefined;
@@ -162,7 +163,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       if (!found.includes(undefined)) advance(1);
       else {
         // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read = content.kind === 'bytes' ? content : await readExample(path, memo);
+        const read = content.kind === 'bytes' ? content : await readExample(examples[index]!, memo);
         if (read.kind === 'unreadable') {
           passOver(index, read.error);
           continue;

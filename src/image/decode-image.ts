@@ -25,8 +25,8 @@ const maxSvgBytes = 8 * 2 ** 20;
 export interface DecodeOptions {
   /** Width times height above which an image is refused before its pixels are read. */
   readonly maxPixels?: number | undefined;
-  /** What lies under transparent pixels; default white. null: transparency is ignored, the colour stored there shows. */
-  readonly background?: Colour | null | undefined;
+  /** What lies under transparent pixels; default white. `none`: the colour stored there shows. */
+  readonly background?: Colour | 'none' | undefined;
   /**
    * What a colour profile does; default `ignore`: the numbers are taken as sRGB (and CMYK as ideal inks), as Pillow,
    * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB, by the embedded profile.
@@ -69,7 +69,7 @@ export async function decodeImage(
     });
     const isInk = profiles === 'ignore' && (await isCmyk(bytes, format));
     if (isInk) image.pipelineColourspace('cmyk');
-    if (background) {
+    if (background !== 'none') {
       const [r, g, b] = background;
       image.flatten({ background: { r, g, b } });
       // Otherwise a grey image is laid on a grey.

@@ -190,7 +190,7 @@ describe('Decoding', () => {
         expectNear(await pixel(bytes, {}), [227, 177, 127], 1);
         expectNear(await pixel(bytes, { background: [0, 0, 0] }), [100, 50, 0], 1);
         expectNear(await pixel(bytes, { background: [0, 0, 255] }), [100, 50, 127], 1);
-        expect(await pixel(bytes, { background: null })).to.deep.equal([200, 100, 0]);
+        expect(await pixel(bytes, { background: 'none' })).to.deep.equal([200, 100, 0]);
       });
     }
 
