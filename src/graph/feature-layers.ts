@@ -4,7 +4,7 @@ import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
 import { deepestStage } from './deepest-stage.js';
 import { defaultPool, hasClassToken } from './default-pool.js';
-import { type BlockStructure, findBlocks } from './find-blocks.js';
+import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
 import { type Ending, findEnding } from './find-ending.js';
 import { lastTokens } from './last-tokens.js';
 import { mainInputs } from './main-inputs.js';
@@ -119,15 +119,22 @@ function recommend(
   if (ending?.kind === 'embedding' && isComputed(ending.feature)) {
     return { value: ending.feature, reason: "the model's own embedding, its output" };
   }
-  const isDetector = flow.graph.outputs.some(
-    ({ name }) => (shapes.get(name)?.length ?? 0) >= 2 && shapes.get(name)!.at(-1) === 4,
-  );
+  const tokens = lastTokens(flow, shapes, layouts);
   const stage = deepestStage(flow, shapes, layouts);
-  if (!isDetector || stage === undefined) {
-    if (ending?.kind === 'tokenClassifier' && isComputed(ending.feature)) {
+  const width = (value: string | undefined): number =>
+    value === undefined ? 0 : channelCount(shapes.get(value)!, layouts.get(value)!);
+  // Boxes or maps at the end: a detector, a segmenter. Their backbone is the better source where it is the richer one.
+  const predictsPlaces = flow.graph.outputs.some(({ name }) => {
+    const shape = shapes.get(name) ?? [];
+    return (
+      (shape.length >= 2 && shape.at(-1) === 4) ||
+      (shape.length === 4 && layouts.get(name) === 'channelsFirst')
+    );
+  });
+  if (!predictsPlaces || width(stage) <= width(tokens)) {
+    if (ending?.kind === 'tokenClassifier' && isComputed(ending.feature) && !predictsPlaces) {
       return { value: ending.feature, reason: `last tokens before the old classifier of ${classes(ending)}` };
     }
-    const tokens = lastTokens(flow, shapes, layouts);
     if (tokens !== undefined) return { value: tokens, reason: 'last tokens of the transformer' };
   }
   if (ending?.kind === 'pooler' && isComputed(ending.feature)) {
@@ -151,28 +158,32 @@ function candidates(
 ): { name: string; reason: string }[] {
   const found: { name: string; reason: string }[] = [];
   const spatial = stages.filter(({ end }) => end.positions > 1);
+  const isTransformer = stages.some(({ blocks }) => blocks.some(({ hasAttention }) => hasAttention));
   for (const stage of stages) {
-    const shape = shapes.get(stage.end.end)!;
-    const isTokens = shape.length === 3;
-    const isVector = stage.end.positions === 1;
-    const isLast = stage === spatial.at(-1);
-    for (const [i, block] of stage.blocks.entries()) {
-      if (!(isVector || block === stage.end || isLast || block.hasAttention)) continue;
-      const place = `block ${i + 1} of ${stage.blocks.length}`;
-      const reason = isVector
-        ? i === 0 && !block.isWeighted
-          ? 'pooled vector'
-          : 'vector between dense layers'
-        : block === stage.end
-          ? `end of the stage of ${formatPlaces(shape, layouts.get(stage.end.end)!)}`
-          : isTokens
-            ? `end of ${place}`
-            : `end of ${place} of the last stage`;
-      found.push({ name: block.end, reason });
+    const places = formatPlaces(shapes.get(stage.end.end)!, layouts.get(stage.end.end)!);
+    const isListed = ({ hasAttention }: Block): boolean =>
+      isTransformer ? hasAttention : stage === spatial.at(-1);
+    const listed = stage.blocks.filter(isListed);
+    for (const block of stage.blocks) {
+      const place = `block ${listed.indexOf(block) + 1} of ${listed.length}`;
+      let reason: string | undefined;
+      if (stage.end.positions === 1) reason = vectorReason(block);
+      else if (block === stage.end) reason = `end of the stage of ${places}`;
+      else if (block === stage.blocks[0] && isTransformer && !block.hasAttention && stage === spatial[0])
+        reason = 'embedded input';
+      else if (isListed(block)) reason = `${place} at ${places}`;
+      if (reason) found.push({ name: block.end, reason });
     }
   }
   // Cells that take the two before them (NASNet) leave no value that all data passes: sizes alone must tell.
-  return spatial.length >= 2 ? found : [...stageEndsBySize(stages, flow, shapes, layouts), ...found];
+  return spatial.length >= 2 || isTransformer
+    ? found
+    : [...stageEndsBySize(stages, flow, shapes, layouts), ...found];
+}
+
+function vectorReason({ isWeighted, nodes }: Block): string {
+  if (isWeighted) return 'vector between dense layers';
+  return nodes.some(({ opType }) => opType === 'Gather') ? 'one token' : 'pooled vector';
 }
 
 function stageEndsBySize(
@@ -215,12 +226,11 @@ function stuckValues(
   const leading = ancestors(flow, [to]);
   const stuck = new Set<string>();
   for (const node of flow.graph.nodes.toReversed()) {
-    const ahead = flow.outputs(node).filter((output) => leading.has(output) && output !== '');
-    const isOnWay =
-      ahead.length > 0 && !flow.outputs(node).includes(to) ? true : flow.outputs(node).includes(to);
-    if (!isOnWay) continue;
-    const blocks = !isDifferentiable(node) || ahead.some((output) => output !== to && stuck.has(output));
-    if (blocks) for (const input of flow.inputs(node)) stuck.add(input);
+    const ahead = flow.outputs(node).filter((output) => leading.has(output));
+    if (ahead.length === 0) continue;
+    if (!isDifferentiable(node) || ahead.some((output) => output !== to && stuck.has(output))) {
+      for (const input of flow.inputs(node)) stuck.add(input);
+    }
   }
   return (value) => value !== to && stuck.has(value);
 }

@@ -73,7 +73,7 @@ function exampleDims(graph: Graph, input: ValueInfo, { imageSize = 224 }: FeedOp
       `The file does not say what shape input "${input.name}" has, and what takes it does not tell either.`,
     );
   }
-  const spatial = shape.length === 4 ? imageAxes(shape) : [];
+  const spatial: readonly number[] = shape.length === 4 ? imageAxes(shape) : [];
   const isSound = shape.length === 2 && input.type?.kind === 'tensor' && isFloat(input.type.dtype);
   return shape.map((dim, axis) => {
     if (isSize(dim)) return dim;
