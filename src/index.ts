@@ -3,6 +3,8 @@ export { differentiate } from './autodiff/differentiate.js';
 export { GraftError, type GraftErrorCode } from './errors.js';
 export { cutModel } from './graph/cut-model.js';
 export { type FeatureLayer, listFeatureLayers } from './graph/feature-layers.js';
+export { type MergeOptions, mergeModels } from './graph/merge-models.js';
+export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
 export type { Logger, OnProgress, Progress } from './logger.js';
 export type { PreprocessSpec } from './models/preprocess-spec.js';

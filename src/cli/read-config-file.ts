@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import type Yaml from 'yaml';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 
 /** @throws GraftError where the file cannot be read or is not one mapping. */
@@ -17,7 +18,7 @@ export function readConfigFile(file: string): Record<string, unknown> {
     // yargs calls this synchronously, and most calls have no config file: load the parser only here.
     flags = /\.json$/i.test(path.extname(file))
       ? JSON.parse(text)
-      : (createRequire(import.meta.url)('yaml') as typeof import('yaml')).parse(text);
+      : (createRequire(import.meta.url)('yaml') as typeof Yaml).parse(text);
   } catch (error) {
     throw new GraftError(
       'USAGE',

@@ -116,11 +116,42 @@ export const trainingOptions = {
   l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty λ: sum of losses + λ/2·‖W‖²' },
   lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
   epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
-  batch: { ...positiveInteger('batch'), default: 256, describe: 'Examples a step of adamw and sgd' },
+  batch: {
+    ...positiveInteger('batch'),
+    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 32]',
+  },
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
+  unfreeze: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Train everything after this layer too (a tensor name; see graft inspect)',
+  },
+  'tail-lr': {
+    ...positive('tail-lr'),
+    describe: 'Learning rate of the unfrozen layers [default: 0.1 of --lr]',
+  },
+  'layer-decay': {
+    ...positive('layer-decay'),
+    describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
+  },
+  'weight-decay': { ...nonNegative('weight-decay'), describe: 'Of the unfrozen layers [default: 0]' },
+  'clip-norm': { ...positive('clip-norm'), describe: 'Most of the gradient norm, unfrozen [default: 1]' },
+  ema: {
+    ...share('ema'),
+    describe: 'Running average of the weights, unfrozen: its decay [default: 0, none]',
+  },
+  'warm-start': {
+    type: 'boolean',
+    default: true,
+    describe: 'Unfrozen: fit the head first, then move the layers',
+  },
+  patience: {
+    ...positiveInteger('patience'),
+    describe: 'Epochs without a better validation loss before training stops',
+  },
 } as const satisfies Record<string, Options>;
 
 export const outOption = {

@@ -38,7 +38,9 @@ export async function readTable(file: string, options: DataOptions): Promise<Dat
   const labelColumn = column(options.labelColumn, ['label', 'class', 'category', '1'], '--label-column');
   const folder = path.dirname(path.resolve(file));
   const found = rows.map((row, i) => {
-    const [image, label] = [row[imageColumn], row[labelColumn]].map((value) => String(value ?? '').trim());
+    const [image, label] = [row[imageColumn], row[labelColumn]].map((value) =>
+      typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '',
+    );
     if (!image || !label) {
       throw new GraftError(
         'INVALID_DATASET',

@@ -84,7 +84,7 @@ async function runBatch(session: Session, { id, count, buffer, broken }: Decoded
     );
   }
   const features = output.data.slice();
-  send({ kind: 'done', id, features, broken }, [features.buffer as ArrayBuffer]);
+  send({ kind: 'done', id, features, broken }, [features.buffer]);
 }
 
 function report(error: unknown): void {

@@ -7,6 +7,7 @@ import { readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
+import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
 import { type FeatureSource, featureKey, keyFields } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 import {
@@ -18,7 +19,6 @@ import {
   type ShardIndex,
   shardExtension,
 } from './shard.js';
-import { makeFolder, removeStaleTemporaries, writeDurably } from './write-durably.js';
 
 export const descriptionFile = 'store.json';
 const concurrentReads = 16;

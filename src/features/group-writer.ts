@@ -39,7 +39,7 @@ export class GroupWriter {
   #batches: Batch[] = [];
   /** The write of the former group; at most one is left behind. */
   #writing: Promise<void> = Promise.resolve();
-  #failure: unknown;
+  #failure: Error | undefined;
 
   constructor(store: FeatureStore, pool: WorkerPool, options: GroupWriterOptions) {
     this.#store = store;
@@ -62,7 +62,7 @@ export class GroupWriter {
     if (batches.length === 0) return;
     this.#writing = this.#write(batches);
     this.#writing.catch((error) => {
-      this.#failure = error;
+      this.#failure = error as Error;
     });
   }
 
@@ -85,7 +85,7 @@ export class GroupWriter {
       return features;
     });
     // Heard again when the group is written, or at the next dispatch.
-    result.catch((error) => {
+    result.catch((error: Error) => {
       this.#failure ??= error;
     });
     this.#batches.push({ places: examples.map(({ path, sha256 }) => ({ path, sha256 })), result });

@@ -8,8 +8,8 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder, writeDurably } from '../write-durably.js';
 import { KeyIndex, keyBytes } from './key-index.js';
-import { makeFolder, writeDurably } from './write-durably.js';
 
 const racyNs = 2_000_000_000n;
 const magic = 'graft hashes 1\n\n';

@@ -160,7 +160,7 @@ async function summarise(folder: string, key: string): Promise<StoreSummary> {
 async function readDescription(folder: string): Promise<StoreDescription | undefined> {
   let parsed: Partial<Record<keyof StoreDescription | 'format', unknown>>;
   try {
-    parsed = JSON.parse(await readFile(path.join(folder, descriptionFile), 'utf8'));
+    parsed = JSON.parse(await readFile(path.join(folder, descriptionFile), 'utf8')) as typeof parsed;
   } catch {
     return undefined;
   }

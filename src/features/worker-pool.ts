@@ -69,7 +69,7 @@ export class WorkerPool {
     this.#isClosing = true;
     for (const { worker } of this.#seats) worker.postMessage('close');
     const timer = setTimeout(() => {
-      for (const { worker } of this.#seats) worker.terminate();
+      for (const { worker } of this.#seats) void worker.terminate();
     }, closeTimeoutMs);
     await Promise.all(this.#seats.map(({ exited }) => exited));
     clearTimeout(timer);

@@ -14,14 +14,15 @@ export async function preprocessImage(
   bytes: Uint8Array,
   spec: PreprocessSpec,
   into: Float32Array,
-  options: DecodeOptions = {},
+  { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
 ): Promise<void> {
   const output = pixelShape(spec);
   const length = output.channels * output.height * output.width;
   if (into.length !== length) {
     throw invalidArgument('into', `${length} floats (${Object.values(output).join(' x ')})`, into.length);
   }
-  const decoded = await decodeImage(bytes, options);
+  const { background, profiles } = spec;
+  const decoded = await decodeImage(bytes, { maxPixels, background, profiles });
   const image = spec.channelOrder === 'gray' ? toGray(decoded) : toColour(decoded);
   const plan = planResize(spec, image, output);
   resizeInto(image, plan, spec.resize?.kernel ?? 'nearest', pixelWriter(spec, into));

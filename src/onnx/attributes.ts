@@ -75,5 +75,5 @@ export function toAttribute(input: AttributeInput): Attribute {
   if ('float' in input) return { kind: 'float', value: input.float };
   if ('floats' in input) return { kind: 'floats', value: input.floats };
   if ('content' in input) return { kind: 'tensor', value: input };
-  return { kind: 'ints', value: (input as readonly number[]).map(BigInt) };
+  return { kind: 'ints', value: input.map(BigInt) };
 }

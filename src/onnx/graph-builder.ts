@@ -66,15 +66,16 @@ export class GraphBuilder {
 
   /** A float32 scalar; equal scalars are stored once. */
   scalar(value: number): string {
-    return this.#shared(`const/${value}`, float32([], [value]));
+    return this.shared(`const/${value}`, float32([], [value]));
   }
 
   /** A 1-D int64 constant (axes, shapes, pads); equal lists are stored once. */
   ints(values: readonly number[]): string {
-    return this.#shared(`const/ints/${values.join('_')}`, int64([values.length], values));
+    return this.shared(`const/ints/${values.join('_')}`, int64([values.length], values));
   }
 
-  #shared(key: string, tensor: Tensor): string {
+  /** A constant that is stored once for all calls with the same `key`, which is also its name. */
+  shared(key: string, tensor: Tensor): string {
     let name = this.#scalars.get(key);
     if (name === undefined) {
       name = this.constant(key, tensor);

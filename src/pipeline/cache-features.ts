@@ -49,12 +49,27 @@ export interface CachedFeatures {
   readonly keys: Uint8Array;
 }
 
-export async function cacheFeatures(options: CacheOptions, hooks: Hooks = {}): Promise<CachedFeatures> {
+/** From options to the model whose outputs are cached; `examples` is their number. */
+export type Prepare = (
+  options: BackboneOptions,
+  context: { readonly folder: string; readonly logger: Logger },
+  examples: number,
+) => Promise<Backbone>;
+
+export async function cacheFeatures(
+  options: CacheOptions,
+  hooks: Hooks = {},
+  prepare: Prepare = prepareBackbone,
+): Promise<CachedFeatures> {
   const { logger = silentLogger } = hooks;
   const folder = cacheFolder(options.cache);
   const device = await resolveDevice(options.device ?? 'auto');
   const dataset = await readDataset(options.data, options, logger);
-  const backbone = await prepareBackbone(options, { folder: path.join(folder, 'backbones'), logger });
+  const backbone = await prepare(
+    options,
+    { folder: path.join(folder, 'backbones'), logger },
+    dataset.examples.length,
+  );
   logger.info(device.explanation);
   const { layer, pool, preprocess, dim } = backbone;
   const store = await FeatureStore.open(

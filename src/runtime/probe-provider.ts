@@ -14,9 +14,9 @@ try {
   const session = await openOnProvider(encodeModel(builder.model()), process.argv[2] as NodeProvider);
   const result = await session.run({ x: float32([2, 2], [1, 2, 3, 4]) });
   await session.release();
-  if (String(result[y]?.data) !== '7,10,15,22')
-    throw new Error(`it computed a wrong product: ${result[y]?.data}`);
+  const product = String(result[y]?.data);
+  if (product !== '7,10,15,22') throw new Error(`it computed a wrong product: ${product}`);
 } catch (error) {
-  console.log(messageOf(error).split('\n')[0]);
+  process.stdout.write(`${messageOf(error).split('\n')[0]}\n`);
   process.exitCode = 1;
 }

@@ -4,12 +4,15 @@ import { type FeedOptions, hasOpenImageSize, planFeeds } from '../graph/plan-fee
 import { subgraphs } from '../onnx/attributes.js';
 import { type Model, node, type Node, tensorValue } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { openSession } from './open-session.js';
-import type { Session } from './session.js';
+import type { Session, TensorMap } from './session.js';
 
 export interface ProbeOptions extends FeedOptions {
   /** Values to measure; default: all. */
   readonly names?: readonly string[];
+  /** Inputs to run on in place of zeros. */
+  readonly feeds?: TensorMap;
 }
 
 /** Image sizes to try where the model leaves them open: what most models can take comes first. */
@@ -46,7 +49,12 @@ export async function probeShapes(
   try {
     const shapes = new Map<string, readonly number[]>();
     const sizes = hasOpenImageSize(graph) && !options.imageSize ? imageSizes : [options.imageSize ?? 224];
-    const feeds = await runFirst(session, sizes, (imageSize) => planFeeds(graph, { ...options, imageSize }));
+    const given = Object.entries(options.feeds ?? {});
+    const feeds = await runFirst(
+      session,
+      sizes,
+      (imageSize) => new Map([...planFeeds(graph, { ...options, imageSize }), ...given]),
+    );
     for (const [name, { dims }] of feeds.inputs) shapes.set(name, dims);
     for (const [name, { dims }] of graph.initializers) shapes.set(name, dims);
     for (const [output, { data }] of Object.entries(feeds.outputs)) {
@@ -62,7 +70,7 @@ export async function probeShapes(
 async function runFirst(
   session: Session,
   sizes: readonly number[],
-  plan: (imageSize: number) => ReturnType<typeof planFeeds>,
+  plan: (imageSize: number) => ReadonlyMap<string, Tensor>,
 ) {
   let failure: unknown;
   for (const size of sizes) {

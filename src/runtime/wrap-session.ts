@@ -1,7 +1,7 @@
 /** Puts our Session interface around a session of onnxruntime-node or onnxruntime-web; both share one API. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-node';
 import { GraftError, messageOf } from '../errors.js';
-import type { DType, TypedArray } from '../tensor/dtype.js';
+import type { TypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Provider, Session, TensorMap } from './session.js';
 
@@ -28,7 +28,7 @@ export function wrapSession(
           : await session.run(toOrt(feeds));
         const result: Record<string, Tensor> = {};
         for (const [name, { type, dims, data }] of Object.entries(outputs)) {
-          result[name] = { dtype: type as DType, dims, data: data as TypedArray };
+          result[name] = { dtype: type, dims, data: data as TypedArray };
         }
         return result;
       } catch (error) {

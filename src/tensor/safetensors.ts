@@ -178,7 +178,10 @@ function checkEntry(name: string, value: unknown, dataStart: number, where: stri
   if (!isSizes(offsets) || offsets.length !== 2) throw broken(where, `tensor ${shown} has no valid offsets`);
   const [begin, end] = offsets as [number, number];
   if (end - begin !== byteLength(dtype, sizeOf(shape))) {
-    throw broken(where, `tensor ${shown} of ${typeName} [${shape}] does not fit its ${end - begin} bytes`);
+    throw broken(
+      where,
+      `tensor ${shown} of ${String(typeName)} [${shape}] does not fit its ${end - begin} bytes`,
+    );
   }
   return { dtype, dims: shape, begin: dataStart + begin, end: dataStart + end };
 }

@@ -181,7 +181,7 @@ describe('Feature extraction', () => {
       const process_ = spawn(process.execPath, [child, images, cache], {
         stdio: ['ignore', 'ignore', 'inherit'],
       });
-      return (await once(process_, 'exit'))[0];
+      return (await once(process_, 'exit'))[0] as number;
     });
     expect(await Promise.all(ends)).to.deep.equal([0, 0]);
     expect(await contents(await openTinyStore(cache))).to.deep.equal(expected);

@@ -1,41 +1,80 @@
 /** Files that several processes may write and none may see half: temporary file, fsync, rename, fsync of the folder. */
 import { randomBytes } from 'node:crypto';
-import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { unwritable } from '../errors.js';
+import { unwritable } from './errors.js';
 
 /** `.NAME.HOST.PID.RANDOM.tmp`, so that what a dead process left can be told from what a live one is writing. */
 const temporaryName = /^\..+\.([^.]*)\.(\d+)\.[0-9a-f]{8}\.tmp$/;
-const host = hostname().replaceAll('.', '-');
+const host = hostname().replaceAll('.', '-').slice(0, 64);
+/** Names end at 255 bytes, and a character of the target's name may take four. */
+const longestStem = 32;
 /** Long after any live writer, also one on another machine whose process we cannot see, has finished a file. */
 const abandonedAfterMs = 24 * 3600 * 1000;
 const ours = new Set<string>();
 
-/**
- * Puts `bytes` at `file`, wholly or not at all, and durably.
- * @throws GraftError FILE_UNWRITABLE; nothing of the failed write is left behind.
- */
-export async function writeDurably(file: string, bytes: Uint8Array | string): Promise<void> {
+/** A file being written under a temporary name beside its place. Ends with `commit` or `discard`. */
+export interface StagedFile {
+  readonly handle: FileHandle;
+  /** Syncs the content and puts it in place, where it replaces what was there in one step. */
+  commit(): Promise<void>;
+  /** Removes what was written; what stood there before is untouched. Does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/** @throws GraftError FILE_UNWRITABLE, as `commit` does; a failed write through the handle is the caller's to turn into one. */
+export async function stageFile(file: string): Promise<StagedFile> {
   const folder = path.dirname(file);
-  const name = `.${path.basename(file)}.${host}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const stem = [...path.basename(file)].slice(0, longestStem).join('');
+  const name = `.${stem}.${host}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const temporary = path.join(folder, name);
   ours.add(name);
+  let handle: FileHandle;
   try {
-    const handle = await open(temporary, 'wx');
-    try {
-      await handle.writeFile(bytes);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(temporary, file);
-    await syncFolder(folder);
+    handle = await open(temporary, 'wx');
   } catch (error) {
-    await rm(temporary, { force: true }).catch(() => {});
-    throw unwritable(file, error);
-  } finally {
     ours.delete(name);
+    throw unwritable(file, error);
+  }
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (isOpen) await handle.close();
+    isOpen = false;
+  };
+  const discard = async (): Promise<void> => {
+    if (!ours.has(name)) return;
+    await close().catch(() => {});
+    await rm(temporary, { force: true }).catch(() => {});
+    ours.delete(name);
+  };
+  const commit = async (): Promise<void> => {
+    try {
+      await handle.sync();
+      await close();
+      await rename(temporary, file);
+      ours.delete(name);
+      await syncFolder(folder);
+    } catch (error) {
+      await discard();
+      throw unwritable(file, error);
+    }
+  };
+  return { handle, commit, discard };
+}
+
+/**
+ * Puts `content` at `file`, wholly or not at all, and durably.
+ * @throws GraftError FILE_UNWRITABLE; what stood there before is then untouched, and nothing of the failed write is left.
+ */
+export async function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
+  const staged = await stageFile(file);
+  try {
+    await staged.handle.writeFile(content);
+    await staged.commit();
+  } catch (error) {
+    await staged.discard();
+    throw unwritable(file, error);
   }
 }
 
