@@ -130,9 +130,8 @@ async function timePipeline(
       model,
       preprocess,
       examples,
-      store,
+      targets: [{ store, output: backbone.outputName }],
       input: backbone.inputName,
-      output: backbone.outputName,
       batch,
       workers,
     });

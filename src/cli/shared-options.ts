@@ -34,6 +34,8 @@ export const positive = (name: string) =>
   numeric(name, 'a number above 0', (value) => Number.isFinite(value) && value > 0);
 export const share = (name: string) =>
   numeric(name, 'a share from 0 to below 1', (value) => value >= 0 && value < 1);
+export const wholeNumber = (name: string) =>
+  numeric(name, 'a whole number of 0 or more', (value) => Number.isSafeInteger(value) && value >= 0);
 export const integer = (name: string) => numeric(name, 'a whole number', Number.isSafeInteger);
 
 export const backboneOptions = {
@@ -97,11 +99,25 @@ export const runOption = {
   },
 } as const satisfies Record<string, Options>;
 
-export const cacheOptions = {
+export const cacheFolderOption = {
   cache: {
     type: 'string',
     requiresArg: true,
     describe: 'Folder of the feature cache [default: $GRAFT_CACHE, else ~/.cache/graft]',
+  },
+} as const satisfies Record<string, Options>;
+
+export const cacheOptions = {
+  ...cacheFolderOption,
+  dtype: {
+    choices: ['float32', 'float16'],
+    default: 'float32',
+    describe: 'Type that features are stored as; float16 halves the disk and keeps 11 bits',
+  },
+  rehash: {
+    type: 'boolean',
+    default: false,
+    describe: 'Read every file again, also those whose size and times did not change',
   },
   ...onErrorOption,
 } as const satisfies Record<string, Options>;

@@ -5,9 +5,11 @@ import path from 'node:path';
 import sharp from 'sharp';
 import type { FeatureSource } from '../../src/features/feature-key.js';
 import { FeatureStore } from '../../src/features/feature-store.js';
+import { poolLayers } from '../../src/graph/pool-features.js';
 import type { Logger } from '../../src/logger.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { decodeModel } from '../../src/onnx/read-model.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
 import { float32 } from '../../src/tensor/tensor.js';
@@ -45,6 +47,17 @@ export function tinyBackbone(): Uint8Array {
   const pooled = builder.op('GlobalAveragePool', [maps]);
   builder.output(builder.op('Flatten', [pooled]), 'float32', ['batch', dim], 'features');
   return encodeModel(builder.model());
+}
+
+/** As `tinyBackbone`, with the maxima of the same maps as a second output, [batch, 6]. */
+export function twoLayerBackbone(): Uint8Array {
+  const model = decodeModel(tinyBackbone(), { path: 'tiny.onnx' });
+  const maps = model.graph.nodes.find(({ opType }) => opType === 'Relu')!.outputs[0]!;
+  const { model: pooled } = poolLayers(model, [
+    { value: 'features', pool: 'none', shape: [1, dim] },
+    { value: maps, pool: 'max', shape: [1, dim, side - 2, side - 2] },
+  ]);
+  return encodeModel(pooled);
 }
 
 /** A folder that is removed by `remove`. */
