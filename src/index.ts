@@ -2,7 +2,7 @@
 export { differentiate } from './autodiff/differentiate.js';
 export { GraftError, type GraftErrorCode } from './errors.js';
 export { cutModel } from './graph/cut-model.js';
-export { type FeatureLayer, listFeatureLayers } from './graph/feature-layers.js';
+export type { FeatureLayer } from './graph/feature-layers.js';
 export { type MergeOptions, mergeModels } from './graph/merge-models.js';
 export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
@@ -12,6 +12,7 @@ export { GraphBuilder } from './onnx/graph-builder.js';
 export type { Graph, Model, Node } from './onnx/ir.js';
 export { decodeModel, readModel } from './onnx/read-model.js';
 export { encodeModel, writeModel } from './onnx/write-model.js';
+export { listFeatureLayers } from './pipeline/analyse-model.js';
 export { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './pipeline/cache-features.js';
 export { type EvaluateOptions, type EvaluationReport, evaluateModel } from './pipeline/evaluate-model.js';
 export { examineMachine, type MachineReport } from './pipeline/examine-machine.js';

@@ -1,5 +1,5 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
-import type { Model, Node } from '../onnx/ir.js';
+import type { Model } from '../onnx/ir.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
 import { deepestStage } from './deepest-stage.js';
@@ -36,28 +36,20 @@ export interface ModelStructure {
 }
 
 export interface StructureOptions {
-  /** Whether an operator has a gradient. */
-  readonly isDifferentiable?: (node: Node) => boolean;
-}
-
-/** @param shapes - of every value, from a run on one example */
-export function listFeatureLayers(
-  model: Model,
-  shapes: Shapes,
-  options: StructureOptions = {},
-): readonly FeatureLayer[] {
-  return analyseStructure(model, shapes, options).layers;
+  /** Whether every operator between two values has a gradient. */
+  readonly isTrainable?: (from: string, to: string) => boolean;
 }
 
 /**
  * Recommended is what entered the old classifier, else the model's own embedding, else the last tokens of a
  * transformer, else the end of the backbone of a convolutional network. The others are where all data passes: ends of
  * stages and blocks.
+ * @param shapes - of every value, from a run on one example
  */
 export function analyseStructure(
   model: Model,
   shapes: Shapes,
-  { isDifferentiable = () => false }: StructureOptions = {},
+  { isTrainable = () => false }: StructureOptions = {},
 ): ModelStructure {
   const { graph } = model;
   const flow = traceData(graph, mainInputs(graph, shapes));
@@ -67,7 +59,6 @@ export function analyseStructure(
   const blocks = findBlocks(flow, shapes, layouts, best.value);
   const classToken = hasClassToken(flow, shapes);
   const parameters = countParameters(graph);
-  const isStuck = stuckValues(flow, best.value, isDifferentiable);
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
@@ -82,7 +73,7 @@ export function analyseStructure(
       recommended: name === best.value,
       reason,
       parametersAfter: parameters.total - parameters.before(name),
-      trainableFromHere: !isStuck(name),
+      trainableFromHere: name === best.value || isTrainable(name, best.value),
     };
   };
   const reasons = new Map<string, string>();
@@ -215,22 +206,4 @@ function stageEndsBySize(
 function formatPlaces(shape: readonly number[], layout: Layout): string {
   if (shape.length === 3) return `${positionCount(shape, layout)} tokens`;
   return (layout === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1)).join('x');
-}
-
-/** Tells the values from which some way to `to` meets an operator without a gradient. */
-function stuckValues(
-  flow: DataFlow,
-  to: string,
-  isDifferentiable: (node: Node) => boolean,
-): (value: string) => boolean {
-  const leading = ancestors(flow, [to]);
-  const stuck = new Set<string>();
-  for (const node of flow.graph.nodes.toReversed()) {
-    const ahead = flow.outputs(node).filter((output) => leading.has(output));
-    if (ahead.length === 0) continue;
-    if (!isDifferentiable(node) || ahead.some((output) => output !== to && stuck.has(output))) {
-      for (const input of flow.inputs(node)) stuck.add(input);
-    }
-  }
-  return (value) => value !== to && stuck.has(value);
 }

@@ -10,18 +10,15 @@ export interface PreprocessSources {
   readonly preprocess?: string;
   readonly modelPath: string;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly inputShape: readonly (number | string | null)[];
 }
 
 /**
  * The named file, else `<model>.preprocess.json` or `preprocessor_config.json` beside the model, else the model's
- * metadata, else a guess. `source` says which, as a part of a sentence.
+ * metadata; undefined where there is none of them.
  * @throws GraftError INVALID_PREPROCESS naming file and field.
  */
-export async function readPreprocess(
-  sources: PreprocessSources,
-): Promise<{ spec: PreprocessSpec; source: string }> {
-  const { modelPath, metadata, inputShape } = sources;
+export async function findPreprocess(sources: PreprocessSources): Promise<PreprocessSpec | undefined> {
+  const { modelPath, metadata } = sources;
   if (sources.preprocess !== undefined) return fromFile(sources.preprocess);
   const sidecar = `${modelPath.replace(/\.onnx$/i, '')}.preprocess.json`;
   if (existsSync(sidecar)) return fromFile(sidecar);
@@ -32,19 +29,19 @@ export async function readPreprocess(
   const embedded = metadata.get('graft.preprocess');
   if (embedded !== undefined) {
     const where = `the metadata of ${modelPath}`;
-    return { spec: parsePreprocess(parseJson(embedded, where), where), source: `from ${where}` };
+    return parsePreprocess(parseJson(embedded, where), where);
   }
-  return guess(inputShape);
+  return undefined;
 }
 
-async function fromFile(file: string): Promise<{ spec: PreprocessSpec; source: string }> {
+async function fromFile(file: string): Promise<PreprocessSpec> {
   let text: string;
   try {
     text = await readFile(file, 'utf8');
   } catch (error) {
     throw unreadable(file, error);
   }
-  return { spec: parsePreprocess(parseJson(text, file), file), source: `from ${file}` };
+  return parsePreprocess(parseJson(text, file), file);
 }
 
 function parseJson(text: string, where: string): unknown {
@@ -130,26 +127,6 @@ function fromHuggingFace(fields: Json, where: string): PreprocessSpec {
 function cropOf(value: unknown, where: string): { width: number; height: number } {
   if (typeof value === 'number') return { width: size(value, 'crop_size', where), height: value };
   return sizes(objectOf(value, 'crop_size', where), 'crop_size', where);
-}
-
-function guess(shape: readonly (number | string | null)[]): { spec: PreprocessSpec; source: string } {
-  const nhwc = shape.length === 4 && shape[3] === 3;
-  const [height, width] = (nhwc ? shape.slice(1, 3) : shape.slice(2, 4)).map((dim) =>
-    typeof dim === 'number' && dim > 1 ? dim : 224,
-  ) as [number, number];
-  const enlarged = (side: number): number => Math.round((side * 256) / 224);
-  return {
-    spec: {
-      resize: { width: enlarged(width), height: enlarged(height), fit: 'shortest-edge', kernel: 'bilinear' },
-      crop: { width, height },
-      channelOrder: 'rgb',
-      scale: 1 / 255,
-      mean: [0.485, 0.456, 0.406],
-      std: [0.229, 0.224, 0.225],
-      layout: nhwc ? 'nhwc' : 'nchw',
-    },
-    source: `is a guess (ImageNet's: ${width}x${height}, RGB); name a spec with --preprocess if the model wants another`,
-  };
 }
 
 /** What one preprocessed image measures. */
