@@ -175,20 +175,24 @@ function drawStage(
       rx: 3,
       fill: colours[mainKind(stage)],
     }),
-    line(column.numbers, y + 103, `${formatCount(own)} parameters`, { size: 12 }),
-    line(width - margin - 18, y + 103, `${formatShare(share)}`, { size: 12, fill: muted, anchor: 'end' }),
+    line(column.numbers, y + 102, `${formatCount(own)} parameters`, { size: 12 }),
+    line(width - margin - 18, y + 71, `${formatShare(share)}`, { size: 12, fill: muted, anchor: 'end' }),
   );
   return y + height;
 }
 
 function titleOf({ blocks, end }: Stage, kind: 'vector' | 'maps' | 'tokens'): string {
   const weighted = blocks.filter(({ isWeighted }) => isWeighted).length;
-  const count = `${weighted} ${weighted === 1 ? 'block' : 'blocks'}`;
-  if (kind === 'vector') return weighted === 0 ? 'Pooling' : 'Vector';
+  if (kind === 'vector') return weighted === 0 ? 'Pooling' : count(weighted, 'dense layer');
   const attentive = blocks.filter(({ hasAttention }) => hasAttention).length;
-  if (attentive > 0)
-    return `${attentive} transformer ${attentive === 1 ? 'block' : 'blocks'}, ${end.positions} ${kind === 'tokens' ? 'tokens' : 'places'}`;
-  return count;
+  if (attentive === 0) return count(weighted, 'block');
+  const places = `${end.positions} ${kind === 'tokens' ? 'tokens' : 'places'}`;
+  const others = weighted > attentive ? ' and their embedding' : '';
+  return `${count(attentive, 'transformer block')}${others}, ${places}`;
+}
+
+function count(number: number, what: string): string {
+  return `${number} ${what}${number === 1 ? '' : 's'}`;
 }
 
 /** The blocks as bars on one line, the taller the more parameters; like neighbours share a bar where there are many. */
@@ -198,7 +202,7 @@ function drawCells(x: number, bottom: number, room: number, { blocks }: Stage, h
   return groups.flatMap(({ members }, i) => {
     const [first] = members as [Block];
     const parameters = Math.max(...members.map((block) => block.parameters));
-    const height = 10 + 32 * Math.sqrt(parameters / heaviest);
+    const height = 14 + 30 * Math.sqrt(parameters / heaviest);
     const left = x + i * pitch;
     const size = members.length > 1 ? `×${members.length}` : formatCount(first.channels);
     const title = `${members.at(-1)!.end}: ${members.length > 1 ? `${members.length} blocks of ` : ''}${formatCount(first.parameters)} parameters, ${first.channels} channels; ${summariseOperators(first.nodes)}`;
