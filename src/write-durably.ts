@@ -1,5 +1,6 @@
 /** Files that several processes may write and none may see half: temporary file, fsync, rename, fsync of the folder. */
 import { randomBytes } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
@@ -7,7 +8,8 @@ import { unwritable } from './errors.js';
 
 /** `.NAME.HOST.PID.RANDOM.tmp`, so that what a dead process left can be told from what a live one is writing. */
 const temporaryName = /^\..+\.([^.]*)\.(\d+)\.[0-9a-f]{8}\.tmp$/;
-const host = hostname().replaceAll('.', '-').slice(0, 64);
+/** Containers may share a host's name and a disk but not its processes: the process namespace tells them apart. */
+export const writerHost = `${hostname().replaceAll('.', '-').slice(0, 48)}-${processNamespace()}`;
 /** Names end at 255 bytes, and a character of the target's name may take four. */
 const longestStem = 32;
 /** Long after any live writer, also one on another machine whose process we cannot see, has finished a file. */
@@ -27,7 +29,7 @@ export interface StagedFile {
 export async function stageFile(file: string): Promise<StagedFile> {
   const folder = path.dirname(file);
   const stem = [...path.basename(file)].slice(0, longestStem).join('');
-  const name = `.${stem}.${host}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const name = `.${stem}.${writerHost}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
   const temporary = path.join(folder, name);
   ours.add(name);
   let handle: FileHandle;
@@ -93,8 +95,18 @@ export async function removeStaleTemporaries(folder: string): Promise<void> {
     const match = temporaryName.exec(name);
     if (!match || ours.has(name)) continue;
     const file = path.join(folder, name);
-    const isDead = match[1] === host ? !isAlive(Number(match[2])) : await isOlderThan(file, abandonedAfterMs);
+    const isDead =
+      match[1] === writerHost ? !isAlive(Number(match[2])) : await isOlderThan(file, abandonedAfterMs);
     if (isDead) await rm(file, { force: true }).catch(() => {});
+  }
+}
+
+function processNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    // Not Linux: no such containers.
+    return '0';
   }
 }
 

@@ -75,6 +75,8 @@ export function unsqueeze(at: RuleContext, value: string, axes: readonly number[
 
 /** The value repeated to the shape that `like` has at run time. */
 export function expandLike(at: RuleContext, value: string, like: string): string {
+  // Before Expand (opset 8), adding zeros broadcasts.
+  if (at.opset < 8) return at.op('Add', [value, at.op('Mul', [like, at.scalar(0)])]);
   return at.op('Expand', [value, at.shape(like)]);
 }
 

@@ -175,6 +175,11 @@ function seed(builder: GraphBuilder, loss: string, shape: readonly number[], dty
   if (shape.length === 0) return one;
   if (sizeOf(shape) === 1)
     return builder.op('Reshape', [one, builder.ints(shape)], { name: `grad/${loss}/one` });
+  // Before Expand (opset 8), adding zeros broadcasts.
+  if (builder.opset < 8) {
+    const zeros = builder.op('Mul', [loss, floatScalar(builder, 0, dtype)], { name: `grad/${loss}/zeros` });
+    return builder.op('Add', [zeros, one], { name: `grad/${loss}/ones` });
+  }
   return builder.op('Expand', [one, builder.op('Shape', [loss], { name: `grad/${loss}/shape` })], {
     name: `grad/${loss}/ones`,
   });

@@ -17,17 +17,10 @@ export interface ToFloat64Options {
   readonly forms?: ReadonlyMap<string, Float64Form>;
 }
 
-const floatCode = dtypeInfo('float32').code;
 const doubleCode = dtypeInfo('float64').code;
 const narrowCodes = new Set<number>(
   (['float32', 'float16', 'bfloat16'] as const).map((dtype) => dtypeInfo(dtype).code),
 );
-
-/** Inputs that stay float32 whatever the type of the data, by operator. */
-const float32Inputs: ReadonlyMap<string, readonly number[]> = new Map([
-  ['Resize', [2]],
-  ['Upsample', [1]],
-]);
 
 /** Operators whose result is float32 unless this attribute says otherwise. */
 const dtypeAttributes: ReadonlyMap<string, string> = new Map([
@@ -102,13 +95,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
         attributes.set('value', constantAttribute([value.value.length], value.value));
       attributes.delete(key);
     }
-    const narrow = float32Inputs.get(node.opType) ?? [];
-    const inputs = node.inputs.map((input, i) =>
-      input !== '' && narrow.includes(i)
-        ? target.op('Cast', [input], { name: `f64/${input}/float32`, attributes: { to: floatCode } })
-        : input,
-    );
-    target.nodes.push({ ...node, inputs, attributes });
+    target.nodes.push({ ...node, attributes });
   };
   return { ...model, graph: convert(model.graph, builder), functions: model.functions };
 }

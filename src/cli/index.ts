@@ -11,6 +11,7 @@ import { cacheCommand } from './commands/cache.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
 import { exportCommand } from './commands/export.js';
+import { gradientCommand } from './commands/gradient.js';
 import { inspectCommand } from './commands/inspect.js';
 import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
@@ -34,6 +35,7 @@ const cli = yargs(args)
   .command(verifyCommand)
   .command(evalCommand)
   .command(predictCommand)
+  .command(gradientCommand)
   .command(modelsCommand)
   .command(doctorCommand)
   .demandCommand(1, 'Name a command.')

@@ -1,7 +1,8 @@
 /**
  * Messages to bytes, in two passes: the first measures, because a length stands before what it measures, the second
- * writes. Large byte fields are not copied: the result lists them between the pieces written here, so a model costs its
- * structure to encode, not its weights.
+ * writes. The bytes are those that onnx's own serializer gives: fields by number, repeated numbers one by one. Large byte
+ * fields are not copied: the result lists them between the pieces written here, so a model costs its structure to
+ * encode, not its weights.
  */
 import type { ExternalContent } from './ir.js';
 import type { Field, MessageType } from './onnx-schema.js';
@@ -55,9 +56,6 @@ const list = (value: FieldValue | readonly FieldValue[]): readonly FieldValue[] 
 
 const tagOf = ({ id, wireType }: Field): number => id * 8 + wireType;
 
-/** Numbers of a repeated field stand packed in one payload. */
-const isPacked = ({ isRepeated, wireType }: Field): boolean => isRepeated && wireType !== 2;
-
 function measure(type: MessageType, message: Fields, layout: Layout, depth: number): number {
   if (depth >= deepestNesting) throw new Error(`it is nested deeper than ${deepestNesting} messages`);
   const { lengths } = layout;
@@ -66,16 +64,7 @@ function measure(type: MessageType, message: Fields, layout: Layout, depth: numb
   for (const field of type.fields) {
     const value = message[field.name];
     if (value === undefined) continue;
-    const values = list(value);
-    if (isPacked(field)) {
-      if (values.length === 0) continue;
-      let length = 0;
-      for (const number of values) length += numberLength(field, number as number | bigint);
-      lengths.push(length);
-      total += varintLength(field.id * 8) + varintLength(length) + length;
-      continue;
-    }
-    for (const item of values) {
+    for (const item of list(value)) {
       total += varintLength(tagOf(field));
       if (field.wireType !== 2) {
         total += numberLength(field, item as number | bigint);
@@ -135,15 +124,7 @@ class Encoder {
     for (const field of type.fields) {
       const value = message[field.name];
       if (value === undefined) continue;
-      const values = list(value);
-      if (isPacked(field)) {
-        if (values.length === 0) continue;
-        this.#varint(field.id * 8 + 2);
-        this.#varint(this.#lengths[this.#nextLength++]!);
-        for (const number of values) this.#number(field, number as number | bigint);
-        continue;
-      }
-      for (const item of values) {
+      for (const item of list(value)) {
         this.#varint(tagOf(field));
         if (field.wireType !== 2) {
           this.#number(field, item as number | bigint);

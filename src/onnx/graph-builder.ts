@@ -64,6 +64,13 @@ export class GraphBuilder {
     return fresh;
   }
 
+  /** An initializer of another graph, of any element type and wherever its bytes are, under its name or a fresh one. */
+  initializer(initializer: ir.Initializer): string {
+    const fresh = this.freshName(initializer.name);
+    this.initializers.set(fresh, { ...initializer, name: fresh });
+    return fresh;
+  }
+
   /** A float32 scalar; equal scalars are stored once. */
   scalar(value: number): string {
     return this.shared(`const/${value}`, float32([], [value]));

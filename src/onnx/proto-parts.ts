@@ -26,7 +26,7 @@ export function opsetsFrom(proto: Message, what: string): Map<string, number> {
   const opsets = new Map<string, number>();
   for (const { domain, version } of proto.map('opsetImport', (row) => ({
     domain: domainFrom(row),
-    version: safeNumber(row.int64('version'), `The operator set of ${what}`),
+    version: safeNumber(row.int64('version'), () => `The operator set of ${what}`),
   }))) {
     if ((opsets.get(domain) ?? version) !== version) {
       throw new GraftError(
@@ -40,8 +40,8 @@ export function opsetsFrom(proto: Message, what: string): Map<string, number> {
 }
 
 /** @throws GraftError INVALID_MODEL for a number that only a damaged file holds. */
-export function safeNumber(value: bigint, what: string): number {
+export function safeNumber(value: bigint, what: () => string): number {
   const number = Number(value);
   if (Number.isSafeInteger(number)) return number;
-  throw new GraftError('INVALID_MODEL', `${what} has the impossible number ${value}.`);
+  throw new GraftError('INVALID_MODEL', `${what()} has the impossible number ${value}.`);
 }

@@ -16,7 +16,7 @@ export function modelFromProto(proto: Message, source: ExternalData): Model {
     throw new DamagedMessage('it holds no graph with an operator set');
   }
   return {
-    irVersion: safeNumber(proto.int64('irVersion'), `The IR version of ${path}`),
+    irVersion: safeNumber(proto.int64('irVersion'), () => `The IR version of ${path}`),
     opsets: opsetsFrom(proto, path),
     producerName: proto.text('producerName'),
     producerVersion: proto.text('producerVersion'),
@@ -143,7 +143,7 @@ function attributeValueFrom(proto: Message, source: ExternalData): AttributeValu
   const tensor = (row: Message) => initializerFrom(row, source);
   const sparse = (row: Message) => sparseFrom(row, source);
   const graph = (row: Message) => graphFrom(row, source);
-  const valueType = (row: Message) => typeFrom(row, `A type of ${source.modelPath}`);
+  const valueType = (row: Message) => typeFrom(row, () => `A type of ${source.modelPath}`);
   switch (type) {
     case 1:
       return { kind: 'float', value: proto.float('f') };
@@ -177,7 +177,7 @@ function attributeValueFrom(proto: Message, source: ExternalData): AttributeValu
     case 14:
       return { kind: 'types', value: proto.map('typeProtos', valueType) };
     default:
-      return { kind: 'unknown', value: proto.bytes };
+      return { kind: 'unknown', value: proto.encoded };
   }
 }
 

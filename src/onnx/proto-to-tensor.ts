@@ -11,15 +11,15 @@ import { quoteName } from './quote-name.js';
 /** Its bytes are a view into the file where the file holds them as bytes. @throws GraftError INVALID_MODEL */
 export function initializerFrom(proto: Message, source: ExternalData): Initializer {
   const name = proto.text('name');
-  const what = `Tensor ${quoteName(name)} of ${source.modelPath}`;
+  const what = (): string => `Tensor ${quoteName(name)} of ${source.modelPath}`;
   const code = proto.int32('dataType');
   const info = dtypeFromCode(code);
-  if (!info) throw new GraftError('INVALID_MODEL', `${what} has the unknown element type ${code}.`);
+  if (!info) throw new GraftError('INVALID_MODEL', `${what()} has the unknown element type ${code}.`);
   const { dtype } = info;
   const dims = dimsFrom(proto, what);
   const count = dims.includes(0) ? 0 : dims.reduce((product, dim) => product * dim, 1);
   if (!Number.isSafeInteger(count)) {
-    throw new GraftError('INVALID_MODEL', `${what} has a shape that overflows: [${shortList(dims)}].`);
+    throw new GraftError('INVALID_MODEL', `${what()} has a shape that overflows: [${shortList(dims)}].`);
   }
   const content = contentFrom(proto, info, count, what, source);
   const stored = sizeOfContent(content);
@@ -28,7 +28,7 @@ export function initializerFrom(proto: Message, source: ExternalData): Initializ
     const [needed, held] = [unit(dtype === 'string'), unit(content.kind === 'strings')];
     throw new GraftError(
       'INVALID_MODEL',
-      `${what} is ${dtype} [${shortList(dims)}] and needs ${expected} ${needed} but holds ${stored} ${held}.`,
+      `${what()} is ${dtype} [${shortList(dims)}] and needs ${expected} ${needed} but holds ${stored} ${held}.`,
     );
   }
   return {
@@ -53,7 +53,7 @@ export function sparseFrom(proto: Message, source: ExternalData): SparseInitiali
   return {
     values,
     indices: part('indices'),
-    dims: dimsFrom(proto, `Sparse tensor ${quoteName(values.name)} of ${source.modelPath}`),
+    dims: dimsFrom(proto, () => `Sparse tensor ${quoteName(values.name)} of ${source.modelPath}`),
     ...unknownFieldsOf(proto),
   };
 }
@@ -69,11 +69,11 @@ function contentFrom(
   proto: Message,
   { dtype, bits, array }: DTypeInfo,
   count: number,
-  what: string,
+  what: () => string,
   source: ExternalData,
 ): InitializerContent {
   if (proto.int32('dataLocation') === 1) {
-    return source.resolve(entriesFrom(proto, 'externalData'), what, byteLength(dtype, count));
+    return source.resolve(entriesFrom(proto, 'externalData'), what(), byteLength(dtype, count));
   }
   const raw = proto.blob('rawData');
   // Some writers put an empty raw_data beside typed data.
@@ -108,12 +108,11 @@ function rawFrom({ buffer, byteOffset, byteLength: length }: ArrayBufferView): I
   return { kind: 'raw', bytes: new Uint8Array(buffer, byteOffset, length) };
 }
 
-function dimsFrom(proto: Message, what: string): number[] {
-  return Array.from(proto.int64s('dims'), (value) => {
-    const dim = Number(value);
-    if (Number.isSafeInteger(dim) && dim >= 0) return dim;
-    throw new GraftError('INVALID_MODEL', `${what} has the impossible dimension ${value}.`);
-  });
+function dimsFrom(proto: Message, what: () => string): number[] {
+  const dims = proto.numbers('dims');
+  const impossible = dims.find((dim) => !Number.isSafeInteger(dim) || dim < 0);
+  if (impossible === undefined) return dims;
+  throw new GraftError('INVALID_MODEL', `${what()} has the impossible dimension ${impossible}.`);
 }
 
 function shortList(dims: readonly number[]): string {

@@ -9,7 +9,7 @@ import { quoteName } from './quote-name.js';
 /** @param path - the model file, for messages */
 export function valueFrom(proto: Message, path: string): ValueInfo {
   const name = proto.text('name');
-  const type = proto.convert('type', (child) => typeFrom(child, `Value ${quoteName(name)} of ${path}`));
+  const type = proto.convert('type', (child) => typeFrom(child, () => `Value ${quoteName(name)} of ${path}`));
   return {
     name,
     ...(type && { type }),
@@ -19,11 +19,14 @@ export function valueFrom(proto: Message, path: string): ValueInfo {
   };
 }
 
-export function typeFrom(proto: Message, what: string): ValueType {
+export function typeFrom(proto: Message, what: () => string): ValueType {
   const denotation = proto.text('denotation');
   const notes = (inner: readonly Uint8Array[] = []) => {
-    const unknownFields = Buffer.concat([proto.unknownFields, ...inner]);
-    return { ...(denotation !== '' && { denotation }), ...(unknownFields.length > 0 && { unknownFields }) };
+    const unknown = [proto.unknownFields, ...inner].filter(({ length }) => length > 0);
+    return {
+      ...(denotation !== '' && { denotation }),
+      ...(unknown.length > 0 && { unknownFields: new Uint8Array(Buffer.concat(unknown)) }),
+    };
   };
   for (const kind of ['tensor', 'sparseTensor'] as const) {
     const field = `${kind}Type`;
@@ -58,7 +61,7 @@ export function typeFrom(proto: Message, what: string): ValueType {
     const [domain, name] = [opaque.text('domain'), opaque.text('name')];
     return { kind: 'opaque', domain, name, ...notes([residue(proto, 'opaqueType', opaque.unknownFields)]) };
   }
-  return { kind: 'unknown', encoded: proto.bytes };
+  return { kind: 'unknown', encoded: proto.encoded };
 }
 
 /**
@@ -66,11 +69,11 @@ export function typeFrom(proto: Message, what: string): ValueType {
  * every reader adds to the first.
  */
 function residue(proto: Message, field: string, ...unknown: readonly Uint8Array[]): Uint8Array {
-  const rest = Buffer.concat(unknown);
-  return rest.length === 0 ? rest : encodeField(proto.type, field, rest);
+  if (unknown.every(({ length }) => length === 0)) return unknown[0]!;
+  return encodeField(proto.type, field, Buffer.concat(unknown));
 }
 
-function dimensionFrom(proto: Message, what: string): Dimension {
+function dimensionFrom(proto: Message, what: () => string): Dimension {
   if (proto.has('dimValue')) return safeNumber(proto.int64('dimValue'), what);
   const name = proto.text('dimParam');
   return name === '' ? null : name;

@@ -62,8 +62,7 @@ export function decodeModel(bytes: Uint8Array, { path }: { path: string }): Mode
   } catch (error) {
     if (error instanceof GraftError) throw error;
     const format = guessFormat(bytes);
-    const trail = error instanceof DamagedMessage ? error.trail : [];
-    const where = trail.length > 0 ? ` at ${trail.join('.')}` : '';
+    const where = error instanceof DamagedMessage ? placeOf(error) : '';
     throw new GraftError(
       'INVALID_MODEL',
       format
@@ -72,4 +71,11 @@ export function decodeModel(bytes: Uint8Array, { path }: { path: string }): Mode
       { cause: error },
     );
   }
+}
+
+/** ` at graph "main".node[3] "conv1".attribute[0] "pads"`: the way to the damage, its middle left out where it is long. */
+function placeOf({ trail }: DamagedMessage): string {
+  if (trail.length === 0) return '';
+  const steps = trail.length > 12 ? [...trail.slice(0, 6), '…', ...trail.slice(-5)] : trail;
+  return ` at ${steps.join('.')}`;
 }

@@ -30,10 +30,14 @@ function sortNodes(nodes: readonly Node[], what: string, path: string): readonly
   sorted.forEach((node, index) => {
     for (const output of node.outputs) if (output !== '') producers.set(output, index);
   });
+  const isSorted = sorted.every((node, index) => {
+    for (const value of readBy(node)) if ((producers.get(value) ?? -1) >= index) return false;
+    return true;
+  });
+  if (isSorted) return sorted;
   const needs = sorted.map((node) =>
-    [...valuesRead(node)].map((value) => producers.get(value)).filter((index) => index !== undefined),
+    [...readBy(node)].map((value) => producers.get(value)).filter((index) => index !== undefined),
   );
-  if (needs.every((indices, index) => indices.every((needed) => needed < index))) return sorted;
   return inOrder(needs, (cycle) => {
     const names = cycle.slice(0, 8).map((index) => describeNode(sorted[index]!));
     return new GraftError(
@@ -43,11 +47,18 @@ function sortNodes(nodes: readonly Node[], what: string, path: string): readonly
   }).map((index) => sorted[index]!);
 }
 
+/** Few nodes have bodies; for the others their inputs say it all. */
+const readBy = (node: Node): Iterable<string> => (hasSubgraph(node) ? valuesRead(node) : node.inputs);
+
+function hasSubgraph({ attributes }: Node): boolean {
+  for (const { kind } of attributes.values()) if (kind === 'graph' || kind === 'graphs') return true;
+  return false;
+}
+
 function sortSubgraphs(node: Node, path: string): Node {
-  const bodies = [...node.attributes].filter(([, { kind }]) => kind === 'graph' || kind === 'graphs');
-  if (bodies.length === 0) return node;
-  const attributes = new Map(node.attributes);
-  for (const [name, attribute] of bodies) attributes.set(name, sortAttribute(attribute, path));
+  if (!hasSubgraph(node)) return node;
+  const attributes = new Map<string, Attribute>();
+  for (const [name, attribute] of node.attributes) attributes.set(name, sortAttribute(attribute, path));
   return { ...node, attributes };
 }
 

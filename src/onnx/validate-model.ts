@@ -21,24 +21,28 @@ class Scope {
   }
 
   /** @param isShadowing - whether it may hide a value of a graph around this one */
-  define(name: string, by: string, isShadowing: boolean): void {
+  define(name: string, by: () => string, isShadowing: boolean): void {
     if (isShadowing ? this.#names.has(name) : this.has(name)) {
       throw new GraftError(
         'INVALID_MODEL',
-        `${this.#what} defines the value ${quoteName(name)} twice, again by ${by}.`,
+        `${this.#what} defines the value ${quoteName(name)} twice, again by ${by()}.`,
       );
     }
     this.#names.add(name);
   }
 
-  use(name: string, by: string): void {
+  use(name: string, by: () => string): void {
     if (this.has(name)) return;
     throw new GraftError(
       'INVALID_MODEL',
-      `${by} of ${this.#what} uses the value ${quoteName(name)}, which nothing defines.`,
+      `${by()} of ${this.#what} uses the value ${quoteName(name)}, which nothing defines.`,
     );
   }
 }
+
+const anInput = (): string => 'an input';
+const anInitializer = (): string => 'an initializer';
+const anOutput = (): string => 'An output';
 
 /**
  * Expects nodes in topological order.
@@ -48,9 +52,9 @@ export function validateModel(model: Model, path: string): void {
   validateGraph(model.graph, path);
   for (const { name, inputs, outputs, nodes } of model.functions) {
     const scope = new Scope(`Function ${quoteName(name)} of ${path}`);
-    for (const input of inputs) scope.define(input, 'an input', false);
+    for (const input of inputs) scope.define(input, anInput, false);
     for (const node of nodes) visitNode(node, scope, path);
-    for (const output of outputs) scope.use(output, 'An output');
+    for (const output of outputs) scope.use(output, anOutput);
   }
 }
 
@@ -58,7 +62,7 @@ function validateGraph(graph: Graph, path: string, outer?: Scope): void {
   const scope = new Scope(`Graph ${quoteName(graph.name)} of ${path}`, outer);
   const inputs = new Set<string>();
   for (const { name } of graph.inputs) {
-    scope.define(name, 'an input', true);
+    scope.define(name, anInput, true);
     inputs.add(name);
   }
   // An initializer of an input's name is its default.
@@ -66,13 +70,13 @@ function validateGraph(graph: Graph, path: string, outer?: Scope): void {
     ...graph.initializers.keys(),
     ...graph.sparseInitializers.map(({ values }) => values.name),
   ];
-  for (const name of constants) if (!inputs.has(name)) scope.define(name, 'an initializer', true);
+  for (const name of constants) if (!inputs.has(name)) scope.define(name, anInitializer, true);
   for (const node of graph.nodes) visitNode(node, scope, path);
-  for (const { name } of graph.outputs) scope.use(name, 'An output');
+  for (const { name } of graph.outputs) scope.use(name, anOutput);
 }
 
 function visitNode(node: Node, scope: Scope, path: string): void {
-  const label = describeNode(node);
+  const label = (): string => describeNode(node);
   for (const input of node.inputs) if (input !== '') scope.use(input, label);
   for (const body of subgraphs(node)) validateGraph(body, path, scope);
   for (const output of node.outputs) if (output !== '') scope.define(output, label, false);

@@ -33,13 +33,14 @@ export async function compareNetworkGradients(stem: string): Promise<GradientDif
   const session = await openSession(encodeModel({ ...model, graph }));
   try {
     const outputs = await session.run(feeds);
+    const largest = Math.max(...parameters.map((name) => norm(tensors.get(`grad/${name}`)!)));
     const differences: GradientDifference[] = [
-      { name: 'loss', relative: relativeDifference(outputs['loss']!, tensors.get('loss')!) },
+      { name: 'loss', relative: relativeDifference(outputs['loss']!, tensors.get('loss')!, 0) },
     ];
     for (const [name, gradient] of gradients) {
       differences.push({
         name,
-        relative: relativeDifference(outputs[gradient]!, tensors.get(`grad/${name}`)!),
+        relative: relativeDifference(outputs[gradient]!, tensors.get(`grad/${name}`)!, largest),
       });
     }
     return differences;
@@ -73,12 +74,23 @@ function withLoss(model: Model, weighting: Tensor): Model {
   };
 }
 
-function relativeDifference(ours: Tensor, theirs: Tensor): number {
+/**
+ * Where a gradient vanishes for mathematical reasons (the bias of attention's keys) both sides are rounding noise: the
+ * scale is then what rounding can reach beside the largest gradient of the network.
+ */
+function relativeDifference(ours: Tensor, theirs: Tensor, largest: number): number {
   let [difference, size] = [0, 0];
   for (let i = 0; i < theirs.data.length; i++) {
     const expected = Number(theirs.data[i]);
     difference += (Number(ours.data[i]) - expected) ** 2;
     size += expected ** 2;
   }
-  return ours.data.length === theirs.data.length ? Math.sqrt(difference / size) : Infinity;
+  if (ours.data.length !== theirs.data.length) return Infinity;
+  return Math.sqrt(difference) / Math.max(Math.sqrt(size), 1e-2 * largest);
+}
+
+function norm({ data }: Tensor): number {
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += Number(data[i]) ** 2;
+  return Math.sqrt(sum);
 }

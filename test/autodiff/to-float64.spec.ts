@@ -15,6 +15,8 @@ interface FormCase {
   readonly inputs: readonly (readonly number[])[];
   readonly attributes?: Readonly<Record<string, AttributeInput>>;
   readonly opset?: number;
+  /** Third input of Resize. */
+  readonly scales?: readonly number[];
 }
 
 const image = [2, 4, 7, 6];
@@ -82,6 +84,12 @@ const cases: readonly FormCase[] = [
       count_include_pad: 1,
     },
   },
+  ...['nearest', 'linear', 'cubic'].map((mode) => ({
+    op: 'Resize',
+    inputs: [[2, 3, 4, 5]],
+    attributes: { mode, coordinate_transformation_mode: 'half_pixel' },
+    scales: [1, 1, 1.7, 0.8],
+  })),
   { op: 'GlobalAveragePool', inputs: [image] },
   { op: 'GlobalMaxPool', inputs: [image] },
   { op: 'InstanceNormalization', inputs: [image, [4], [4]] },
@@ -90,7 +98,7 @@ const cases: readonly FormCase[] = [
 ];
 
 describe('toFloat64', () => {
-  for (const { op, inputs, attributes = {}, opset = 18 } of cases) {
+  for (const { op, inputs, attributes = {}, opset = 18, scales } of cases) {
     it(`computes what the float32 kernel of ${op} does: ${JSON.stringify(attributes)}`, async () => {
       const [domain, opType] = op.includes(':') ? op.split(':') : ['', op];
       const b = new GraphBuilder({ opset });
@@ -104,6 +112,7 @@ describe('toFloat64', () => {
         );
         return name;
       });
+      if (scales) names.push('', b.constant('scales', float32([scales.length], scales)));
       b.output(b.op(opType!, names, { domain: domain!, attributes, name: 'y' }), 'float32');
       const opsets = new Map([
         ['', opset],

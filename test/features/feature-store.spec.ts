@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
@@ -13,6 +12,7 @@ import { choosePruned, removeStores } from '../../src/features/prune-stores.js';
 import { recordUsage } from '../../src/features/usage-log.js';
 import { removeDamaged, verifyStore } from '../../src/features/verify-store.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
+import { writerHost } from '../../src/write-durably.js';
 import { dim, openTinyStore, scratchFolder, source } from './tiny-backbone.js';
 
 const run = promisify(execFile);
@@ -159,8 +159,7 @@ describe('Feature store', () => {
   it('removes temporary files of dead processes and leaves those of live ones', async () => {
     const store = await openTinyStore(scratch.folder);
     const { stdout } = await run(process.execPath, ['-p', 'process.pid']);
-    const name = (pid: number, host = hostname().replaceAll('.', '-')) =>
-      `.x.safetensors.${host}.${pid}.0011aabb.tmp`;
+    const name = (pid: number, host = writerHost) => `.x.safetensors.${host}.${pid}.0011aabb.tmp`;
     const dead = name(Number(stdout));
     const alive = name(process.ppid);
     const elsewhere = name(Number(stdout), 'another-machine');

@@ -43,8 +43,15 @@ function gaussLegendre(count: number): { readonly nodes: number[]; readonly weig
 }
 
 const number = (at: FormContext, value: number): string => at.tensor([], [value]);
-const positive = (at: FormContext, x: string): string => at.op('Max', [x, number(at, 0)]);
-const negative = (at: FormContext, x: string): string => at.op('Min', [x, number(at, 0)]);
+/** The larger or smaller of two: (a + b ± |a − b|) / 2 before opset 8, where Max and Min have no float64 kernel. */
+function extreme(at: FormContext, opType: 'Max' | 'Min', a: string, b: string): string {
+  if (at.builder.opset >= 8) return at.op(opType, [a, b]);
+  const [sum, distance] = [at.op('Add', [a, b]), at.op('Abs', [at.op('Sub', [a, b])])];
+  return at.op('Mul', [at.op(opType === 'Max' ? 'Add' : 'Sub', [sum, distance]), number(at, 0.5)]);
+}
+
+const positive = (at: FormContext, x: string): string => extreme(at, 'Max', x, number(at, 0));
+const negative = (at: FormContext, x: string): string => extreme(at, 'Min', x, number(at, 0));
 const scale = (at: FormContext, x: string, factor: number): string => at.op('Mul', [x, number(at, factor)]);
 
 function expMinusOne(at: FormContext, x: string): string {
@@ -60,7 +67,7 @@ function softplus(at: FormContext, x: string): string {
 
 function hardSigmoid(at: FormContext, x: string, alpha: number, beta: number): string {
   const line = at.op('Add', [scale(at, x, alpha), number(at, beta)]);
-  return at.op('Min', [positive(at, line), number(at, 1)]);
+  return extreme(at, 'Min', positive(at, line), number(at, 1));
 }
 
 function gelu(at: FormContext, x: string, approximate: boolean): string {
@@ -129,6 +136,18 @@ export const activationForms: readonly (readonly [string, Float64Form])[] = [
   ['Softplus', (at) => softplus(at, at.x[0]!)],
   ['Softsign', (at) => at.op('Div', [at.x[0]!, at.op('Add', [at.op('Abs', [at.x[0]!]), number(at, 1)])])],
   ['Mish', (at) => at.op('Mul', [at.x[0]!, at.op('Tanh', [softplus(at, at.x[0]!)])])],
+  [
+    'Clip',
+    (at) => {
+      const bound = (name: string, input: number): string | undefined =>
+        at.node.attributes.has(name)
+          ? number(at, floatAttribute(at.node, name, 0))
+          : at.x[input] || undefined;
+      const [low, high] = [bound('min', 1), bound('max', 2)];
+      const raised = low ? extreme(at, 'Max', at.x[0]!, low) : at.x[0]!;
+      return high ? extreme(at, 'Min', raised, high) : raised;
+    },
+  ],
   ['Tan', (at) => at.op('Div', [at.op('Sin', [at.x[0]!]), at.op('Cos', [at.x[0]!])])],
   ['Mean', (at) => scale(at, at.op('Sum', at.x), 1 / at.x.length)],
 ];

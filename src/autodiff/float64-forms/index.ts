@@ -2,6 +2,7 @@
 import { activationForms } from './activation.js';
 import type { Float64Form } from './float64-form.js';
 import { normalizationForms } from './normalization.js';
+import { resizeForms } from './resize.js';
 import { windowForms } from './window.js';
 
 export type { Float64Form, FormContext } from './float64-form.js';
@@ -10,4 +11,5 @@ export const float64Forms: ReadonlyMap<string, Float64Form> = new Map([
   ...activationForms,
   ...windowForms,
   ...normalizationForms,
+  ...resizeForms,
 ]);

@@ -6,8 +6,13 @@ import type { RuleContext } from '../gradient-rule.js';
 /**
  * The gradient of any operator that only picks elements of its first input: run on the positions 0, 1, 2, … in place
  * of the values, the operator says where each output came from, and dY is added there.
+ * @param isOneToOne - no element is picked twice, so that nothing need be added
  */
-export function moveBackByIndex(at: RuleContext, dY: string): string {
+export function moveBackByIndex(
+  at: RuleContext,
+  dY: string,
+  { isOneToOne = false }: { readonly isOneToOne?: boolean } = {},
+): string {
   const x = at.x[0]!;
   const minus1 = at.builder.ints([-1]);
   const count = at.op('Size', [x]);
@@ -23,7 +28,12 @@ export function moveBackByIndex(at: RuleContext, dY: string): string {
   });
   const zeros = at.op('Expand', [at.scalar(0), at.op('Reshape', [count, minus1])]);
   const indices = at.op('Reshape', [origin, at.builder.ints([-1, 1])]);
-  return reshapeLike(at, scatterAdd(at, zeros, indices, at.op('Reshape', [dY, minus1])), x);
+  const updates = at.op('Reshape', [dY, minus1]);
+  const moved =
+    isOneToOne && at.opset >= 11
+      ? at.op('ScatterND', [zeros, indices, updates])
+      : scatterAdd(at, zeros, indices, updates);
+  return reshapeLike(at, moved, x);
 }
 
 /** `zeros` with the rows of `updates` added at `indices` [..., depth]: ScatterND, which adds from opset 16 on. */

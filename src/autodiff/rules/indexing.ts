@@ -36,7 +36,10 @@ function readSlice(at: RuleContext): SlicePlan | undefined {
   if (!starts || !axes || (at.x[4] && !steps)) return undefined;
   if (steps && Array.from(steps.data, Number).some((step) => step !== 1)) return undefined;
   // From the end back to a place counted from the start: only the run knows how much that is.
-  if (starts.some((start, i) => start < 0 && (!ends || ends[i]! >= 0) && !isOpenEnd(ends?.[i])))
+  if (
+    at.opset >= 11 &&
+    starts.some((start, i) => start < 0 && (!ends || ends[i]! >= 0) && !isOpenEnd(ends?.[i]))
+  )
     return undefined;
   return { axes: axes.map((axis) => positiveAxis(axis, rank)), starts, ends };
 }
@@ -78,7 +81,9 @@ const slice: GradientRule = {
   differentiable: [0],
   backward(at) {
     const plan = readSlice(at);
-    return new Map([[0, plan ? padBack(at, at.dY[0]!, plan) : moveBackByIndex(at, at.dY[0]!)]]);
+    return new Map([
+      [0, plan ? padBack(at, at.dY[0]!, plan) : moveBackByIndex(at, at.dY[0]!, { isOneToOne: true })],
+    ]);
   },
 };
 

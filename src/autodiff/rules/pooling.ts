@@ -12,7 +12,7 @@ import { GraftError } from '../../errors.js';
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
 import type { AttributeInput } from '../../onnx/attributes.js';
 import { sizeOf } from '../../tensor/shape.js';
-import { reshape, reshapeLike, transpose } from '../append.js';
+import { expandLike, reshape, reshapeLike, transpose } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 import { int64 } from '../../tensor/tensor.js';
@@ -27,7 +27,7 @@ export const pooling: readonly GradientRule[] = [
     backward(at) {
       const X = at.x[0]!;
       const share = at.op('Mul', [at.dY[0]!, at.builder.scalar(1 / sizeOf(at.shapeOf(X).slice(2)))]);
-      return new Map([[0, at.op('Expand', [share, at.op('Shape', [X])])]]);
+      return new Map([[0, expandLike(at, share, X)]]);
     },
   },
   {

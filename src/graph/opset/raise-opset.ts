@@ -19,7 +19,7 @@ import { changedMeaning } from './changed-meaning.js';
 import type { Conversion, ConversionRule, RuleTable } from './conversion-rule.js';
 import { isStandardOperator, newestOpset, oldestOpset } from './operators.js';
 import { resizeRules } from './resize.js';
-import { factsOf, noFacts, type ValueFacts } from './value-facts.js';
+import { factsOf, noFacts, type ValueFacts } from '../value-facts.js';
 
 const rules: ReadonlyMap<string, readonly ConversionRule[]> = collect([
   attributesToInputs,

@@ -1,9 +1,9 @@
-/** What a graph tells of its values' types without running it; just enough for the conversion rules. */
-import { intAttribute, intsAttribute, tensorAttribute } from '../../onnx/attributes.js';
-import { toTensor } from '../../onnx/initializer.js';
-import type { Graph, Initializer, Node } from '../../onnx/ir.js';
-import { type DType, dtypeFromCode } from '../../tensor/dtype.js';
-import type { Tensor } from '../../tensor/tensor.js';
+/** What a graph tells of its values' types without running it; just enough for passes that must know. */
+import { intAttribute, intsAttribute, tensorAttribute } from '../onnx/attributes.js';
+import { toTensor } from '../onnx/initializer.js';
+import type { Graph, Initializer, Node } from '../onnx/ir.js';
+import { type DType, dtypeFromCode } from '../tensor/dtype.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 export interface ValueFacts {
   dtypeOf(value: string): DType | undefined;
@@ -34,7 +34,7 @@ const sameRank =
   Reciprocal Relu Resize Round Selu Sigmoid Sign Slice Softmax Softplus Softsign Split Sqrt Tanh Transpose Upsample`);
 
 /** @param outer - of the graph around this one, whose values it may read */
-export function factsOf(graph: Graph, outer: ValueFacts): ValueFacts {
+export function factsOf(graph: Graph, outer: ValueFacts = noFacts): ValueFacts {
   const dtypes = new Map<string, DType>();
   const ranks = new Map<string, number>();
   const constants = new Map<string, Initializer>(graph.initializers);
