@@ -5,6 +5,8 @@ import type { Graph, Node } from '../onnx/ir.js';
 export interface DataFlow {
   readonly graph: Graph;
   readonly sources: readonly string[];
+  /** Whether the value is computed from no input at all: a weight, however it is decoded. */
+  isConstant(value: string): boolean;
   /** Whether the value is computed from the data of `sources`. */
   carries(value: string): boolean;
   /** The values through which data enters the node, in the order of its inputs. */
@@ -42,10 +44,16 @@ const notData: ReadonlySet<string> = new Set([
 /** Follows the data of the inputs `sources` through the graph. Other inputs count as constants. */
 export function traceData(graph: Graph, sources: readonly string[]): DataFlow {
   const carrying = new Set(sources);
+  const varying = new Set(
+    graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)),
+  );
   const entering = new Map<Node, readonly string[]>();
   const producers = new Map<string, Node>();
   const users = new Map<string, Node[]>();
   for (const node of graph.nodes) {
+    if ([...valuesRead(node)].some((name) => varying.has(name))) {
+      for (const output of node.outputs) varying.add(output);
+    }
     if (notData.has(node.opType)) continue;
     const inputs = [...valuesRead(node)].filter((name) => carrying.has(name));
     if (inputs.length === 0) continue;
@@ -65,6 +73,7 @@ export function traceData(graph: Graph, sources: readonly string[]): DataFlow {
   return {
     graph,
     sources,
+    isConstant: (value) => value !== '' && !varying.has(value),
     carries: (value) => carrying.has(value),
     inputs: (node) => entering.get(node) ?? none,
     outputs: (node) => (entering.has(node) ? node.outputs.filter((output) => output !== '') : none),

@@ -1,8 +1,8 @@
 /** Where to read features from in a network without classifier: a detector, a segmenter, a bare feature extractor. */
 import { isInsideBlock } from './bottleneck.js';
 import { ancestors, type DataFlow, descendants } from './data-flow.js';
+import { dominatorTree } from './dominator-tree.js';
 import { linearLayer } from './linear-layer.js';
-import { narrowValues } from './narrow-values.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
 interface Place {
@@ -40,13 +40,13 @@ export function deepestStage(
     flow,
     graph.nodes.filter((node) => linearLayer(node, flow)).flatMap((node) => flow.inputs(node)),
   );
+  const tree = dominatorTree(flow);
   const places: Place[] = [];
   for (const node of graph.nodes) {
     for (const value of flow.outputs(node)) {
-      if (enlarged.has(value) || (shapes.get(value)?.length ?? 0) < 3) continue;
+      if (enlarged.has(value) || (shapes.get(value)?.length ?? 0) < 4) continue;
       const reach = leading.filter((set) => set.has(value)).length;
       if (shapes.get(value)![0] !== 1 || positions(value) < 2 || reach === 0) continue;
-      if (isInsideBlock(value, flow, shapes, layouts)) continue;
       places.push({ value, channels: channels(value), positions: positions(value), reach });
     }
   }
@@ -54,13 +54,32 @@ export function deepestStage(
   const inner = places.filter(({ value }) => beforeLayer.has(value));
   const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
   const usable = widest(inner) * 2 >= widest(places) ? inner : places;
-  const rich = usable.filter((place) => place.channels === widest(usable));
+  const rich = richest(usable);
   const reach = Math.max(0, ...rich.map((place) => place.reach));
   let best: Place | undefined;
   for (const place of rich.filter((candidate) => candidate.reach === reach)) {
     if (!best || (place.positions <= best.positions && !isSqueezed(best, place))) best = place;
   }
   return best?.value;
+
+  /** Of the places that no block hides, those with the most channels. */
+  function richest(list: readonly Place[]): readonly Place[] {
+    const widths = [...new Set(list.map((place) => place.channels))].sort((a, b) => b - a);
+    for (const width of widths) {
+      const found = list.filter(
+        ({ channels, value }) =>
+          channels === width && !isBypassed(value) && !isInsideBlock(value, flow, shapes, layouts),
+      );
+      if (found.length > 0) return found;
+    }
+    return list.filter((place) => place.channels === widths[0]);
+  }
+
+  /** Whether maps of the backbone depend on the value and on others beside it: it is the inside of a block. */
+  function isBypassed(value: string): boolean {
+    const after = descendants(flow, [value]);
+    return places.some((place) => after.has(place.value) && !tree.dominates(value, place.value));
+  }
 
   function positions(value: string): number {
     const shape = shapes.get(value);
@@ -74,7 +93,7 @@ export function deepestStage(
 
   /** Whether all data on the way from `from` to `to` passes through fewer than half the channels. */
   function isSqueezed(from: Place, to: Place): boolean {
-    const way = narrowValues(flow, to.value);
+    const way = tree.chain(to.value);
     // Shuffling channels goes through another number of axes.
     const rank = shapes.get(from.value)!.length;
     return way

@@ -24,9 +24,8 @@ export function defaultPool(
       `Layer "${layer}" has shape ${formatShape(shape)}; a feature layer has 2 axes or more, the first one the batch.`,
     );
   }
-  if (layout === 'vector') return 'none';
-  if (layout === 'channelsFirst') return 'avg';
   if (positionCount(shape, layout) === 1) return 'none';
+  if (layout === 'channelsFirst') return 'avg';
   return classToken && shape.length === 3 ? 'cls' : 'mean';
 }
 
@@ -35,7 +34,9 @@ export function defaultPool(
  * patches, or the network itself reads its first token alone.
  */
 export function hasClassToken(flow: DataFlow, shapes: Shapes): boolean {
-  const { graph } = flow;
+  const { graph, sources } = flow;
+  // The first token of a text encoder is trained by a later task only; their mean is the better feature without it.
+  if (sources.some((source) => shapes.get(source)?.length === 2)) return false;
   const isTokens = (value: string): boolean => shapes.get(value)?.length === 3;
   return graph.nodes.some((node) => {
     const inputs = flow.inputs(node);

@@ -1,10 +1,10 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
-import type { Model, Node } from '../onnx/ir.js';
+import type { Model } from '../onnx/ir.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
 import { deepestStage } from './deepest-stage.js';
 import { defaultPool, hasClassToken } from './default-pool.js';
-import { type BlockStructure, findBlocks } from './find-blocks.js';
+import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
 import { type Ending, findEnding } from './find-ending.js';
 import { lastTokens } from './last-tokens.js';
 import { mainInputs } from './main-inputs.js';
@@ -36,28 +36,20 @@ export interface ModelStructure {
 }
 
 export interface StructureOptions {
-  /** Whether an operator has a gradient. */
-  readonly isDifferentiable?: (node: Node) => boolean;
-}
-
-/** @param shapes - of every value, from a run on one example */
-export function listFeatureLayers(
-  model: Model,
-  shapes: Shapes,
-  options: StructureOptions = {},
-): readonly FeatureLayer[] {
-  return analyseStructure(model, shapes, options).layers;
+  /** Whether every operator between two values has a gradient. */
+  readonly isTrainable?: (from: string, to: string) => boolean;
 }
 
 /**
  * Recommended is what entered the old classifier, else the model's own embedding, else the last tokens of a
  * transformer, else the end of the backbone of a convolutional network. The others are where all data passes: ends of
  * stages and blocks.
+ * @param shapes - of every value, from a run on one example
  */
 export function analyseStructure(
   model: Model,
   shapes: Shapes,
-  { isDifferentiable = () => false }: StructureOptions = {},
+  { isTrainable = () => false }: StructureOptions = {},
 ): ModelStructure {
   const { graph } = model;
   const flow = traceData(graph, mainInputs(graph, shapes));
@@ -67,7 +59,6 @@ export function analyseStructure(
   const blocks = findBlocks(flow, shapes, layouts, best.value);
   const classToken = hasClassToken(flow, shapes);
   const parameters = countParameters(graph);
-  const isStuck = stuckValues(flow, best.value, isDifferentiable);
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
@@ -82,7 +73,7 @@ export function analyseStructure(
       recommended: name === best.value,
       reason,
       parametersAfter: parameters.total - parameters.before(name),
-      trainableFromHere: !isStuck(name),
+      trainableFromHere: name === best.value || isTrainable(name, best.value),
     };
   };
   const reasons = new Map<string, string>();
@@ -119,15 +110,22 @@ function recommend(
   if (ending?.kind === 'embedding' && isComputed(ending.feature)) {
     return { value: ending.feature, reason: "the model's own embedding, its output" };
   }
-  const isDetector = flow.graph.outputs.some(
-    ({ name }) => (shapes.get(name)?.length ?? 0) >= 2 && shapes.get(name)!.at(-1) === 4,
-  );
+  const tokens = lastTokens(flow, shapes, layouts);
   const stage = deepestStage(flow, shapes, layouts);
-  if (!isDetector || stage === undefined) {
-    if (ending?.kind === 'tokenClassifier' && isComputed(ending.feature)) {
+  const width = (value: string | undefined): number =>
+    value === undefined ? 0 : channelCount(shapes.get(value)!, layouts.get(value)!);
+  // Boxes or maps at the end: a detector, a segmenter. Their backbone is the better source where it is the richer one.
+  const predictsPlaces = flow.graph.outputs.some(({ name }) => {
+    const shape = shapes.get(name) ?? [];
+    return (
+      (shape.length >= 2 && shape.at(-1) === 4) ||
+      (shape.length === 4 && layouts.get(name) === 'channelsFirst')
+    );
+  });
+  if (!predictsPlaces || width(stage) <= width(tokens)) {
+    if (ending?.kind === 'tokenClassifier' && isComputed(ending.feature) && !predictsPlaces) {
       return { value: ending.feature, reason: `last tokens before the old classifier of ${classes(ending)}` };
     }
-    const tokens = lastTokens(flow, shapes, layouts);
     if (tokens !== undefined) return { value: tokens, reason: 'last tokens of the transformer' };
   }
   if (ending?.kind === 'pooler' && isComputed(ending.feature)) {
@@ -151,28 +149,32 @@ function candidates(
 ): { name: string; reason: string }[] {
   const found: { name: string; reason: string }[] = [];
   const spatial = stages.filter(({ end }) => end.positions > 1);
+  const isTransformer = stages.some(({ blocks }) => blocks.some(({ hasAttention }) => hasAttention));
   for (const stage of stages) {
-    const shape = shapes.get(stage.end.end)!;
-    const isTokens = shape.length === 3;
-    const isVector = stage.end.positions === 1;
-    const isLast = stage === spatial.at(-1);
-    for (const [i, block] of stage.blocks.entries()) {
-      if (!(isVector || block === stage.end || isLast || block.hasAttention)) continue;
-      const place = `block ${i + 1} of ${stage.blocks.length}`;
-      const reason = isVector
-        ? i === 0 && !block.isWeighted
-          ? 'pooled vector'
-          : 'vector between dense layers'
-        : block === stage.end
-          ? `end of the stage of ${formatPlaces(shape, layouts.get(stage.end.end)!)}`
-          : isTokens
-            ? `end of ${place}`
-            : `end of ${place} of the last stage`;
-      found.push({ name: block.end, reason });
+    const places = formatPlaces(shapes.get(stage.end.end)!, layouts.get(stage.end.end)!);
+    const isListed = ({ hasAttention }: Block): boolean =>
+      isTransformer ? hasAttention : stage === spatial.at(-1);
+    const listed = stage.blocks.filter(isListed);
+    for (const block of stage.blocks) {
+      const place = `block ${listed.indexOf(block) + 1} of ${listed.length}`;
+      let reason: string | undefined;
+      if (stage.end.positions === 1) reason = vectorReason(block);
+      else if (block === stage.end) reason = `end of the stage of ${places}`;
+      else if (block === stage.blocks[0] && isTransformer && !block.hasAttention && stage === spatial[0])
+        reason = 'embedded input';
+      else if (isListed(block)) reason = `${place} at ${places}`;
+      if (reason) found.push({ name: block.end, reason });
     }
   }
   // Cells that take the two before them (NASNet) leave no value that all data passes: sizes alone must tell.
-  return spatial.length >= 2 ? found : [...stageEndsBySize(stages, flow, shapes, layouts), ...found];
+  return spatial.length >= 2 || isTransformer
+    ? found
+    : [...stageEndsBySize(stages, flow, shapes, layouts), ...found];
+}
+
+function vectorReason({ isWeighted, nodes }: Block): string {
+  if (isWeighted) return 'vector between dense layers';
+  return nodes.some(({ opType }) => opType === 'Gather') ? 'one token' : 'pooled vector';
 }
 
 function stageEndsBySize(
@@ -204,23 +206,4 @@ function stageEndsBySize(
 function formatPlaces(shape: readonly number[], layout: Layout): string {
   if (shape.length === 3) return `${positionCount(shape, layout)} tokens`;
   return (layout === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1)).join('x');
-}
-
-/** Tells the values from which some way to `to` meets an operator without a gradient. */
-function stuckValues(
-  flow: DataFlow,
-  to: string,
-  isDifferentiable: (node: Node) => boolean,
-): (value: string) => boolean {
-  const leading = ancestors(flow, [to]);
-  const stuck = new Set<string>();
-  for (const node of flow.graph.nodes.toReversed()) {
-    const ahead = flow.outputs(node).filter((output) => leading.has(output) && output !== '');
-    const isOnWay =
-      ahead.length > 0 && !flow.outputs(node).includes(to) ? true : flow.outputs(node).includes(to);
-    if (!isOnWay) continue;
-    const blocks = !isDifferentiable(node) || ahead.some((output) => output !== to && stuck.has(output));
-    if (blocks) for (const input of flow.inputs(node)) stuck.add(input);
-  }
-  return (value) => value !== to && stuck.has(value);
 }

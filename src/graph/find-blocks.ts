@@ -8,8 +8,8 @@ import { sizeOf } from '../tensor/shape.js';
 import { isInsideBlock } from './bottleneck.js';
 import { parametersInside } from './count-parameters.js';
 import type { DataFlow } from './data-flow.js';
-import { isAttention, linearLayer } from './linear-layer.js';
-import { narrowValues } from './narrow-values.js';
+import { attentionOps, isAttention, linearLayer } from './linear-layer.js';
+import { dominatorTree } from './dominator-tree.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
 export interface Block {
@@ -22,6 +22,8 @@ export interface Block {
   readonly channels: number;
   /** Whether it has weights that multiply data. */
   readonly isWeighted: boolean;
+  /** Whether it only moves data: padding, cutting. */
+  readonly movesOnly: boolean;
   /** Whether it has a way around. */
   readonly isResidual: boolean;
   readonly hasAttention: boolean;
@@ -50,9 +52,9 @@ export function findBlocks(
   const rankOf = (value: string): number => shapes.get(value)?.length ?? 0;
   // More axes than the data began with are a shuffle or a partition half-way.
   const rank = Math.max(4, ...flow.sources.map(rankOf));
-  const ends = narrowValues(flow, to).filter(
-    (value) => value === to || (!flow.sources.includes(value) && rankOf(value) <= rank),
-  );
+  const ends = dominatorTree(flow)
+    .chain(to)
+    .filter((value) => value === to || (!flow.sources.includes(value) && rankOf(value) <= rank));
   const owned = ownNodes(flow, ends);
   const segments = ends.map((end, i): Block => {
     const { nodes, parameters } = owned.parts[i]!;
@@ -63,26 +65,36 @@ export function findBlocks(
       parameters,
       positions: positionCount(shape, layoutOf(end)),
       channels: shape.length === 0 ? 0 : channelCount(shape, layoutOf(end)),
-      isWeighted: nodes.some((node) => recurrent.has(node.opType) || linearLayer(node, flow) !== undefined),
+      isWeighted: nodes.some((node) => isWeighted(node, flow)),
+      movesOnly: nodes.every((node) => flow.inputs(node).length === 0 || moving.has(node.opType)),
       isResidual: nodes.some((node) => flow.inputs(node).length > 1),
       hasAttention: nodes.some((node) => isAttention(node, flow)),
     };
   });
-  const isInside = (block: Block): boolean =>
-    block.end !== to && isInsideBlock(block.end, flow, shapes, layouts);
-  const blocks = joinTransformerHalves(joinRest(segments, isInside), layoutOf);
+  const isInside = (block: Block, before: Block | undefined, after: Block | undefined): boolean =>
+    block.end !== to && (isInsideBlock(block.end, flow, shapes, layouts) || isSqueezed(block, before, after));
+  const blocks = joinTransformerParts(joinRest(segments, isInside), layoutOf);
   return { stages: groupStages(blocks), rest: owned.rest };
 }
 
-const recurrent: ReadonlySet<string> = new Set([
-  'LSTM',
-  'GRU',
-  'RNN',
-  'Attention',
-  'QAttention',
-  'Gather',
-  'EmbedLayerNormalization',
-]);
+/** The narrow middle of a block without a way around, such as a fire module. */
+function isSqueezed(block: Block, before: Block | undefined, after: Block | undefined): boolean {
+  return (
+    before !== undefined &&
+    after !== undefined &&
+    before.positions === block.positions &&
+    after.positions === block.positions &&
+    block.channels * 2 <= Math.min(before.channels, after.channels)
+  );
+}
+
+const recurrent: ReadonlySet<string> = new Set(['LSTM', 'GRU', 'RNN', 'EmbedLayerNormalization']);
+const moving: ReadonlySet<string> = new Set(['Pad', 'Slice', 'Identity', 'Cast', 'Split']);
+
+function isWeighted(node: Node, flow: DataFlow): boolean {
+  if (node.opType === 'Gather') return flow.inputs(node).length > 0 && flow.isConstant(node.inputs[0]!);
+  return recurrent.has(node.opType) || attentionOps.has(node.opType) || linearLayer(node, flow) !== undefined;
+}
 
 /** Each node goes to the first end that needs it, each weight to the first node that uses it. */
 function ownNodes(flow: DataFlow, ends: readonly string[]) {
@@ -127,6 +139,7 @@ function join(a: Block, b: Block): Block {
     positions: b.positions,
     channels: b.channels,
     isWeighted: a.isWeighted || b.isWeighted,
+    movesOnly: a.movesOnly && b.movesOnly,
     isResidual: a.isResidual || b.isResidual,
     hasAttention: a.hasAttention || b.hasAttention,
   };
@@ -136,30 +149,47 @@ function join(a: Block, b: Block): Block {
  * An end inside a block is none; norms and activations go with the layer before them; what comes before the first
  * layer of its size (input scaling, a pooling that halves the map) goes with that layer.
  */
-function joinRest(segments: readonly Block[], isInside: (block: Block) => boolean): Block[] {
+function joinRest(
+  segments: readonly Block[],
+  isInside: (block: Block, before: Block | undefined, after: Block | undefined) => boolean,
+): Block[] {
   const joined: Block[] = [];
-  let open: Block | undefined;
-  for (const [i, segment] of segments.entries()) {
+  for (const segment of segments) {
     const last = joined.at(-1);
-    const isTrailing = !segment.isWeighted && !open && last && last.positions === segment.positions;
-    if (isTrailing) {
-      joined[joined.length - 1] = join(last, segment);
-      continue;
-    }
-    const current: Block = open ? join(open, segment) : segment;
-    const next = segments[i + 1];
-    const leads = !current.isWeighted && next !== undefined && next.positions > 1;
-    if (next && (isInside(segment) || leads)) open = current;
-    else {
-      open = undefined;
-      joined.push(current);
-    }
+    const isTrailing =
+      !segment.isWeighted &&
+      !segment.movesOnly &&
+      last?.positions === segment.positions &&
+      (last.isWeighted || segment.positions === 1);
+    if (isTrailing) joined[joined.length - 1] = join(last, segment);
+    else joined.push(segment);
   }
-  return joined;
+  return joinForward(joined, (block, before, after) => {
+    if (!after) return false;
+    return isInside(block, before, after) || (!block.isWeighted && after.positions > 1);
+  });
 }
 
-/** Attention and the feed-forward part after it are one block. */
-function joinTransformerHalves(blocks: readonly Block[], layoutOf: (value: string) => Layout): Block[] {
+/** Joins each block that `isPart` with the one after it. */
+function joinForward(
+  blocks: readonly Block[],
+  isPart: (block: Block, before: Block | undefined, after: Block | undefined) => boolean,
+): Block[] {
+  const joined: Block[] = [];
+  let open: Block | undefined;
+  for (const [i, block] of blocks.entries()) {
+    const whole = open ? join(open, block) : block;
+    if (isPart(block, blocks[i - 1], blocks[i + 1])) open = whole;
+    else {
+      open = undefined;
+      joined.push(whole);
+    }
+  }
+  return open ? [...joined, open] : joined;
+}
+
+/** Attention and the feed-forward part after it are one block; so is all that embeds before the first attention. */
+function joinTransformerParts(blocks: readonly Block[], layoutOf: (value: string) => Layout): Block[] {
   const joined: Block[] = [];
   for (const block of blocks) {
     const last = joined.at(-1);
@@ -173,33 +203,37 @@ function joinTransformerHalves(blocks: readonly Block[], layoutOf: (value: strin
     if (isSecondHalf) joined[joined.length - 1] = join(last, block);
     else joined.push(block);
   }
-  return joined;
+  if (!joined.some(({ hasAttention }) => hasAttention)) return joined;
+  return joinForward(joined, (block, _before, after) => {
+    const isEmbedding = (other: Block): boolean => !other.hasAttention && isSameSize(other, block);
+    return after !== undefined && isEmbedding(block) && isEmbedding(after) && block.positions > 1;
+  });
+}
+
+/** A class token more or less is no change of size. */
+function isSameSize(a: Block, b: Block): boolean {
+  if (a.positions === b.positions) return true;
+  const ratio = a.positions / b.positions;
+  return a.positions > 1 && b.positions > 1 && ratio > 0.7 && ratio < 1.4;
 }
 
 function groupStages(blocks: readonly Block[]): Stage[] {
   const groups: Block[][] = [];
   for (const block of blocks) {
     const group = groups.at(-1);
-    const before = group?.at(-1)?.positions ?? 0;
-    const isSame =
-      block.positions === before ||
-      (block.positions > 1 && before > 1 && block.positions > before * 0.7 && block.positions < before * 1.4);
-    if (group && isSame) group.push(block);
+    if (group && isSameSize(block, group.at(-1)!)) group.push(block);
     else groups.push([block]);
   }
   const stages: Stage[] = [];
   let carried: Block[] = [];
   for (const [i, group] of groups.entries()) {
-    const all = [...carried, ...group];
-    const widest = Math.max(...group.map(({ channels }) => channels));
-    const isFinal = i === groups.length - 1;
-    const end = isFinal
-      ? all.at(-1)!
-      : all.findLast((block) => block.channels === widest && group.includes(block))!;
-    // What follows the richest maps at their own size (a transition that narrows them) prepares the next stage.
-    const cut = all.indexOf(end) + 1;
-    carried = group[0]!.positions > 1 ? all.slice(cut) : [];
-    stages.push({ blocks: carried.length > 0 ? all.slice(0, cut) : all, end });
+    // What follows the richest maps at their own size (a transition that narrows them) begins the next stage.
+    const blocks = carried.length > 0 ? [[...carried, group[0]!].reduce(join), ...group.slice(1)] : group;
+    const widest = Math.max(...blocks.map(({ channels }) => channels));
+    const isFinal = i === groups.length - 1 || blocks[0]!.positions === 1;
+    const cut = isFinal ? blocks.length : blocks.findLastIndex(({ channels }) => channels === widest) + 1;
+    carried = blocks.slice(cut);
+    stages.push({ blocks: blocks.slice(0, cut), end: blocks[cut - 1]! });
   }
   return stages;
 }

@@ -102,10 +102,13 @@ export function findEnding(
     .map(({ name }) => endingOf(name, flow, shapes, layouts))
     .filter((ending) => ending !== undefined);
   const depth = ({ feature }: Ending): number => order.get(feature) ?? -1;
-  return endings.sort((a, b) => rank[b.kind] - rank[a.kind] || depth(b) - depth(a) || b.size - a.size)[0];
+  return endings
+    .filter(({ feature }) => shapes.get(feature)?.[0] === 1)
+    .sort((a, b) => rank[b.kind] - rank[a.kind] || depth(b) - depth(a) || b.size - a.size)[0];
 }
 
-function endingOf(
+/** What one output of the model is the end of; undefined for maps, boxes and tokens as they are. */
+export function endingOf(
   output: string,
   flow: DataFlow,
   shapes: Shapes,
@@ -116,7 +119,7 @@ function endingOf(
   const shape = shapes.get(start);
   if (!shape || shape[0] !== 1) return undefined;
   const last = findLast(start, flow, shapes, layouts);
-  const isVector = shape.length === 2 || (shape.length > 2 && sizeBeyond(shape) === 1);
+  const isVector = shape.length >= 2 && sizeBeyond(shape) === 1;
   if (last?.kind === 'scores') {
     const { layer, node, isPooled, isProbability } = last;
     const made = shapes.get(node.outputs[0]!)!;
@@ -146,6 +149,7 @@ function endingOf(
 
 /** Numbers beyond the widest axis. */
 function sizeBeyond(shape: readonly number[]): number {
+  if (shape.length === 0) return 1;
   return shape.reduce((product, dim) => product * dim, 1) / Math.max(...shape);
 }
 
@@ -206,7 +210,7 @@ function findLast(
     const isHeads =
       places.length > 1 &&
       (node.opType === 'Concat' || node.opType === 'Add') &&
-      places.every((input) => shapes.get(input)?.length === 2);
+      places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1);
     if (places.length !== 1 && !isHeads) return undefined;
     const pools = pooling.has(node.opType) && positions(places[0]!) > 1 && positions(node.outputs[0]!) === 1;
     for (const input of places) {

@@ -1,5 +1,6 @@
 import { ancestors, type DataFlow } from './data-flow.js';
-import { isAttention } from './linear-layer.js';
+import { endingOf } from './find-ending.js';
+import { isAttention, linearLayer } from './linear-layer.js';
 import { type Layout, positionCount, type Shapes } from './value-layout.js';
 
 /**
@@ -12,6 +13,7 @@ export function lastTokens(
   layouts: ReadonlyMap<string, Layout>,
 ): string | undefined {
   const { graph } = flow;
+  const isScored = (output: string): boolean => endingOf(output, flow, shapes, layouts) !== undefined;
   const isTokens = (value: string): boolean => {
     const shape = shapes.get(value);
     return (
@@ -35,13 +37,22 @@ export function lastTokens(
   const deepest = (values: readonly string[]): string | undefined =>
     [...values].sort((a, b) => order.get(b)! - order.get(a)!)[0];
   const outputs = graph.outputs.map(({ name }) => name).filter((name) => flow.carries(name));
-  const given = deepest(outputs.filter(isTokens));
+  const given = deepest(outputs.filter((output) => isTokens(output) && !isScored(output)));
   if (given !== undefined) return given;
-  // The last residual sum or normalisation that the outputs are made of.
+  // The last residual sum that the outputs are made of, and what normalises it before the next layer.
   const leading = ancestors(flow, outputs);
-  const made = graph.nodes
-    .filter(({ opType }) => ['Add', 'LayerNormalization', 'SkipLayerNormalization', 'Mul'].includes(opType))
-    .flatMap((node) => flow.outputs(node))
-    .filter((value) => leading.has(value) && isTokens(value));
-  return deepest(made);
+  const sum = deepest(residuals.flatMap(({ outputs: [value] }) => (leading.has(value!) ? [value!] : [])));
+  if (sum === undefined) return undefined;
+  const shape = shapes.get(sum)!.join();
+  const reached = new Set([sum]);
+  for (const node of graph.nodes) {
+    if (
+      linearLayer(node, flow) ||
+      ['Transpose', 'Reshape'].includes(node.opType) ||
+      !flow.inputs(node).some((input) => reached.has(input))
+    )
+      continue;
+    for (const value of flow.outputs(node)) if (leading.has(value)) reached.add(value);
+  }
+  return deepest([...reached].filter((value) => shapes.get(value)?.join() === shape));
 }

@@ -45,9 +45,9 @@ export function linearLayer(node: Node, flow: DataFlow): LinearLayer | undefined
   if (kind === undefined) return undefined;
   const [a, b] = (kind === 'dense' ? dense : convolution).get(node.opType)!.map((i) => node.inputs[i] ?? '');
   if (a === undefined || b === undefined || b === '') return undefined;
-  if (flow.carries(a) && !flow.carries(b)) return { kind, data: a, weights: b };
+  if (flow.carries(a) && flow.isConstant(b)) return { kind, data: a, weights: b };
   // Weights on the left, as some exporters write x·Wᵀ transposed.
-  if (kind === 'dense' && flow.carries(b) && !flow.carries(a)) return { kind, data: b, weights: a };
+  if (kind === 'dense' && flow.carries(b) && flow.isConstant(a)) return { kind, data: b, weights: a };
   return undefined;
 }
 

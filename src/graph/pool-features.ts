@@ -3,10 +3,13 @@ import { GraftError } from '../errors.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { type Model, tensorValue } from '../onnx/ir.js';
 import { formatShape } from '../tensor/shape.js';
+import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { cutModel } from './cut-model.js';
+import { valueDtype } from './value-dtype.js';
 
 /**
- * avg, max: over all positions of [N, C, …]; mean: over the tokens of [N, T, C]; cls: its first token; none: flattened.
+ * avg, max: over all positions of [N, C, …]; mean: over the tokens of [N, T, C] or the
+ * positions of [N, H, W, C]; cls: the first token; none: flattened.
  */
 export type Pool = 'avg' | 'max' | 'mean' | 'cls' | 'none';
 
@@ -58,7 +61,10 @@ export function poolLayers(model: Model, layers: readonly LayerPooling[]): Poole
     ...graph.nodes.flatMap(({ outputs, name }) => [...outputs, name]),
   ];
   const builder = new GraphBuilder({ opset: cut.opsets.get('') ?? 17, taken });
-  const outputs = layers.map((layer) => appendPooling(builder, layer));
+  const outputs = layers.map((layer) => {
+    const dtype = valueDtype(model.graph, layer.value);
+    return appendPooling(builder, layer, dtype);
+  });
   return {
     model: {
       ...cut,
@@ -75,9 +81,18 @@ export function poolLayers(model: Model, layers: readonly LayerPooling[]): Poole
 
 function appendPooling(
   builder: GraphBuilder,
-  { value, pool, shape }: LayerPooling,
+  { value: layer, pool, shape }: LayerPooling,
+  dtype: DType,
 ): { name: string; dim: number } {
   const rank = shape.length;
+  // Features are float32 whatever the backbone computes in; the scale of quantised ones is the head's to learn.
+  const value =
+    dtype === 'float32'
+      ? layer
+      : builder.op('Cast', [layer], {
+          name: 'features/float32',
+          attributes: { to: dtypeInfo('float32').code },
+        });
   let pooled: string;
   let dim: number;
   if (pool === 'none') {
@@ -89,14 +104,15 @@ function appendPooling(
       name: 'features/pool',
     });
     pooled = builder.op('Flatten', [mean], { name: 'features', attributes: { axis: 1 } });
-  } else if (pool === 'mean' && rank === 3) {
-    dim = shape[2]!;
+  } else if (pool === 'mean' && rank >= 3) {
+    dim = shape.at(-1)!;
+    const axes = Array.from({ length: rank - 2 }, (_, i) => i + 1);
     // The axes of ReduceMean moved from attribute to input with opset 18.
     const attributes = { keepdims: 0 };
     pooled =
       builder.opset < 18
-        ? builder.op('ReduceMean', [value], { name: 'features', attributes: { ...attributes, axes: [1] } })
-        : builder.op('ReduceMean', [value, builder.ints([1])], { name: 'features', attributes });
+        ? builder.op('ReduceMean', [value], { name: 'features', attributes: { ...attributes, axes } })
+        : builder.op('ReduceMean', [value, builder.ints(axes)], { name: 'features', attributes });
   } else if (pool === 'cls' && rank === 3) {
     dim = shape[2]!;
     const first = builder.op('Gather', [value, builder.ints([0])], {
@@ -107,8 +123,8 @@ function appendPooling(
   } else {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `--pool ${pool} does not suit layer "${value}" of shape ${formatShape(shape)}: avg and max take [N,C,…], ` +
-        'mean and cls take [N,T,C], none takes any.',
+      `--pool ${pool} does not suit layer "${layer}" of shape ${formatShape(shape)}: avg and max take [N,C,…], ` +
+        'mean takes [N,…,C], cls takes [N,T,C], none takes any.',
     );
   }
   return { name: pooled, dim };

@@ -13,7 +13,6 @@ export interface PreprocessSources {
   readonly preprocess?: string;
   readonly modelPath: string;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly inputShape: readonly (number | string | null)[];
 }
 
 /** No description of preprocessing is longer. */
@@ -21,13 +20,11 @@ const longestFile = 2 ** 20;
 
 /**
  * The named file, else `<model>.preprocess.json`, `preprocessor_config.json` or timm's `config.json` beside the model (or
- * above its folder `onnx/`), else the model's metadata, else a guess. `source` says which, as a part of a sentence.
+ * above its folder `onnx/`), else the model's metadata; undefined where there is none of them.
  * @throws GraftError INVALID_PREPROCESS naming file and field.
  */
-export async function readPreprocess(
-  sources: PreprocessSources,
-): Promise<{ spec: PreprocessSpec; source: string }> {
-  const { modelPath, metadata, inputShape } = sources;
+export async function findPreprocess(sources: PreprocessSources): Promise<PreprocessSpec | undefined> {
+  const { modelPath, metadata } = sources;
   if (sources.preprocess !== undefined) return fromFile(sources.preprocess);
   const sidecar = `${modelPath.replace(/\.onnx$/i, '')}.preprocess.json`;
   if (existsSync(sidecar)) return fromFile(sidecar);
@@ -43,13 +40,13 @@ export async function readPreprocess(
   const embedded = metadata.get('graft.preprocess');
   if (embedded !== undefined) {
     const where = `the metadata of ${modelPath}`;
-    return { spec: parsePreprocess(parseJson(embedded, where), where), source: `from ${where}` };
+    return parsePreprocess(parseJson(embedded, where), where);
   }
-  return guess(inputShape);
+  return undefined;
 }
 
-async function fromFile(file: string): Promise<{ spec: PreprocessSpec; source: string }> {
-  return { spec: parsePreprocess(await readJson(file), file), source: `from ${file}` };
+async function fromFile(file: string): Promise<PreprocessSpec> {
+  return parsePreprocess(await readJson(file), file);
 }
 
 async function readJson(file: string): Promise<unknown> {
@@ -75,36 +72,6 @@ function parseJson(text: string, where: string): unknown {
       cause: error,
     });
   }
-}
-
-const largestGuess = 4096;
-
-/** ImageNet's usual evaluation, at the size and with the channels that the input's shape tells. */
-function guess(shape: readonly (number | string | null)[]): { spec: PreprocessSpec; source: string } {
-  const isNhwc = shape.length === 4 && (shape[3] === 3 || shape[3] === 1) && shape[1] !== 3;
-  const isGray = shape.length === 4 && shape[isNhwc ? 3 : 1] === 1;
-  const [height, width] = (isNhwc ? shape.slice(1, 3) : shape.slice(2, 4)).map((dim) =>
-    typeof dim === 'number' && dim > 1 && dim <= largestGuess ? dim : 224,
-  ) as [number, number];
-  const enlarged = (side: number): number => Math.round((side * 256) / 224);
-  const kernel = 'bilinear';
-  const isSquare = width === height;
-  return {
-    spec: {
-      resize: isSquare
-        ? { width: enlarged(width), height: enlarged(height), fit: 'shortest-edge', kernel }
-        : { width, height, fit: 'fill', kernel },
-      crop: isSquare ? { width, height } : null,
-      channelOrder: isGray ? 'gray' : 'rgb',
-      scale: 1 / 255,
-      mean: isGray ? [0.5] : [0.485, 0.456, 0.406],
-      std: isGray ? [0.5] : [0.229, 0.224, 0.225],
-      layout: isNhwc ? 'nhwc' : 'nchw',
-    },
-    source:
-      `is a guess (ImageNet's: ${width}x${height}, ${isGray ? 'gray' : 'RGB'}); ` +
-      'name a spec with --preprocess if the model wants another',
-  };
 }
 
 /** What one preprocessed image measures. */

@@ -1,50 +1,102 @@
 /** `graft inspect`: what a model file holds, and where a new head may stand. */
+import path from 'node:path';
+import { GraftError } from '../errors.js';
+import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
-import { type FeatureLayer, listFeatureLayers } from '../graph/feature-layers.js';
-import type { Dimension } from '../onnx/ir.js';
+import type { FeatureLayer } from '../graph/feature-layers.js';
+import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
-import { probeShapes } from '../runtime/probe-shapes.js';
-import { sizeOf } from '../tensor/shape.js';
+import { drawBlocks } from '../report/draw-blocks.js';
+import { formatShape } from '../tensor/shape.js';
+import { makeFolder, writeDurably } from '../write-durably.js';
+import { analyseModel } from './analyse-model.js';
 
 export interface Inspection {
   readonly model: string;
   readonly irVersion: number;
   readonly producer: string;
-  readonly inputs: readonly {
-    readonly name: string;
-    readonly dtype: string;
-    readonly shape: readonly Dimension[];
-  }[];
-  readonly outputs: readonly {
-    readonly name: string;
-    readonly dtype: string;
-    readonly shape: readonly Dimension[];
-  }[];
+  readonly inputs: readonly InspectedValue[];
+  readonly outputs: readonly InspectedValue[];
   readonly opsets: Readonly<Record<string, number>>;
-  /** Numbers in all initializers. */
+  /** Numbers in all weights. */
   readonly parameters: number;
+  readonly nodes: number;
+  /** How often each operator occurs, the most frequent first. */
   readonly operators: Readonly<Record<string, number>>;
   readonly featureLayers: readonly FeatureLayer[];
+  /** Why no layers could be looked for: what onnxruntime says of the model. */
+  readonly problem?: string;
+  /** The drawing that was asked for. */
+  readonly svg?: string;
 }
 
-export async function inspectModel(file: string): Promise<Inspection> {
+export interface InspectedValue {
+  readonly name: string;
+  readonly dtype: string;
+  readonly shape: readonly Dimension[];
+}
+
+/**
+ * A model that onnxruntime does not run is still reported, without layers and with the reason.
+ * @param options - `svg`: file to draw the blocks into
+ */
+export async function inspectModel(
+  file: string,
+  { svg }: { svg?: string | undefined } = {},
+): Promise<Inspection> {
   const model = dropInitializerInputs(await readModel(file));
   const { graph } = model;
-  const describe = ({ name, type }: (typeof graph.inputs)[number]) =>
-    type?.kind === 'tensor'
-      ? { name, dtype: type.dtype as string, shape: type.shape ?? [] }
-      : { name, dtype: type?.kind ?? 'unknown', shape: [] };
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
-  return {
+  const analysed = await analyseModel(model).catch((error: unknown) => {
+    if (error instanceof GraftError) return error;
+    throw error;
+  });
+  const isRun = !(analysed instanceof GraftError);
+  const report: Inspection = {
     model: file,
     irVersion: model.irVersion,
     producer: `${model.producerName} ${model.producerVersion}`.trim(),
     inputs: graph.inputs.map(describe),
     outputs: graph.outputs.map(describe),
     opsets: Object.fromEntries([...model.opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),
-    parameters: [...graph.initializers.values()].reduce((sum, { dims }) => sum + sizeOf(dims), 0),
+    parameters: countParameters(graph).total,
+    nodes: graph.nodes.length,
     operators: Object.fromEntries([...operators].sort(([, a], [, b]) => b - a)),
-    featureLayers: listFeatureLayers(model, await probeShapes(model)),
+    featureLayers: isRun ? analysed.layers : [],
+    ...(!isRun && { problem: analysed.message }),
+    ...(svg !== undefined && { svg: path.resolve(svg) }),
   };
+  if (svg !== undefined) {
+    const drawing = drawBlocks({
+      title: path.basename(file),
+      facts: factsOf(report),
+      inputs: report.inputs.map(showValue),
+      outputs: report.outputs.map(showValue),
+      parameters: report.parameters,
+      ...(isRun ? analysed : { layers: [], shapes: new Map() }),
+    });
+    await makeFolder(path.dirname(path.resolve(svg)));
+    await writeDurably(path.resolve(svg), drawing);
+  }
+  return report;
+}
+
+function factsOf({ nodes, parameters, opsets, producer }: Inspection): string[] {
+  const versions = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
+  return [
+    `${nodes} ${nodes === 1 ? 'node' : 'nodes'}`,
+    `${parameters.toLocaleString('en')} parameters`,
+    versions.slice(0, 3).join(', '),
+    ...(producer === '' ? [] : [producer]),
+  ];
+}
+
+function showValue({ name, dtype, shape }: InspectedValue): string {
+  return `${name}  ${dtype} ${formatShape(shape)}`;
+}
+
+function describe({ name, type }: ValueInfo): InspectedValue {
+  if (type?.kind !== 'tensor') return { name, dtype: type?.kind ?? 'unknown', shape: [] };
+  return { name, dtype: type.dtype, shape: type.shape ?? [] };
 }

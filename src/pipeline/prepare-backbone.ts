@@ -6,18 +6,25 @@ import { GraftError, unreadable } from '../errors.js';
 import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
-import { listFeatureLayers } from '../graph/feature-layers.js';
+import { traceData } from '../graph/data-flow.js';
+import { defaultPool, hasClassToken } from '../graph/default-pool.js';
+import { feedFloat32 } from '../graph/feed-float32.js';
 import { freeBatch } from '../graph/free-batch.js';
+import { mainInputs } from '../graph/main-inputs.js';
+import { knownShape } from '../graph/plan-feeds.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
+import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { resolveBackbone } from '../models/catalogue.js';
+import { guessPreprocess } from '../models/guess-preprocess.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
-import { pixelShape, readPreprocess } from '../models/read-preprocess.js';
-import type { Model } from '../onnx/ir.js';
+import { findPreprocess, pixelShape } from '../models/read-preprocess.js';
+import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
-import { probeShapes } from '../runtime/probe-shapes.js';
+import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
+import { analyseModel } from './analyse-model.js';
 
 export interface BackboneOptions {
   /** ONNX file, catalogue name or hf:owner/repo. */
@@ -32,7 +39,7 @@ export interface BackboneOptions {
 export interface Backbone {
   readonly path: string;
   readonly sha256: string;
-  /** The whole model as the file says it. */
+  /** The whole model as the file says it, but for an image input that takes float32 whatever it is cast to. */
   readonly model: Model;
   readonly layer: string;
   readonly pool: Pool;
@@ -56,40 +63,32 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const model = dropInitializerInputs(decodeModel(bytes, { path: file }));
-  const input = imageInput(model, file);
-  const shape = input.type?.kind === 'tensor' ? (input.type.shape ?? []) : [];
-  const { spec, source } = await readPreprocess({
+  const decoded = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const image = imageInput(decoded, file);
+  const found = await findPreprocess({
     ...(preprocess !== undefined && { preprocess }),
     modelPath: file,
-    metadata: model.metadata,
-    inputShape: shape,
+    metadata: decoded.metadata,
   });
-  if (source.includes('guess')) logger.warn(`Preprocessing ${source}.`);
-  const inputDims = fedDims(spec, shape, input.name, file);
-  const probe = { inputDims: new Map([[input.name, inputDims]]) };
-
-  let chosen = layer ?? model.metadata.get('graft.layer');
-  if (chosen === undefined) {
-    const layers = listFeatureLayers(model, await probeShapes(model, probe));
-    const recommended = layers.find((candidate) => candidate.recommended);
-    if (!recommended) {
-      throw new GraftError(
-        'UNKNOWN_VALUE',
-        `No feature layer was recognised in ${file}; name a tensor with --layer (graft inspect ${file} lists them).`,
-      );
-    }
-    chosen = recommended.name;
-    logger.info(`Feature layer ${chosen}: ${recommended.reason}.`);
-  }
-  assertValueExists(model, chosen);
-  const cut = cutModel(model, [chosen]);
-  const shapes = await probeShapes(cut, { ...probe, names: [chosen] });
+  const { model, input } = feedFloat32(decoded, image.name);
+  const probe = { inputDims: found && new Map([[input, fedDims(found, image, file)]]) };
+  const named = layer ?? model.metadata.get('graft.layer');
+  const { chosen, shapes, defaultPool, reason } =
+    named === undefined ? await recommendLayer(model, probe, file) : await examineLayer(model, named, probe);
+  const spec = found ?? guessSpec(image, shapes.get(input)!, logger);
   const layerShape = shapes.get(chosen);
   if (!layerShape)
     throw new GraftError('UNKNOWN_VALUE', `Layer "${chosen}" of ${file} is not a tensor that runs.`);
-  const usedPool = pool ?? defaultPool(layerShape, chosen);
-  const pooled = poolFeatures(freeBatch(cut), chosen, { pool: usedPool, shape: layerShape });
+  const usedPool = pool ?? defaultPool();
+  if (reason !== undefined) {
+    const { length } = layerShape;
+    const pooling = usedPool === 'none' && length === 2 ? 'as it is' : `pooled by ${usedPool}`;
+    logger.info(`Feature layer ${chosen} ${formatShape(layerShape)}, ${pooling}: ${reason}.`);
+  }
+  const pooled = poolFeatures(freeBatch(onlyImage(cutModel(model, [chosen]), input, chosen, file)), chosen, {
+    pool: usedPool,
+    shape: layerShape,
+  });
   return {
     path: path.resolve(file),
     sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -99,7 +98,7 @@ export async function prepareBackbone(
     preprocess: spec,
     dim: pooled.dim,
     features: pooled.model,
-    inputName: input.name,
+    inputName: input,
     outputName: pooled.output,
   };
 }
@@ -109,48 +108,108 @@ export function encodeFeatures(backbone: Backbone): Uint8Array {
   return encodeModel(backbone.features);
 }
 
-function defaultPool(shape: readonly number[], layer: string): Pool {
-  if (shape.length === 4 || shape.length === 5) return 'avg';
-  if (shape.length === 3) return 'mean';
-  if (shape.length === 2) return 'none';
-  throw new GraftError(
-    'UNSUPPORTED_MODEL',
-    `Layer "${layer}" has shape ${formatShape(shape)}; a feature layer has 2 axes or more, the first one the batch.`,
-  );
+interface ChosenLayer {
+  readonly chosen: string;
+  readonly shapes: Shapes;
+  readonly defaultPool: () => Pool;
+  readonly reason?: string;
+}
+
+async function recommendLayer(model: Model, probe: ProbeOptions, file: string): Promise<ChosenLayer> {
+  const { layers, shapes } = await analyseModel(model, probe);
+  const recommended = layers.find((candidate) => candidate.recommended);
+  if (!recommended) {
+    throw new GraftError(
+      'UNKNOWN_VALUE',
+      `No feature layer was recognised in ${file}; name a tensor with --layer (graft inspect ${file} lists them).`,
+    );
+  }
+  const { name, pool, reason } = recommended;
+  return { chosen: name, shapes, defaultPool: () => pool, reason };
+}
+
+/** Runs the model no further than the layer: what comes after it need not even run here. */
+async function examineLayer(model: Model, layer: string, probe: ProbeOptions): Promise<ChosenLayer> {
+  assertValueExists(model, layer);
+  const cut = cutModel(model, [layer]);
+  const shapes = await probeShapes(cut, probe);
+  const pool = (): Pool => {
+    const flow = traceData(cut.graph, mainInputs(cut.graph, shapes));
+    return defaultPool(layer, {
+      shape: shapes.get(layer)!,
+      layout: valueLayouts(cut.graph, shapes).get(layer)!,
+      classToken: hasClassToken(flow, shapes),
+    });
+  };
+  return { chosen: layer, shapes, defaultPool: pool };
 }
 
 /** The one input that takes pixels. */
-function imageInput(model: Model, file: string) {
-  const floats = model.graph.inputs.filter(
-    ({ type }) => type?.kind === 'tensor' && (type.shape === undefined || type.shape.length === 4),
+function imageInput({ graph }: Model, file: string): ValueInfo {
+  const images = graph.inputs.filter(
+    (input) => input.type?.kind === 'tensor' && knownShape(graph, input)?.length === 4,
   );
-  if (floats.length === 1) return floats[0]!;
-  const inputs = model.graph.inputs.map(({ name, type }) => {
-    const shape = type?.kind === 'tensor' ? `${type.dtype} ${formatShape(type.shape ?? [])}` : 'no tensor';
-    return `${name}: ${shape}`;
+  const ofColours = images.filter((input) => {
+    const shape = knownShape(graph, input)!;
+    return [shape[1], shape[3]].some((size) => size === 1 || size === 3);
   });
+  for (const candidates of [images, ofColours]) if (candidates.length === 1) return candidates[0]!;
+  const takesText = graph.inputs.some(
+    ({ type }) => type?.kind === 'tensor' && (type.dtype === 'int64' || type.dtype === 'int32'),
+  );
   throw new GraftError(
     'UNSUPPORTED_MODEL',
-    `Expected ${file} to have one image input of 4 axes but it has ${inputs.length ? inputs.join('; ') : 'no input'}.`,
+    `Expected ${file} to have one image input of 4 axes but it has ${describeInputs(graph.inputs)}.` +
+      (takesText && images.length === 0
+        ? ' It looks like a text model: compute its embeddings elsewhere and train on them with --features.'
+        : ''),
   );
 }
 
+function describeInputs(inputs: readonly ValueInfo[]): string {
+  if (inputs.length === 0) return 'no input';
+  return inputs
+    .map(({ name, type }) => {
+      const what =
+        type?.kind !== 'tensor'
+          ? 'no tensor'
+          : `${type.dtype} ${type.shape ? formatShape(type.shape) : 'of unknown shape'}`;
+      return `${name}: ${what}`;
+    })
+    .join('; ');
+}
+
+/** @throws GraftError UNSUPPORTED_MODEL where the layer depends on more than the image. */
+function onlyImage(cut: Model, input: string, layer: string, file: string): Model {
+  const others = cut.graph.inputs.filter(({ name }) => name !== input);
+  if (cut.graph.inputs.length - others.length === 1 && others.length === 0) return cut;
+  const what =
+    others.length > 0 ? `also needs the inputs ${describeInputs(others)}` : 'does not depend on the image';
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Layer "${layer}" of ${file} ${what}; name a layer with --layer that is made of the image "${input}" alone.`,
+  );
+}
+
+function guessSpec({ name, type }: ValueInfo, shape: readonly number[], logger: Logger): PreprocessSpec {
+  const dtype = type?.kind === 'tensor' ? type.dtype : 'float32';
+  const { spec, explanation } = guessPreprocess({ name, shape, dtype });
+  logger.warn(explanation);
+  return spec;
+}
+
 /** The input's shape for one image, checked against what the preprocessing makes. */
-function fedDims(
-  spec: PreprocessSpec,
-  declared: readonly (number | string | null)[],
-  input: string,
-  file: string,
-): readonly number[] {
+function fedDims(spec: PreprocessSpec, { name, type }: ValueInfo, file: string): readonly number[] {
+  const declared = (type?.kind === 'tensor' ? type.shape : undefined) ?? [];
   const { channels, height, width } = pixelShape(spec);
   const dims = spec.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
   const fits =
     declared.length === 0 ||
-    declared.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim === dims[axis]);
+    declared.every((dim, axis) => axis === 0 || typeof dim !== 'number' || dim <= 0 || dim === dims[axis]);
   if (!fits) {
     throw new GraftError(
       'INVALID_PREPROCESS',
-      `Input "${input}" of ${file} takes ${formatShape(declared)} but the preprocessing makes ${formatShape(dims)}; ` +
+      `Input "${name}" of ${file} takes ${formatShape(declared)} but the preprocessing makes ${formatShape(dims)}; ` +
         'give a spec with the right size, layout and channels with --preprocess.',
     );
   }

@@ -5,7 +5,7 @@ import { differentiate } from '../autodiff/differentiate.js';
 import { reaching, tabulateRules } from '../autodiff/reachability.js';
 import { rules } from '../autodiff/rules/index.js';
 import { GraftError } from '../errors.js';
-import { describeValue } from '../graph/cut-model.js';
+import { describeValues } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { nearNames } from '../graph/near-names.js';
 import type { Logger } from '../logger.js';
@@ -129,7 +129,7 @@ function assertKnown(graph: Graph, names: readonly string[], path: string): void
 
 function withOutput(graph: Graph, model: Model, name: string): Graph {
   if (graph.outputs.some((output) => output.name === name)) return graph;
-  return { ...graph, outputs: [...graph.outputs, describeValue(model, name)] };
+  return { ...graph, outputs: [...graph.outputs, ...describeValues(model.graph, [name])] };
 }
 
 function declaredShape({ outputs }: Graph, name: string): readonly Dimension[] {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
-import { parsePreprocess, readPreprocess } from '../../src/models/read-preprocess.js';
+import { findPreprocess, parsePreprocess } from '../../src/models/read-preprocess.js';
 
 /** The documented example, of NanoDet. */
 const own = {
@@ -50,28 +50,24 @@ describe('A preprocessing spec', () => {
     {
       preprocess,
       metadata = {},
-      shape = ['batch', 3, 224, 224],
       model = 'model.onnx',
     }: {
       preprocess?: string;
       metadata?: Record<string, string>;
-      shape?: readonly (number | string | null)[];
       model?: string;
     } = {},
-  ): Promise<{ spec: PreprocessSpec; source: string; folder: string }> {
+  ): Promise<PreprocessSpec | undefined> {
     const folder = path.join(scratch, String(count++));
     mkdirSync(folder);
     for (const [name, content] of Object.entries(files)) {
       mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
       writeFileSync(path.join(folder, name), content);
     }
-    const found = await readPreprocess({
+    return findPreprocess({
       modelPath: path.join(folder, model),
       metadata: new Map(Object.entries(metadata)),
-      inputShape: shape,
       ...(preprocess !== undefined && { preprocess: path.join(folder, preprocess) }),
     });
-    return { ...found, folder };
   }
 
   describe('is looked for', () => {
@@ -82,66 +78,39 @@ describe('A preprocessing spec', () => {
       'config.json': text(timm),
     };
     const metadata = { 'graft.preprocess': text({ ...own, scale: 5 }) };
-    const from = async (absent: readonly string[], preprocess?: string): Promise<[number, string]> => {
+    const scaleFrom = async (absent: readonly string[], preprocess?: string): Promise<number> => {
       const files = Object.fromEntries(Object.entries(everywhere).filter(([name]) => !absent.includes(name)));
-      const { spec, source, folder } = await read(files, { metadata, ...(preprocess && { preprocess }) });
-      return [spec.scale, source.replace(`${folder}/`, '')];
+      return (await read(files, { metadata, ...(preprocess && { preprocess }) }))!.scale;
     };
 
     it('first in the file that is named, then beside the model, then in its metadata', async () => {
-      expect(await from([], 'mine.json')).to.deep.equal([2, 'from mine.json']);
-      expect(await from([])).to.deep.equal([3, 'from model.preprocess.json']);
+      expect(await scaleFrom([], 'mine.json')).to.equal(2);
+      expect(await scaleFrom([])).to.equal(3);
       const absent = ['model.preprocess.json'];
-      expect(await from(absent)).to.deep.equal([1 / 255, 'from preprocessor_config.json']);
+      expect(await scaleFrom(absent)).to.equal(1 / 255);
       absent.push('preprocessor_config.json');
-      expect(await from(absent)).to.deep.equal([1 / 255, 'from config.json']);
+      expect(await scaleFrom(absent)).to.equal(1 / 255);
       absent.push('config.json');
-      expect(await from(absent)).to.deep.equal([5, 'from the metadata of model.onnx']);
+      expect(await scaleFrom(absent)).to.equal(5);
     });
 
     it('above the folder onnx/, as Hugging Face lays a model out, but above no other', async () => {
       const files = { 'preprocessor_config.json': text(vit), 'onnx/model.onnx': '', 'other/model.onnx': '' };
-      expect((await read(files, { model: 'onnx/model.onnx' })).source).to.match(/preprocessor_config\.json$/);
-      expect((await read(files, { model: 'other/model.onnx' })).source).to.match(/guess/);
+      expect(await read(files, { model: 'onnx/model.onnx' })).to.not.equal(undefined);
+      expect(await read(files, { model: 'other/model.onnx' })).to.equal(undefined);
     });
 
     it('in no config.json that does not tell of pixels', async () => {
       const files = { 'config.json': text({ model_type: 'vit', image_size: 224, id2label: {} }) };
-      expect((await read(files)).source).to.match(/guess/);
+      expect(await read(files)).to.equal(undefined);
     });
 
     it('in the field preprocess of a larger file', async () => {
-      const { spec } = await read(
+      const spec = await read(
         { 'run.json': text({ preprocess: own, layer: 'x' }) },
         { preprocess: 'run.json' },
       );
       expect(spec).to.deep.equal(own);
-    });
-  });
-
-  describe('is guessed from the shape of the input', () => {
-    for (const [shape, expected] of [
-      [['batch', 3, 224, 224], { size: 224, layout: 'nchw', channelOrder: 'rgb' }],
-      [[1, 3, 'h', 'w'], { size: 224, layout: 'nchw', channelOrder: 'rgb' }],
-      [[1, 384, 384, 3], { size: 384, layout: 'nhwc', channelOrder: 'rgb' }],
-      [[1, 1, 28, 28], { size: 28, layout: 'nchw', channelOrder: 'gray' }],
-      [[null, null, null, null], { size: 224, layout: 'nchw', channelOrder: 'rgb' }],
-      [[1, 3, 1e9, 1e9], { size: 224, layout: 'nchw', channelOrder: 'rgb' }],
-    ] as const) {
-      it(`${text(shape)}, and said`, async () => {
-        const { spec, source } = await read({}, { shape });
-        const { size, ...rest } = expected;
-        expect(spec).to.include(rest);
-        expect(spec.crop).to.deep.equal({ width: size, height: size });
-        expect(spec.resize?.width).to.equal(Math.round((size * 256) / 224));
-        expect(source).to.match(new RegExp(`is a guess \\(ImageNet's: ${size}x${size}, .*--preprocess`));
-      });
-    }
-
-    it('to a plain resize where it is not square', async () => {
-      const { spec } = await read({}, { shape: [1, 3, 240, 320] });
-      expect(spec.resize).to.deep.equal({ width: 320, height: 240, fit: 'fill', kernel: 'bilinear' });
-      expect(spec.crop).to.equal(null);
     });
   });
 

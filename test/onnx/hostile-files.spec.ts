@@ -259,6 +259,7 @@ describe('a model file that is damaged or means harm', () => {
     const name = `\u001b[2J${'n'.repeat(10_000)}`;
     const { message } = refusal(() => decode(model(field(1, node('Relu', [name], ['y'])))));
     expect(message).to.contain('\\u001b[2Jnnn');
+    // eslint-disable-next-line no-control-regex -- they are what must not come through
     expect(message).to.not.match(/[\u0000-\u001f]/);
     expect(message.length).to.be.below(600);
   });

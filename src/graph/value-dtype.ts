@@ -1,0 +1,68 @@
+import { indexGraph } from '../onnx/graph-index.js';
+import type { Graph, Node } from '../onnx/ir.js';
+import { type DType, dtypeFromCode } from '../tensor/dtype.js';
+
+/** Operators whose result has a type of its own, whatever goes in; the others give what their first input is. */
+const fixed: ReadonlyMap<string, DType> = new Map([
+  ['Shape', 'int64'],
+  ['Size', 'int64'],
+  ['ArgMax', 'int64'],
+  ['ArgMin', 'int64'],
+  ['NonZero', 'int64'],
+  ['Equal', 'bool'],
+  ['Less', 'bool'],
+  ['Greater', 'bool'],
+  ['Not', 'bool'],
+  ['ConvInteger', 'int32'],
+  ['MatMulInteger', 'int32'],
+  ['MatMulIntegerToFloat', 'float32'],
+  ['DynamicQuantizeMatMul', 'float32'],
+]);
+
+/** Which input has the type of the result, where it is not the first. */
+const like: ReadonlyMap<string, number> = new Map([
+  ['Where', 1],
+  ['DequantizeLinear', 1],
+  ['QLinearConv', 7],
+  ['QLinearMatMul', 7],
+  ['QGemm', 8],
+  ['QLinearAdd', 7],
+  ['QLinearMul', 7],
+  ['QLinearConcat', 1],
+  ['QuantizeLinear', 2],
+]);
+
+/** The element type of a value: as the file declares it, else as the operators before it make it; float32 where nothing tells. */
+export function valueDtype(graph: Graph, value: string): DType {
+  const { producer } = indexGraph(graph);
+  const declared = new Map(
+    [...graph.valueInfo.values(), ...graph.outputs, ...graph.inputs].map((info) => [info.name, info]),
+  );
+  let name = value;
+  for (let steps = 0; steps < graph.nodes.length + 1; steps++) {
+    const type = declared.get(name)?.type;
+    if (type?.kind === 'tensor') return type.dtype;
+    const initializer = graph.initializers.get(name);
+    if (initializer) return initializer.dtype;
+    const node = producer(name);
+    if (!node) return 'float32';
+    const made = madeDtype(node);
+    if (made !== undefined) return made;
+    const source = node.inputs[like.get(node.opType) ?? 0];
+    if (source === undefined || source === '') return node.opType === 'QuantizeLinear' ? 'uint8' : 'float32';
+    name = source;
+  }
+  return 'float32';
+}
+
+function madeDtype({ opType, attributes, inputs }: Node): DType | undefined {
+  const known = fixed.get(opType);
+  if (known) return known;
+  if (opType === 'QuantizeLinear' && inputs.length < 3) return 'uint8';
+  if (opType === 'Cast') {
+    const to = attributes.get('to');
+    return to?.kind === 'int' ? dtypeFromCode(Number(to.value))?.dtype : undefined;
+  }
+  const value = opType === 'Constant' || opType === 'ConstantOfShape' ? attributes.get('value') : undefined;
+  return value?.kind === 'tensor' ? value.value.dtype : undefined;
+}

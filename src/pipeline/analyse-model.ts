@@ -1,0 +1,30 @@
+/** A model's structure from one run of it: shapes of all values, blocks, and the layers a head may stand on. */
+import { trainableFromHere } from '../autodiff/trainable-from-here.js';
+import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
+import type { Shapes } from '../graph/value-layout.js';
+import type { Model } from '../onnx/ir.js';
+import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
+
+export interface AnalysedModel extends ModelStructure {
+  readonly shapes: Shapes;
+}
+
+/** @throws GraftError INVALID_MODEL or RUNTIME_FAILURE where onnxruntime does not run the model. */
+export async function analyseModel(model: Model, options: ProbeOptions = {}): Promise<AnalysedModel> {
+  const plain = dropInitializerInputs(model);
+  const shapes = await probeShapes(plain, options);
+  const { graph } = plain;
+  const structure = analyseStructure(plain, shapes, {
+    isTrainable: (from, to) => trainableFromHere(graph, from, [to]),
+  });
+  return { ...structure, shapes };
+}
+
+/** The layers of a model that a new head may stand on, in the order of the graph; one of them is recommended. */
+export async function listFeatureLayers(
+  model: Model,
+  options: ProbeOptions = {},
+): Promise<readonly FeatureLayer[]> {
+  return (await analyseModel(model, options)).layers;
+}
