@@ -15,6 +15,10 @@ export interface DifferentiateOptions {
   readonly parameters: readonly string[];
   /** Real shapes from a probe run. The batch may differ at run time. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** A value of the graph that is the gradient of `loss`, of its shape; ones unless named. */
+  readonly seed?: string;
+  /** Element type of the parameters and their gradients; float32 unless named. */
+  readonly dtype?: 'float32' | 'float64';
   readonly opset?: number;
   readonly rules?: readonly GradientRule[];
 }
@@ -30,7 +34,7 @@ export interface Differentiated {
  * @throws GraftError NO_GRADIENT_RULE once, listing every operator in the way that has no rule.
  */
 export function differentiate(graph: Graph, options: DifferentiateOptions): Differentiated {
-  const { loss, parameters, shapes, opset = 17, rules = allRules } = options;
+  const { loss, parameters, shapes, dtype = 'float32', opset = 17, rules = allRules } = options;
   const ruleOf = new Map(rules.flatMap((rule) => rule.opTypes.map((opType) => [opType, rule] as const)));
   const path = nodesBetween(graph, parameters, loss, ruleOf);
   refuseWithoutRule(path.nodes, ruleOf);
@@ -51,7 +55,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Diff
     );
   };
 
-  accumulate(loss, seed(builder, loss, shapeOf(loss)));
+  accumulate(loss, options.seed ?? seed(builder, loss, shapeOf(loss)));
   for (const node of path.nodes.toReversed()) {
     const dY = node.outputs.map((output) => gradients.get(output));
     if (dY.every((gradient) => gradient === undefined)) continue;
@@ -81,7 +85,7 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Diff
     if (gradient === undefined) {
       throw new GraftError('NO_GRADIENT_RULE', `The loss "${loss}" does not depend on "${parameter}".`);
     }
-    named.set(parameter, builder.output(gradient, 'float32', shapeOf(parameter), `grad/${parameter}`));
+    named.set(parameter, builder.output(gradient, dtype, shapeOf(parameter), `grad/${parameter}`));
   }
   return {
     graph: {

@@ -13,6 +13,8 @@ export function unbroadcast(at: RuleContext, gradient: string, value: string): s
   const axes = wide
     .map((_, axis) => axis)
     .filter((axis) => axis < added || (shape[axis - added] === 1 && wide[axis] !== 1));
+  // Where only leading axes were added, the size of the others may stay free.
+  if (axes.every((axis) => axis < added)) return reduceSum(at, gradient, axes, 0);
   const summed = reduceSum(at, gradient, axes, 1);
   if (added === 0) return summed;
   return at.op('Reshape', [summed, at.builder.ints(shape)]);
