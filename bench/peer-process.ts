@@ -23,8 +23,8 @@ export async function startPeer(
   });
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]();
   const next = async (): Promise<string | undefined> => {
-    const { done, value } = await lines.next();
-    return done ? undefined : value;
+    const result = await lines.next();
+    return result.done ? undefined : result.value;
   };
   child.on('error', () => {});
   const version = await next();

@@ -107,7 +107,7 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
           [features]: checked('float32', [end - row, dim], train.features.subarray(row * dim, end * dim)),
           [labels]: { dtype: 'int32', dims: [end - row], data: train.labels.subarray(row, end) },
           ...(fold && {
-            [fold.ofExample]: { dtype: 'int32', dims: [end - row], data: folds!.subarray(row, end) },
+            [fold.ofExample]: { dtype: 'int32', dims: [end - row], data: folds.subarray(row, end) },
             [fold.heldOut]: { dtype: 'int32', dims: [heldOut!.length], data: heldOut! },
           }),
           ...Object.fromEntries(parameters),
