@@ -1,6 +1,8 @@
 /**
  * A linear head's problem in variables that L-BFGS likes: features are standardised whatever the caller asked for, and
- * each variable is scaled to curvature 1 where the weights are zero and the biases tell the class frequencies.
+ * each is scaled to curvature 1 where the weights are zero and the biases tell the class frequencies. The scale is one
+ * for all classes: adding the same to the weights of all of them changes no probability, nothing but the weak penalty
+ * would pull such a drift back, and equal scales let none arise.
  *
  * Without standardisation the penalty λ/2 · w² of a raw weight w = u / σ becomes λ/(2σ²) · u²: the same objective.
  */
@@ -25,13 +27,13 @@ export function scaleProblem(problem: ConvexProblem): Replica {
   const penalty = new Float64Array(layout.size);
   const scale = new Float64Array(layout.size);
   const total = classTotals.reduce((a, b) => a + b, 0);
+  const spread = classTotals.reduce((sum, weight) => sum + (weight / total) * (1 - weight / total), 0);
+  // Where nearly all examples are of one class the spread is next to nothing, but a step must stay finite.
+  const curvature = (total * Math.max(spread, 1e-3)) / classTotals.length;
   for (const { name, from, to, columns } of layout.parts) {
     const isPenalized = penalized.includes(name);
     for (let i = from; i < to; i++) {
       const feature = Math.floor((i - from) / columns);
-      const share = classTotals[(i - from) % columns]! / total;
-      // An empty class still needs a finite step.
-      const curvature = total * Math.max(share * (1 - share), 1e-3 / columns);
       if (isPenalized) penalty[i] = rawPenalty ? l2 / rawPenalty.std[feature]! ** 2 : l2;
       scale[i] = 1 / Math.sqrt(curvature + penalty[i]!);
     }
