@@ -9,7 +9,7 @@ import {
   type TrainedHead,
 } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { classificationMetrics } from '../metrics/classification.js';
+import { basicMetrics } from '../metrics/classification.js';
 import { createRng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
@@ -139,7 +139,7 @@ export async function trainHead(
   const scorer = await openHeadScorer(settings.head, shape, threads);
   const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>) => {
     const probabilities = softmaxRows(await scorer.logits(set.features, parameters), shape.classCount);
-    const { accuracy, loss, macroF1 } = classificationMetrics(probabilities, set.labels, shape.classCount);
+    const { accuracy, loss, macroF1 } = basicMetrics(probabilities, set.labels, shape.classCount);
     return { accuracy, loss, macroF1 };
   };
   try {
