@@ -4,14 +4,16 @@
  *   ideal rate = cores / (seconds to decode one image + seconds to run it through the backbone), each alone on one thread
  *
  * The pipeline then runs over the same photos into a fresh store; at least 80 % of the ideal is required, 90 % wished.
- * Peak memory is taken for the photos and for three times as many (copies with other bytes at the end, so that no photo
- * is larger), each in a process of its own: it must not grow with their number.
+ * On a machine that others use, the clock says little. So the ratio is also taken in seconds of a core: what decoding and
+ * inference cost alone, over what the pipeline used and what it left idle. Both agree on a machine that nobody else uses.
+ * Peak memory is taken for 200 photos, and for four and ten times as many (copies with other bytes at the end, so that no
+ * photo is larger), each in a process of its own: it must not grow with their number.
  *
  *   node build/bench/cache-throughput.js [--backbone FILE] [--layer NAME] [--pool avg] [--data FOLDER] [--count N] [--json]
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { availableParallelism, tmpdir } from 'node:os';
+import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -51,19 +53,39 @@ async function listImages(folder: string): Promise<{ path: string }[]> {
     .sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
-/** Milliseconds an image to decode and preprocess, one after the other. */
-async function timeDecode(backbone: Backbone, examples: readonly { path: string }[]): Promise<number> {
+/** Milliseconds an image: by the clock, and of a core. */
+interface Cost {
+  readonly clockMs: number;
+  readonly coreMs: number;
+}
+
+async function cost(images: number, work: () => Promise<void>): Promise<Cost> {
+  const before = process.cpuUsage();
+  const started = performance.now();
+  await work();
+  const clockMs = (performance.now() - started) / images;
+  const { user, system } = process.cpuUsage(before);
+  return { clockMs, coreMs: (user + system) / 1000 / images };
+}
+
+/** Milliseconds that all cores together were idle since the machine started. */
+function idleMs(): number {
+  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
+}
+
+/** To decode and preprocess, one after the other. */
+async function timeDecode(backbone: Backbone, examples: readonly { path: string }[]): Promise<Cost> {
   const { channels, height, width } = pixelShape(backbone.preprocess);
   const pixels = new Float32Array(channels * height * width);
   const files = await Promise.all(spread(examples, sample).map(({ path: file }) => readFile(file)));
   for (const bytes of files.slice(0, 20)) await preprocessImage(bytes, backbone.preprocess, pixels);
-  const started = performance.now();
-  for (const bytes of files) await preprocessImage(bytes, backbone.preprocess, pixels);
-  return (performance.now() - started) / files.length;
+  return cost(files.length, async () => {
+    for (const bytes of files) await preprocessImage(bytes, backbone.preprocess, pixels);
+  });
 }
 
-/** Milliseconds an image in the backbone on one thread, in batches of `size`. */
-async function timeInference(backbone: Backbone, size: number): Promise<number> {
+/** In the backbone on one thread, in batches of `size`. */
+async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
   const { channels, height, width } = pixelShape(backbone.preprocess);
   const shape = backbone.preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
   const data = Float32Array.from(
@@ -75,9 +97,9 @@ async function timeInference(backbone: Backbone, size: number): Promise<number> 
   try {
     const runs = Math.ceil(sample / size);
     for (let i = 0; i < 3; i++) await session.run({ [backbone.inputName]: input });
-    const started = performance.now();
-    for (let i = 0; i < runs; i++) await session.run({ [backbone.inputName]: input });
-    return (performance.now() - started) / (runs * size);
+    return await cost(runs * size, async () => {
+      for (let i = 0; i < runs; i++) await session.run({ [backbone.inputName]: input });
+    });
   } finally {
     await session.release();
   }
@@ -86,8 +108,10 @@ async function timeInference(backbone: Backbone, size: number): Promise<number> 
 interface PipelineTime {
   /** Images a second. */
   readonly rate: number;
-  /** Share of the machine's cores that this process got: below 1 where others compete. */
-  readonly coreShare: number;
+  /** Images a second of a core that the pipeline used or could have used. */
+  readonly perCoreSecond: number;
+  /** Share of the machine's cores that others took. */
+  readonly taken: number;
 }
 
 /** Into a store that is empty. */
@@ -100,20 +124,21 @@ async function timePipeline(
     const { sha256: backboneSha256, layer, pool, preprocess, dim } = backbone;
     const store = await FeatureStore.open(cache, { backboneSha256, layer, pool, preprocess, dim });
     const model = encodeFeatures(backbone);
+    const idleBefore = idleMs();
     const before = process.cpuUsage();
     const { computed, seconds } = await extractFeatures({
       model,
       preprocess,
       examples,
-      store,
+      targets: [{ store, output: backbone.outputName }],
       input: backbone.inputName,
-      output: backbone.outputName,
       batch,
       workers,
     });
     const { user, system } = process.cpuUsage(before);
-    const coreShare = (user + system) / 1e6 / seconds / availableParallelism();
-    return { rate: computed / seconds, coreShare };
+    const available = (user + system) / 1e6 + (idleMs() - idleBefore) / 1000;
+    const taken = Math.max(0, 1 - available / seconds / availableParallelism());
+    return { rate: computed / seconds, perCoreSecond: computed / available, taken };
   } finally {
     await rm(cache, { recursive: true, force: true });
   }
@@ -146,6 +171,10 @@ function spread<T>(items: readonly T[], count: number): T[] {
   return Array.from({ length: Math.min(count, items.length) }, (_, i) => items[Math.floor(i * step)]!);
 }
 
+function percent(share: number): string {
+  return `${(100 * share).toFixed(0)} %`;
+}
+
 function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
@@ -159,38 +188,50 @@ const backbone = await prepareBackbone(
 if (flags.memory !== undefined) {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
   try {
-    await timePipeline(backbone, await writeCopies(examples, Number(flags.memory), folder));
+    await timePipeline(backbone, await writeCopies(spread(examples, 200), Number(flags.memory), folder));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   console.log(Math.round(process.resourceUsage().maxRSS / 1024));
 } else {
   const cores = availableParallelism();
-  const rounds: Record<'decodeMs' | 'inferenceMs' | 'ideal' | 'rate' | 'coreShare' | 'ratio', number>[] = [];
+  const rounds: Record<
+    'decodeMs' | 'inferenceMs' | 'ideal' | 'rate' | 'ratio' | 'coreRatio' | 'taken',
+    number
+  >[] = [];
   // The parts are timed beside each run of the whole, so that a machine that slows down slows both.
   for (let i = 0; i < Number(flags.repeat); i++) {
-    const decodeMs = await timeDecode(backbone, examples);
-    const inferenceMs = Math.min(await timeInference(backbone, 1), await timeInference(backbone, batch ?? 8));
-    const { rate, coreShare } = await timePipeline(backbone, examples);
+    const decode = await timeDecode(backbone, examples);
+    const single = await timeInference(backbone, 1);
+    const batched = await timeInference(backbone, batch ?? 8);
+    const decodeMs = decode.clockMs;
+    const inferenceMs = Math.min(single.clockMs, batched.clockMs);
+    const { rate, perCoreSecond, taken } = await timePipeline(backbone, examples);
     const ideal = (1000 * cores) / (decodeMs + inferenceMs);
-    rounds.push({ decodeMs, inferenceMs, ideal, rate, coreShare, ratio: rate / ideal });
+    const coreRatio = (perCoreSecond * (decode.coreMs + Math.min(single.coreMs, batched.coreMs))) / 1000;
+    rounds.push({ decodeMs, inferenceMs, ideal, rate, ratio: rate / ideal, coreRatio, taken });
     if (!flags.json) {
       console.log(
         `decode ${decodeMs.toFixed(2)} ms, backbone ${inferenceMs.toFixed(2)} ms: ideal ${ideal.toFixed(1)} images/s; ` +
-          `pipeline ${rate.toFixed(1)} images/s, ${((100 * rate) / ideal).toFixed(0)} % ` +
-          `with ${(100 * coreShare).toFixed(0)} % of the cores`,
+          `pipeline ${rate.toFixed(1)} images/s, ${percent(rate / ideal)} by the clock, ` +
+          `${percent(coreRatio)} of the cores it could have (others took ${percent(taken)})`,
       );
     }
   }
-  const memory = [1, 3].map((copies) => ({ count: copies * examples.length, peakMiB: peakMiB(copies) }));
+  const few = spread(examples, 200);
+  const memory = [1, 4, 10].map((copies) => ({ count: copies * few.length, peakMiB: peakMiB(copies) }));
   const ratio = median(rounds.map((round) => round.ratio));
-  if (flags.json)
-    console.log(JSON.stringify({ cores, images: examples.length, ratio, rounds, memory }, null, 2));
-  else {
+  const coreRatio = median(rounds.map((round) => round.coreRatio));
+  if (flags.json) {
     console.log(
-      `${examples.length} images on ${cores} cores: ${(100 * ratio).toFixed(0)} % of the ideal rate (median)`,
+      JSON.stringify({ cores, images: examples.length, ratio, coreRatio, rounds, memory }, null, 2),
+    );
+  } else {
+    console.log(
+      `${examples.length} images on ${cores} cores: ${percent(ratio)} of the ideal rate by the clock, ` +
+        `${percent(coreRatio)} by the cores it could have (medians)`,
     );
     console.log(memory.map(({ count, peakMiB: mib }) => `${count} images: at most ${mib} MiB`).join('; '));
   }
-  process.exitCode = ratio >= 0.8 ? 0 : 1;
+  process.exitCode = Math.max(ratio, coreRatio) >= 0.8 ? 0 : 1;
 }

@@ -13,6 +13,7 @@ export type GraftErrorCode =
   | 'UNSUPPORTED_MODEL'
   | 'UNKNOWN_VALUE' // a tensor or layer name that the model does not hold
   | 'NO_GRADIENT_RULE'
+  | 'OUT_OF_MEMORY'
   | 'INVALID_DATASET'
   | 'INVALID_IMAGE'
   | 'INVALID_CACHE'

@@ -1,8 +1,14 @@
 /** The public surface: one function per command, and the pieces they are made of. */
-export { differentiate } from './autodiff/differentiate.js';
+export { checkGradients, type GradientCheck } from './autodiff/check-gradients.js';
+export { type Differentiated, type DifferentiateOptions, differentiate } from './autodiff/differentiate.js';
+export type { GradientRule, RuleContext } from './autodiff/gradient-rule.js';
+export { rules as gradientRules } from './autodiff/rules/index.js';
+export { trainableFromHere } from './autodiff/trainable-from-here.js';
 export { GraftError, type GraftErrorCode } from './errors.js';
 export { cutModel } from './graph/cut-model.js';
 export { type FeatureLayer, listFeatureLayers } from './graph/feature-layers.js';
+export { type MergeOptions, mergeModels } from './graph/merge-models.js';
+export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
 export type { Logger, OnProgress, Progress } from './logger.js';
 export type { PreprocessSpec } from './models/preprocess-spec.js';
@@ -18,7 +24,9 @@ export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type RunReport, runAll } from './pipeline/run-all.js';
 export { type TrainOptions, type TrainReport, trainRun } from './pipeline/train-run.js';
+export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';
 export { openPredictor, type Predictor } from './predict/predictor.js';
+export { probeShapes } from './runtime/probe-shapes.js';
 export { openSession } from './runtime/open-session.js';
 export type { Device, Session, SessionOptions } from './runtime/session.js';
 export { float32, int64, type Tensor } from './tensor/tensor.js';

@@ -6,11 +6,11 @@ const root = path.resolve('src');
 
 /** Folders (or files) under src/ by row; a row imports from rows before it, and from itself. */
 const rows: readonly (readonly string[])[] = [
-  ['errors.ts', 'rng.ts', 'logger.ts', 'version.ts', 'tensor'],
+  ['errors.ts', 'rng.ts', 'logger.ts', 'version.ts', 'write-durably.ts', 'tensor'],
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
-  ['models', 'image', 'heads'],
+  ['models', 'image', 'sources', 'heads'],
   ['dataset', 'features', 'train', 'export', 'predict'],
   ['pipeline'],
   ['cli', 'index.ts'],

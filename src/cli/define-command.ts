@@ -9,20 +9,27 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly options: O;
   readonly positionals?: { readonly [K in keyof P]: PositionalOptions };
   readonly example: readonly [call: string, meaning: string];
+  /** Commands below this one (`cache ls`); they have flags of their own. */
+  readonly subcommands?: readonly CommandModule[];
   run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
 }
 
 export function defineCommand<O extends Record<string, Options>, P = unknown>(
   definition: CommandDefinition<O, P>,
 ): CommandModule {
-  const { command, describe, options, positionals, example, run } = definition;
+  const { command, describe, options, positionals, example, subcommands = [], run } = definition;
   return {
     command,
     describe,
     builder: (yargs: Argv) => {
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
-      return yargs.options(options).example(`$0 ${example[0]}`, example[1]);
+      for (const subcommand of subcommands) yargs.command(subcommand);
+      // Not global: what this command demands, its subcommands would demand too.
+      const own = Object.entries(options).map(([name, option]) => [name, { ...option, global: false }]);
+      return yargs
+        .options(Object.fromEntries(own) as Record<string, Options>)
+        .example(`$0 ${example[0]}`, example[1]);
     },
     async handler(args) {
       const output = createOutput({ json: args.json === true });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * The `graft` command. Exit status: 0 done, 1 failed, 2 wrong usage.
+ * The `graft` command. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
  * Nothing heavy is imported here: each command loads what it needs when it runs, so that --help answers at once.
  */
 import yargs from 'yargs';
@@ -11,6 +11,7 @@ import { cacheCommand } from './commands/cache.js';
 import { doctorCommand } from './commands/doctor.js';
 import { evalCommand } from './commands/eval.js';
 import { exportCommand } from './commands/export.js';
+import { gradientCommand } from './commands/gradient.js';
 import { inspectCommand } from './commands/inspect.js';
 import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
@@ -34,6 +35,7 @@ const cli = yargs(args)
   .command(verifyCommand)
   .command(evalCommand)
   .command(predictCommand)
+  .command(gradientCommand)
   .command(modelsCommand)
   .command(doctorCommand)
   .demandCommand(1, 'Name a command.')
@@ -64,7 +66,9 @@ try {
     const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
     process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
   }
-  process.exitCode = isUsage ? 2 : 1;
+  const isInterrupted = error instanceof GraftError && error.code === 'INTERRUPTED';
+  // 128 + SIGINT, as shells have it.
+  process.exitCode = isUsage ? 2 : isInterrupted ? 130 : 1;
 }
 
 function isYargsError(error: unknown): boolean {

@@ -1,5 +1,6 @@
 /** Where a command speaks: results to stdout, everything else to stderr. */
 import type { Logger, OnProgress } from '../logger.js';
+import { RateMeter } from './rate-meter.js';
 
 export interface Output {
   readonly logger: Logger;
@@ -14,12 +15,14 @@ export interface Output {
 
 export function createOutput({ json }: { json: boolean }): Output {
   const interrupt = new AbortController();
-  // Once only: a second Ctrl-C ends the process the ordinary way.
+  // Once only: a second Ctrl-C ends the process the ordinary way. Schedulers send SIGTERM before they take a machine away.
   const onInterrupt = (): void => {
+    stopBar();
     process.stderr.write('\nStopping. Finished work is kept: run the same command again to go on.\n');
     interrupt.abort();
   };
   process.once('SIGINT', onInterrupt);
+  process.once('SIGTERM', onInterrupt);
   let stopBar = (): void => {};
   const say = (message: string): void => {
     process.stderr.write(`${message}\n`);
@@ -40,6 +43,7 @@ export function createOutput({ json }: { json: boolean }): Output {
     close() {
       stopBar();
       process.off('SIGINT', onInterrupt);
+      process.off('SIGTERM', onInterrupt);
     },
   };
 }
@@ -53,14 +57,13 @@ async function startBar(title: string, unit: string): Promise<{ update: OnProgre
     barsize: 28,
     hideCursor: true,
   });
-  let start: { readonly at: number; readonly done: number } | undefined;
+  const meter = new RateMeter();
+  let isStarted = false;
   return {
     update({ done, total }) {
-      if (start === undefined) {
-        start = { at: performance.now(), done };
-        bar.start(total, done, { rate: '-', remaining: '-' });
-      }
-      const rate = (done - start.done) / Math.max(1e-3, (performance.now() - start.at) / 1000);
+      const rate = meter.add(done, performance.now());
+      if (!isStarted) bar.start(total, done, { rate: '-', remaining: '-' });
+      isStarted = true;
       bar.setTotal(total);
       bar.update(done, {
         rate: rate.toFixed(rate < 10 ? 1 : 0),
@@ -68,8 +71,8 @@ async function startBar(title: string, unit: string): Promise<{ update: OnProgre
       });
     },
     stop() {
-      if (start !== undefined) bar.stop();
-      start = undefined;
+      if (isStarted) bar.stop();
+      isStarted = false;
     },
   };
 }
@@ -80,6 +83,18 @@ export function formatSeconds(seconds: number): string {
   if (seconds < 60) return `${Math.round(seconds)}s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s`;
   return `${Math.floor(seconds / 3600)}h${Math.round((seconds % 3600) / 60)}m`;
+}
+
+/** 12345678 → "12.3 MB". */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}
+
+/** Days → "3 d ago". */
+export function formatAge(days: number): string {
+  return days < 1 ? `${formatSeconds(days * 86_400)} ago` : `${Math.floor(days)} d ago`;
 }
 
 /** 0.9634 → "96.3 %". */

@@ -34,6 +34,8 @@ export const positive = (name: string) =>
   numeric(name, 'a number above 0', (value) => Number.isFinite(value) && value > 0);
 export const share = (name: string) =>
   numeric(name, 'a share from 0 to below 1', (value) => value >= 0 && value < 1);
+export const wholeNumber = (name: string) =>
+  numeric(name, 'a whole number of 0 or more', (value) => Number.isSafeInteger(value) && value >= 0);
 export const integer = (name: string) => numeric(name, 'a whole number', Number.isSafeInteger);
 
 export const backboneOptions = {
@@ -97,11 +99,25 @@ export const runOption = {
   },
 } as const satisfies Record<string, Options>;
 
-export const cacheOptions = {
+export const cacheFolderOption = {
   cache: {
     type: 'string',
     requiresArg: true,
     describe: 'Folder of the feature cache [default: $GRAFT_CACHE, else ~/.cache/graft]',
+  },
+} as const satisfies Record<string, Options>;
+
+export const cacheOptions = {
+  ...cacheFolderOption,
+  dtype: {
+    choices: ['float32', 'float16'],
+    default: 'float32',
+    describe: 'Type that features are stored as; float16 halves the disk and keeps 11 bits',
+  },
+  rehash: {
+    type: 'boolean',
+    default: false,
+    describe: 'Read every file again, also those whose size and times did not change',
   },
   ...onErrorOption,
 } as const satisfies Record<string, Options>;
@@ -116,11 +132,42 @@ export const trainingOptions = {
   l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty λ: sum of losses + λ/2·‖W‖²' },
   lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
   epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
-  batch: { ...positiveInteger('batch'), default: 256, describe: 'Examples a step of adamw and sgd' },
+  batch: {
+    ...positiveInteger('batch'),
+    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 32]',
+  },
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
+  unfreeze: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Train everything after this layer too (a tensor name; see graft inspect)',
+  },
+  'tail-lr': {
+    ...positive('tail-lr'),
+    describe: 'Learning rate of the unfrozen layers [default: 0.1 of --lr]',
+  },
+  'layer-decay': {
+    ...positive('layer-decay'),
+    describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
+  },
+  'weight-decay': { ...nonNegative('weight-decay'), describe: 'Of the unfrozen layers [default: 0]' },
+  'clip-norm': { ...positive('clip-norm'), describe: 'Most of the gradient norm, unfrozen [default: 1]' },
+  ema: {
+    ...share('ema'),
+    describe: 'Running average of the weights, unfrozen: its decay [default: 0, none]',
+  },
+  'warm-start': {
+    type: 'boolean',
+    default: true,
+    describe: 'Unfrozen: fit the head first, then move the layers',
+  },
+  patience: {
+    ...positiveInteger('patience'),
+    describe: 'Epochs without a better validation loss before training stops',
+  },
 } as const satisfies Record<string, Options>;
 
 export const outOption = {

@@ -24,7 +24,9 @@ export async function readDataset(
   const info = await stat(path).catch((error: unknown) => {
     throw unreadable(path, error);
   });
-  const dataset = info.isDirectory() ? await readFolder(path, logger) : await readTable(path, options);
+  const dataset = info.isDirectory()
+    ? await readFolder(path, logger)
+    : await readTable(path, options, logger);
   if (dataset.classes.length < 2) {
     throw new GraftError(
       'INVALID_DATASET',

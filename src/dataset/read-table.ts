@@ -1,96 +1,100 @@
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, messageOf, unreadable } from '../errors.js';
+import { GraftError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import type { Located } from '../sources/source.js';
+import { ExampleCollector } from './collect-examples.js';
 import type { Dataset } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
+import { splitOfFolder } from './split-names.js';
+import { readTableRows } from './table-rows.js';
 
-type Row = Readonly<Record<string, unknown>>;
+const imageColumns = [
+  'image',
+  'path',
+  'file',
+  'filename',
+  'file_name',
+  'filepath',
+  'image_path',
+  'url',
+  'image_url',
+];
+const labelColumns = ['label', 'class', 'category', 'target'];
 
 /**
- * A table of image paths (absolute, or relative to the table) and labels: CSV, TSV or JSONL by its extension.
- * @throws GraftError INVALID_DATASET naming file, line and column.
+ * A table of images and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path relative to the
+ * table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one. Rows without an
+ * image or a label are left out, and said.
+ * @throws GraftError INVALID_DATASET naming file, row and column.
  */
-export async function readTable(file: string, options: DataOptions): Promise<Dataset> {
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    throw unreadable(file, error);
-  }
-  const rows = /\.jsonl$/i.test(file)
-    ? jsonRows(text, file)
-    : await delimitedRows(text, file, options.header ?? true);
-  const first = rows[0];
-  if (!first) throw new GraftError('INVALID_DATASET', `The table ${file} holds no rows.`);
-  const column = (given: string | undefined, usual: readonly string[], flag: string): string => {
-    const name = given ?? usual.find((candidate) => candidate in first);
-    if (name !== undefined && name in first) return name;
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected a column ${given ?? usual.join(' or ')} in ${file} but it has ${Object.keys(first).join(', ')}; name it with ${flag}.`,
-    );
-  };
-  const imageColumn = column(
-    options.imageColumn,
-    ['image', 'path', 'file', 'filename', '0'],
-    '--image-column',
-  );
-  const labelColumn = column(options.labelColumn, ['label', 'class', 'category', '1'], '--label-column');
+export async function readTable(file: string, options: DataOptions, logger: Logger): Promise<Dataset> {
+  const { imageColumn, labelColumn, header = true } = options;
   const folder = path.dirname(path.resolve(file));
-  const found = rows.map((row, i) => {
-    const [image, label] = [row[imageColumn], row[labelColumn]].map((value) =>
-      typeof value === 'string' || typeof value === 'number' ? String(value).trim() : '',
-    );
-    if (!image || !label) {
+  let names: readonly string[] = [];
+  const choose = (columns: readonly string[]): readonly string[] => {
+    const pick = (
+      given: string | undefined,
+      usual: readonly string[],
+      position: string,
+      flag: string,
+    ): string => {
+      const candidates = given === undefined ? (header ? usual : [position]) : [given];
+      const name = candidates.find((candidate) => columns.includes(candidate));
+      if (name !== undefined) return name;
       throw new GraftError(
         'INVALID_DATASET',
-        `Row ${i + 1} of ${file} has no ${image ? labelColumn : imageColumn}.`,
+        `Expected a column ${given ?? candidates.slice(0, 3).join(', ')} in ${file} but it has ` +
+          `${columns.join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+      );
+    };
+    names = [
+      pick(imageColumn, imageColumns, '0', '--image-column'),
+      pick(labelColumn, labelColumns, '1', '--label-column'),
+    ];
+    return header && columns.includes('split') ? [...names, 'split'] : names;
+  };
+
+  const found = new ExampleCollector();
+  const lacking = new Map<string, { count: number; row: number }>();
+  for await (const { row, values } of readTableRows(file, choose, { header })) {
+    const [image, label, part] = values.map((value, i) => textOf(value, names[i] ?? 'split', row, file));
+    if (!image || !label) {
+      const column = names[image ? 1 : 0]!;
+      const known = lacking.get(column);
+      if (known) known.count++;
+      else lacking.set(column, { count: 1, row });
+      continue;
+    }
+    const split = part ? splitOfFolder(part) : undefined;
+    if (part && !split) {
+      throw new GraftError(
+        'INVALID_DATASET',
+        `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(part)}.`,
       );
     }
-    return { path: path.resolve(folder, image), label };
-  });
-  const classes = [...new Set(found.map(({ label }) => label))].sort((a, b) =>
-    Buffer.compare(Buffer.from(a), Buffer.from(b)),
+    found.add(label, locate(image, folder), split);
+  }
+  for (const [column, { count, row }] of lacking) {
+    logger.warn(
+      `${count} ${count === 1 ? 'row' : 'rows'} of ${file} without ${column} left out, the first one row ${row}.`,
+    );
+  }
+  if (found.size === 0)
+    throw new GraftError('INVALID_DATASET', `The table ${file} holds no rows with image and label.`);
+  return found.finish(path.resolve(file));
+}
+
+function locate(image: string, folder: string): Located {
+  if (/^https?:\/\//i.test(image)) return { path: image, source: { kind: 'url', url: image } };
+  return { path: path.resolve(folder, image) };
+}
+
+function textOf(value: unknown, column: string, row: number, file: string): string {
+  if (typeof value === 'string') return value.trim();
+  if (value === undefined) return '';
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${JSON.stringify(value).slice(0, 60)}.`,
   );
-  const labelOf = new Map(classes.map((label, i) => [label, i]));
-  return {
-    root: path.resolve(file),
-    classes,
-    examples: found.map(({ path: image, label }) => ({ path: image, label: labelOf.get(label)! })),
-  };
-}
-
-function jsonRows(text: string, file: string): Row[] {
-  const rows: Row[] = [];
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    if (line.trim() === '') continue;
-    let row: unknown;
-    try {
-      row = JSON.parse(line);
-    } catch (error) {
-      throw new GraftError('INVALID_DATASET', `Line ${i + 1} of ${file} is not JSON: ${messageOf(error)}.`);
-    }
-    if (typeof row !== 'object' || row === null || Array.isArray(row)) {
-      throw new GraftError('INVALID_DATASET', `Expected an object on line ${i + 1} of ${file}.`);
-    }
-    rows.push(row as Row);
-  }
-  return rows;
-}
-
-async function delimitedRows(text: string, file: string, header: boolean): Promise<Row[]> {
-  const { parse } = await import('csv-parse/sync');
-  try {
-    const rows = parse(text, {
-      delimiter: /\.(tsv|tab)$/i.test(file) ? '\t' : ',',
-      columns: header,
-      bom: true,
-      skip_empty_lines: true,
-    }) as unknown[];
-    return header ? (rows as Row[]) : (rows as string[][]).map((row) => Object.fromEntries(row.entries()));
-  } catch (error) {
-    throw new GraftError('INVALID_DATASET', `The table ${file} cannot be read: ${messageOf(error)}`, {
-      cause: error,
-    });
-  }
 }

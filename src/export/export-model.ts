@@ -1,7 +1,7 @@
 /** Merges the frozen backbone and the trained head into one graph: image in, logits and probabilities out. */
+import { mergeModels } from '../graph/merge-models.js';
 import { appendHead, type TrainedHead } from '../heads/head.js';
 import { type ModelMetadata, writeMetadata } from '../models/model-metadata.js';
-import { subgraphs } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 
@@ -18,43 +18,15 @@ export interface ExportInput {
  * standardisation is folded into the head's weights.
  */
 export function exportModel({ features, featuresOutput, head, metadata }: ExportInput): Model {
-  const { graph } = features;
-  const builder = new GraphBuilder({
-    opset: features.opsets.get('') ?? 17,
-    taken: valueNames(features),
-  });
+  const builder = new GraphBuilder({ opset: features.opsets.get('') ?? 17 });
   const classCount = metadata.labels.length;
-  const logits = appendHead(builder, featuresOutput, head);
+  const x = builder.input('head/features', 'float32', ['batch', head.dim]);
+  const logits = appendHead(builder, x, head);
   // On [batch, classes] the axis 1 means the same before and after opset 13 changed Softmax.
   const probabilities = builder.op('Softmax', [logits], { name: 'head/softmax', attributes: { axis: 1 } });
   builder.output(logits, 'float32', ['batch', classCount], 'logits');
   builder.output(probabilities, 'float32', ['batch', classCount], 'probabilities');
-  return {
-    ...features,
-    producerName: 'onnx-graft',
-    metadata: new Map([...features.metadata, ...writeMetadata(metadata)]),
-    graph: {
-      ...graph,
-      nodes: [...graph.nodes, ...builder.nodes],
-      outputs: builder.outputs,
-      initializers: new Map([...graph.initializers, ...builder.initializers]),
-      valueInfo: new Map([...graph.valueInfo].filter(([name]) => name !== featuresOutput)),
-    },
-  };
-}
-
-/** Every name the model uses, so that no new one clashes; subgraphs included. */
-function valueNames(model: Model): Set<string> {
-  const names = new Set<string>();
-  const visit = (graph: Model['graph']): void => {
-    for (const { name } of [...graph.inputs, ...graph.outputs]) names.add(name);
-    for (const name of graph.initializers.keys()) names.add(name);
-    for (const node of graph.nodes) {
-      names.add(node.name);
-      for (const name of [...node.inputs, ...node.outputs]) names.add(name);
-      for (const body of subgraphs(node)) visit(body);
-    }
-  };
-  visit(model.graph);
-  return names;
+  const headModel = builder.model({ metadata: writeMetadata(metadata) });
+  const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
+  return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
 }

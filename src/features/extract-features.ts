@@ -1,5 +1,6 @@
 /**
- * Fills a store with the features of a list of images, computing only the rows that are missing.
+ * Fills stores with the features of a list of images, computing only the rows that are missing. Several stores, one for
+ * each output of the model (feature layers), are filled in one pass.
  *
  * The list is cut into groups of successive distinct examples; what a group lacks becomes one shard. Groups follow from
  * the list alone, and a shard is written when its group is done, in order: an interrupted run that is started again
@@ -11,6 +12,7 @@ import type { OnProgress } from '../logger.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import type { NodeProvider } from '../runtime/providers.js';
+import type { Located } from '../sources/source.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
@@ -25,13 +27,12 @@ export interface ExtractOptions {
    * only where something is missing: image → float32 [batch, dim], batch free.
    */
   readonly model: Uint8Array | string | (() => Uint8Array);
-  /** Names of the model's image input and of its features; default: its first ones. */
+  /** Name of the model's image input; default: its first one. */
   readonly input?: string | undefined;
-  readonly output?: string | undefined;
+  /** Where the model's outputs go; at least one. */
+  readonly targets: readonly ExtractTarget[];
   readonly preprocess: PreprocessSpec;
-  readonly examples: readonly { readonly path: string }[];
-  /** Opened for the same backbone, layer, pooling and preprocessing; its `dim` is what the model must give. */
-  readonly store: FeatureStore;
+  readonly examples: readonly Located[];
   readonly provider?: NodeProvider | undefined;
   /** Images a run of the model; default: by the provider. */
   readonly batch?: number | undefined;
@@ -43,6 +44,15 @@ export interface ExtractOptions {
   /** What to do about an image that cannot be read or decoded. */
   readonly onError?: 'skip' | 'fail' | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Read and hash every file: for file systems that do not tell every change by size, times or inode. */
+  readonly rehash?: boolean | undefined;
+}
+
+export interface ExtractTarget {
+  /** Opened for the same backbone, layer, pooling and preprocessing; its `dim` is what the model must give. */
+  readonly store: FeatureStore;
+  /** Name of the model's output; default: its first one. */
+  readonly output?: string | undefined;
 }
 
 export interface Skipped {
@@ -53,9 +63,9 @@ export interface Skipped {
 }
 
 export interface ExtractResult {
-  /** Rows that this run computed. */
+  /** Examples that this run computed a row of. */
   readonly computed: number;
-  /** Examples whose row was there already, in the store or earlier in the list. */
+  /** Examples whose rows were there already, in the stores or earlier in the list. */
   readonly cached: number;
   readonly skipped: readonly Skipped[];
   readonly seconds: number;
@@ -74,7 +84,9 @@ const shardRows = 256;
  * PROVIDER_UNAVAILABLE, UNSUPPORTED_MODEL or RUNTIME_FAILURE. Finished shards are kept in every case.
  */
 export async function extractFeatures(options: ExtractOptions): Promise<ExtractResult> {
-  const { examples, store, onError = 'skip', onProgress, signal } = options;
+  const { examples, targets, onError = 'skip', onProgress, signal } = options;
+  const stores = targets.map(({ store }) => store);
+  if (stores.length === 0) throw invalidArgument('targets', 'a store or more', stores.length);
   for (const name of ['batch', 'threads', 'workers'] as const) {
     const value = options[name];
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
@@ -82,7 +94,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     }
   }
   const started = performance.now();
-  const groupSize = Math.max(1, Math.min(shardRows, Math.floor(shardBytes / (4 * store.dim))));
+  const widest = Math.max(...stores.map(({ dim }) => dim));
+  const groupSize = Math.max(1, Math.min(shardRows, Math.floor(shardBytes / (4 * widest))));
   const unreadable = new Map<number, string>();
   /** Number of each example's key among the distinct ones. */
   const ordinals = new Uint32Array(examples.length);
@@ -103,8 +116,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       `Cannot use ${path}: ${reason} Repair or remove it, or pass --on-error skip.`,
     );
 
-  const memo = await HashMemo.open(dirname(store.folder), examples);
-  const isWanted = (sha256: Uint8Array) => store.find(sha256) === undefined;
+  const memo = await HashMemo.open(dirname(stores[0]!.folder), examples, { forget: options.rehash });
+  const isWanted = (sha256: Uint8Array) => stores.some((store) => store.find(sha256) === undefined);
 
   let pool: WorkerPool | undefined;
   let writer: GroupWriter | undefined;
@@ -114,16 +127,15 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     const setup = {
       model: typeof model === 'string' ? model : shared(model),
       input: options.input,
-      output: options.output,
+      outputs: targets.map(({ store, output }) => ({ name: output, dim: store.dim })),
       preprocess: options.preprocess,
       pixels: pixelShape(options.preprocess),
-      dim: store.dim,
       batch: plan.batch,
       provider: plan.provider,
       threads: plan.threads,
     };
     pool = new WorkerPool(setup, plan.workers);
-    return new GroupWriter(store, pool, {
+    return new GroupWriter(stores, pool, {
       batch: plan.batch,
       onBatch: advance,
       onBroken(path, reason) {
@@ -145,24 +157,26 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       const before = distinct.size;
       ordinals[index] = distinct.add(sha256);
       const isRepeat = distinct.size === before;
-      const found = isRepeat ? undefined : await store.findVerified(sha256);
-      if (found?.kind === 'skipped' && onError === 'fail') throw refuse(path, found.reason);
-      if (isRepeat || found) advance(1);
+      const found = isRepeat ? [] : await Promise.all(stores.map((store) => store.findVerified(sha256)));
+      const known = found.find((place) => place?.kind === 'skipped');
+      if (known?.kind === 'skipped' && onError === 'fail') throw refuse(path, known.reason);
+      if (!found.includes(undefined)) advance(1);
       else {
         // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read = content.kind === 'bytes' ? content : await readExample(path, memo);
+        const read = content.kind === 'bytes' ? content : await readExample(examples[index]!, memo);
         if (read.kind === 'unreadable') {
           passOver(index, read.error);
           continue;
         }
         writer ??= await startComputing();
-        await writer.add({ path, sha256: read.sha256, bytes: read.bytes });
+        const lacking = stores.map((_, i) => found[i] === undefined);
+        await writer.add({ path, sha256: read.sha256, bytes: read.bytes, lacking });
       }
       if (!isRepeat && ++inGroup === groupSize) {
         inGroup = 0;
         await writer?.endGroup();
         // Another process may be ahead on the same list: what it has written need not be computed.
-        if (writer) await store.refresh();
+        if (writer) for (const store of stores) await store.refresh();
       }
     }
     await writer?.endGroup();
@@ -190,7 +204,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
 
 /** What became of each example: by now everything that can have a row has one in the store. */
 function collect(
-  { examples, store }: ExtractOptions,
+  { examples, targets }: ExtractOptions,
   distinct: KeyIndex,
   ordinals: Uint32Array,
   unreadable: ReadonlyMap<number, string>,
@@ -200,15 +214,17 @@ function collect(
   for (const [index, { path }] of examples.entries()) {
     const start = ordinals[index]! * keyBytes;
     const reason = unreadable.get(index);
-    const found =
-      reason === undefined ? store.find(distinct.keys, start) : ({ kind: 'skipped', reason } as const);
-    if (found === undefined) {
-      throw new GraftError(
-        'INVALID_CACHE',
-        `The row of ${path} went missing from ${store.folder}; run again.`,
-      );
+    if (reason !== undefined) {
+      skipped.push({ index, path, reason });
+      continue;
     }
-    if (found.kind === 'skipped') skipped.push({ index, path, reason: found.reason });
+    const found = targets.map(({ store }) => store.find(distinct.keys, start));
+    if (found.includes(undefined)) {
+      const { folder } = targets[found.indexOf(undefined)]!.store;
+      throw new GraftError('INVALID_CACHE', `The row of ${path} went missing from ${folder}; run again.`);
+    }
+    const refused = found.find((place) => place?.kind === 'skipped');
+    if (refused?.kind === 'skipped') skipped.push({ index, path, reason: refused.reason });
     else keys.set(distinct.keys.subarray(start, start + keyBytes), index * keyBytes);
   }
   return { skipped, keys };

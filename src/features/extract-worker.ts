@@ -17,7 +17,7 @@ import {
 
 const port = parentPort!;
 const setup = workerData as WorkerSetup;
-const { model, preprocess, pixels, dim, batch, threads } = setup;
+const { model, preprocess, pixels, batch, threads } = setup;
 const { height, width, channels } = pixels;
 const imageSize = height * width * channels;
 const imageDims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
@@ -70,21 +70,53 @@ async function decodeBatch({ id, images }: BatchMessage, buffer: Float32Array): 
 }
 
 async function runBatch(session: Session, { id, count, buffer, broken }: DecodedBatch): Promise<void> {
+  const features = setup.outputs.map(({ dim }) => new Float32Array(count * dim));
+  await runImages(session, buffer, 0, count, features);
+  send(
+    { kind: 'done', id, features, broken },
+    features.map((values) => values.buffer),
+  );
+}
+
+/** Images `start` to `end` of the batch. Where the memory does not suffice for so many at once, in halves. */
+async function runImages(
+  session: Session,
+  buffer: Float32Array,
+  start: number,
+  end: number,
+  features: readonly Float32Array[],
+): Promise<void> {
   const input: Tensor = {
     dtype: 'float32',
-    dims: [count, ...imageDims],
-    data: buffer.subarray(0, count * imageSize),
+    dims: [end - start, ...imageDims],
+    data: buffer.subarray(start * imageSize, end * imageSize),
   };
-  const outputs = await session.run({ [setup.input ?? session.inputNames[0]!]: input });
-  const output = outputs[setup.output ?? session.outputNames[0]!]!;
-  if (!(output.data instanceof Float32Array) || output.data.length !== count * dim) {
-    throw new GraftError(
-      'UNSUPPORTED_MODEL',
-      `Expected features of float32 [${count},${dim}] but the model gives ${output.dtype} [${output.dims}].`,
-    );
+  let outputs: Readonly<Record<string, Tensor>>;
+  try {
+    outputs = await session.run({ [setup.input ?? session.inputNames[0]!]: input });
+  } catch (error) {
+    if (end - start === 1 || !isOutOfMemory(error)) throw error;
+    const middle = (start + end) >> 1;
+    await runImages(session, buffer, start, middle, features);
+    return runImages(session, buffer, middle, end, features);
   }
-  const features = output.data.slice();
-  send({ kind: 'done', id, features, broken }, [features.buffer]);
+  for (const [i, { name, dim }] of setup.outputs.entries()) {
+    const { dtype, dims, data } = outputs[name ?? session.outputNames[0]!]!;
+    if (!(data instanceof Float32Array) || data.length !== (end - start) * dim) {
+      throw new GraftError(
+        'UNSUPPORTED_MODEL',
+        `Expected features of float32 [${end - start},${dim}] but the model gives ${dtype} [${dims}].`,
+      );
+    }
+    features[i]!.set(data, start * dim);
+  }
+}
+
+/** onnxruntime says it in words only, on the CPU and on CUDA. */
+function isOutOfMemory(error: unknown): boolean {
+  return /failed to allocate|out of memory|bad allocation|bad_alloc|CUBLAS_STATUS_ALLOC_FAILED/i.test(
+    messageOf(error),
+  );
 }
 
 function report(error: unknown): void {

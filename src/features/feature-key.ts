@@ -4,7 +4,7 @@ import { invalidArgument } from '../errors.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 
 /** Raised when the meaning of a row or the layout of a shard changes; older stores are then simply not found. */
-export const storeFormatVersion = 1;
+export const storeFormatVersion = 2;
 
 export type FeatureDType = 'float32' | 'float16';
 

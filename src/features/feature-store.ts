@@ -7,7 +7,9 @@ import { readdir, readFile, rename } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { type FeatureSource, featureKey, keyFields } from './feature-key.js';
+import { descriptionFile, encodeDescription } from './store-description.js';
+import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
+import { type FeatureSource, featureKey } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 import {
   decodeShard,
@@ -18,9 +20,7 @@ import {
   type ShardIndex,
   shardExtension,
 } from './shard.js';
-import { makeFolder, removeStaleTemporaries, writeDurably } from './write-durably.js';
 
-export const descriptionFile = 'store.json';
 const concurrentReads = 16;
 
 export interface StoreOptions
@@ -73,7 +73,7 @@ export class FeatureStore {
     await removeStaleTemporaries(store.folder).catch((error) => {
       throw unreadable(store.folder, error);
     });
-    const description = `${JSON.stringify({ format: 'graft features', dim, ...keyFields(source) }, null, 2)}\n`;
+    const description = encodeDescription({ dim, ...source });
     const file = path.join(store.folder, descriptionFile);
     const present = await readFile(file, 'utf8').catch(() => undefined);
     if (present !== description) await writeDurably(file, description);
@@ -111,6 +111,22 @@ export class FeatureStore {
       if (await this.readShard(found.shard)) return found;
       // Set aside just now: look again, the key is missing or in another shard.
     }
+  }
+
+  /** Keys of all rows, uint8 [n, 32], shard by shard in the order of their names. */
+  rowKeys(): Uint8Array {
+    const rows: { readonly shard: string; readonly row: number; readonly ordinal: number }[] = [];
+    const { keys } = this.#index;
+    for (let ordinal = 0; ordinal < this.#index.size; ordinal++) {
+      const found = this.find(keys, ordinal * keyBytes);
+      if (found?.kind === 'row') rows.push({ ...found, ordinal });
+    }
+    rows.sort((a, b) => (a.shard < b.shard ? -1 : a.shard > b.shard ? 1 : a.row - b.row));
+    const sorted = new Uint8Array(rows.length * keyBytes);
+    for (const [i, { ordinal }] of rows.entries()) {
+      sorted.set(keys.subarray(ordinal * keyBytes, (ordinal + 1) * keyBytes), i * keyBytes);
+    }
+    return sorted;
   }
 
   /** Takes in shards that were written since the last look, by this process or another. */

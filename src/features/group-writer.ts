@@ -1,4 +1,4 @@
-/** Hands the missing examples of a group to the workers in batches and writes the group's shard when all are back. */
+/** Hands the missing examples of a group to the workers in batches and writes the group's shards when all are back. */
 import { toHalf } from '../tensor/float16.js';
 import type { FeatureDType } from './feature-key.js';
 import type { FeatureStore } from './feature-store.js';
@@ -11,6 +11,8 @@ export interface MissingExample {
   readonly path: string;
   readonly sha256: Uint8Array;
   readonly bytes: Uint8Array<ArrayBuffer>;
+  /** Which of the stores have no row of it. */
+  readonly lacking: readonly boolean[];
 }
 
 export interface GroupWriterOptions {
@@ -22,7 +24,7 @@ export interface GroupWriterOptions {
 }
 
 /** What is remembered of an example once its bytes are handed over. */
-type Place = Pick<MissingExample, 'path' | 'sha256'>;
+type Place = Omit<MissingExample, 'bytes'>;
 
 interface Batch {
   readonly places: readonly Place[];
@@ -30,9 +32,9 @@ interface Batch {
 }
 
 export class GroupWriter {
-  /** Rows written so far. */
+  /** Examples that rows were written of so far. */
   computed = 0;
-  readonly #store: FeatureStore;
+  readonly #stores: readonly FeatureStore[];
   readonly #pool: WorkerPool;
   readonly #options: GroupWriterOptions;
   #waiting: MissingExample[] = [];
@@ -41,8 +43,9 @@ export class GroupWriter {
   #writing: Promise<void> = Promise.resolve();
   #failure: Error | undefined;
 
-  constructor(store: FeatureStore, pool: WorkerPool, options: GroupWriterOptions) {
-    this.#store = store;
+  /** @param stores - one for each output that the workers give */
+  constructor(stores: readonly FeatureStore[], pool: WorkerPool, options: GroupWriterOptions) {
+    this.#stores = stores;
     this.#pool = pool;
     this.#options = options;
   }
@@ -53,7 +56,7 @@ export class GroupWriter {
     if (this.#waiting.length === this.#options.batch) await this.#dispatch();
   }
 
-  /** Everything added since the last call becomes one shard. Waits for the shard before it. */
+  /** Everything added since the last call becomes one shard of each store. Waits for the group before it. */
   async endGroup(): Promise<void> {
     if (this.#waiting.length > 0) await this.#dispatch();
     const batches = this.#batches;
@@ -88,37 +91,49 @@ export class GroupWriter {
     result.catch((error: Error) => {
       this.#failure ??= error;
     });
-    this.#batches.push({ places: examples.map(({ path, sha256 }) => ({ path, sha256 })), result });
+    this.#batches.push({
+      places: examples.map(({ path, sha256, lacking }) => ({ path, sha256, lacking })),
+      result,
+    });
   }
 
   async #write(batches: readonly Batch[]): Promise<void> {
-    const { dim, format } = this.#store;
+    const computed = new Set<Place>();
+    for (const target of this.#stores.keys()) await this.#writeShard(batches, target, computed);
+    this.computed += computed.size;
+  }
+
+  /** The rows of the group that one store lacks. */
+  async #writeShard(batches: readonly Batch[], target: number, computed: Set<Place>): Promise<void> {
+    const store = this.#stores[target]!;
+    const { dim, format } = store;
     const total = batches.reduce((sum, { places }) => sum + places.length, 0);
     const features = new Float32Array(total * dim);
     const keys = new Uint8Array(total * keyBytes);
     const skipped: SkippedKey[] = [];
     let rows = 0;
     for (const { places, result } of batches) {
-      const { features: values, broken } = await result;
+      const { features: outputs, broken } = await result;
       const reasons = new Map(broken.map(({ slot, reason }) => [slot, reason]));
-      for (const [slot, { path, sha256 }] of places.entries()) {
-        const row = values.subarray(slot * dim, (slot + 1) * dim);
+      for (const [slot, place] of places.entries()) {
+        if (!place.lacking[target]) continue;
+        const row = outputs[target]!.subarray(slot * dim, (slot + 1) * dim);
         const misfit = reasons.has(slot) ? undefined : findMisfit(row, format.dtype);
-        if (misfit !== undefined) this.#options.onBroken(path, misfit);
+        if (misfit !== undefined) this.#options.onBroken(place.path, misfit);
         const reason = reasons.get(slot) ?? misfit;
-        if (reason !== undefined) skipped.push({ sha256: Buffer.from(sha256).toString('hex'), reason });
+        if (reason !== undefined) skipped.push({ sha256: Buffer.from(place.sha256).toString('hex'), reason });
         else {
+          computed.add(place);
           features.set(row, rows * dim);
-          keys.set(sha256, rows++ * keyBytes);
+          keys.set(place.sha256, rows++ * keyBytes);
         }
       }
     }
-    await this.#store.addShard({
+    await store.addShard({
       features: features.subarray(0, rows * dim),
       keys: keys.subarray(0, rows * keyBytes),
       skipped,
     });
-    this.computed += rows;
   }
 }
 

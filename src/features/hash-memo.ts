@@ -8,8 +8,8 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { makeFolder, writeDurably } from '../write-durably.js';
 import { KeyIndex, keyBytes } from './key-index.js';
-import { makeFolder, writeDurably } from './write-durably.js';
 
 const racyNs = 2_000_000_000n;
 const magic = 'graft hashes 1\n\n';
@@ -28,11 +28,15 @@ export class HashMemo {
     this.#file = file;
   }
 
-  /** The memo of the files below the folder that all `paths` have in common. */
-  static async open(cacheFolder: string, paths: readonly { readonly path: string }[]): Promise<HashMemo> {
+  /** The memo of the files below the folder that all `paths` have in common; `forget` starts it anew. */
+  static async open(
+    cacheFolder: string,
+    paths: readonly { readonly path: string }[],
+    { forget = false }: { readonly forget?: boolean | undefined } = {},
+  ): Promise<HashMemo> {
     const name = createHash('sha256').update(commonFolder(paths)).digest('hex').slice(0, 32);
     const memo = new HashMemo(path.join(cacheFolder, 'hashes', name));
-    const bytes = await readFile(memo.#file).catch(() => undefined);
+    const bytes = forget ? undefined : await readFile(memo.#file).catch(() => undefined);
     if (bytes) memo.#load(bytes);
     return memo;
   }

@@ -1,15 +1,15 @@
 /** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
 import { createHash } from 'node:crypto';
-import { constants, type FileHandle, open, stat } from 'node:fs/promises';
-import { type GraftError, unreadable } from '../errors.js';
+import { stat } from 'node:fs/promises';
+import { GraftError, unreadable } from '../errors.js';
+import { readSource } from '../sources/read-source.js';
+import type { Located } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
 
 /** Enough to hide the latency of a network disk and the wait behind decoding in Node's thread pool. */
 const concurrentReads = 64;
 /** Bytes read but not yet taken: what a slow backbone may pile up. */
 const bytesAhead = 64 * 2 ** 20;
-/** No photo is larger; what is would only exhaust the memory. */
-const largestFile = 2 ** 30;
 
 export type ExampleContent =
   | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer>; readonly sha256: Uint8Array }
@@ -31,17 +31,17 @@ export interface ReadOptions {
 
 /** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
 export async function* readExamples(
-  examples: readonly { readonly path: string }[],
+  examples: readonly Located[],
   options: ReadOptions,
 ): AsyncGenerator<ReadExample> {
   const gate = new ByteGate(bytesAhead);
   const reading: Promise<ReadExample>[] = [];
   let next = 0;
   const begin = async (index: number): Promise<ReadExample> => {
-    const { path } = examples[index]!;
-    const sha256 = await recognise(path, options);
+    const example = examples[index]!;
+    const sha256 = await recognise(example, options);
     if (sha256) return { index, content: { kind: 'recognised', sha256 } };
-    return { index, content: await readExample(path, options.memo, (size) => gate.pass(index, size)) };
+    return { index, content: await readExample(example, options.memo, (size) => gate.pass(index, size)) };
   };
   try {
     for (let index = 0; index < examples.length; index++) {
@@ -56,50 +56,33 @@ export async function* readExamples(
   }
 }
 
-async function recognise(path: string, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
-  if (memo.isEmpty) return undefined;
-  const info = await stat(path, { bigint: true }).catch(() => undefined);
+async function recognise(
+  { path, source }: Located,
+  { memo, isWanted }: ReadOptions,
+): Promise<Uint8Array | undefined> {
+  if (memo.isEmpty || (source && source.kind !== 'slice')) return undefined;
+  const info = await stat(source?.file ?? path, { bigint: true }).catch(() => undefined);
   const sha256 = info?.isFile() ? memo.find(path, info) : undefined;
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }
 
 /** @param mayRead - resolves when there is room for so many bytes */
 export async function readExample(
-  path: string,
+  example: Located,
   memo: HashMemo,
   mayRead: (sizeBytes: number) => Promise<void> = async () => {},
 ): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
   try {
-    // Without O_NONBLOCK opening a named pipe would wait for ever for its writer.
-    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
-    try {
-      const info = await file.stat({ bigint: true });
-      if (info.isDirectory()) throw Object.assign(new Error('is a directory'), { code: 'EISDIR' });
-      if (!info.isFile()) throw new Error('it is not a regular file');
-      if (info.size > largestFile) throw new Error(`it has ${info.size} bytes, more than any photo`);
-      await mayRead(Number(info.size));
-      const bytes = await readWhole(file, Number(info.size));
-      const sha256 = createHash('sha256').update(bytes).digest();
-      memo.remember(path, info, sha256);
-      return { kind: 'bytes', bytes, sha256 };
-    } finally {
-      await file.close();
-    }
+    const { bytes, info } = await readSource(example, mayRead);
+    const sha256 = createHash('sha256').update(bytes).digest();
+    if (info) memo.remember(example.path, info, sha256);
+    return { kind: 'bytes', bytes, sha256 };
   } catch (error) {
-    return { kind: 'unreadable', error: unreadable(path, error) };
+    return {
+      kind: 'unreadable',
+      error: error instanceof GraftError ? error : unreadable(example.path, error),
+    };
   }
-}
-
-/** A buffer of its own, never one of Node's pool: it will be handed over to a worker. */
-async function readWhole(file: FileHandle, size: number): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(size);
-  let done = 0;
-  while (done < size) {
-    const { bytesRead } = await file.read(bytes, done, size - done, done);
-    if (bytesRead === 0) return bytes.slice(0, done);
-    done += bytesRead;
-  }
-  return bytes;
 }
 
 /**

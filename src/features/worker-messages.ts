@@ -12,12 +12,12 @@ export const batchesPerWorker = 4;
 export interface WorkerSetup {
   /** Encoded model, shared by all workers, or its path. */
   readonly model: SharedArrayBuffer | string;
-  /** Names; undefined is the model's first one. */
+  /** Name; undefined is the model's first one. */
   readonly input: string | undefined;
-  readonly output: string | undefined;
+  /** What is wanted of the model, by name (undefined is its first output), with the values in a row. */
+  readonly outputs: readonly { readonly name: string | undefined; readonly dim: number }[];
   readonly preprocess: PreprocessSpec;
   readonly pixels: PixelShape;
-  readonly dim: number;
   /** Most images in one batch. */
   readonly batch: number;
   readonly provider: NodeProvider;
@@ -32,8 +32,8 @@ export interface BatchMessage {
 }
 
 export interface BatchFeatures {
-  /** [images, dim]; rows of broken images are meaningless. */
-  readonly features: Float32Array;
+  /** [images, dim] of each output; rows of broken images are meaningless. */
+  readonly features: readonly Float32Array[];
   readonly broken: readonly { readonly slot: number; readonly reason: string }[];
 }
 

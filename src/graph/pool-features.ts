@@ -17,6 +17,19 @@ export interface PooledModel {
   readonly dim: number;
 }
 
+export interface PooledLayers {
+  /** Its outputs are those of `outputs`, in order. */
+  readonly model: Model;
+  readonly outputs: readonly { readonly name: string; readonly dim: number }[];
+}
+
+export interface LayerPooling {
+  readonly value: string;
+  readonly pool: Pool;
+  /** The value's real shape, batch first. */
+  readonly shape: readonly number[];
+}
+
 /**
  * Cuts the model at `value` and pools it.
  * @param shape - the value's real shape, batch first
@@ -27,7 +40,17 @@ export function poolFeatures(
   value: string,
   { pool, shape }: { pool: Pool; shape: readonly number[] },
 ): PooledModel {
-  const cut = cutModel(model, [value]);
+  const { model: pooled, outputs } = poolLayers(model, [{ value, pool, shape }]);
+  const [{ name, dim }] = outputs as [{ name: string; dim: number }];
+  return { model: pooled, output: name, dim };
+}
+
+/**
+ * Cuts the model at several values and pools each.
+ * @throws GraftError UNSUPPORTED_MODEL where a pooling does not suit its shape.
+ */
+export function poolLayers(model: Model, layers: readonly LayerPooling[]): PooledLayers {
+  const cut = cutModel(model, [...new Set(layers.map(({ value }) => value))]);
   const { graph } = cut;
   const taken = [
     ...graph.initializers.keys(),
@@ -35,6 +58,25 @@ export function poolFeatures(
     ...graph.nodes.flatMap(({ outputs, name }) => [...outputs, name]),
   ];
   const builder = new GraphBuilder({ opset: cut.opsets.get('') ?? 17, taken });
+  const outputs = layers.map((layer) => appendPooling(builder, layer));
+  return {
+    model: {
+      ...cut,
+      graph: {
+        ...graph,
+        nodes: [...graph.nodes, ...builder.nodes],
+        initializers: new Map([...graph.initializers, ...builder.initializers]),
+        outputs: outputs.map(({ name, dim }) => tensorValue(name, 'float32', ['batch', dim])),
+      },
+    },
+    outputs,
+  };
+}
+
+function appendPooling(
+  builder: GraphBuilder,
+  { value, pool, shape }: LayerPooling,
+): { name: string; dim: number } {
   const rank = shape.length;
   let pooled: string;
   let dim: number;
@@ -69,18 +111,5 @@ export function poolFeatures(
         'mean and cls take [N,T,C], none takes any.',
     );
   }
-  const { nodes, initializers } = builder;
-  return {
-    model: {
-      ...cut,
-      graph: {
-        ...graph,
-        nodes: [...graph.nodes, ...nodes],
-        initializers: new Map([...graph.initializers, ...initializers]),
-        outputs: [tensorValue(pooled, 'float32', ['batch', dim])],
-      },
-    },
-    output: pooled,
-    dim,
-  };
+  return { name: pooled, dim };
 }

@@ -1,6 +1,8 @@
 /** Encoded image bytes to 8-bit RGB; the only file that imports sharp. */
 import sharp from 'sharp';
 import { GraftError, messageOf } from '../errors.js';
+import type { Colour } from '../models/preprocess-spec.js';
+import { type ImageFormat, imageFormat, readJpegFrame } from './image-format.js';
 
 // Many images are decoded at once, each on one thread of libuv's pool; no image is met twice.
 sharp.concurrency(1);
@@ -16,67 +18,105 @@ export interface DecodedImage {
 
 /** The size from which Pillow too refuses an image as a decompression bomb. */
 export const maxImagePixels = 178_956_970;
+/** An SVG is drawn at the size it claims, at a cost that its few bytes do not show. */
+const maxSvgPixels = 2 ** 24;
+const maxSvgBytes = 8 * 2 ** 20;
 
 export interface DecodeOptions {
   /** Width times height above which an image is refused before its pixels are read. */
-  readonly maxPixels?: number;
+  readonly maxPixels?: number | undefined;
+  /** What lies under transparent pixels; default white. `none`: the colour stored there shows. */
+  readonly background?: Colour | 'none' | undefined;
+  /**
+   * What a colour profile does; default `ignore`: the numbers are taken as sRGB (and CMYK as ideal inks), as Pillow,
+   * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB, by the embedded profile.
+   */
+  readonly profiles?: 'ignore' | 'convert' | undefined;
 }
 
 /**
- * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF or SVG to upright 8-bit sRGB [height, width, 3].
+ * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF or SVG to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
  *
- * EXIF orientation is applied, embedded colour profiles and CMYK are converted to sRGB, grey and palette images
- * become RGB, 16 bits become 8, and of an animation the first frame is taken. Transparency is dropped as
- * Pillow's `convert('RGB')` does: the colour stored under it shows, so features agree with Python's. Only SVG,
- * which stores none, is drawn on white.
+ * EXIF orientation is applied, palettes and CMYK become RGB, 16 bits are cut to 8, transparency is laid on the
+ * background, and of an animation the first frame is taken.
  *
  * @throws GraftError INVALID_IMAGE with the reason where the bytes are not a whole, readable image.
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { maxPixels = maxImagePixels }: DecodeOptions = {},
+  { maxPixels = maxImagePixels, background = [255, 255, 255], profiles = 'ignore' }: DecodeOptions = {},
 ): Promise<DecodedImage> {
   if (bytes.length === 0) throw new GraftError('INVALID_IMAGE', 'The image is an empty file.');
+  const format = imageFormat(bytes);
+  const pixelLimit = format === 'svg' ? Math.min(maxPixels, maxSvgPixels) : maxPixels;
+  if (format === undefined) {
+    throw new GraftError(
+      'INVALID_IMAGE',
+      `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG).`,
+    );
+  }
+  if (format === 'svg' && bytes.length > maxSvgBytes) {
+    throw new GraftError('INVALID_IMAGE', `The SVG has ${bytes.length} bytes, more than ${maxSvgBytes}.`);
+  }
   try {
     const image = sharp(bytes, {
       // A warning may be as harmless as a stray byte between segments; a missing part is an error.
       failOn: 'error',
-      limitInputPixels: maxPixels,
+      limitInputPixels: pixelLimit,
       autoOrient: true,
       sequentialRead: true,
+      ignoreIcc: profiles === 'ignore',
     });
-    if (looksLikeText(bytes)) image.flatten({ background: 'white' });
+    const isInk = profiles === 'ignore' && (await isCmyk(bytes, format));
+    if (isInk) image.pipelineColourspace('cmyk');
+    if (background !== 'none') {
+      const [r, g, b] = background;
+      image.flatten({ background: { r, g, b } });
+      // Otherwise a grey image is laid on a grey.
+      if (!isInk && (r !== g || g !== b)) image.pipelineColourspace('srgb');
+    } else if (format === 'svg') image.flatten({ background: 'white' });
     const { data, info } = await image
       .removeAlpha()
-      .toColourspace('srgb')
+      .toColourspace(isInk ? 'cmyk' : 'srgb')
       .raw({ depth: 'uchar' })
       .toBuffer({ resolveWithObject: true });
     const { width, height, channels } = info;
-    if (channels !== 1 && channels !== 3) {
-      throw new GraftError('INVALID_IMAGE', `Expected 1 or 3 channels after decoding but got ${channels}.`);
-    }
-    return { width, height, channels, data };
+    if (isInk && channels === 4) return { width, height, channels: 3, data: mixInks(data) };
+    if (channels === 1 || channels === 3) return { width, height, channels, data };
+    throw new GraftError('INVALID_IMAGE', `Expected 1 or 3 channels after decoding but got ${channels}.`);
   } catch (error) {
     throw error instanceof GraftError
       ? error
-      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), bytes, maxPixels), { cause: error });
+      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), pixelLimit), { cause: error });
   }
 }
 
-/** SVG is the one format here that is text: it starts with "<", perhaps after a byte order mark or blanks. */
-function looksLikeText(bytes: Uint8Array): boolean {
-  let i = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? 3 : 0;
-  while (bytes[i] === 0x20 || bytes[i] === 0x0a || bytes[i] === 0x0d || bytes[i] === 0x09) i++;
-  return bytes[i] === 0x3c;
+async function isCmyk(bytes: Uint8Array, format: ImageFormat): Promise<boolean> {
+  if (format === 'jpeg') return readJpegFrame(bytes)?.components === 4;
+  return format === 'tiff' && (await sharp(bytes).metadata()).space === 'cmyk';
 }
 
-function reasonOf(message: string, bytes: Uint8Array, maxPixels: number): string {
+/** CMYK to RGB in Pillow's arithmetic: (255 - ink) · (255 - black) / 255, rounded. */
+function mixInks(inks: Uint8Array): Uint8Array {
+  const colours = new Uint8Array((inks.length / 4) * 3);
+  for (let i = 0, o = 0; i < inks.length; i += 4) {
+    const light = 255 - inks[i + 3]!;
+    for (let c = 0; c < 3; c++, o++) {
+      const product = inks[i + c]! * light + 128;
+      colours[o] = light - (((product >> 8) + product) >> 8);
+    }
+  }
+  return colours;
+}
+
+function reasonOf(message: string, pixelLimit: number): string {
   const [firstLine = ''] = message.split('\n');
-  if (/pixel limit/i.test(message)) return `The image has more than ${maxPixels} pixels.`;
-  if (/unsupported image format/i.test(message)) {
-    return `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG).`;
-  }
-  if (/premature|truncated|end of (stream|file|input|image)|not enough|out of (data|order)/i.test(message)) {
+  if (/pixel limit/i.test(message)) return `The image has more than ${pixelLimit} pixels.`;
+  if (
+    /premature|truncated|end of (stream|file|input|image)|read error|not enough|out of (data|order)/i.test(
+      message,
+    )
+  ) {
     return `The image is truncated or damaged (${firstLine.trim()}).`;
   }
   return `The image cannot be decoded (${firstLine.trim()}).`;

@@ -4,7 +4,7 @@ import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import { type DecodedImage, type DecodeOptions, decodeImage } from './decode-image.js';
 import { planResize } from './plan-resize.js';
-import { type PixelWriter, resizeInto } from './resize-image.js';
+import { clippedLevels, type PixelWriter, resizeInto } from './resize-image.js';
 
 /**
  * Fills `into`, the C · H · W floats of one image, by `spec`; the resize agrees with Pillow's and torchvision's.
@@ -14,14 +14,15 @@ export async function preprocessImage(
   bytes: Uint8Array,
   spec: PreprocessSpec,
   into: Float32Array,
-  options: DecodeOptions = {},
+  { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
 ): Promise<void> {
   const output = pixelShape(spec);
   const length = output.channels * output.height * output.width;
   if (into.length !== length) {
     throw invalidArgument('into', `${length} floats (${Object.values(output).join(' x ')})`, into.length);
   }
-  const decoded = await decodeImage(bytes, options);
+  const { background, profiles } = spec;
+  const decoded = await decodeImage(bytes, { maxPixels, background, profiles });
   const image = spec.channelOrder === 'gray' ? toGray(decoded) : toColour(decoded);
   const plan = planResize(spec, image, output);
   resizeInto(image, plan, spec.resize?.kernel ?? 'nearest', pixelWriter(spec, into));
@@ -42,10 +43,7 @@ function pixelWriter(spec: PreprocessSpec, into: Float32Array): PixelWriter {
       columnStride: planar ? 1 : channels,
       channels: Array.from({ length: channels }, (_, source) => {
         const c = spec.channelOrder === 'bgr' ? channels - 1 - source : source;
-        const levels = Float32Array.from(
-          { length: 256 },
-          (_level, pixel) => (pixel * spec.scale - spec.mean[c]!) / spec.std[c]!,
-        );
+        const levels = clippedLevels((pixel) => (pixel * spec.scale - spec.mean[c]!) / spec.std[c]!);
         return { offset: planar ? c * width * height : c, levels };
       }),
     };

@@ -7,20 +7,33 @@ import type { DecodedImage } from './decode-image.js';
 import type { ResizePlan } from './plan-resize.js';
 import { type ResizeWeights, resizeWeights, weightBits } from './resize-weights.js';
 
-/** Where pixel (y, x, c) of the window is written: at y · row + x · column + c · `planes[c]`'s offset. */
+/** Where pixel (y, x, c) of the window is written: at y · row + x · column + `channels[c]`'s offset. */
 export interface PixelWriter {
   readonly into: Float32Array;
   readonly width: number;
   readonly height: number;
   readonly rowStride: number;
   readonly columnStride: number;
-  /** For each source channel: the offset of its first value, and the value of each of the 256 levels. */
+  /** For each source channel: the offset of its first value, and what `clippedLevels` made of its 256 values. */
   readonly channels: readonly { readonly offset: number; readonly levels: Float32Array }[];
+}
+
+/** Negative lobes carry sums out of 0 to 255, for these kernels by less than this. */
+const lowestLevel = -384;
+const levelMask = 1023;
+
+/** A table that clips by being looked up: entry (level − lowestLevel) holds the value of the level clipped to 0 to 255. */
+export function clippedLevels(valueOf: (level: number) => number): Float32Array {
+  return Float32Array.from({ length: levelMask + 1 }, (_, i) =>
+    valueOf(Math.min(255, Math.max(0, i + lowestLevel))),
+  );
 }
 
 // The work between two awaits is synchronous, so all images of a thread share these.
 let between = new Uint8Array(0);
 let sums = new Int32Array(0);
+
+const half = 1 << (weightBits - 1);
 
 /** Resizes `image` to the plan's size and writes the plan's window; what lies outside the image is level 0. */
 export function resizeInto(
@@ -38,24 +51,19 @@ export function resizeInto(
   const rows = resizeWeights(image.height, plan.height, plan.top + y0, y1 - y0, kernel);
   const firstRow = rows.first[0]!;
   const rowCount = lastSource(rows) - firstRow;
-  const lineLength = (x1 - x0) * image.channels;
-  let lines = image.data;
-  let base = 0;
-  if (plan.width === image.width && x0 === 0 && x1 === image.width && plan.left === 0) {
-    base = firstRow * lineLength;
+  const length = x1 - x0;
+  const planeSize = rowCount * length;
+  if (between.length < planeSize * image.channels) between = new Uint8Array(planeSize * image.channels);
+  if (plan.width === image.width && x0 === 0 && length === image.width && plan.left === 0) {
+    splitPlanes(image, firstRow, rowCount, between);
   } else {
-    const columns = resizeWeights(image.width, plan.width, plan.left + x0, x1 - x0, kernel);
-    if (between.length < rowCount * lineLength) between = new Uint8Array(rowCount * lineLength);
+    const columns = resizeWeights(image.width, plan.width, plan.left + x0, length, kernel);
     resizeRows(image, columns, firstRow, rowCount, between);
-    lines = between;
   }
-  if (sums.length < lineLength) sums = new Int32Array(lineLength);
-  for (let y = y0; y < y1; y++) {
-    const i = y - y0;
-    const start = base + (rows.first[i]! - firstRow) * lineLength;
-    const weights = rows.values.subarray(i * rows.stride, i * rows.stride + rows.count[i]!);
-    sumRows(lines, start, lineLength, weights, sums);
-    writeRow(sums, x0, x1, y, image.channels, writer);
+  for (let c = 0; c < image.channels; c++) {
+    const { offset, levels } = writer.channels[c]!;
+    const start = offset + y0 * writer.rowStride + x0 * writer.columnStride;
+    resizeColumns(between, c * planeSize - firstRow * length, length, rows, writer, start, levels);
   }
 }
 
@@ -63,7 +71,21 @@ function lastSource({ first, count }: ResizeWeights): number {
   return first[first.length - 1]! + count[count.length - 1]!;
 }
 
-/** The horizontal pass over `rowCount` rows from `firstRow`. */
+/** Rows that keep their width, from interleaved channels to one plane a channel. */
+function splitPlanes(
+  { data, width, channels }: DecodedImage,
+  firstRow: number,
+  rowCount: number,
+  out: Uint8Array,
+): void {
+  const size = rowCount * width;
+  const start = firstRow * width * channels;
+  for (let c = 0; c < channels; c++) {
+    for (let i = 0, p = start + c; i < size; i++, p += channels) out[c * size + i] = data[p]!;
+  }
+}
+
+/** The horizontal pass over `rowCount` rows from `firstRow`, from interleaved channels to one plane a channel. */
 function resizeRows(
   { data, width, channels }: DecodedImage,
   { first, count, values, stride }: ResizeWeights,
@@ -71,12 +93,12 @@ function resizeRows(
   rowCount: number,
   out: Uint8Array,
 ): void {
-  const half = 1 << (weightBits - 1);
   const outWidth = first.length;
+  const planeSize = rowCount * outWidth;
   let o = 0;
   for (let y = 0; y < rowCount; y++) {
     const row = (firstRow + y) * width * channels;
-    for (let x = 0; x < outWidth; x++) {
+    for (let x = 0; x < outWidth; x++, o++) {
       const w = x * stride;
       const end = w + count[x]!;
       let p = row + first[x]! * channels;
@@ -92,59 +114,77 @@ function resizeRows(
           p += 3;
         }
         out[o] = clip(r);
-        out[o + 1] = clip(g);
-        out[o + 2] = clip(b);
-        o += 3;
+        out[o + planeSize] = clip(g);
+        out[o + 2 * planeSize] = clip(b);
       } else {
         let sum = half;
         for (let k = w; k < end; k++) sum = (sum + Math.imul(data[p++]!, values[k]!)) | 0;
-        out[o++] = clip(sum);
+        out[o] = clip(sum);
       }
     }
   }
 }
 
-/** The vertical pass for one output row, as sums with 22 fractional bits. */
-function sumRows(
+/**
+ * The vertical pass over one plane, whose source row y begins at `base + y · length`; it ends in the normalised floats.
+ * One and two rows (enlarging by bilinear) go without the sums in between: that is half of the whole time.
+ */
+function resizeColumns(
   lines: Uint8Array,
-  start: number,
+  base: number,
   length: number,
-  weights: Int32Array,
-  out: Int32Array,
+  { first, count, values, stride }: ResizeWeights,
+  { into, rowStride, columnStride }: PixelWriter,
+  start: number,
+  levels: Float32Array,
 ): void {
-  const half = 1 << (weightBits - 1);
-  const w0 = weights[0]!;
-  if (weights.length === 1) {
-    for (let i = 0; i < length; i++) out[i] = half + Math.imul(lines[start + i]!, w0);
-    return;
-  }
-  const w1 = weights[1]!;
-  for (let i = 0; i < length; i++) {
-    out[i] = half + Math.imul(lines[start + i]!, w0) + Math.imul(lines[start + length + i]!, w1);
-  }
-  for (let k = 2; k < weights.length; k++) {
-    const weight = weights[k]!;
-    const line = start + k * length;
-    for (let i = 0; i < length; i++) out[i] = out[i]! + Math.imul(lines[line + i]!, weight);
+  for (let y = 0; y < first.length; y++) {
+    const w = y * stride;
+    const taps = count[y]!;
+    const line = base + first[y]! * length;
+    let o = start + y * rowStride;
+    const w0 = values[w]!;
+    if (taps === 2 && columnStride === 1) {
+      const w1 = values[w + 1]!;
+      const next = line + length;
+      for (let i = 0; i < length; i++) {
+        const sum = half + Math.imul(lines[line + i]!, w0) + Math.imul(lines[next + i]!, w1);
+        into[o + i] = levels[((sum >> weightBits) - lowestLevel) & levelMask]!;
+      }
+    } else if (taps === 1) {
+      for (let i = 0; i < length; i++, o += columnStride) {
+        const sum = half + Math.imul(lines[line + i]!, w0);
+        into[o] = levels[((sum >> weightBits) - lowestLevel) & levelMask]!;
+      }
+    } else {
+      if (sums.length < length) sums = new Int32Array(length);
+      sumRows(lines, line, length, values, w, taps);
+      for (let i = 0; i < length; i++, o += columnStride) {
+        into[o] = levels[((sums[i]! >> weightBits) - lowestLevel) & levelMask]!;
+      }
+    }
   }
 }
 
-function writeRow(
-  row: Int32Array,
-  x0: number,
-  x1: number,
-  y: number,
-  channelCount: number,
-  { into, rowStride, columnStride, channels }: PixelWriter,
+/** Weighted sums of `taps` rows, two or more, into `sums`. */
+function sumRows(
+  lines: Uint8Array,
+  line: number,
+  length: number,
+  values: Int32Array,
+  w: number,
+  taps: number,
 ): void {
-  for (let c = 0; c < channelCount; c++) {
-    const { offset, levels } = channels[c]!;
-    let o = offset + y * rowStride + x0 * columnStride;
-    const end = (x1 - x0) * channelCount;
-    for (let i = c; i < end; i += channelCount) {
-      into[o] = levels[clip(row[i]!)]!;
-      o += columnStride;
-    }
+  const out = sums;
+  const w0 = values[w]!;
+  const w1 = values[w + 1]!;
+  for (let i = 0; i < length; i++) {
+    out[i] = half + Math.imul(lines[line + i]!, w0) + Math.imul(lines[line + length + i]!, w1);
+  }
+  for (let k = 2; k < taps; k++) {
+    const weight = values[w + k]!;
+    const row = line + k * length;
+    for (let i = 0; i < length; i++) out[i] = out[i]! + Math.imul(lines[row + i]!, weight);
   }
 }
 
@@ -156,7 +196,7 @@ function clip(sum: number): number {
 function fillBlack({ into, width, height, rowStride, columnStride, channels }: PixelWriter): void {
   for (const { offset, levels } of channels) {
     for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) into[offset + y * rowStride + x * columnStride] = levels[0]!;
+      for (let x = 0; x < width; x++) into[offset + y * rowStride + x * columnStride] = levels[-lowestLevel]!;
     }
   }
 }

@@ -52,7 +52,10 @@ export function computeWeights(
   const first = new Int32Array(length);
   const count = new Int32Array(length).fill(1);
   if (kernel === 'nearest') {
-    for (let x = 0; x < length; x++) first[x] = Math.min(inSize - 1, Math.floor((start + x + 0.5) * scale));
+    // Pillow adds the scale up from the left; where a centre falls on the border of two pixels, rounding decides.
+    for (let x = 0, center = scale / 2; x < start + length; x++, center += scale) {
+      if (x >= start) first[x - start] = Math.min(inSize - 1, Math.floor(center));
+    }
     return { first, count, values: new Int32Array(length).fill(1 << weightBits), stride: 1 };
   }
   const stretch = Math.max(scale, 1);

@@ -1,9 +1,9 @@
 /** Backbones by name: the built-in one, and files. */
 import { existsSync } from 'node:fs';
-import { mkdir, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, unwritable } from '../errors.js';
-import { encodeModel } from '../onnx/write-model.js';
+import { GraftError } from '../errors.js';
+import { writeModel } from '../onnx/write-model.js';
+import { makeFolder } from '../write-durably.js';
 import { buildScattering } from './scattering.js';
 
 export interface CatalogueEntry {
@@ -45,13 +45,7 @@ export async function resolveBackbone(
 /** Written once; its bytes follow from the code, so a file of another version is replaced. */
 async function writeScattering(folder: string): Promise<string> {
   const file = path.join(folder, 'scattering.onnx');
-  const temporary = `${file}.${process.pid}.tmp`;
-  try {
-    await mkdir(folder, { recursive: true });
-    await writeFile(temporary, encodeModel(buildScattering()));
-    await rename(temporary, file);
-  } catch (error) {
-    throw unwritable(file, error);
-  }
+  await makeFolder(folder);
+  await writeModel(buildScattering(), file);
   return file;
 }

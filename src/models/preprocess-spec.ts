@@ -6,7 +6,17 @@
 export type ResizeFit = 'fill' | 'cover' | 'contain' | 'shortest-edge';
 export type ResizeKernel = 'nearest' | 'bilinear' | 'bicubic' | 'lanczos3';
 
+/** Red, green and blue, each 0 to 255. */
+export type Colour = readonly [number, number, number];
+
 export interface PreprocessSpec {
+  /**
+   * What lies under transparent pixels; absent: white. `none`: transparency is ignored and the colour stored there shows,
+   * as in Pillow's `convert('RGB')`.
+   */
+  readonly background?: Colour | 'none';
+  /** Whether colours go through the embedded profile to sRGB; absent: `ignore`, as Pillow and torchvision do. */
+  readonly profiles?: 'ignore' | 'convert';
   /** `shortest-edge`: the shorter side becomes min(width, height), the other follows. null: pixels as they are. */
   readonly resize: {
     readonly width: number;

@@ -64,17 +64,25 @@ export class GraphBuilder {
     return fresh;
   }
 
+  /** An initializer of another graph, of any element type and wherever its bytes are, under its name or a fresh one. */
+  initializer(initializer: ir.Initializer): string {
+    const fresh = this.freshName(initializer.name);
+    this.initializers.set(fresh, { ...initializer, name: fresh });
+    return fresh;
+  }
+
   /** A float32 scalar; equal scalars are stored once. */
   scalar(value: number): string {
-    return this.#shared(`const/${value}`, float32([], [value]));
+    return this.shared(`const/${value}`, float32([], [value]));
   }
 
   /** A 1-D int64 constant (axes, shapes, pads); equal lists are stored once. */
   ints(values: readonly number[]): string {
-    return this.#shared(`const/ints/${values.join('_')}`, int64([values.length], values));
+    return this.shared(`const/ints/${values.join('_')}`, int64([values.length], values));
   }
 
-  #shared(key: string, tensor: Tensor): string {
+  /** A constant that is stored once for all calls with the same `key`, which is also its name. */
+  shared(key: string, tensor: Tensor): string {
     let name = this.#scalars.get(key);
     if (name === undefined) {
       name = this.constant(key, tensor);

@@ -1,10 +1,11 @@
 /** Between the file's constants (bytes) and tensors (typed arrays). */
-import { closeSync, openSync, readSync } from 'node:fs';
-import { GraftError, unreadable } from '../errors.js';
+import { GraftError } from '../errors.js';
 import { byteLength, dtypeInfo } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { readExternalInto } from './external-data.js';
 import type { Initializer } from './ir.js';
+import { quoteName } from './quote-name.js';
 
 /** The tensor's bytes as an initializer called `name`; shares memory with the tensor. */
 export function toInitializer(name: string, tensor: Tensor): Initializer {
@@ -29,34 +30,19 @@ export function initializerBytes(initializer: Initializer): Uint8Array {
   if (content.kind === 'strings') {
     throw new GraftError(
       'INVALID_MODEL',
-      `Expected numbers in tensor "${initializer.name}" but it holds strings.`,
+      `Expected numbers in tensor ${quoteName(initializer.name)} but it holds strings.`,
     );
   }
   const bytes = new Uint8Array(content.length);
-  try {
-    const file = openSync(content.path, 'r');
-    try {
-      for (let done = 0; done < bytes.length;) {
-        const read = readSync(
-          file,
-          bytes,
-          done,
-          Math.min(bytes.length - done, 1 << 30),
-          content.offset + done,
-        );
-        if (read === 0) throw new Error(`it ends before the data of tensor "${initializer.name}"`);
-        done += read;
-      }
-    } finally {
-      closeSync(file);
-    }
-  } catch (error) {
-    throw unreadable(content.path, error);
-  }
+  readExternalInto(content, bytes);
   return bytes;
 }
 
-/** The initializer as a tensor. Copies only where the bytes are not aligned for their element type. */
+/**
+ * The initializer as a tensor. Copies only where the bytes are not aligned for their element type. Elements below a byte
+ * stay packed and those that JavaScript has no array for stay bit patterns: `toFloat32` gives numbers.
+ * @throws as `initializerBytes`.
+ */
 export function toTensor(initializer: Initializer): Tensor {
   const { dtype, dims } = initializer;
   let bytes = initializerBytes(initializer);
@@ -64,7 +50,7 @@ export function toTensor(initializer: Initializer): Tensor {
   if (bytes.length !== expected) {
     throw new GraftError(
       'INVALID_MODEL',
-      `Tensor "${initializer.name}" of ${dtype} [${dims}] needs ${expected} bytes but holds ${bytes.length}.`,
+      `Tensor ${quoteName(initializer.name)} of ${dtype} [${dims}] needs ${expected} bytes but holds ${bytes.length}.`,
     );
   }
   const { array } = dtypeInfo(dtype);

@@ -3,6 +3,9 @@
  *
  * Values are names, as in the format itself; `GraphIndex` answers who produces and who uses one. Passes take a
  * model or graph and return a new one; weights are shared, never copied.
+ *
+ * `unknownFields` are encoded fields that this version of the format does not know, and rare ones (training_info, device
+ * configurations); they are written back as they came.
  */
 import type { DType } from '../tensor/dtype.js';
 
@@ -18,8 +21,7 @@ export interface Model {
   readonly metadata: ReadonlyMap<string, string>;
   readonly graph: Graph;
   readonly functions: readonly FunctionDefinition[];
-  /** Fields this version of the format does not know, and rare ones (training_info), kept as encoded bytes. */
-  readonly unknownFields?: readonly Uint8Array[];
+  readonly unknownFields?: Uint8Array;
 }
 
 export interface Graph {
@@ -35,7 +37,7 @@ export interface Graph {
   readonly valueInfo: ReadonlyMap<string, ValueInfo>;
   readonly quantization: readonly QuantizationAnnotation[];
   readonly metadata: ReadonlyMap<string, string>;
-  readonly unknownFields?: readonly Uint8Array[];
+  readonly unknownFields?: Uint8Array;
 }
 
 export interface Node {
@@ -50,7 +52,7 @@ export interface Node {
   readonly outputs: readonly string[];
   readonly attributes: ReadonlyMap<string, Attribute>;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly unknownFields?: readonly Uint8Array[];
+  readonly unknownFields?: Uint8Array;
 }
 
 /** Integers are int64 in the format, hence bigint here; `attributes.ts` reads them as numbers. */
@@ -70,30 +72,42 @@ export type AttributeValue =
   | { readonly kind: 'sparseTensors'; readonly value: readonly SparseInitializer[] }
   | { readonly kind: 'types'; readonly value: readonly ValueType[] }
   /** Inside a function: the value of the caller's attribute of this name. `type` is AttributeProto.AttributeType. */
-  | { readonly kind: 'reference'; readonly value: string; readonly type: number };
+  | { readonly kind: 'reference'; readonly value: string; readonly type: number }
+  /** Of a type that this version does not know; the encoded AttributeProto. */
+  | { readonly kind: 'unknown'; readonly value: Uint8Array };
 
-export type Attribute = AttributeValue & { readonly docString?: string };
+export type Attribute = AttributeValue & {
+  readonly docString?: string;
+  readonly unknownFields?: Uint8Array;
+};
 
 /** A size, a symbolic name, or null where nothing is known. */
 export type Dimension = number | string | null;
 
+interface TypeNotes {
+  readonly denotation?: string;
+  readonly unknownFields?: Uint8Array;
+}
+
 export type ValueType =
-  | {
+  | ({
       readonly kind: 'tensor' | 'sparseTensor';
       readonly dtype: DType;
       readonly shape?: readonly Dimension[];
       readonly dimensionDenotations?: readonly string[];
-      readonly denotation?: string;
-    }
-  | { readonly kind: 'sequence' | 'optional'; readonly element: ValueType; readonly denotation?: string }
-  | { readonly kind: 'map'; readonly key: DType; readonly value: ValueType; readonly denotation?: string }
-  | { readonly kind: 'opaque'; readonly domain: string; readonly name: string; readonly denotation?: string };
+    } & TypeNotes)
+  | ({ readonly kind: 'sequence' | 'optional'; readonly element: ValueType } & TypeNotes)
+  | ({ readonly kind: 'map'; readonly key: DType; readonly value: ValueType } & TypeNotes)
+  | ({ readonly kind: 'opaque'; readonly domain: string; readonly name: string } & TypeNotes)
+  /** Incomplete, or of an element type or kind that this version does not know; the encoded TypeProto. */
+  | { readonly kind: 'unknown'; readonly encoded: Uint8Array };
 
 export interface ValueInfo {
   readonly name: string;
   readonly type?: ValueType;
   readonly docString: string;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly unknownFields?: Uint8Array;
 }
 
 /** A constant tensor of the file. */
@@ -104,25 +118,37 @@ export interface Initializer {
   readonly content: InitializerContent;
   readonly docString: string;
   readonly metadata: ReadonlyMap<string, string>;
+  readonly unknownFields?: Uint8Array;
 }
 
 export type InitializerContent =
   /** Little-endian, row-major; a view into the file's bytes, not a copy. May be unaligned. */
   | { readonly kind: 'raw'; readonly bytes: Uint8Array }
   | { readonly kind: 'strings'; readonly values: readonly Uint8Array[] }
-  /** Bytes in a side file: absolute path, checked to lie inside the model's folder. Read when needed. */
-  | { readonly kind: 'external'; readonly path: string; readonly offset: number; readonly length: number };
+  | ExternalContent;
+
+/** Bytes in a side file: absolute path, checked to lie inside the model's folder. Read when needed. */
+export interface ExternalContent {
+  readonly kind: 'external';
+  readonly path: string;
+  readonly offset: number;
+  readonly length: number;
+  /** The file as it was when the model was read; another one by now is not read. */
+  readonly version: string;
+}
 
 /** COO form: `values` [nnz], `indices` [nnz] or [nnz, rank] int64. */
 export interface SparseInitializer {
   readonly values: Initializer;
   readonly indices: Initializer;
   readonly dims: readonly number[];
+  readonly unknownFields?: Uint8Array;
 }
 
 export interface QuantizationAnnotation {
   readonly tensorName: string;
   readonly parameters: ReadonlyMap<string, string>;
+  readonly unknownFields?: Uint8Array;
 }
 
 export interface FunctionDefinition {
@@ -138,7 +164,7 @@ export interface FunctionDefinition {
   readonly opsets: ReadonlyMap<string, number>;
   readonly valueInfo: ReadonlyMap<string, ValueInfo>;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly unknownFields?: readonly Uint8Array[];
+  readonly unknownFields?: Uint8Array;
 }
 
 const none = new Map<string, never>();

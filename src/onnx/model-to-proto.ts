@@ -1,8 +1,9 @@
 /** The model of `ir.ts` to messages, the inverse of `proto-to-model.ts`. Absent and empty fields are left out. */
 import { dtypeInfo } from '../tensor/dtype.js';
-import { initializerBytes } from './initializer.js';
+import type { Fields } from './encode-message.js';
 import type {
   Attribute,
+  AttributeValue,
   Dimension,
   FunctionDefinition,
   Graph,
@@ -13,69 +14,63 @@ import type {
   ValueInfo,
   ValueType,
 } from './ir.js';
-import type { Message } from './onnx-schema.js';
-
-/** protobufjs writes 64-bit integers from objects of two halves. */
-function long(value: bigint | number): object {
-  const wide = BigInt(value);
-  return {
-    low: Number(BigInt.asIntN(32, wide)),
-    high: Number(BigInt.asIntN(32, wide >> 32n)),
-    unsigned: false,
-  };
-}
 
 /** Drops what is empty: '' and [] mean absent. */
-function compact(fields: Record<string, unknown>): Message {
-  const message: Record<string, unknown> = {};
+function compact(fields: Fields): Fields {
+  const message: Record<string, Fields[string]> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined || value === '' || (Array.isArray(value) && value.length === 0)) continue;
-    message[name === 'unknownFields' ? '$unknowns' : name] = value;
+    message[name] = value;
   }
   return message;
 }
 
-const entries = (map: ReadonlyMap<string, string>): Message[] =>
+const entries = (map: ReadonlyMap<string, string>): Fields[] =>
   [...map].map(([key, value]) => ({ key, value }));
 
-const opsets = (map: ReadonlyMap<string, number>): Message[] =>
-  [...map].map(([domain, version]) => ({ domain, version: long(version) }));
+const opsets = (map: ReadonlyMap<string, number>): Fields[] =>
+  [...map].map(([domain, version]) => ({ domain, version }));
 
-export function modelToProto(model: Model): Message {
+/** The external_data of an initializer whose bytes are to lie in a side file; undefined for one to be kept inside. */
+export type Placement = (initializer: Initializer) => ReadonlyMap<string, string> | undefined;
+
+export function modelToProto(model: Model, place: Placement = () => undefined): Fields {
   return compact({
-    irVersion: long(model.irVersion),
+    irVersion: model.irVersion,
     opsetImport: opsets(model.opsets),
     producerName: model.producerName,
     producerVersion: model.producerVersion,
     domain: model.domain,
-    ...(model.modelVersion !== 0n && { modelVersion: long(model.modelVersion) }),
+    ...(model.modelVersion !== 0n && { modelVersion: model.modelVersion }),
     docString: model.docString,
-    graph: graphTo(model.graph),
+    graph: graphTo(model.graph, place),
     metadataProps: entries(model.metadata),
-    functions: model.functions.map(functionTo),
+    functions: model.functions.map((definition) => functionTo(definition, place)),
     unknownFields: model.unknownFields,
   });
 }
 
-function graphTo(graph: Graph): Message {
+function graphTo(graph: Graph, place: Placement): Fields {
   return compact({
-    node: graph.nodes.map(nodeTo),
+    node: graph.nodes.map((node) => nodeTo(node, place)),
     name: graph.name,
-    initializer: [...graph.initializers.values()].map(initializerTo),
+    initializer: [...graph.initializers.values()].map((initializer) =>
+      initializerTo(initializer, place(initializer)),
+    ),
     sparseInitializer: graph.sparseInitializers.map(sparseTo),
     docString: graph.docString,
     input: graph.inputs.map(valueTo),
     output: graph.outputs.map(valueTo),
     valueInfo: [...graph.valueInfo.values()].map(valueTo),
-    quantizationAnnotation: graph.quantization.map(({ tensorName, parameters }) =>
-      compact({ tensorName, quantParameterTensorNames: entries(parameters) }),
+    quantizationAnnotation: graph.quantization.map(({ tensorName, parameters, unknownFields }) =>
+      compact({ tensorName, quantParameterTensorNames: entries(parameters), unknownFields }),
     ),
     metadataProps: entries(graph.metadata),
     unknownFields: graph.unknownFields,
   });
 }
 
-function nodeTo(node: Node): Message {
+function nodeTo(node: Node, place: Placement): Fields {
   return compact({
     input: node.inputs,
     output: node.outputs,
@@ -83,40 +78,42 @@ function nodeTo(node: Node): Message {
     opType: node.opType,
     domain: node.domain,
     overload: node.overload,
-    attribute: [...node.attributes].map(([name, attribute]) => attributeTo(name, attribute)),
+    attribute: [...node.attributes].map(([name, attribute]) => attributeTo(name, attribute, place)),
     docString: node.docString,
     metadataProps: entries(node.metadata),
     unknownFields: node.unknownFields,
   });
 }
 
-function attributeTo(name: string, attribute: Attribute): Message {
-  return { ...compact({ name, docString: attribute.docString }), ...attributeValueTo(attribute) };
+function attributeTo(name: string, attribute: Attribute, place: Placement): Fields | Uint8Array {
+  if (attribute.kind === 'unknown') return attribute.value;
+  const { docString, unknownFields } = attribute;
+  return { ...compact({ name, docString, unknownFields }), ...attributeValueTo(attribute, place) };
 }
 
-function attributeValueTo(attribute: Attribute): Message {
+function attributeValueTo(attribute: Exclude<AttributeValue, { kind: 'unknown' }>, place: Placement): Fields {
   const { kind, value } = attribute;
   switch (kind) {
     case 'float':
       return { type: 1, f: value };
     case 'int':
-      return { type: 2, i: long(value) };
+      return { type: 2, i: value };
     case 'string':
       return { type: 3, s: value };
     case 'tensor':
       return { type: 4, t: initializerTo(value) };
     case 'graph':
-      return { type: 5, g: graphTo(value) };
+      return { type: 5, g: graphTo(value, place) };
     case 'floats':
       return { type: 6, floats: value };
     case 'ints':
-      return { type: 7, ints: value.map(long) };
+      return { type: 7, ints: value };
     case 'strings':
       return { type: 8, strings: value };
     case 'tensors':
-      return { type: 9, tensors: value.map(initializerTo) };
+      return { type: 9, tensors: value.map((tensor) => initializerTo(tensor)) };
     case 'graphs':
-      return { type: 10, graphs: value.map(graphTo) };
+      return { type: 10, graphs: value.map((graph) => graphTo(graph, place)) };
     case 'sparseTensor':
       return { type: 11, sparseTensor: sparseTo(value) };
     case 'sparseTensors':
@@ -130,36 +127,36 @@ function attributeValueTo(attribute: Attribute): Message {
   }
 }
 
-function initializerTo(initializer: Initializer): Message {
+function initializerTo(initializer: Initializer, externalData?: ReadonlyMap<string, string>): Fields {
   const { content } = initializer;
-  return {
-    ...compact({
-      dims: initializer.dims.map(long),
-      dataType: dtypeInfo(initializer.dtype).code,
-      name: initializer.name,
-      docString: initializer.docString,
-      metadataProps: entries(initializer.metadata),
-    }),
-    ...(content.kind === 'strings'
-      ? { stringData: content.values }
-      : { rawData: initializerBytes(initializer) }),
-  };
+  const fields = compact({
+    dims: initializer.dims,
+    dataType: dtypeInfo(initializer.dtype).code,
+    name: initializer.name,
+    docString: initializer.docString,
+    metadataProps: entries(initializer.metadata),
+    unknownFields: initializer.unknownFields,
+  });
+  if (externalData) return { ...fields, externalData: entries(externalData), dataLocation: 1 };
+  if (content.kind === 'strings') return { ...fields, stringData: content.values };
+  return { ...fields, rawData: content.kind === 'raw' ? content.bytes : content };
 }
 
-function sparseTo({ values, indices, dims }: SparseInitializer): Message {
-  return { values: initializerTo(values), indices: initializerTo(indices), dims: dims.map(long) };
+function sparseTo({ values, indices, dims, unknownFields }: SparseInitializer): Fields {
+  return { values: initializerTo(values), indices: initializerTo(indices), dims, unknownFields };
 }
 
-function valueTo({ name, type, docString, metadata }: ValueInfo): Message {
+function valueTo({ name, type, docString, metadata, unknownFields }: ValueInfo): Fields {
   return {
-    ...compact({ docString, metadataProps: entries(metadata) }),
+    ...compact({ docString, metadataProps: entries(metadata), unknownFields }),
     name,
     ...(type && { type: typeTo(type) }),
   };
 }
 
-function typeTo(type: ValueType): Message {
-  const note = type.denotation === undefined ? {} : { denotation: type.denotation };
+function typeTo(type: ValueType): Fields | Uint8Array {
+  if (type.kind === 'unknown') return type.encoded;
+  const note = { denotation: type.denotation, unknownFields: type.unknownFields };
   switch (type.kind) {
     case 'tensor':
     case 'sparseTensor': {
@@ -181,20 +178,20 @@ function typeTo(type: ValueType): Message {
   }
 }
 
-function dimensionTo(dim: Dimension, denotation = ''): Message {
+function dimensionTo(dim: Dimension, denotation = ''): Fields {
   const note = denotation === '' ? {} : { denotation };
   if (dim === null) return note;
-  return typeof dim === 'number' ? { dimValue: long(dim), ...note } : { dimParam: dim, ...note };
+  return typeof dim === 'number' ? { dimValue: dim, ...note } : { dimParam: dim, ...note };
 }
 
-function functionTo(definition: FunctionDefinition): Message {
+function functionTo(definition: FunctionDefinition, place: Placement): Fields {
   return compact({
     name: definition.name,
     input: definition.inputs,
     output: definition.outputs,
     attribute: definition.attributes,
-    attributeProto: [...definition.attributeDefaults].map(([name, value]) => attributeTo(name, value)),
-    node: definition.nodes.map(nodeTo),
+    attributeProto: [...definition.attributeDefaults].map(([name, value]) => attributeTo(name, value, place)),
+    node: definition.nodes.map((node) => nodeTo(node, place)),
     docString: definition.docString,
     opsetImport: opsets(definition.opsets),
     domain: definition.domain,

@@ -1,13 +1,14 @@
 /**
- * The ONNX container's messages by field number (onnx.proto3, IR version 13), for protobufjs.
+ * The ONNX container's messages by field number (onnx.proto, IR version 14), as data. What a message holds beyond these
+ * fields (training_info, device configurations, whatever a later version adds) is kept as unknown fields.
  * The format's documents: https://github.com/onnx/onnx/blob/main/docs/IR.md.
  */
-import protobuf from 'protobufjs';
 
-type Rule = 'repeated' | 'packed' | undefined;
-type Row = readonly [name: string, id: number, type: string, rule?: Rule];
+/** A scalar of protobuf, or the name of a message. Enumerations are int32. */
+type Kind = 'string' | 'bytes' | 'int32' | 'int64' | 'uint64' | 'float' | 'double' | (string & {});
+type Row = readonly [name: string, id: number, kind: Kind, rule?: 'repeated'];
 
-const messages: Readonly<Record<string, readonly Row[]>> = {
+const rows: Readonly<Record<string, readonly Row[]>> = {
   ModelProto: [
     ['irVersion', 1, 'int64'],
     ['opsetImport', 8, 'OperatorSetIdProto', 'repeated'],
@@ -63,8 +64,8 @@ const messages: Readonly<Record<string, readonly Row[]>> = {
     ['g', 6, 'GraphProto'],
     ['sparseTensor', 22, 'SparseTensorProto'],
     ['tp', 14, 'TypeProto'],
-    ['floats', 7, 'float', 'packed'],
-    ['ints', 8, 'int64', 'packed'],
+    ['floats', 7, 'float', 'repeated'],
+    ['ints', 8, 'int64', 'repeated'],
     ['strings', 9, 'bytes', 'repeated'],
     ['tensors', 10, 'TensorProto', 'repeated'],
     ['graphs', 11, 'GraphProto', 'repeated'],
@@ -72,25 +73,25 @@ const messages: Readonly<Record<string, readonly Row[]>> = {
     ['typeProtos', 15, 'TypeProto', 'repeated'],
   ],
   TensorProto: [
-    ['dims', 1, 'int64', 'packed'],
+    ['dims', 1, 'int64', 'repeated'],
     ['dataType', 2, 'int32'],
-    ['floatData', 4, 'float', 'packed'],
-    ['int32Data', 5, 'int32', 'packed'],
+    ['floatData', 4, 'float', 'repeated'],
+    ['int32Data', 5, 'int32', 'repeated'],
     ['stringData', 6, 'bytes', 'repeated'],
-    ['int64Data', 7, 'int64', 'packed'],
+    ['int64Data', 7, 'int64', 'repeated'],
     ['name', 8, 'string'],
     ['docString', 12, 'string'],
     ['rawData', 9, 'bytes'],
     ['externalData', 13, 'StringStringEntryProto', 'repeated'],
     ['dataLocation', 14, 'int32'],
-    ['doubleData', 10, 'double', 'packed'],
-    ['uint64Data', 11, 'uint64', 'packed'],
+    ['doubleData', 10, 'double', 'repeated'],
+    ['uint64Data', 11, 'uint64', 'repeated'],
     ['metadataProps', 16, 'StringStringEntryProto', 'repeated'],
   ],
   SparseTensorProto: [
     ['values', 1, 'TensorProto'],
     ['indices', 2, 'TensorProto'],
-    ['dims', 3, 'int64', 'packed'],
+    ['dims', 3, 'int64', 'repeated'],
   ],
   ValueInfoProto: [
     ['name', 1, 'string'],
@@ -146,46 +147,46 @@ const messages: Readonly<Record<string, readonly Row[]>> = {
   ],
 };
 
-/** A decoded message: fields that were present are own properties. Only this folder sees it. */
-export interface Message {
-  readonly [field: string]: unknown;
-  /** Encoded fields that the schema does not know. */
-  readonly $unknowns?: readonly Uint8Array[];
+export interface Field {
+  readonly name: string;
+  readonly id: number;
+  readonly kind: Kind;
+  readonly isRepeated: boolean;
+  /** How a single value is encoded: 0 varint, 1 eight bytes, 2 length and bytes, 5 four bytes. */
+  readonly wireType: number;
+  /** The message's fields, where the kind is a message. */
+  readonly message: MessageType | undefined;
 }
 
-const root = protobuf.Root.fromJSON({
-  nested: Object.fromEntries(
-    Object.entries(messages).map(([name, rows]) => [
-      name,
-      {
-        fields: Object.fromEntries(
-          rows.map(([field, id, type, rule]) => [
-            field,
-            {
-              id,
-              type,
-              ...(rule && { rule: 'repeated' }),
-              ...(rule === 'packed' && { options: { packed: true } }),
-            },
-          ]),
-        ),
-      },
-    ]),
-  ),
-});
-
-const modelType = root.lookupType('ModelProto');
-
-/** @throws Error where the bytes are no such message. Bytes fields are views into `bytes`. */
-export function decodeModelProto(bytes: Uint8Array): Message {
-  const reader = protobuf.Reader.create(
-    // Only Node's Buffer is sliced without a copy.
-    Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-  );
-  reader.discardUnknown = false;
-  return modelType.decode(reader);
+export interface MessageType {
+  /** In the order of their numbers, as they are written. */
+  readonly fields: readonly Field[];
+  readonly byId: ReadonlyMap<number, Field>;
+  readonly byName: ReadonlyMap<string, Field>;
 }
 
-export function encodeModelProto(message: Message): Uint8Array {
-  return modelType.encode(message).finish();
+const wireTypes: Readonly<Record<string, number>> = { int32: 0, int64: 0, uint64: 0, double: 1, float: 5 };
+
+interface OpenMessageType {
+  fields: Field[];
+  byId: Map<number, Field>;
+  byName: Map<string, Field>;
 }
+
+const messageTypes = new Map<string, OpenMessageType>(
+  Object.keys(rows).map((name) => [name, { fields: [], byId: new Map(), byName: new Map() }]),
+);
+for (const [message, type] of messageTypes) {
+  type.fields = rows[message]!.map(([name, id, kind, rule]) => ({
+    name,
+    id,
+    kind,
+    isRepeated: rule === 'repeated',
+    wireType: wireTypes[kind] ?? 2,
+    message: messageTypes.get(kind),
+  })).sort((a, b) => a.id - b.id);
+  type.byId = new Map(type.fields.map((field) => [field.id, field]));
+  type.byName = new Map(type.fields.map((field) => [field.name, field]));
+}
+
+export const modelType: MessageType = messageTypes.get('ModelProto')!;

@@ -1,18 +1,28 @@
-/** `graft cache`: computes the features that a data set still lacks. */
+/** `graft cache`: computes the features that a data set still lacks, of one feature layer or of several in one pass. */
 import path from 'node:path';
 import type { Dataset } from '../dataset/dataset.js';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { extractFeatures, type Skipped } from '../features/extract-features.js';
 import { FeatureStore } from '../features/feature-store.js';
+import type { FeatureDType } from '../features/feature-key.js';
+import { recordUsage } from '../features/usage-log.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
-import { resolveDevice } from '../runtime/providers.js';
+import { type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
-import { cacheFolder } from './cache-folder.js';
+import { type Shard, shardBounds } from './choose-shard.js';
+import { cacheFolder, featuresFolder } from './cache-folder.js';
 import { type Backbone, type BackboneOptions, encodeFeatures, prepareBackbone } from './prepare-backbone.js';
+import { type LayerChoice, prepareLayers } from './prepare-layers.js';
 
 export interface CacheOptions extends BackboneOptions, DataOptions {
   readonly data: string;
   readonly cache?: string | undefined;
+  /** Type that rows are stored as; default float32. */
+  readonly dtype?: FeatureDType | undefined;
+  /** Only this part of the data set: several machines fill one store. */
+  readonly shard?: Shard | undefined;
+  /** Read and hash every file, also those whose size and times did not change. */
+  readonly rehash?: boolean | undefined;
   readonly device?: Device | undefined;
   /** Images a run of the backbone. */
   readonly backboneBatch?: number | undefined;
@@ -32,6 +42,10 @@ export interface CacheReport {
   readonly store: string;
   readonly layer: string;
   readonly dim: number;
+  readonly dtype: FeatureDType;
+  /** Which part of the data set was looked at; null for all of it. */
+  readonly shard: Shard | null;
+  /** Of that part, as every number here. */
   readonly examples: number;
   readonly cached: number;
   readonly computed: number;
@@ -43,50 +57,112 @@ export interface CacheReport {
 export interface CachedFeatures {
   readonly report: CacheReport;
   readonly backbone: Backbone;
+  /** What was looked at: with a shard, only its examples. */
   readonly dataset: Dataset;
   readonly store: FeatureStore;
   /** sha256 of each example's bytes, 32 bytes a row in data set order; all zero where the example was skipped. */
   readonly keys: Uint8Array;
 }
 
-export async function cacheFeatures(options: CacheOptions, hooks: Hooks = {}): Promise<CachedFeatures> {
+/** From options to the model whose outputs are cached; `examples` is their number. */
+export type Prepare = (
+  options: BackboneOptions,
+  context: { readonly folder: string; readonly logger: Logger },
+  examples: number,
+) => Promise<Backbone>;
+
+/** @throws GraftError of the backbone, the data set, the device or the extraction. Finished shards are kept in every case. */
+export async function cacheFeatures(
+  options: CacheOptions,
+  hooks: Hooks = {},
+  prepare: Prepare = prepareBackbone,
+): Promise<CachedFeatures> {
   const { logger = silentLogger } = hooks;
-  const folder = cacheFolder(options.cache);
+  const setting = await prepareSetting(options, logger);
+  const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
+  const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () => encodeFeatures(backbone));
+  return cached!;
+}
+
+/**
+ * Several feature layers of one backbone from one decode and one pass of the data; each has a store of its own, the same
+ * one that caching it alone would fill. `layer` and `pool` of the options are not looked at.
+ */
+export async function cacheLayers(
+  options: CacheOptions & { readonly layers: readonly LayerChoice[] },
+  hooks: Hooks = {},
+): Promise<CachedFeatures[]> {
+  const { logger = silentLogger } = hooks;
+  const setting = await prepareSetting(options, logger);
+  const { backbones, encode } = await prepareLayers(options, options.layers, setting.backboneHooks);
+  return cacheOutputs(options, hooks, setting, backbones, encode);
+}
+
+interface Setting {
+  readonly device: ResolvedDevice;
+  readonly dataset: Dataset;
+  readonly backboneHooks: { readonly folder: string; readonly logger: Logger };
+}
+
+async function prepareSetting(options: CacheOptions, logger: Logger): Promise<Setting> {
   const device = await resolveDevice(options.device ?? 'auto');
-  const dataset = await readDataset(options.data, options, logger);
-  const backbone = await prepareBackbone(options, { folder: path.join(folder, 'backbones'), logger });
+  const whole = await readDataset(options.data, options, logger);
+  const { start, end } = shardBounds(whole.examples.length, options.shard);
+  const dataset = options.shard ? { ...whole, examples: whole.examples.slice(start, end) } : whole;
+  const folder = path.join(cacheFolder(options.cache), 'backbones');
+  return { device, dataset, backboneHooks: { folder, logger } };
+}
+
+/** @param encode - the model that gives the features of all backbones at once */
+async function cacheOutputs(
+  options: CacheOptions,
+  hooks: Hooks,
+  { device, dataset }: Setting,
+  backbones: readonly Backbone[],
+  encode: () => Uint8Array,
+): Promise<CachedFeatures[]> {
+  const { logger = silentLogger } = hooks;
+  const { dtype = 'float32' } = options;
   logger.info(device.explanation);
-  const { layer, pool, preprocess, dim } = backbone;
-  const store = await FeatureStore.open(
-    path.join(folder, 'features'),
-    { backboneSha256: backbone.sha256, layer, pool, preprocess, dim },
-    logger,
-  );
+  const folder = featuresFolder(options.cache);
+  const targets: { store: FeatureStore; output: string }[] = [];
+  for (const { sha256: backboneSha256, layer, pool, preprocess, dim, outputName } of backbones) {
+    const source = { backboneSha256, layer, pool, preprocess, dim, dtype };
+    targets.push({ store: await FeatureStore.open(folder, source, logger), output: outputName });
+  }
+  const { preprocess, inputName } = backbones[0]!;
   const extraction = await extractFeatures({
-    model: () => encodeFeatures(backbone),
-    input: backbone.inputName,
-    output: backbone.outputName,
+    model: encode,
+    input: inputName,
+    targets,
     preprocess,
     examples: dataset.examples,
-    store,
     provider: device.provider,
     batch: options.backboneBatch,
     threads: options.threads,
     onError: options.onError,
     onProgress: hooks.onProgress,
     signal: hooks.signal,
+    rehash: options.rehash,
   });
   const { cached, computed, skipped, seconds, examplesPerSecond, keys } = extraction;
-  const report: CacheReport = {
-    store: store.folder,
-    layer,
-    dim,
-    examples: dataset.examples.length,
-    cached,
-    computed,
-    skipped,
-    seconds,
-    examplesPerSecond,
-  };
-  return { report, backbone, dataset, store, keys };
+  const counts = { cached, computed, skipped, seconds, examplesPerSecond };
+  const at = new Date().toISOString();
+  return Promise.all(
+    backbones.map(async (backbone, i): Promise<CachedFeatures> => {
+      const { store } = targets[i]!;
+      const { layer, dim } = backbone;
+      await recordUsage(folder, path.basename(store.folder), {
+        at,
+        backbone: backbone.path,
+        data: path.resolve(options.data),
+        ...counts,
+        skipped: skipped.length,
+      });
+      const examples = dataset.examples.length;
+      const shard = options.shard ?? null;
+      const report = { store: store.folder, layer, dim, dtype, shard, examples, ...counts };
+      return { report, backbone, dataset, store, keys };
+    }),
+  );
 }

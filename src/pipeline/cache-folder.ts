@@ -7,3 +7,8 @@ export function cacheFolder(named?: string): string {
   if (process.env.GRAFT_CACHE) return path.resolve(process.env.GRAFT_CACHE);
   return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 }
+
+/** The folder of the feature stores. */
+export function featuresFolder(named?: string): string {
+  return path.join(cacheFolder(named), 'features');
+}

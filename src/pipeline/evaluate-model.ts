@@ -1,11 +1,11 @@
 /** `graft eval`: metrics of an exported file on a labelled data set. */
-import { readFile } from 'node:fs/promises';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { GraftError, messageOf } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { type ClassificationMetrics, classificationMetrics } from '../metrics/classification.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
+import { readSource } from '../sources/read-source.js';
 import type { Hooks } from './cache-features.js';
 
 export interface EvaluateOptions extends DataOptions {
@@ -57,7 +57,9 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
       const batch = examples.slice(start, start + batchSize);
       for (const group of [batch, ...batch.map((example) => [example])]) {
         try {
-          const rows = await predictor.predict(await Promise.all(group.map(({ path }) => readFile(path))));
+          const rows = await predictor.predict(
+            await Promise.all(group.map(async (example) => (await readSource(example)).bytes)),
+          );
           probabilities.set(rows, labels.length * classes.length);
           for (const { label } of group) labels.push(indexOf.get(dataset.classes[label]!)!);
           if (group === batch) break;

@@ -4,14 +4,15 @@ import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import { exportModel } from '../export/export-model.js';
 import { type Verification, verifyExport } from '../export/verify-export.js';
+import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { type RunFolder, readRunFolder } from './run-folder.js';
-import { writeFileAtomically } from './write-file.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -51,7 +52,8 @@ export async function exportRun(
   const bytes = encodeModel(merged);
   const verified = await verifyBytes(bytes, run, backbone);
   const file = path.resolve(options.out);
-  await writeFileAtomically(file, bytes);
+  await makeFolder(path.dirname(file));
+  await writeDurably(file, bytes);
   return {
     model: file,
     bytes: bytes.length,
@@ -78,7 +80,7 @@ export async function verifyRun(
   return verifyBytes(bytes, run, await backboneOfRun(run, hooks));
 }
 
-async function backboneOfRun({ config, folder }: RunFolder, { logger }: Hooks): Promise<Backbone> {
+async function backboneOfRun({ config, folder, weights }: RunFolder, { logger }: Hooks): Promise<Backbone> {
   const backbone = await prepareBackbone(
     {
       backbone: config.backbone,
@@ -94,7 +96,8 @@ async function backboneOfRun({ config, folder }: RunFolder, { logger }: Hooks): 
       `The backbone ${config.backbone} has changed since ${folder} was trained on it; put the old file back or train again.`,
     );
   }
-  return backbone;
+  if (!weights) return backbone;
+  return { ...backbone, features: replaceInitializers(backbone.features, weights) };
 }
 
 async function verifyBytes(

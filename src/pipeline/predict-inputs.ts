@@ -1,11 +1,12 @@
 /** `graft predict`: labels for images and folders of images. */
-import { readdir, readFile, stat } from 'node:fs/promises';
-import path from 'node:path';
+import { stat } from 'node:fs/promises';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { silentLogger } from '../logger.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
+import { listFiles } from '../sources/list-files.js';
+import { readFileContent } from '../sources/read-file.js';
 import type { Hooks } from './cache-features.js';
 
 export interface PredictOptions {
@@ -78,10 +79,11 @@ async function listImages(inputs: readonly string[]): Promise<NamedImage[]> {
       images.push({ path: input, named: true });
       continue;
     }
-    const names = (await readdir(input, { recursive: true })).filter(isImagePath).sort();
-    if (names.length === 0)
+    const before = images.length;
+    for await (const file of listFiles(input))
+      if (isImagePath(file)) images.push({ path: file, named: false });
+    if (images.length === before)
       throw new GraftError('INVALID_DATASET', `There is no image in the folder ${input}.`);
-    images.push(...names.map((name) => ({ path: path.join(input, name), named: false })));
   }
   return images;
 }
@@ -94,7 +96,7 @@ async function predictBatch(
   const read: { image: NamedImage; bytes: Uint8Array }[] = [];
   for (const image of batch) {
     try {
-      read.push({ image, bytes: await readFile(image.path) });
+      read.push({ image, bytes: (await readFileContent(image.path)).bytes });
     } catch (error) {
       onFailure(image, unreadable(image.path, error));
     }

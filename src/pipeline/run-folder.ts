@@ -2,15 +2,17 @@
  * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
  * (`head.safetensors`), and the exported model.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, messageOf, unreadable, unwritable } from '../errors.js';
+import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '../errors.js';
 import type { Pool } from '../graph/pool-features.js';
 import type { TrainedHead } from '../heads/head.js';
 import { decodeHead, encodeHead } from '../heads/head-file.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
-import { writeFileAtomically } from './write-file.js';
+import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { writeDurably } from '../write-durably.js';
 
 export interface RunConfig {
   readonly version: string;
@@ -31,6 +33,8 @@ export interface RunFolder {
   readonly folder: string;
   readonly config: RunConfig;
   readonly head: TrainedHead;
+  /** New values of backbone weights, by name; undefined where the backbone stayed as it was. */
+  readonly weights?: ReadonlyMap<string, Tensor>;
 }
 
 export const runFiles = {
@@ -38,6 +42,7 @@ export const runFiles = {
   metrics: 'metrics.jsonl',
   result: 'result.json',
   head: 'head.safetensors',
+  weights: 'backbone-weights.safetensors',
   model: 'model.onnx',
 } as const;
 
@@ -47,7 +52,7 @@ export async function claimRunFolder(folder: string): Promise<void> {
     await mkdir(folder, { recursive: true });
     const info = await stat(folder);
     if (!info.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' });
-    await writeFileAtomically(path.join(folder, '.graft'), '');
+    await writeDurably(path.join(folder, '.graft'), '');
   } catch (error) {
     throw unwritable(folder, error);
   }
@@ -61,13 +66,25 @@ export async function writeRunFolder(
     history,
     result,
     head,
-  }: { config: RunConfig; history: readonly object[]; result: object; head: TrainedHead },
+    weights,
+  }: {
+    config: RunConfig;
+    history: readonly object[];
+    result: object;
+    head: TrainedHead;
+    weights?: ReadonlyMap<string, Tensor>;
+  },
 ): Promise<void> {
   const write = (name: string, content: string | Uint8Array) =>
-    writeFileAtomically(path.join(folder, name), content);
+    writeDurably(path.join(folder, name), content);
+  // An older run's head must never stand beside this one's files.
+  await rm(path.join(folder, runFiles.head), { force: true });
   await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
+  const weightsFile = path.join(folder, runFiles.weights);
+  if (weights) await writeDurably(weightsFile, encodeSafetensors(weights));
+  else await rm(weightsFile, { force: true });
   await write(runFiles.head, encodeHead(head));
 }
 
@@ -97,5 +114,17 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
       cause: error,
     });
   }
-  return { folder, config, head: decodeHead(head, headFile) };
+  const weights = await readWeights(path.join(folder, runFiles.weights));
+  return { folder, config, head: decodeHead(head, headFile), ...(weights && { weights }) };
+}
+
+async function readWeights(file: string): Promise<ReadonlyMap<string, Tensor> | undefined> {
+  let bytes: Uint8Array;
+  try {
+    bytes = await readFile(file);
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw unreadable(file, error);
+  }
+  return decodeSafetensors(bytes, file).tensors;
 }

@@ -1,13 +1,14 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
-import type { Dataset } from '../dataset/dataset.js';
-import { readDataset } from '../dataset/read-dataset.js';
-import { splitDataset } from '../dataset/split-dataset.js';
-import { GraftError } from '../errors.js';
-import { loadFeatures } from '../features/load-features.js';
+import type { TrainedHead } from '../heads/head.js';
 import { silentLogger } from '../logger.js';
-import type { FeatureSet } from '../train/feature-set.js';
-import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
+import type { Tensor } from '../tensor/tensor.js';
+import {
+  type Score,
+  type TrainOptions as HeadTrainOptions,
+  trainHead,
+  type TrainResult,
+} from '../train/train-head.js';
 import { packageVersion } from '../version.js';
 import {
   type CachedFeatures,
@@ -16,9 +17,11 @@ import {
   cacheFeatures,
   type Hooks,
 } from './cache-features.js';
+import { fineTuneRun } from './fine-tune-run.js';
+import { assertSplittable, type Parts, type SplitOptions, splitFeatures } from './split-features.js';
 import { claimRunFolder, type RunConfig, writeRunFolder } from './run-folder.js';
 
-export interface TrainOptions extends CacheOptions {
+export interface TrainOptions extends CacheOptions, SplitOptions {
   readonly out: string;
   readonly head?: 'linear' | undefined;
   readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
@@ -27,9 +30,16 @@ export interface TrainOptions extends CacheOptions {
   readonly epochs?: number | undefined;
   readonly batch?: number | undefined;
   readonly standardize?: boolean | undefined;
-  /** Share held out for validation; 0 trains on everything. */
-  readonly validation?: number | undefined;
-  readonly seed?: number | undefined;
+  /** Value of the backbone after which everything is trained too. */
+  readonly unfreeze?: string | undefined;
+  /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
+  readonly tailLr?: number | undefined;
+  readonly layerDecay?: number | undefined;
+  readonly weightDecay?: number | undefined;
+  readonly clipNorm?: number | undefined;
+  readonly ema?: number | undefined;
+  readonly warmStart?: boolean | undefined;
+  readonly patience?: number | undefined;
 }
 
 export interface TrainReport {
@@ -43,6 +53,8 @@ export interface TrainReport {
   /** The fit alone. */
   readonly seconds: number;
   readonly stoppedAt: number;
+  /** With --unfreeze: what the head alone reached before the layers under it moved. */
+  readonly headAlone?: { readonly train: Score; readonly validation?: Score };
 }
 
 export interface TrainedRun {
@@ -50,15 +62,60 @@ export interface TrainedRun {
   readonly cache: CacheReport;
 }
 
-/** Verification looks at this many images. */
-const verifyCount = 32;
-
 export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promise<TrainedRun> {
-  const { logger = silentLogger } = hooks;
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
-  // A data set that cannot be split must not cost hours of caching first.
   await assertSplittable(options);
+  const fit = options.unfreeze === undefined ? fitHead : fineTuneRun;
+  const { cached, parts, result, training, weights, headAlone } = await fit(options, hooks);
+  const { report: cache, backbone, dataset } = cached;
+  const report: TrainReport = {
+    run: folder,
+    classes: dataset.classes,
+    examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
+    train: result.train,
+    validation: result.validation ?? null,
+    objective: result.objective,
+    seconds: result.seconds,
+    stoppedAt: result.stoppedAt,
+    ...(headAlone && { headAlone }),
+  };
+  const config: RunConfig = {
+    version: packageVersion(),
+    backbone: backbone.path,
+    backboneSha256: backbone.sha256,
+    layer: backbone.layer,
+    pool: backbone.pool,
+    preprocess: backbone.preprocess,
+    data: dataset.root,
+    classes: dataset.classes,
+    verifyImages: parts.held.map((row) => dataset.examples[row]!.path),
+    training: { ...training, validation: options.validation ?? 0.2 },
+  };
+  await writeRunFolder(folder, {
+    config,
+    history: result.history,
+    result: report,
+    head: result.head,
+    ...(weights && { weights }),
+  });
+  return { report, cache };
+}
+
+/** What either way of training gives to the run folder. */
+export interface FittedRun {
+  /** Its backbone is the one that the head stands on. */
+  readonly cached: CachedFeatures;
+  readonly parts: Parts;
+  readonly result: Omit<TrainResult, 'head'> & { readonly head: TrainedHead };
+  readonly training: Readonly<Record<string, unknown>>;
+  /** New values of backbone weights, by name. */
+  readonly weights?: ReadonlyMap<string, Tensor>;
+  readonly headAlone?: TrainReport['headAlone'];
+}
+
+async function fitHead(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
+  const { logger = silentLogger, signal } = hooks;
   const cached = await cacheFeatures(options, hooks);
   const parts = await splitFeatures(cached, options);
   const training: HeadTrainOptions = {
@@ -75,114 +132,7 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   const result = await trainHead(parts.train, parts.validation, {
     ...training,
     logger,
-    ...(hooks.signal && { signal: hooks.signal }),
+    ...(signal && { signal }),
   });
-  const report: TrainReport = {
-    run: folder,
-    classes: cached.dataset.classes,
-    examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
-    train: result.train,
-    validation: result.validation ?? null,
-    objective: result.objective,
-    seconds: result.seconds,
-    stoppedAt: result.stoppedAt,
-  };
-  const { backbone, dataset } = cached;
-  const config: RunConfig = {
-    version: packageVersion(),
-    backbone: backbone.path,
-    backboneSha256: backbone.sha256,
-    layer: backbone.layer,
-    pool: backbone.pool,
-    preprocess: backbone.preprocess,
-    data: dataset.root,
-    classes: dataset.classes,
-    verifyImages: parts.held.slice(0, verifyCount).map((row) => dataset.examples[row]!.path),
-    training: { ...training, validation: options.validation ?? 0.2 },
-  };
-  await writeRunFolder(folder, { config, history: result.history, result: report, head: result.head });
-  return { report, cache: cached.report };
-}
-
-async function assertSplittable(options: TrainOptions): Promise<void> {
-  const { examples, classes } = await readDataset(options.data, options);
-  const isGiven = examples.some(({ split }) => split === 'validation');
-  const labels = examples.filter(({ split }) => (split ?? 'train') === 'train').map(({ label }) => label);
-  if (!isGiven) splitDataset(labels, classes.length, { validation: options.validation ?? 0.2 });
-}
-
-interface Parts {
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
-  /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
-  readonly held: readonly number[];
-}
-
-/** The data set's own parts where it has them, else a stratified seeded split. */
-async function splitFeatures(cached: CachedFeatures, options: TrainOptions): Promise<Parts> {
-  const { dataset, keys, store } = cached;
-  const usable = rowsWithFeatures(dataset, keys);
-  const partOf = (part: 'train' | 'validation') =>
-    usable.filter((row) => (dataset.examples[row]!.split ?? 'train') === part);
-  let train = partOf('train');
-  let validation = partOf('validation');
-  const share = options.validation ?? 0.2;
-  if (validation.length === 0 && share > 0) {
-    const labels = train.map((row) => dataset.examples[row]!.label);
-    const split = splitDataset(labels, dataset.classes.length, {
-      validation: share,
-      seed: options.seed ?? 1,
-      keys: selectKeys(keys, train),
-    });
-    const rows = train;
-    train = Array.from(split.train, (i) => rows[i]!);
-    validation = Array.from(split.validation, (i) => rows[i]!);
-  }
-  assertEveryClass(train, dataset);
-  const select = async (rows: readonly number[]): Promise<FeatureSet> => ({
-    features: await loadFeatures(store, selectKeys(keys, rows)),
-    dim: cached.backbone.dim,
-    rows: rows.length,
-    labels: Int32Array.from(rows, (row) => dataset.examples[row]!.label),
-    classes: dataset.classes,
-  });
-  return {
-    train: await select(train),
-    validation: validation.length > 0 ? await select(validation) : undefined,
-    held: spread(validation.length > 0 ? validation : train, verifyCount),
-  };
-}
-
-function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
-  const selected = new Uint8Array(rows.length * 32);
-  for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
-  return selected;
-}
-
-function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {
-  const rows: number[] = [];
-  for (let row = 0; row < dataset.examples.length; row++) {
-    if (keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0)) rows.push(row);
-  }
-  return rows;
-}
-
-function assertEveryClass(rows: readonly number[], { examples, classes, root }: Dataset): void {
-  const seen = new Set(rows.map((row) => examples[row]!.label));
-  const empty = classes.filter((_, label) => !seen.has(label));
-  if (empty.length === 0) return;
-  throw new GraftError(
-    'INVALID_DATASET',
-    `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${empty.join(', ')} of ${root}; ` +
-      'add images or remove the class.',
-  );
-}
-
-/** At most `count` items, evenly apart, so that all classes get their turn. */
-function spread<T>(items: readonly T[], count: number): T[] {
-  const step = Math.max(1, items.length / count);
-  const picked: T[] = [];
-  for (let at = 0; at < items.length && picked.length < count; at += step)
-    picked.push(items[Math.floor(at)]!);
-  return picked;
+  return { cached, parts, result, training: { ...training } };
 }

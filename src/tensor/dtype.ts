@@ -44,7 +44,9 @@ export type DType =
   | 'float4e2m1'
   | 'float8e8m0'
   | 'uint2'
-  | 'int2';
+  | 'int2'
+  | 'float6e2m3'
+  | 'float6e3m2';
 
 export interface DTypeInfo {
   readonly dtype: DType;
@@ -90,6 +92,8 @@ const table: readonly DTypeInfo[] = [
   row('float8e8m0', 24, 8, Uint8Array),
   row('uint2', 25, 2, Uint8Array),
   row('int2', 26, 2, Uint8Array),
+  row('float6e2m3', 27, 6, Uint8Array),
+  row('float6e3m2', 28, 6, Uint8Array),
 ];
 
 const byName = new Map(table.map((info) => [info.dtype, info]));

@@ -50,27 +50,30 @@ export interface SafetensorsHeader {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** What a header says of one tensor. */
+export interface SafetensorsField {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly dims: readonly number[];
+}
+
 /**
- * The file's bytes. Equal tensors and metadata give equal bytes, whatever order they were inserted in: tensors are
- * laid out widest element first, then by name, so that each starts aligned; metadata is sorted by key.
+ * The bytes before the data, padded to whole words: for files that are written piece by piece. The data must follow in
+ * the order of `fields`, widest element first, so that every tensor starts aligned.
  * @throws GraftError INVALID_ARGUMENT for a dtype the format does not hold.
  */
-export function encodeSafetensors(
-  tensors: ReadonlyMap<string, Tensor>,
+export function safetensorsHeader(
+  fields: readonly SafetensorsField[],
   metadata: Readonly<Record<string, string>> = {},
 ): Uint8Array {
-  const byName = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
-  const ordered = [...tensors].sort(
-    ([a, left], [b, right]) => right.data.BYTES_PER_ELEMENT - left.data.BYTES_PER_ELEMENT || byName(a, b),
-  );
-  const fields: string[] = [];
+  const texts: string[] = [];
   const metadataKeys = Object.keys(metadata).sort(byName);
   if (metadataKeys.length > 0) {
     const pairs = metadataKeys.map((key) => `${JSON.stringify(key)}:${JSON.stringify(metadata[key])}`);
-    fields.push(`"__metadata__":{${pairs.join(',')}}`);
+    texts.push(`"__metadata__":{${pairs.join(',')}}`);
   }
   let end = 0;
-  for (const [name, { dtype, dims, data }] of ordered) {
+  for (const { name, dtype, dims } of fields) {
     const shown = nameOf.get(dtype);
     if (shown === undefined || name === '__metadata__') {
       throw invalidArgument(
@@ -80,22 +83,47 @@ export function encodeSafetensors(
       );
     }
     const begin = end;
-    end += data.byteLength;
-    fields.push(
+    end += byteLength(dtype, sizeOf(dims));
+    texts.push(
       `${JSON.stringify(name)}:{"dtype":"${shown}","shape":[${dims}],"data_offsets":[${begin},${end}]}`,
     );
   }
-  const header = new TextEncoder().encode(`{${fields.join(',')}}`);
+  const header = new TextEncoder().encode(`{${texts.join(',')}}`);
   const dataStart = 8 + Math.ceil(header.length / 8) * 8;
-  const bytes = new Uint8Array(dataStart + end).fill(0x20, 8, dataStart);
+  const bytes = new Uint8Array(dataStart).fill(0x20, 8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(dataStart - 8), true);
   bytes.set(header, 8);
-  let offset = dataStart;
-  for (const [, { data }] of ordered) {
+  return bytes;
+}
+
+/**
+ * The file's bytes. Equal tensors and metadata give equal bytes, whatever order they were inserted in: tensors are
+ * laid out widest element first, then by name, so that each starts aligned; metadata is sorted by key.
+ * @throws GraftError INVALID_ARGUMENT for a dtype the format does not hold.
+ */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, Tensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array {
+  const ordered = [...tensors]
+    .sort(
+      ([a, left], [b, right]) => right.data.BYTES_PER_ELEMENT - left.data.BYTES_PER_ELEMENT || byName(a, b),
+    )
+    .map(([name, tensor]) => ({ name, ...tensor }));
+  const header = safetensorsHeader(ordered, metadata);
+  const dataBytes = ordered.reduce((sum, { data }) => sum + data.byteLength, 0);
+  const bytes = new Uint8Array(header.length + dataBytes);
+  bytes.set(header);
+  let offset = header.length;
+  for (const { data } of ordered) {
     bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset);
     offset += data.byteLength;
   }
   return bytes;
+}
+
+function byName(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
 /**

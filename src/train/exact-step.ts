@@ -84,7 +84,6 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
     logits,
     dLogits: loss.dLogits,
     parameters: names,
-    dtype: precision,
     inputDims: new Map<string, readonly number[]>([
       [features, [2, dim]],
       [labels, [2]],

@@ -18,8 +18,6 @@ export interface GradientGraphInput {
   /** Value that holds the gradient of the loss by the logits, of their shape. */
   readonly dLogits: string;
   readonly parameters: readonly string[];
-  /** Element type of the parameters. */
-  readonly dtype?: 'float32' | 'float64';
   /** Small real sizes of the inputs, for a probe run on zeros. */
   readonly inputDims: ReadonlyMap<string, readonly number[]>;
 }
@@ -30,7 +28,7 @@ export interface GradientGraphInput {
  */
 export async function buildGradientGraph(
   builder: GraphBuilder,
-  { logits, dLogits, parameters, dtype = 'float32', inputDims }: GradientGraphInput,
+  { logits, dLogits, parameters, inputDims }: GradientGraphInput,
 ): Promise<GradientGraph> {
   const shapes = await probeShapes(builder.model(), { inputDims });
   const { graph, gradients } = differentiate(builder.graph(), {
@@ -38,7 +36,6 @@ export async function buildGradientGraph(
     seed: dLogits,
     parameters,
     shapes,
-    dtype,
     opset: trainingOpset,
   });
   return { model: builder.model({ graph }), gradients };

@@ -11,7 +11,7 @@ const { computed } = await extractFeatures({
   model: tinyBackbone(),
   preprocess,
   examples,
-  store,
+  targets: [{ store }],
   threads: 2,
   onProgress: ({ done }) => console.log(done),
 });

@@ -8,8 +8,10 @@ import { expect } from 'chai';
 import { type ExtractOptions, extractFeatures } from '../../src/features/extract-features.js';
 import { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
+import { verifyStore } from '../../src/features/verify-store.js';
 import { batchesPerWorker } from '../../src/features/worker-messages.js';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
+import { decodeModel } from '../../src/onnx/read-model.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import {
@@ -21,6 +23,7 @@ import {
   side,
   source,
   tinyBackbone,
+  twoLayerBackbone,
 } from './tiny-backbone.js';
 
 const shardRows = 256;
@@ -32,7 +35,14 @@ function extract(
   examples: readonly { path: string }[],
   options: Partial<ExtractOptions> = {},
 ) {
-  return extractFeatures({ model: tinyBackbone(), preprocess, examples, store, threads: 2, ...options });
+  return extractFeatures({
+    model: tinyBackbone(),
+    preprocess,
+    examples,
+    targets: [{ store }],
+    threads: 2,
+    ...options,
+  });
 }
 
 /** Every file of a store with its bytes; a difference shows as the name. */
@@ -67,6 +77,12 @@ async function direct(file: string): Promise<number[]> {
   } finally {
     await session.release();
   }
+}
+
+/** Rows by the shards' own count: a row that two shards hold counts twice. */
+async function listRows(store: FeatureStore): Promise<number> {
+  const { rows } = await verifyStore(store.folder);
+  return rows;
 }
 
 function keyOf(keys: Uint8Array, index: number): Uint8Array {
@@ -173,6 +189,59 @@ describe('Feature extraction', () => {
     const { computed } = await extract(store, examples);
     expect(computed).to.be.below(imageCount);
     expect(await contents(store)).to.deep.equal(expected);
+  });
+
+  describe('of two layers in one pass', () => {
+    const twoStores = async (name: string) => {
+      const cache = path.join(scratch.folder, name);
+      const [features, maxima] = [await openTinyStore(cache), await openTinyStore(cache, { pool: 'max' })];
+      const { graph } = decodeModel(twoLayerBackbone(), { path: 'two.onnx' });
+      const outputs = graph.outputs.map((output) => output.name);
+      return {
+        targets: [
+          { store: features, output: outputs[0] },
+          { store: maxima, output: outputs[1] },
+        ],
+      };
+    };
+
+    it('fills two stores, each with the bytes that it has when it is filled alone', async () => {
+      const { targets } = await twoStores('two-layers');
+      const result = await extract(targets[0]!.store, examples, { model: twoLayerBackbone(), targets });
+      expect(result).to.include({ computed: imageCount, cached: 0 });
+      expect(await contents(targets[0]!.store)).to.deep.equal(expected);
+      const alone = (await twoStores('second-alone')).targets[1]!;
+      await extract(alone.store, examples, { model: twoLayerBackbone(), targets: [alone] });
+      expect(await contents(targets[1]!.store)).to.deep.equal(await contents(alone.store));
+    });
+
+    it('computes for each store only what it lacks', async () => {
+      const { targets } = await twoStores('one-behind');
+      await extract(targets[0]!.store, examples.slice(0, 60), {
+        model: twoLayerBackbone(),
+        targets: [targets[0]!],
+      });
+      await extract(targets[0]!.store, examples.slice(40, 70), {
+        model: twoLayerBackbone(),
+        targets: [targets[1]!],
+      });
+      const options = { model: twoLayerBackbone(), targets };
+      const result = await extract(targets[0]!.store, examples.slice(0, 80), options);
+      expect(result).to.include({ computed: 60, cached: 20 });
+      expect(await listRows(targets[0]!.store)).to.equal(80);
+      expect(await listRows(targets[1]!.store)).to.equal(80);
+    });
+  });
+
+  it('has the same rows when the list is filled in parts, in any order', async () => {
+    // Four parts in any order, as an array job fills a store: together what one process would compute.
+    const store = await freshStore('parts');
+    const parts = [2, 0, 3, 1].map((part) => examples.slice(part * 225, (part + 1) * 225));
+    for (const part of parts) await extract(store, part);
+    const { keys, computed } = await extract(store, examples, { model: new Uint8Array(3) });
+    expect(computed).to.equal(0);
+    const { keys: all } = await extract(reference, examples);
+    expect(await loadFeatures(store, keys)).to.deep.equal(await loadFeatures(reference, all));
   });
 
   it('lets two processes fill one store at the same time', async () => {

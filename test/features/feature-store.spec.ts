@@ -1,14 +1,18 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, truncate, writeFile } from 'node:fs/promises';
-import { hostname } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { expect } from 'chai';
+import { storeFormatVersion } from '../../src/features/feature-key.js';
 import type { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
-import { listStores, pruneStores, verifyStore } from '../../src/features/maintain-stores.js';
+import { listStores } from '../../src/features/list-stores.js';
+import { choosePruned, removeStores } from '../../src/features/prune-stores.js';
+import { recordUsage } from '../../src/features/usage-log.js';
+import { removeDamaged, verifyStore } from '../../src/features/verify-store.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
+import { writerHost } from '../../src/write-durably.js';
 import { dim, openTinyStore, scratchFolder, source } from './tiny-backbone.js';
 
 const run = promisify(execFile);
@@ -60,7 +64,14 @@ describe('Feature store', () => {
   it('says in store.json what it holds', async () => {
     const store = await openTinyStore(scratch.folder);
     const description = JSON.parse(await readFile(path.join(store.folder, 'store.json'), 'utf8')) as unknown;
-    expect(description).to.deep.equal({ format: 'graft features', formatVersion: 1, dim, ...source });
+    const { checksum, ...fields } = description as Record<string, unknown>;
+    expect(fields).to.deep.equal({
+      format: 'graft features',
+      formatVersion: storeFormatVersion,
+      dim,
+      ...source,
+    });
+    expect(checksum).to.match(/^[0-9a-f]{64}$/);
   });
 
   it('writes shards that any safetensors reader understands', async () => {
@@ -148,8 +159,7 @@ describe('Feature store', () => {
   it('removes temporary files of dead processes and leaves those of live ones', async () => {
     const store = await openTinyStore(scratch.folder);
     const { stdout } = await run(process.execPath, ['-p', 'process.pid']);
-    const name = (pid: number, host = hostname().replaceAll('.', '-')) =>
-      `.x.safetensors.${host}.${pid}.0011aabb.tmp`;
+    const name = (pid: number, host = writerHost) => `.x.safetensors.${host}.${pid}.0011aabb.tmp`;
     const dead = name(Number(stdout));
     const alive = name(process.ppid);
     const elsewhere = name(Number(stdout), 'another-machine');
@@ -176,15 +186,75 @@ describe('Feature store', () => {
     const { damaged, shards } = await verifyStore(store.folder);
     expect([damaged.length, shards, damaged[0]!.file]).to.deep.equal([1, 1, file]);
 
-    expect((await pruneStores(scratch.folder, { damagedOnly: true })).removed).to.deep.equal([file]);
+    expect(await removeDamaged(await verifyStore(store.folder))).to.deep.equal([file]);
     expect((await verifyStore(store.folder)).damaged).to.deep.equal([]);
-    const meant = { keys: [path.basename(other.folder).slice(0, 8)] };
-    expect((await pruneStores(scratch.folder, { ...meant, dryRun: true })).removed).to.deep.equal([
-      other.folder,
-    ]);
-    await pruneStores(scratch.folder, meant);
+    await removeStores((await listStores(scratch.folder)).filter(({ folder }) => folder === other.folder));
     expect((await listStores(scratch.folder)).map(({ folder }) => folder)).to.deep.equal([store.folder]);
-    expect((await pruneStores(scratch.folder, { olderThanDays: 1 })).removed).to.deep.equal([]);
+  });
+
+  it('finds a damaged description, and leaves the shards to be judged by the next run', async () => {
+    const store = await openTinyStore(scratch.folder);
+    await addRows(store, 'a', 3);
+    const file = path.join(store.folder, 'store.json');
+    const text = await readFile(file, 'utf8');
+    await writeFile(file, text.replace(`"dim": ${dim}`, `"dim": ${dim + 1}`));
+    const { damaged, shards } = await verifyStore(store.folder);
+    expect(damaged.map((entry) => entry.file)).to.deep.equal([file]);
+    expect(shards).to.equal(0);
+    const opened = await openTinyStore(scratch.folder);
+    expect(opened.find(keyOf('a0'))).to.include({ kind: 'row' });
+    expect((await verifyStore(store.folder)).damaged).to.deep.equal([]);
+  });
+
+  describe('pruning', () => {
+    /** Stores named by a letter, used so many days ago, of so many bytes. */
+    const stores = (
+      [
+        ['a', 1, 100],
+        ['b', 40, 50],
+        ['c', 10, 300],
+        ['d', 90, 20],
+      ] as const
+    ).map(([key, days, sizeBytes]) => ({
+      key,
+      folder: key,
+      description: undefined,
+      shards: 0,
+      rows: 0,
+      skipped: 0,
+      damaged: 0,
+      sizeBytes,
+      modified: new Date(0),
+      lastUsed: new Date(1e12 - days * 86_400_000),
+      usage: [],
+    }));
+    const cases = [
+      { rules: {}, goes: 'dbca', claim: 'takes all that are offered where no rule is given' },
+      { rules: { olderThanDays: 30 }, goes: 'db', claim: 'takes those unused for longer, oldest first' },
+      { rules: { keep: 3 }, goes: 'd', claim: 'leaves the most recently used' },
+      { rules: { maxBytes: 170 }, goes: 'c', claim: 'takes what does not fit, most recently used first' },
+      { rules: { maxBytes: 0, keep: 1 }, goes: 'dbc', claim: 'never takes what is to be kept' },
+      { rules: { olderThanDays: 30, maxBytes: 100 }, goes: 'dbc', claim: 'joins the rules' },
+    ];
+    for (const { rules, goes, claim } of cases) {
+      it(claim, () => {
+        const chosen = choosePruned(stores, rules, 1e12);
+        expect(chosen.map(({ key }) => key).join('')).to.equal(goes);
+      });
+    }
+  });
+
+  it('remembers its use, and passes over lines that a crash cut short', async () => {
+    const store = await openTinyStore(scratch.folder);
+    const key = path.basename(store.folder);
+    const usage = { backbone: 'b.onnx', data: 'photos', cached: 3, computed: 1, skipped: 0, seconds: 2 };
+    await recordUsage(scratch.folder, key, { at: '2030-01-01T00:00:00.000Z', ...usage });
+    await writeFile(path.join(scratch.folder, 'usage', `${key}.jsonl`), '{"at":"20', { flag: 'a' });
+    await recordUsage(scratch.folder, key, { at: '2031-01-01T00:00:00.000Z', ...usage });
+    const [summary] = await listStores(scratch.folder);
+    expect(summary!.usage.map(({ at }) => at.slice(0, 4))).to.deep.equal(['2030', '2031']);
+    expect(summary!.lastUsed.toISOString()).to.equal('2031-01-01T00:00:00.000Z');
+    expect(await readdir(store.folder)).to.deep.equal(['store.json']);
   });
 
   it('lists nothing where there is no cache folder', async () => {

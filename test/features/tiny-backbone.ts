@@ -1,13 +1,17 @@
 /** A backbone of a few weights and folders of small images, made on the spot. */
+import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
 import type { FeatureSource } from '../../src/features/feature-key.js';
 import { FeatureStore } from '../../src/features/feature-store.js';
+import type { ShardContent } from '../../src/features/shard.js';
+import { poolLayers } from '../../src/graph/pool-features.js';
 import type { Logger } from '../../src/logger.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { decodeModel } from '../../src/onnx/read-model.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
 import { float32 } from '../../src/tensor/tensor.js';
@@ -47,6 +51,17 @@ export function tinyBackbone(): Uint8Array {
   return encodeModel(builder.model());
 }
 
+/** As `tinyBackbone`, with the maxima of the same maps as a second output, [batch, 6]. */
+export function twoLayerBackbone(): Uint8Array {
+  const model = decodeModel(tinyBackbone(), { path: 'tiny.onnx' });
+  const maps = model.graph.nodes.find(({ opType }) => opType === 'Relu')!.outputs[0]!;
+  const { model: pooled } = poolLayers(model, [
+    { value: 'features', pool: 'none', shape: [1, dim] },
+    { value: maps, pool: 'max', shape: [1, dim, side - 2, side - 2] },
+  ]);
+  return encodeModel(pooled);
+}
+
 /** A folder that is removed by `remove`. */
 export async function scratchFolder(): Promise<{ folder: string; remove(): Promise<void> }> {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-features-'));
@@ -75,4 +90,18 @@ export function openTinyStore(
   logger?: Logger,
 ): Promise<FeatureStore> {
   return FeatureStore.open(cache, { ...source, ...fields, dim }, logger);
+}
+
+/** Rows 10 · number to 10 · number + 9 of an endless list: the key tells the values. */
+export function numberedShard(number: number): ShardContent {
+  const rows = Array.from({ length: 10 }, (_, i) => 10 * number + i);
+  return {
+    keys: Buffer.concat(rows.map(numberedKey)),
+    features: Float32Array.from(rows.flatMap((row) => Array.from({ length: dim }, (_, i) => row + i / 8))),
+    skipped: [],
+  };
+}
+
+export function numberedKey(row: number): Buffer {
+  return createHash('sha256').update(String(row)).digest();
 }

@@ -1,6 +1,34 @@
 import type { GradientRule } from '../gradient-rule.js';
+import { activations } from './activation.js';
+import { batchNormalization } from './batch-normalization.js';
+import { convolution } from './convolution.js';
+import { einsum } from './einsum.js';
 import { elementwise } from './elementwise.js';
+import { indexing } from './indexing.js';
 import { linear } from './linear.js';
-import { reduction } from './reduction.js';
+import { movement } from './movement.js';
+import { normDivision } from './norm-division.js';
+import { normalization } from './normalization.js';
+import { pooling } from './pooling.js';
+import { reductions } from './reduction.js';
+import { resize } from './resize.js';
+import { softmax } from './softmax.js';
+import { stops } from './stop.js';
 
-export const rules: readonly GradientRule[] = [...elementwise, ...linear, ...reduction];
+export const rules: readonly GradientRule[] = [
+  ...elementwise,
+  ...activations,
+  ...linear,
+  ...einsum,
+  ...softmax,
+  ...reductions,
+  ...movement,
+  ...indexing,
+  ...convolution,
+  ...pooling,
+  ...resize,
+  ...batchNormalization,
+  ...normalization,
+  ...normDivision,
+  ...stops,
+];

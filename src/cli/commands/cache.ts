@@ -7,24 +7,47 @@ import {
   deviceOptions,
   positiveInteger,
 } from '../shared-options.js';
+import { cacheExportCommand } from './cache-export.js';
+import { cacheLsCommand } from './cache-ls.js';
+import { cachePruneCommand } from './cache-prune.js';
+import { cacheStatsCommand } from './cache-stats.js';
+import { cacheVerifyCommand } from './cache-verify.js';
 
 export const cacheCommand = defineCommand({
   command: 'cache',
-  describe: 'Compute the features that are not cached yet',
+  describe: 'Compute the features that are not cached yet, and look after what is',
   options: {
     ...backboneOptions,
     ...dataOptions,
     ...cacheOptions,
     ...deviceOptions,
     batch: { ...positiveInteger('batch'), describe: 'Images a run of the backbone' },
+    shard: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'Part i/n of the data set, from 1/n to n/n [default: of the Slurm or Kubernetes array job]',
+    },
   } as const,
+  subcommands: [cacheLsCommand, cacheStatsCommand, cacheVerifyCommand, cachePruneCommand, cacheExportCommand],
   example: ['cache --backbone model.onnx --data photos', 'features of every photo, once'],
   async run(args, output) {
-    const { cacheFeatures } = await import('../../pipeline/cache-features.js');
+    const [{ cacheFeatures }, { parseShard, shardOfScheduler }] = await Promise.all([
+      import('../../pipeline/cache-features.js'),
+      import('../../pipeline/choose-shard.js'),
+    ]);
+    const scheduled = args.shard === undefined ? shardOfScheduler(process.env) : undefined;
+    const shard = args.shard === undefined ? scheduled?.shard : parseShard(args.shard);
+    if (scheduled && shard) {
+      output.logger.info(
+        `Part ${shard.index} of ${shard.count} of the data set, by ${scheduled.source}; --shard 1/1 takes all of it.`,
+      );
+    }
     const onProgress = await output.progress('features', 'images');
-    const { report } = await cacheFeatures({ ...args, backboneBatch: args.batch }, { ...output, onProgress });
+    const options = { ...args, shard, backboneBatch: args.batch };
+    const { report } = await cacheFeatures(options, { ...output, onProgress });
+    const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
     const lines = [
-      `${report.examples} examples: ${report.cached} cached, ${report.computed} computed in ` +
+      `${report.examples} examples${part}: ${report.cached} cached, ${report.computed} computed in ` +
         `${formatSeconds(report.seconds)} (${report.examplesPerSecond.toFixed(1)}/s), ${report.skipped.length} skipped`,
       ...report.skipped.map(({ path, reason }) => `  skipped ${path}: ${reason}`),
       `layer ${report.layer}, ${report.dim} numbers each`,

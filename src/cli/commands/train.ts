@@ -46,5 +46,11 @@ export function describeTraining(report: TrainReport): string {
         `macro F1 ${formatShare(validation.macroF1)}  (${examples.validation} examples)`,
     );
   }
+  if (report.headAlone?.validation) {
+    const { accuracy, loss } = report.headAlone.validation;
+    lines.push(
+      `head alone  accuracy ${formatShare(accuracy)}  loss ${loss.toFixed(4)}  before the layers moved`,
+    );
+  }
   return [...lines, report.run].join('\n');
 }

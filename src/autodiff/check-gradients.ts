@@ -1,0 +1,247 @@
+/**
+ * Compares the gradients of a model with central finite differences of the same function in float64:
+ *
+ *   ∂L/∂p ≈ (L(p + h) − L(p − h)) / 2h,   h = 1e-5 · max(1, |p|)
+ *
+ * The analytic gradients run as they are shipped, in float32; the differences run on `toFloat64(model)`, where their
+ * error is about 1e-10 of the loss. The float64 loss is compared with the float32 one too, so that a fault in the
+ * float64 form of an operator is seen as such.
+ */
+import { GraftError } from '../errors.js';
+import { cutModel } from '../graph/cut-model.js';
+import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { toTensor } from '../onnx/initializer.js';
+import { type Model, tensorValue, type ValueInfo } from '../onnx/ir.js';
+import { encodeModel } from '../onnx/write-model.js';
+import { createRng, type Rng } from '../rng.js';
+import { openSession } from '../runtime/open-session.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
+import type { TensorMap } from '../runtime/session.js';
+import { dtypeInfo } from '../tensor/dtype.js';
+import { formatShape, sizeOf } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { differentiate } from './differentiate.js';
+import type { GradientRule } from './gradient-rule.js';
+import { toDouble, toFloat64 } from './to-float64.js';
+
+export interface CheckGradientsOptions {
+  /** A value of the model; its sum is differentiated. */
+  readonly loss: string;
+  /** Inputs or initializers, float32. */
+  readonly parameters: readonly string[];
+  /** Inputs to use; the others are drawn at random with the sizes of `inputDims`: normal floats, integers 0 and 1. */
+  readonly feeds?: TensorMap;
+  readonly inputDims?: ReadonlyMap<string, readonly number[]>;
+  /** Most elements of each parameter that are compared, drawn at random where there are more. */
+  readonly samples?: number;
+  readonly seed?: number;
+  readonly rules?: readonly GradientRule[];
+}
+
+export interface GradientCheck {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly compared: number;
+  /** Both gradients of the element where they differ most. */
+  readonly analytic: number;
+  readonly numeric: number;
+  /**
+   * Largest difference, as a share of the largest gradient in the tensor; where that is below 1e-4 of the largest in
+   * any, of that: a gradient that vanishes for mathematical reasons is nothing but the rounding of the others.
+   */
+  readonly maxRelativeError: number;
+}
+
+/** @throws GraftError VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
+export async function checkGradients(
+  source: Model,
+  { loss, parameters, feeds = {}, inputDims, samples = 64, seed = 1, rules }: CheckGradientsOptions,
+): Promise<GradientCheck[]> {
+  const rng = createRng(seed);
+  const model = cutModel(dropInitializerInputs(source), [loss]);
+  const inputs = randomFeeds(model.graph.inputs, feeds, inputDims, rng);
+  const dims = new Map(Object.entries(inputs).map(([name, tensor]) => [name, tensor.dims]));
+  const shapes = await probeShapes(model, { inputDims: dims, feeds: inputs });
+  const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, rules });
+
+  const values = new Map(
+    parameters.map((name) => [name, toDouble(inputs[name] ?? toTensor(model.graph.initializers.get(name)!))]),
+  );
+  const open = parameters.filter((name) => model.graph.initializers.has(name));
+  const wide = toFloat64(promote(model, open, shapes), { shapes });
+  const session = await openSession(encodeModel(wide), { optimization: 'basic' });
+  try {
+    const point: Record<string, Tensor> = {};
+    for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
+    const evaluate = async (): Promise<number> => sum((await session.run(point))[loss]!);
+    compareLosses(await evaluate(), analytic.loss);
+    const compared: Compared[] = [];
+    for (const [name, tensor] of values) {
+      const data = tensor.data as Float64Array;
+      const elements = chooseElements(data.length, samples, rng);
+      const differences: number[] = [];
+      for (const i of elements) {
+        const before = data[i]!;
+        const h = 1e-5 * Math.max(1, Math.abs(before));
+        data[i] = before + h;
+        const above = await evaluate();
+        data[i] = before - h;
+        const below = await evaluate();
+        data[i] = before;
+        differences.push((above - below) / (2 * h));
+      }
+      const gradient = analytic.gradients.get(name)!;
+      compared.push({ name, shape: tensor.dims, elements, gradient, differences });
+    }
+    const largest = Math.max(...compared.map(({ differences }) => largestOf(differences)));
+    return compared.map((row) => findWorst(row, largest));
+  } finally {
+    await session.release();
+  }
+}
+
+async function analyticGradients(
+  model: Model,
+  {
+    loss,
+    parameters,
+    shapes,
+    inputs,
+    rules,
+  }: {
+    readonly loss: string;
+    readonly parameters: readonly string[];
+    readonly shapes: ReadonlyMap<string, readonly number[]>;
+    readonly inputs: TensorMap;
+    readonly rules: readonly GradientRule[] | undefined;
+  },
+): Promise<{ readonly loss: number; readonly gradients: ReadonlyMap<string, Tensor> }> {
+  const opset = model.opsets.get('') ?? 17;
+  const { graph, gradients } = differentiate(model.graph, {
+    loss,
+    parameters,
+    shapes,
+    opset,
+    ...(rules && { rules }),
+  });
+  const session = await openSession(encodeModel({ ...model, graph }));
+  try {
+    const outputs = await session.run(
+      Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!])),
+    );
+    const found = new Map<string, Tensor>();
+    for (const [parameter, output] of gradients) {
+      const gradient = outputs[output]!;
+      const expected = shapes.get(parameter)!;
+      if (gradient.dims.join() !== expected.join()) {
+        throw new GraftError(
+          'VERIFICATION_FAILED',
+          `The gradient of "${parameter}" has shape ${formatShape(gradient.dims)}; expected ${formatShape(expected)}.`,
+        );
+      }
+      found.set(parameter, gradient);
+    }
+    return { loss: sum(outputs[loss]!), gradients: found };
+  } finally {
+    await session.release();
+  }
+}
+
+/** The named initializers as inputs, so that they can be varied. */
+function promote(
+  model: Model,
+  names: readonly string[],
+  shapes: ReadonlyMap<string, readonly number[]>,
+): Model {
+  const { graph } = model;
+  const initializers = new Map(graph.initializers);
+  for (const name of names) initializers.delete(name);
+  const inputs = names.map((name) =>
+    tensorValue(name, graph.initializers.get(name)!.dtype, shapes.get(name)),
+  );
+  return { ...model, graph: { ...graph, initializers, inputs: [...graph.inputs, ...inputs] } };
+}
+
+function randomFeeds(
+  inputs: readonly ValueInfo[],
+  feeds: TensorMap,
+  inputDims: ReadonlyMap<string, readonly number[]> | undefined,
+  rng: Rng,
+): Record<string, Tensor> {
+  const result: Record<string, Tensor> = {};
+  for (const { name, type } of inputs) {
+    if (type?.kind !== 'tensor') {
+      throw new GraftError('UNSUPPORTED_MODEL', `Input "${name}" is not a tensor; only tensors can be fed.`);
+    }
+    const declared = (type.shape ?? []).map((dim) => (typeof dim === 'number' && dim > 0 ? dim : 1));
+    const dims = inputDims?.get(name) ?? declared;
+    const { dtype } = type;
+    const data = new (dtypeInfo(dtype).array)(sizeOf(dims));
+    for (let i = 0; i < data.length; i++) {
+      if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(rng.integer(2));
+      else data[i] = dtype.startsWith('float') ? rng.normal() : rng.integer(2);
+    }
+    result[name] = feeds[name] ?? { dtype, dims, data };
+  }
+  return result;
+}
+
+function chooseElements(count: number, most: number, rng: Rng): number[] {
+  if (count <= most) return Array.from({ length: count }, (_, i) => i);
+  const chosen = new Set<number>();
+  while (chosen.size < most) chosen.add(rng.integer(count));
+  return [...chosen];
+}
+
+interface Compared {
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly elements: readonly number[];
+  readonly gradient: Tensor;
+  /** One for each of `elements`. */
+  readonly differences: readonly number[];
+}
+
+function findWorst(
+  { name, shape, elements, gradient, differences }: Compared,
+  largest: number,
+): GradientCheck {
+  const scale = Math.max(largestOf(gradient.data), largestOf(differences), 1e-4 * largest);
+  let worst = { analytic: 0, numeric: 0, error: 0 };
+  elements.forEach((element, i) => {
+    const [analytic, numeric] = [Number(gradient.data[element]), differences[i]!];
+    const error = Math.abs(analytic - numeric);
+    // Written so that NaN counts as the worst.
+    if (!(error <= worst.error)) worst = { analytic, numeric, error };
+  });
+  const { analytic, numeric, error } = worst;
+  return {
+    name,
+    shape,
+    compared: elements.length,
+    analytic,
+    numeric,
+    maxRelativeError: error === 0 ? 0 : error / scale,
+  };
+}
+
+function largestOf(values: Iterable<number | bigint>): number {
+  let largest = 0;
+  for (const value of values) largest = Math.max(largest, Math.abs(Number(value)));
+  return largest;
+}
+
+function compareLosses(wide: number, narrow: number): void {
+  const error = Math.abs(wide - narrow) / Math.max(1, Math.abs(wide));
+  if (error < 1e-3) return;
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `The model's loss is ${narrow} in float32 but ${wide} in float64, so finite differences say nothing of its gradients.`,
+  );
+}
+
+function sum({ data }: Tensor): number {
+  let total = 0;
+  for (const value of data) total += Number(value);
+  return total;
+}

@@ -1,0 +1,159 @@
+/** Activations by their definitions, and the error function by Gauss-Legendre quadrature. */
+import { floatAttribute, stringAttribute } from '../../onnx/attributes.js';
+import type { Float64Form, FormContext } from './float64-form.js';
+
+/** erf(x) = 2x/√π ∫₀¹ exp(−x²s²) ds. Beyond |x| = 6 it is ±1 in float64; there 48 points are exact to 1e-15. */
+function erf(at: FormContext, x: string): string {
+  const { nodes, weights } = gaussLegendre(48);
+  const clamped = at.op('Max', [at.op('Min', [x, at.tensor([], [6])]), at.tensor([], [-6])]);
+  const flat = at.op('Reshape', [clamped, at.builder.ints([-1, 1])]);
+  const square = at.op('Mul', [flat, flat]);
+  const exponents = at.op('Mul', [
+    square,
+    at.tensor(
+      [1, 48],
+      nodes.map((s) => -s * s),
+    ),
+  ]);
+  const integral = at.op('MatMul', [at.op('Exp', [exponents]), at.tensor([48, 1], weights)]);
+  const value = at.op('Mul', [at.op('Mul', [flat, integral]), at.tensor([], [2 / Math.sqrt(Math.PI)])]);
+  return at.op('Reshape', [value, at.op('Shape', [x])]);
+}
+
+/** Points and weights on [0, 1]: Newton's iteration on the Legendre polynomials' three-term recurrence. */
+function gaussLegendre(count: number): { readonly nodes: number[]; readonly weights: number[] } {
+  const nodes: number[] = [];
+  const weights: number[] = [];
+  for (let i = 0; i < count; i++) {
+    let x = Math.cos((Math.PI * (i + 0.75)) / (count + 0.5));
+    let slope = 0;
+    for (let step = 0; step < 50; step++) {
+      let [previous, current] = [1, x];
+      for (let k = 2; k <= count; k++)
+        [previous, current] = [current, ((2 * k - 1) * x * current - (k - 1) * previous) / k];
+      slope = (count * (x * current - previous)) / (x * x - 1);
+      const change = current / slope;
+      x -= change;
+      if (Math.abs(change) < 1e-16) break;
+    }
+    nodes.push((1 + x) / 2);
+    weights.push(1 / ((1 - x * x) * slope * slope));
+  }
+  return { nodes, weights };
+}
+
+const number = (at: FormContext, value: number): string => at.tensor([], [value]);
+/** The larger or smaller of two: (a + b ± |a − b|) / 2 before opset 8, where Max and Min have no float64 kernel. */
+function extreme(at: FormContext, opType: 'Max' | 'Min', a: string, b: string): string {
+  if (at.builder.opset >= 8) return at.op(opType, [a, b]);
+  const [sum, distance] = [at.op('Add', [a, b]), at.op('Abs', [at.op('Sub', [a, b])])];
+  return at.op('Mul', [at.op(opType === 'Max' ? 'Add' : 'Sub', [sum, distance]), number(at, 0.5)]);
+}
+
+const positive = (at: FormContext, x: string): string => extreme(at, 'Max', x, number(at, 0));
+const negative = (at: FormContext, x: string): string => extreme(at, 'Min', x, number(at, 0));
+const scale = (at: FormContext, x: string, factor: number): string => at.op('Mul', [x, number(at, factor)]);
+
+function expMinusOne(at: FormContext, x: string): string {
+  return at.op('Sub', [at.op('Exp', [x]), number(at, 1)]);
+}
+
+function softplus(at: FormContext, x: string): string {
+  const tail = at.op('Log', [
+    at.op('Add', [at.op('Exp', [at.op('Neg', [at.op('Abs', [x])])]), number(at, 1)]),
+  ]);
+  return at.op('Add', [positive(at, x), tail]);
+}
+
+function hardSigmoid(at: FormContext, x: string, alpha: number, beta: number): string {
+  const line = at.op('Add', [scale(at, x, alpha), number(at, beta)]);
+  return extreme(at, 'Min', positive(at, line), number(at, 1));
+}
+
+function gelu(at: FormContext, x: string, approximate: boolean): string {
+  const inner = approximate
+    ? at.op('Tanh', [
+        at.op('Mul', [
+          at.op('Add', [scale(at, x, 1), scale(at, at.op('Mul', [at.op('Mul', [x, x]), x]), 0.044715)]),
+          number(at, Math.sqrt(2 / Math.PI)),
+        ]),
+      ])
+    : erf(at, scale(at, x, Math.SQRT1_2));
+  return at.op('Mul', [scale(at, x, 0.5), at.op('Add', [inner, number(at, 1)])]);
+}
+
+function swish(at: FormContext, x: string, alpha: number): string {
+  return at.op('Mul', [x, at.op('Sigmoid', [scale(at, x, alpha)])]);
+}
+
+export const activationForms: readonly (readonly [string, Float64Form])[] = [
+  ['Erf', (at) => erf(at, at.x[0]!)],
+  ['Gelu', (at) => gelu(at, at.x[0]!, stringAttribute(at.node, 'approximate', 'none') === 'tanh')],
+  ['com.microsoft:Gelu', (at) => gelu(at, at.x[0]!, false)],
+  ['com.microsoft:BiasGelu', (at) => gelu(at, at.op('Add', [at.x[0]!, at.x[1]!]), false)],
+  ['com.microsoft:FastGelu', (at) => gelu(at, at.x[1] ? at.op('Add', [at.x[0]!, at.x[1]]) : at.x[0]!, true)],
+  ['com.microsoft:QuickGelu', (at) => swish(at, at.x[0]!, floatAttribute(at.node, 'alpha', 1.702))],
+  ['Swish', (at) => swish(at, at.x[0]!, floatAttribute(at.node, 'alpha', 1))],
+  ['Elu', (at) => elu(at, floatAttribute(at.node, 'alpha', 1), 1)],
+  [
+    'Selu',
+    (at) =>
+      elu(
+        at,
+        floatAttribute(at.node, 'alpha', 1.6732632423543772),
+        floatAttribute(at.node, 'gamma', 1.0507009873554805),
+      ),
+  ],
+  [
+    'Celu',
+    (at) => {
+      const alpha = floatAttribute(at.node, 'alpha', 1);
+      const below = scale(at, expMinusOne(at, scale(at, negative(at, at.x[0]!), 1 / alpha)), alpha);
+      return at.op('Add', [positive(at, at.x[0]!), below]);
+    },
+  ],
+  [
+    'LeakyRelu',
+    (at) => {
+      const below = scale(at, negative(at, at.x[0]!), floatAttribute(at.node, 'alpha', 0.01));
+      return at.op('Add', [positive(at, at.x[0]!), below]);
+    },
+  ],
+  ['PRelu', (at) => at.op('Add', [positive(at, at.x[0]!), at.op('Mul', [negative(at, at.x[0]!), at.x[1]!])])],
+  [
+    'ThresholdedRelu',
+    (at) => {
+      const above = at.op('Greater', [at.x[0]!, number(at, floatAttribute(at.node, 'alpha', 1))]);
+      return at.op('Mul', [at.x[0]!, at.op('Cast', [above], { to: 11 })]);
+    },
+  ],
+  [
+    'HardSigmoid',
+    (at) =>
+      hardSigmoid(at, at.x[0]!, floatAttribute(at.node, 'alpha', 0.2), floatAttribute(at.node, 'beta', 0.5)),
+  ],
+  ['HardSwish', (at) => at.op('Mul', [at.x[0]!, hardSigmoid(at, at.x[0]!, 1 / 6, 0.5)])],
+  ['Softplus', (at) => softplus(at, at.x[0]!)],
+  ['Softsign', (at) => at.op('Div', [at.x[0]!, at.op('Add', [at.op('Abs', [at.x[0]!]), number(at, 1)])])],
+  ['Mish', (at) => at.op('Mul', [at.x[0]!, at.op('Tanh', [softplus(at, at.x[0]!)])])],
+  [
+    'Clip',
+    (at) => {
+      const bound = (name: string, input: number): string | undefined =>
+        at.node.attributes.has(name)
+          ? number(at, floatAttribute(at.node, name, 0))
+          : at.x[input] || undefined;
+      const [low, high] = [bound('min', 1), bound('max', 2)];
+      const raised = low ? extreme(at, 'Max', at.x[0]!, low) : at.x[0]!;
+      return high ? extreme(at, 'Min', raised, high) : raised;
+    },
+  ],
+  ['Tan', (at) => at.op('Div', [at.op('Sin', [at.x[0]!]), at.op('Cos', [at.x[0]!])])],
+  ['Mean', (at) => scale(at, at.op('Sum', at.x), 1 / at.x.length)],
+];
+
+/** γ (max(x, 0) + α (exp(min(x, 0)) − 1)) */
+function elu(at: FormContext, alpha: number, gamma: number): string {
+  const below = scale(at, expMinusOne(at, negative(at, at.x[0]!)), alpha);
+  return scale(at, at.op('Add', [positive(at, at.x[0]!), below]), gamma);
+}

@@ -1,0 +1,23 @@
+/** How an operator without a float64 kernel is written with operators that have one. */
+import type { AttributeInput } from '../../onnx/attributes.js';
+import type { GraphBuilder } from '../../onnx/graph-builder.js';
+import type { Node } from '../../onnx/ir.js';
+
+/** Appends nodes and returns the value that stands for the node's first output. */
+export type Float64Form = (at: FormContext) => string;
+
+export interface FormContext {
+  readonly node: Node;
+  /** Names of the inputs, float64 already. */
+  readonly x: readonly string[];
+  readonly builder: GraphBuilder;
+  /** Shape in the probe run. */
+  shapeOf(value: string): readonly number[];
+  op(
+    opType: string,
+    inputs: readonly string[],
+    attributes?: Readonly<Record<string, AttributeInput>>,
+  ): string;
+  /** A float64 constant. */
+  tensor(dims: readonly number[], values: ArrayLike<number>): string;
+}

@@ -1,0 +1,144 @@
+/**
+ * Operators that only move values: the gradient moves back the same way.
+ *
+ *   reshapes           dx = dy in the shape of x         concat ↔ split
+ *   transpose          the inverse permutation           expand          sum over what was repeated
+ *   tile               the same, with the repeats split off as axes of their own
+ *   pad with constant  pad by the negated amounts        cast            cast back; stops at integers
+ *   cumulative sum     from the other end                depth ↔ space
+ *
+ * Sizes are those of the run, not of the probe, wherever the operator set allows it.
+ */
+import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
+import type { Node } from '../../onnx/ir.js';
+import { dtypeFromCode, dtypeInfo, isFloat } from '../../tensor/dtype.js';
+import { positiveAxis } from '../../tensor/shape.js';
+import { keepWhere, reshapeLike, transpose, zerosLike } from '../append.js';
+import type { GradientRule, RuleContext } from '../gradient-rule.js';
+import { reduceSum, unbroadcast } from '../unbroadcast.js';
+import { moveBackByIndex } from './index-trick.js';
+
+function moving(opTypes: readonly string[], backward: (at: RuleContext, dY: string) => string): GradientRule {
+  return {
+    opTypes,
+    differentiable: [0],
+    backward: (at) => new Map([[0, backward(at, at.dY[0]!)]]),
+  };
+}
+
+/** The size of each value along an axis, as a 1-D int64 value. */
+function sizesAlong(at: RuleContext, values: readonly string[], axis: number): string {
+  if (values.every((value) => at.constantOf(value) !== undefined))
+    return at.builder.ints(values.map((value) => at.shapeOf(value)[axis]!));
+  const sizes = values.map((value) =>
+    at.op('Gather', [at.shape(value), at.builder.ints([axis])], { axis: 0 }),
+  );
+  return at.op('Concat', sizes, { axis: 0 });
+}
+
+const concat: GradientRule = {
+  opTypes: ['Concat'],
+  differentiable: 'all',
+  backward(at) {
+    const rank = at.shapeOf(at.x[0]!).length;
+    const axis = positiveAxis(intAttribute(at.node, 'axis', 1), rank);
+    const count = at.x.length;
+    if (count === 1) return new Map([[0, at.dY[0]!]]);
+    const parts =
+      at.opset < 13
+        ? at.ops('Split', [at.dY[0]!], count, { axis, split: at.x.map((value) => at.shapeOf(value)[axis]!) })
+        : at.ops('Split', [at.dY[0]!, sizesAlong(at, at.x, axis)], count, { axis });
+    return new Map(parts.map((part, i) => [i, part]));
+  },
+};
+
+const split = moving(['Split'], (at) => {
+  const rank = at.shapeOf(at.x[0]!).length;
+  const axis = positiveAxis(intAttribute(at.node, 'axis', 0), rank);
+  const parts = at.y.map((part, i) => at.dY[i] ?? zerosLike(at, part));
+  return at.op('Concat', parts, { axis });
+});
+
+const tile = moving(['Tile'], (at, dY) => {
+  const rank = at.shapeOf(at.x[0]!).length;
+  if (rank === 0) return dY;
+  const column = at.builder.ints([-1, 1]);
+  const pairs = [at.x[1]!, at.shape(at.x[0]!)].map((sizes) => at.op('Reshape', [sizes, column]));
+  const shape = at.op('Reshape', [at.op('Concat', pairs, { axis: 1 }), at.builder.ints([-1])]);
+  const axes = Array.from({ length: rank }, (_, axis) => 2 * axis);
+  return reduceSum(at, at.op('Reshape', [dY, shape]), axes, 0);
+});
+
+const pad = moving(['Pad'], (at, dY) => {
+  if (stringAttribute(at.node, 'mode', 'constant') !== 'constant') return moveBackByIndex(at, dY);
+  if (at.opset < 11) {
+    const pads = (intsAttribute(at.node, 'pads') ?? []).map((amount) => -amount);
+    return at.op('Pad', [dY], { pads });
+  }
+  const axes = at.x[3];
+  const inputs = [dY, at.op('Neg', [at.x[1]!])];
+  return at.op('Pad', axes ? [...inputs, '', axes] : inputs);
+});
+
+const dropout = moving(['Dropout'], (at, dY) => {
+  const training = at.constantOf(at.x[2]);
+  if (!training || Number(training.data[0]) === 0) return dY;
+  const kept = keepWhere(at, at.forwardOutput(1), dY);
+  const one = at.scalar(1);
+  if (!at.x[1]) return at.op('Mul', [kept, at.scalar(2)]);
+  const ratio = at.op('Cast', [at.x[1]], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code });
+  return at.op('Div', [kept, at.op('Sub', [one, ratio])]);
+});
+
+function castTarget(node: Node): readonly number[] {
+  const target = dtypeFromCode(intAttribute(node, 'to', 0))?.dtype;
+  return target && isFloat(target) ? [0] : [];
+}
+
+/** In column-row-depth order the new pixels' channels lie apart: [N, C, b, b, H, W]. */
+const depthToSpace = moving(['DepthToSpace'], (at, dY) => {
+  const blocksize = intAttribute(at.node, 'blocksize', 1);
+  if (stringAttribute(at.node, 'mode', 'DCR') !== 'CRD') return at.op('SpaceToDepth', [dY], { blocksize });
+  const [, channels, , width] = at.shapeOf(at.x[0]!) as [number, number, number, number];
+  const depth = channels / blocksize ** 2;
+  const blocks = at.builder.ints([0, depth, -1, blocksize, width, blocksize]);
+  const moved = transpose(at, at.op('Reshape', [dY, blocks]), [0, 1, 3, 5, 2, 4]);
+  return reshapeLike(at, moved, at.x[0]!);
+});
+
+export const movement: readonly GradientRule[] = [
+  concat,
+  split,
+  tile,
+  pad,
+  dropout,
+  depthToSpace,
+  moving(['Identity'], (_, dY) => dY),
+  moving(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'], (at, dY) => reshapeLike(at, dY, at.x[0]!)),
+  moving(['Transpose'], (at, dY) => {
+    const rank = at.shapeOf(at.x[0]!).length;
+    const perm = intsAttribute(at.node, 'perm') ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+    const inverse = perm.map((_, axis) => perm.indexOf(axis));
+    return transpose(at, dY, inverse);
+  }),
+  moving(['Expand'], (at, dY) => unbroadcast(at, dY, at.x[0]!)),
+  moving(['SpaceToDepth'], (at, dY) =>
+    at.op('DepthToSpace', [dY], { blocksize: intAttribute(at.node, 'blocksize', 1) }),
+  ),
+  moving(['CumSum'], (at, dY) =>
+    at.op('CumSum', [dY, at.x[1]!], {
+      exclusive: intAttribute(at.node, 'exclusive', 0),
+      reverse: 1 - intAttribute(at.node, 'reverse', 0),
+    }),
+  ),
+  moving(['Trilu'], (at, dY) =>
+    at.op('Trilu', at.x[1] ? [dY, at.x[1]] : [dY], { upper: intAttribute(at.node, 'upper', 1) }),
+  ),
+  {
+    opTypes: ['Cast'],
+    differentiable: castTarget,
+    backward: (at) =>
+      new Map([[0, at.op('Cast', [at.dY[0]!], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })]]),
+  },
+  moving(['CastLike'], (at, dY) => at.op('Cast', [dY], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })),
+];

@@ -1,0 +1,138 @@
+/**
+ * A float32 model as the same function in float64, for central differences: every float tensor becomes float64, and an
+ * operator for which ONNX Runtime has no float64 kernel is written with operators that have one (`float64Forms`).
+ */
+import { toAttribute } from '../onnx/attributes.js';
+import { GraphBuilder } from '../onnx/graph-builder.js';
+import { toInitializer, toTensor } from '../onnx/initializer.js';
+import type { Attribute, Graph, Initializer, Model, Node, ValueInfo, ValueType } from '../onnx/ir.js';
+import { type DType, dtypeInfo } from '../tensor/dtype.js';
+import { fromHalfArray } from '../tensor/float16.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type Float64Form, float64Forms } from './float64-forms/index.js';
+
+export interface ToFloat64Options {
+  /** Real shapes of the values, from a probe run. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly forms?: ReadonlyMap<string, Float64Form>;
+}
+
+const doubleCode = dtypeInfo('float64').code;
+const narrowCodes = new Set<number>(
+  (['float32', 'float16', 'bfloat16'] as const).map((dtype) => dtypeInfo(dtype).code),
+);
+
+/** Operators whose result is float32 unless this attribute says otherwise. */
+const dtypeAttributes: ReadonlyMap<string, string> = new Map([
+  ['Cast', 'to'],
+  ['EyeLike', 'dtype'],
+  ['RandomNormal', 'dtype'],
+  ['RandomUniform', 'dtype'],
+]);
+
+export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloat64Options): Model {
+  const opset = model.opsets.get('') ?? 17;
+  const taken = new Set<string>([...shapes.keys(), ...model.graph.initializers.keys()]);
+  for (const { name } of model.graph.inputs) taken.add(name);
+  for (const node of model.graph.nodes) for (const output of node.outputs) taken.add(output);
+  const builder = new GraphBuilder({ opset, taken });
+  const convert = (graph: Graph, target: GraphBuilder): Graph => {
+    for (const node of graph.nodes) convertNode(node, target);
+    return {
+      ...graph,
+      nodes: target.nodes,
+      inputs: graph.inputs.map(widenValue),
+      outputs: graph.outputs.map(widenValue),
+      initializers: new Map([
+        ...[...graph.initializers].map(([name, initializer]) => [name, widen(initializer)] as const),
+        ...target.initializers,
+      ]),
+      valueInfo: new Map(),
+    };
+  };
+  const convertNode = (node: Node, target: GraphBuilder): void => {
+    const form = forms.get(node.domain === '' ? node.opType : `${node.domain}:${node.opType}`);
+    if (form) {
+      const shapeOf = (value: string): readonly number[] => shapes.get(value) ?? [];
+      const result = form({
+        node,
+        x: node.inputs,
+        shapeOf,
+        builder: target,
+        op: (opType, inputs, attributes = {}) =>
+          target.op(opType, inputs, { name: `f64/${node.outputs[0]}/${opType}`, attributes }),
+        tensor: (dims, values) => target.constant('f64/const', double(dims, values)),
+      });
+      target.nodes.push({
+        ...node,
+        domain: '',
+        opType: 'Identity',
+        inputs: [result],
+        outputs: node.outputs.slice(0, 1),
+        attributes: new Map(),
+      });
+      return;
+    }
+    const attributes = new Map([...node.attributes].map(([key, value]) => [key, widenAttribute(value)]));
+    for (const [key, attribute] of attributes) {
+      if (attribute.kind !== 'graph') continue;
+      const inner = new GraphBuilder({ opset, taken });
+      attributes.set(key, { kind: 'graph', value: convert(attribute.value, inner) });
+    }
+    const dtypeKey = dtypeAttributes.get(node.opType);
+    const wanted = dtypeKey === undefined ? undefined : attributes.get(dtypeKey);
+    if (
+      dtypeKey !== undefined &&
+      (!wanted || (wanted.kind === 'int' && narrowCodes.has(Number(wanted.value))))
+    )
+      attributes.set(dtypeKey, toAttribute(doubleCode));
+    if (node.opType === 'ConstantOfShape' && !attributes.has('value'))
+      attributes.set('value', toAttribute(toInitializer('', double([1], [0]))));
+    for (const key of ['value_float', 'value_floats']) {
+      const value = attributes.get(key);
+      if (value?.kind === 'float') attributes.set('value', constantAttribute([], [value.value]));
+      else if (value?.kind === 'floats')
+        attributes.set('value', constantAttribute([value.value.length], value.value));
+      attributes.delete(key);
+    }
+    target.nodes.push({ ...node, attributes });
+  };
+  return { ...model, graph: convert(model.graph, builder), functions: model.functions };
+}
+
+export function double(dims: readonly number[], values: ArrayLike<number>): Tensor {
+  return { dtype: 'float64', dims, data: Float64Array.from(values) };
+}
+
+/** A float32 or half tensor in float64; others as they are. */
+export function toDouble(tensor: Tensor): Tensor {
+  if (tensor.dtype === 'float32') return double(tensor.dims, tensor.data as Float32Array);
+  if (tensor.dtype === 'float16') return double(tensor.dims, fromHalfArray(tensor.data as Uint16Array));
+  return tensor;
+}
+
+function constantAttribute(dims: readonly number[], values: readonly number[]): Attribute {
+  return toAttribute(toInitializer('', double(dims, values)));
+}
+
+function widen(initializer: Initializer): Initializer {
+  return isNarrow(initializer.dtype)
+    ? toInitializer(initializer.name, toDouble(toTensor(initializer)))
+    : initializer;
+}
+
+function isNarrow(dtype: DType): boolean {
+  return dtype === 'float32' || dtype === 'float16';
+}
+
+function widenAttribute(attribute: Attribute): Attribute {
+  return attribute.kind === 'tensor' ? { ...attribute, value: widen(attribute.value) } : attribute;
+}
+
+function widenValue(value: ValueInfo): ValueInfo {
+  return value.type ? { ...value, type: widenType(value.type) } : value;
+}
+
+function widenType(type: ValueType): ValueType {
+  return type.kind === 'tensor' && isNarrow(type.dtype) ? { ...type, dtype: 'float64' } : type;
+}

@@ -1,0 +1,41 @@
+import { defineCommand } from '../define-command.js';
+import { formatBytes } from '../output.js';
+import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
+
+export const cacheExportCommand = defineCommand({
+  command: 'export',
+  describe: 'Write features for other tools: NumPy, Parquet, Hugging Face datasets, safetensors',
+  options: {
+    ...backboneOptions,
+    backbone: { ...backboneOptions.backbone, demandOption: false },
+    ...dataOptions,
+    data: { ...dataOptions.data, demandOption: false },
+    store: {
+      type: 'string',
+      requiresArg: true,
+      describe: 'In place of backbone and data: all rows of the store whose key starts so, without labels',
+    },
+    format: {
+      choices: ['npy', 'parquet', 'huggingface', 'safetensors'],
+      demandOption: true,
+      describe: 'npy and huggingface write a folder, parquet and safetensors a file',
+    },
+    out: { type: 'string', demandOption: true, requiresArg: true, describe: 'File or folder to write' },
+    ...cacheOptions,
+    ...deviceOptions,
+  } as const,
+  example: [
+    'cache export --backbone model.onnx --data photos --format parquet --out features.parquet',
+    'paths, labels and features of every photo',
+  ],
+  async run(args, output) {
+    const { exportFeatures } = await import('../../pipeline/export-features.js');
+    const onProgress = await output.progress('features', 'images');
+    const report = await exportFeatures(args, { ...output, onProgress });
+    const lines = [
+      `${report.rows} rows of ${report.dim} numbers, ${formatBytes(report.bytes)}`,
+      ...report.files,
+    ];
+    output.result(report, lines.join('\n'));
+  },
+});

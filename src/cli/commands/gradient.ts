@@ -1,0 +1,96 @@
+import type { Options } from 'yargs';
+import { GraftError } from '../../errors.js';
+import { defineCommand } from '../define-command.js';
+import { formatTable } from '../output.js';
+import { integer, positive, positiveInteger } from '../shared-options.js';
+
+const options = {
+  loss: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Value to differentiate; its sum where it is not a scalar [default: the only output]',
+  },
+  wrt: {
+    type: 'string',
+    requiresArg: true,
+    default: 'all',
+    describe: 'Values, with commas between them; all: every float initializer that reaches the loss',
+  },
+  out: { type: 'string', requiresArg: true, describe: 'ONNX file to write' },
+  'input-shape': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Shapes of inputs with free dimensions, for the trial run: x=2,3,224,224 y=2,7',
+  },
+  check: { type: 'boolean', default: false, describe: 'Compare with finite differences in float64' },
+  samples: { ...positiveInteger('samples'), default: 8, describe: 'Elements of each parameter to compare' },
+  tolerance: { ...positive('tolerance'), default: 1e-3, describe: 'Largest relative error of --check' },
+  seed: { ...integer('seed'), default: 1, describe: 'Seed of the inputs of --check' },
+} as const satisfies Record<string, Options>;
+
+export const gradientCommand = defineCommand<typeof options, { model: string }>({
+  command: 'gradient <model>',
+  describe: 'Write a model with the gradients of a loss as further outputs',
+  options,
+  positionals: { model: { type: 'string', demandOption: true, describe: 'ONNX file' } },
+  example: [
+    'gradient net.onnx --loss loss --wrt fc.weight,fc.bias --out net-with-gradients.onnx',
+    'adds the outputs grad/fc.weight and grad/fc.bias',
+  ],
+  async run({ model, loss, wrt, out, 'input-shape': shapes, check, samples, tolerance, seed }, output) {
+    if (out === undefined && !check)
+      throw new GraftError('USAGE', 'Say where to write the model with --out, or ask for --check.');
+    const inputShapes = parseShapes(shapes);
+    const { writeGradients } = await import('../../pipeline/write-gradients.js');
+    const { formatShape } = await import('../../tensor/shape.js');
+    const report = await writeGradients(
+      {
+        model,
+        wrt: wrt === 'all' ? wrt : wrt.split(',').map((name) => name.trim()),
+        inputShapes,
+        check,
+        samples: samples!,
+        seed: seed!,
+        ...(loss !== undefined && { loss }),
+        ...(out !== undefined && { out }),
+      },
+      output,
+    );
+    const rows = report.check?.map(({ name, shape, compared, analytic, numeric, maxRelativeError }) => [
+      name,
+      formatShape(shape),
+      compared,
+      analytic.toPrecision(6),
+      numeric.toPrecision(6),
+      maxRelativeError.toExponential(1),
+    ]);
+    const table = rows
+      ? formatTable([
+          ['parameter', 'shape', 'compared', 'analytic', 'numeric', 'max relative error'],
+          ...rows,
+        ])
+      : formatTable(report.gradients.map(({ output: name, shape }) => [name, formatShape(shape)]));
+    const wrong = report.check?.filter(({ maxRelativeError }) => !(maxRelativeError <= tolerance!)) ?? [];
+    if (wrong.length > 0) {
+      throw new GraftError(
+        'VERIFICATION_FAILED',
+        `${wrong.length} of ${report.gradients.length} gradients are further than ${tolerance} from finite differences:\n${table}`,
+      );
+    }
+    const summary = `${report.gradients.length} gradients of ${report.loss}`;
+    output.result(report, [...(out ? [`${out}: ${summary}`] : [summary]), table].join('\n\n'));
+  },
+});
+
+/** `x=2,3,224,224 y=2,7` */
+function parseShapes(text: string | undefined): ReadonlyMap<string, readonly number[]> {
+  const shapes = new Map<string, readonly number[]>();
+  for (const part of text?.split(/[\s;]+/).filter(Boolean) ?? []) {
+    const at = part.lastIndexOf('=');
+    const dims = part.slice(at + 1).split(/[,x]/).map(Number); // prettier-ignore
+    if (at < 1 || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0))
+      throw new GraftError('USAGE', `Expected NAME=2,3,224,224 for --input-shape but received "${part}".`);
+    shapes.set(part.slice(0, at), dims);
+  }
+  return shapes;
+}

@@ -1,0 +1,23 @@
+import type { Split } from './dataset.js';
+
+const splitNames: Readonly<Record<string, Split>> = {
+  train: 'train',
+  training: 'train',
+  val: 'validation',
+  valid: 'validation',
+  validation: 'validation',
+  dev: 'validation',
+  test: 'test',
+  testing: 'test',
+};
+
+/** The part that a folder stands for. @example splitOfFolder('Val') // 'validation' */
+export function splitOfFolder(name: string): Split | undefined {
+  const key = name.toLowerCase();
+  return Object.hasOwn(splitNames, key) ? splitNames[key] : undefined;
+}
+
+/** The part that a shard stands for, by the first word of its name. @example splitOfFile('train-00000.tar') // 'train' */
+export function splitOfFile(name: string): Split | undefined {
+  return splitOfFolder(/^[a-z]+/i.exec(name)?.[0] ?? '');
+}

@@ -1,0 +1,106 @@
+/**
+ * Parquet with a row for each example: `path`, `label` (number), `label_name`, `split`, `sha256`, and `embedding`, a list
+ * of float32. The key `huggingface` tells the `datasets` library that labels are classes; other readers pass it over.
+ */
+import { GraftError, messageOf } from '../errors.js';
+import { stageFile } from '../write-durably.js';
+import { type FeatureTable, keyText } from './feature-table.js';
+import type { FeaturePiece } from './iterate-features.js';
+
+type HuggingFaceType =
+  | { readonly _type: 'Value'; readonly dtype: string }
+  | { readonly _type: 'ClassLabel'; readonly names: readonly string[] }
+  | { readonly _type: 'Sequence'; readonly feature: HuggingFaceType };
+
+const text = (name: string) =>
+  ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' }) as const;
+
+/** Optional throughout although no value is missing: `datasets` knows no other columns. */
+const labelledColumns = [
+  text('path'),
+  { name: 'label', type: 'INT64', repetition_type: 'OPTIONAL' },
+  text('label_name'),
+  text('split'),
+] as const;
+const listColumn = [
+  { name: 'embedding', converted_type: 'LIST', repetition_type: 'OPTIONAL', num_children: 1 },
+  { name: 'list', repetition_type: 'REPEATED', num_children: 1 },
+  { name: 'element', type: 'FLOAT', repetition_type: 'OPTIONAL' },
+] as const;
+
+/** Rows in a row group: what a reader must hold at a time. */
+const groupRows = 1024;
+
+/** @throws GraftError FILE_UNWRITABLE, INVALID_CACHE. */
+export async function writeParquet(file: string, table: FeatureTable): Promise<void> {
+  const { ByteWriter, ParquetWriter } = await import('hyparquet-writer');
+  const columns = [...(table.examples ? labelledColumns : []), text('sha256')];
+  const staged = await stageFile(file);
+  try {
+    const buffer = new ByteWriter();
+    // Called after each row group: what is written leaves the memory.
+    const flush = async (): Promise<void> => {
+      await staged.handle.writeFile(buffer.getBytes());
+      buffer.index = 0;
+    };
+    const writer = new ParquetWriter({
+      writer: Object.assign(buffer, { flush }),
+      schema: [{ name: 'root', num_children: columns.length + 1 }, ...columns, ...listColumn],
+      // Features do not compress; the rest is small.
+      codec: 'UNCOMPRESSED',
+      createdBy: 'onnx-graft',
+      kvMetadata: [
+        { key: 'huggingface', value: JSON.stringify({ info: { features: featureTypes(table) } }) },
+      ],
+    });
+    for await (const piece of table.pieces()) {
+      await writer.write({ columnData: columnsOf(table, piece), rowGroupSize: groupRows });
+    }
+    await writer.finish();
+    await flush();
+    await staged.commit();
+  } catch (error) {
+    throw error instanceof GraftError
+      ? error
+      : new GraftError('FILE_UNWRITABLE', `Cannot write ${file}: ${messageOf(error)}.`, { cause: error });
+  } finally {
+    await staged.discard();
+  }
+}
+
+function columnsOf(
+  { dim, keys, examples }: FeatureTable,
+  { start, rows, features }: FeaturePiece,
+): { name: string; data: unknown[] | BigInt64Array; encoding?: 'PLAIN'; statistics?: boolean }[] {
+  const all = Array.from({ length: rows }, (_, i) => start + i);
+  const labelled = examples
+    ? [
+        { name: 'path', data: all.map((row) => examples.of[row]!.path) },
+        { name: 'label', data: BigInt64Array.from(all, (row) => BigInt(examples.of[row]!.label)) },
+        { name: 'label_name', data: all.map((row) => examples.classes[examples.of[row]!.label]!) },
+        { name: 'split', data: all.map((row) => examples.of[row]!.split ?? null) },
+      ]
+    : [];
+  const embedding = all.map((row) =>
+    Array.from(features.subarray((row - start) * dim, (row - start + 1) * dim)),
+  );
+  return [
+    ...labelled,
+    { name: 'sha256', data: all.map((row) => keyText(keys, row)) },
+    { name: 'embedding', data: embedding, encoding: 'PLAIN', statistics: false },
+  ];
+}
+
+function featureTypes({ examples }: FeatureTable): Record<string, HuggingFaceType> {
+  const string = { _type: 'Value', dtype: 'string' } as const;
+  return {
+    ...(examples && {
+      path: string,
+      label: { _type: 'ClassLabel', names: examples.classes },
+      label_name: string,
+      split: string,
+    }),
+    sha256: string,
+    embedding: { _type: 'Sequence', feature: { _type: 'Value', dtype: 'float32' } },
+  };
+}

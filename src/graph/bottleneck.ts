@@ -1,0 +1,133 @@
+/** Values that are wide only for a moment, inside a block: no place to read features from. */
+import type { Node } from '../onnx/ir.js';
+import { ancestors, type DataFlow } from './data-flow.js';
+import { isDepthwise, linearLayer } from './linear-layer.js';
+import { channelCount, type Layout, type Shapes } from './value-layout.js';
+
+/**
+ * Whether the value lies inside a separable or inverted-residual block: behind a depthwise convolution whose 1x1
+ * convolution is still to come, before a depthwise convolution that a narrower 1x1 convolution follows, or the
+ * concatenation that a narrower convolution gathers up.
+ */
+export function isInsideBlock(
+  value: string,
+  flow: DataFlow,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+): boolean {
+  const channels = (name: string): number => {
+    const shape = shapes.get(name);
+    return shape ? channelCount(shape, layouts.get(name) ?? 'vector') : 0;
+  };
+  const own = channels(value);
+  const next = nextLayers(value, flow, shapes);
+  if (next.length === 0) return false;
+  const widthAfter = (node: Node): number => channels(node.outputs[0]!);
+  const previous = previousLayers(value, flow, shapes);
+  if (previous.length > 0 && previous.every((node) => isDepthwise(node, own))) {
+    return next.every((node) => !isDepthwise(node, own) && isPointwise(node, flow, shapes));
+  }
+  // A fork (several layers after it) is where predictions start, not the inside of a block.
+  const [only] = next.length === 1 ? next : [];
+  if (only && isDepthwise(only, own)) {
+    const projections = nextLayers(only.outputs[0]!, flow, shapes);
+    return projections.length > 0 && projections.every((projection) => widthAfter(projection) < own);
+  }
+  return only !== undefined && widthAfter(only) < own && gathersChain(value, only, flow, shapes);
+}
+
+/**
+ * A concatenation of successive steps that a 1x1 convolution takes at once (SPPF, C2f, ELAN); branches side by side
+ * (fire modules, Inception) are a block's real output.
+ */
+function gathersChain(value: string, next: Node, flow: DataFlow, shapes: Shapes): boolean {
+  const node = flow.producer(value);
+  if (node?.opType !== 'Concat' || !isPointwise(next, flow, shapes) || !next.inputs.includes(value))
+    return false;
+  const inputs = flow.inputs(node);
+  return inputs.some((input) => {
+    const before = ancestors(flow, flow.inputs(flow.producer(input) ?? node));
+    return inputs.some((other) => other !== input && before.has(other));
+  });
+}
+
+function isPointwise(node: Node, flow: DataFlow, shapes: Shapes): boolean {
+  const layer = linearLayer(node, flow);
+  if (!layer) return false;
+  if (layer.kind === 'dense') return true;
+  const kernel = shapes.get(layer.weights)?.slice(2);
+  return kernel === undefined || kernel.every((size) => size === 1);
+}
+
+/** The first linear layers after the value, looking through what works on each channel alone. */
+function nextLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
+  const found = new Set<Node>();
+  const visited = new Set<string>();
+  const pending = [value];
+  for (let name = pending.pop(); name !== undefined && visited.size < 64; name = pending.pop()) {
+    if (visited.has(name)) continue;
+    visited.add(name);
+    for (const node of flow.users(name)) {
+      if (linearLayer(node, flow)) found.add(node);
+      else if (worksPerChannel(node, flow) && isOfShape(name, node.outputs[0]!, shapes)) {
+        pending.push(...flow.outputs(node));
+      }
+    }
+  }
+  return [...found];
+}
+
+/** The last linear layers before the value, through the same operators; a gate's own layers are left out. */
+function previousLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
+  const found = new Set<Node>();
+  const visited = new Set<string>();
+  const pending = [value];
+  for (let name = pending.pop(); name !== undefined && visited.size < 64; name = pending.pop()) {
+    if (visited.has(name)) continue;
+    visited.add(name);
+    const node = flow.producer(name);
+    if (!node) continue;
+    if (linearLayer(node, flow)) found.add(node);
+    else if (worksPerChannel(node, flow)) {
+      pending.push(...flow.inputs(node).filter((input) => isOfShape(input, name, shapes)));
+    }
+  }
+  return [...found];
+}
+
+/** A gate (squeeze and excitation) has another shape than the map that it scales. */
+function isOfShape(a: string, b: string, shapes: Shapes): boolean {
+  return shapes.get(a)?.join() === shapes.get(b)?.join();
+}
+
+function worksPerChannel(node: Node, flow: DataFlow): boolean {
+  if (node.opType === 'Add' || node.opType === 'Sub') return flow.inputs(node).length === 1;
+  return perChannel.has(node.opType);
+}
+
+const perChannel: ReadonlySet<string> = new Set([
+  'BatchNormalization',
+  'InstanceNormalization',
+  'Relu',
+  'PRelu',
+  'LeakyRelu',
+  'Clip',
+  'Sigmoid',
+  'HardSigmoid',
+  'HardSwish',
+  'Mul',
+  'Min',
+  'Max',
+  'Tanh',
+  'Softplus',
+  'Mish',
+  'Gelu',
+  'Elu',
+  'Selu',
+  'Div',
+  'Identity',
+  'Dropout',
+  'Cast',
+  'QuantizeLinear',
+  'DequantizeLinear',
+]);

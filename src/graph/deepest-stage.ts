@@ -1,0 +1,84 @@
+/** Where to read features from in a network without classifier: a detector, a segmenter, a bare feature extractor. */
+import { isInsideBlock } from './bottleneck.js';
+import { ancestors, type DataFlow, descendants } from './data-flow.js';
+import { linearLayer } from './linear-layer.js';
+import { narrowValues } from './narrow-values.js';
+import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
+
+interface Place {
+  readonly value: string;
+  readonly channels: number;
+  readonly positions: number;
+  /** Outputs of the model that depend on it. */
+  readonly reach: number;
+}
+
+/**
+ * The end of the backbone: the richest maps (most channels) before anything is enlarged again or predicted; among
+ * equals the ones that all outputs depend on, then those of the smallest size that were reached without squeezing the
+ * data through fewer channels (which the extra scales of an SSD do), then the last.
+ */
+export function deepestStage(
+  flow: DataFlow,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+): string | undefined {
+  const { graph } = flow;
+  const enlarging = graph.nodes.filter(
+    (node) =>
+      ['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace', 'GridSample'].includes(node.opType) &&
+      flow.inputs(node).length > 0 &&
+      positions(node.outputs[0]!) > positions(flow.inputs(node)[0]!),
+  );
+  const enlarged = descendants(
+    flow,
+    enlarging.flatMap(({ outputs }) => outputs),
+  );
+  const outputs = graph.outputs.map(({ name }) => name).filter((name) => flow.carries(name));
+  const leading = outputs.map((output) => ancestors(flow, [output]));
+  const beforeLayer = ancestors(
+    flow,
+    graph.nodes.filter((node) => linearLayer(node, flow)).flatMap((node) => flow.inputs(node)),
+  );
+  const places: Place[] = [];
+  for (const node of graph.nodes) {
+    for (const value of flow.outputs(node)) {
+      if (enlarged.has(value) || (shapes.get(value)?.length ?? 0) < 3) continue;
+      const reach = leading.filter((set) => set.has(value)).length;
+      if (shapes.get(value)![0] !== 1 || positions(value) < 2 || reach === 0) continue;
+      if (isInsideBlock(value, flow, shapes, layouts)) continue;
+      places.push({ value, channels: channels(value), positions: positions(value), reach });
+    }
+  }
+  // A prediction has no layer after it; a bare feature extractor's last maps have none either.
+  const inner = places.filter(({ value }) => beforeLayer.has(value));
+  const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
+  const usable = widest(inner) * 2 >= widest(places) ? inner : places;
+  const rich = usable.filter((place) => place.channels === widest(usable));
+  const reach = Math.max(0, ...rich.map((place) => place.reach));
+  let best: Place | undefined;
+  for (const place of rich.filter((candidate) => candidate.reach === reach)) {
+    if (!best || (place.positions <= best.positions && !isSqueezed(best, place))) best = place;
+  }
+  return best?.value;
+
+  function positions(value: string): number {
+    const shape = shapes.get(value);
+    return shape ? positionCount(shape, layouts.get(value) ?? 'vector') : 0;
+  }
+
+  function channels(value: string): number {
+    const shape = shapes.get(value);
+    return shape ? channelCount(shape, layouts.get(value) ?? 'vector') : 0;
+  }
+
+  /** Whether all data on the way from `from` to `to` passes through fewer than half the channels. */
+  function isSqueezed(from: Place, to: Place): boolean {
+    const way = narrowValues(flow, to.value);
+    // Shuffling channels goes through another number of axes.
+    const rank = shapes.get(from.value)!.length;
+    return way
+      .slice(way.indexOf(from.value) + 1)
+      .some((value) => shapes.get(value)?.length === rank && channels(value) * 2 < from.channels);
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * What a model does at its end, read backwards from its outputs: an old classifier that a new head replaces, or a
+ * vector that is the model's own embedding.
+ */
+import { GraftError } from '../errors.js';
+import { indexGraph } from '../onnx/graph-index.js';
+import type { Node } from '../onnx/ir.js';
+import type { DataFlow } from './data-flow.js';
+import { linearLayer } from './linear-layer.js';
+import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
+
+export interface Ending {
+  readonly kind: 'classifier' | 'tokenClassifier' | 'embedding' | 'pooler';
+  /** The value on which a new head should stand. */
+  readonly feature: string;
+  /** Scores of the old classifier, or numbers of the embedding. */
+  readonly size: number;
+  /** The model's output that this is the end of. */
+  readonly output: string;
+}
+
+/** They turn a classifier's sums into the model's output, or move them about. */
+const scoring: ReadonlySet<string> = new Set([
+  'Softmax',
+  'LogSoftmax',
+  'Sigmoid',
+  'QLinearSigmoid',
+  'QLinearSoftmax',
+  'HardSigmoid',
+  'Softplus',
+  'Relu',
+  'Clip',
+  'Exp',
+  'Neg',
+  'Identity',
+  'Cast',
+  'Dropout',
+  'Reshape',
+  'Flatten',
+  'Squeeze',
+  'Unsqueeze',
+  'Transpose',
+  'Add',
+  'QLinearAdd',
+  'Sub',
+  'Mul',
+  'Div',
+  'Concat',
+  'Gather',
+  'Slice',
+  'TopK',
+  'QuantizeLinear',
+  'DequantizeLinear',
+  'GlobalAveragePool',
+  'QLinearGlobalAveragePool',
+  'AveragePool',
+  'QLinearAveragePool',
+  'ReduceMean',
+  'ReduceSum',
+]);
+const pooling: ReadonlySet<string> = new Set([
+  'GlobalAveragePool',
+  'QLinearGlobalAveragePool',
+  'AveragePool',
+  'QLinearAveragePool',
+  'ReduceMean',
+]);
+const probability: ReadonlySet<string> = new Set([
+  'Softmax',
+  'LogSoftmax',
+  'Sigmoid',
+  'QLinearSoftmax',
+  'TopK',
+]);
+const normalising: ReadonlySet<string> = new Set([
+  'LpNormalization',
+  'BatchNormalization',
+  'LayerNormalization',
+  'SimplifiedLayerNormalization',
+  'RMSNormalization',
+]);
+
+const saysScores = /logit|prob|score|class|softmax|label|pred/i;
+const saysEmbedding = /embed|feat|pool|latent|repr|encod|vector/i;
+
+/** The ending that lies deepest in the graph; one of vectors before one of tokens. */
+export function findEnding(
+  flow: DataFlow,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+): Ending | undefined {
+  const order = new Map(
+    flow.graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)),
+  );
+  const rank: Readonly<Record<Ending['kind'], number>> = {
+    classifier: 3,
+    embedding: 2,
+    pooler: 1,
+    tokenClassifier: 1,
+  };
+  const endings = flow.graph.outputs
+    .map(({ name }) => endingOf(name, flow, shapes, layouts))
+    .filter((ending) => ending !== undefined);
+  const depth = ({ feature }: Ending): number => order.get(feature) ?? -1;
+  return endings.sort((a, b) => rank[b.kind] - rank[a.kind] || depth(b) - depth(a) || b.size - a.size)[0];
+}
+
+function endingOf(
+  output: string,
+  flow: DataFlow,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+): Ending | undefined {
+  const start = flow.carries(output) ? output : beforeLabel(output, flow);
+  if (start === undefined) return undefined;
+  const shape = shapes.get(start);
+  if (!shape || shape[0] !== 1) return undefined;
+  const last = findLast(start, flow, shapes, layouts);
+  const isVector = shape.length === 2 || (shape.length > 2 && sizeBeyond(shape) === 1);
+  if (last?.kind === 'scores') {
+    const { layer, node, isPooled, isProbability } = last;
+    const made = shapes.get(node.outputs[0]!)!;
+    const layout = layouts.get(node.outputs[0]!)!;
+    const size = channelCount(made, layout);
+    const positions = positionCount(made, layout);
+    if (made[0] !== 1) return undefined;
+    const feature = beforeDropout(layer.data, flow);
+    if (layer.kind === 'convolution' && positions > 1 && !isPooled) return undefined;
+    if (positions > 1 && !isPooled) return { kind: 'tokenClassifier', feature, size, output };
+    const hasBias = node.inputs[2] !== undefined || addsBias(node, flow);
+    const embeds =
+      !isProbability &&
+      !saysScores.test(output) &&
+      (saysEmbedding.test(output) ||
+        (layer.kind === 'convolution' && isPooled && positions > 1
+          ? size % 16 === 0
+          : size % (hasBias ? 128 : 64) === 0));
+    if (!embeds) return { kind: 'classifier', feature, size, output };
+  } else if (last?.kind === 'pooler') {
+    return isVector ? { kind: 'pooler', feature: start, size: shape[1]!, output } : undefined;
+  }
+  if (!isVector || shape.length < 2) return undefined;
+  const size = shape.reduce((product, dim) => product * dim, 1);
+  return size >= 4 ? { kind: 'embedding', feature: beforeDropout(start, flow), size, output } : undefined;
+}
+
+/** Numbers beyond the widest axis. */
+function sizeBeyond(shape: readonly number[]): number {
+  return shape.reduce((product, dim) => product * dim, 1) / Math.max(...shape);
+}
+
+/** A model that gives only the best label: what the label was taken from. */
+function beforeLabel(output: string, flow: DataFlow): string | undefined {
+  const { producer } = indexGraph(flow.graph);
+  let value = output;
+  for (let steps = 0; steps < 8 && !flow.carries(value); steps++) {
+    const node = producer(value);
+    if (
+      !node ||
+      !['ArgMax', 'Cast', 'Squeeze', 'Identity', 'Reshape', 'Gather', 'ArrayFeatureExtractor'].includes(
+        node.opType,
+      )
+    )
+      return undefined;
+    value = node.inputs[0]!;
+  }
+  return flow.carries(value) ? value : undefined;
+}
+
+type Last =
+  | {
+      readonly kind: 'scores';
+      readonly node: Node;
+      readonly layer: NonNullable<ReturnType<typeof linearLayer>>;
+      readonly isPooled: boolean;
+      readonly isProbability: boolean;
+    }
+  | { readonly kind: 'pooler' };
+
+/** Walks back from an output over what only shapes scores, to the last linear layer. */
+function findLast(
+  output: string,
+  flow: DataFlow,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+): Last | undefined {
+  const size = (value: string): number => shapes.get(value)?.reduce((a, b) => a * b, 1) ?? 0;
+  const visited = new Set<string>();
+  const walk = (value: string, isPooled: boolean, isProbability: boolean): Last | undefined => {
+    if (visited.has(value)) return undefined;
+    visited.add(value);
+    const node = flow.producer(value);
+    if (!node || normalising.has(node.opType)) return undefined;
+    const layer = linearLayer(node, flow);
+    if (layer && node.opType !== 'ConvTranspose')
+      return { kind: 'scores', node, layer, isPooled, isProbability };
+    const inputs = flow.inputs(node);
+    if (node.opType === 'Tanh') {
+      const before = walk(inputs[0]!, isPooled, isProbability);
+      return before?.kind === 'scores' && before.layer.kind === 'dense' ? { kind: 'pooler' } : undefined;
+    }
+    if (!scoring.has(node.opType)) return undefined;
+    // Of two values with data, one is the scale of a dynamic quantisation, or both are scores of like heads; a
+    // residual connection or a gate is no scoring.
+    const places = inputs.filter((input) => size(input) !== 1 || inputs.length === 1);
+    const isHeads =
+      places.length > 1 &&
+      (node.opType === 'Concat' || node.opType === 'Add') &&
+      places.every((input) => shapes.get(input)?.length === 2);
+    if (places.length !== 1 && !isHeads) return undefined;
+    const pools = pooling.has(node.opType) && positions(places[0]!) > 1 && positions(node.outputs[0]!) === 1;
+    for (const input of places) {
+      const found = walk(input, isPooled || pools, isProbability || probability.has(node.opType));
+      if (found) return found;
+    }
+    return undefined;
+  };
+  const positions = (value: string): number => {
+    const shape = shapes.get(value);
+    if (!shape)
+      throw new GraftError('INVALID_ARGUMENT', `Expected a shape for value "${value}" but none was given.`);
+    return positionCount(shape, layouts.get(value) ?? 'vector');
+  };
+  return walk(output, false, false);
+}
+
+function addsBias({ outputs }: Node, flow: DataFlow): boolean {
+  const users = flow.users(outputs[0]!);
+  return (
+    users.length === 1 &&
+    (users[0]!.opType === 'Add' || users[0]!.opType === 'Cast' || users[0]!.opType === 'Mul')
+  );
+}
+
+/** The same numbers, before what inference leaves as it is. */
+function beforeDropout(value: string, flow: DataFlow): string {
+  const node = flow.producer(value);
+  if (!node) return value;
+  const before = flow.inputs(node)[0];
+  if (before === undefined || !flow.producer(before)) return value;
+  if (node.opType === 'Dropout' || node.opType === 'Identity') return beforeDropout(before, flow);
+  if (node.opType === 'DequantizeLinear' && flow.producer(before)?.opType === 'QuantizeLinear') {
+    return beforeDropout(flow.inputs(flow.producer(before)!)[0]!, flow);
+  }
+  return value;
+}

@@ -1,0 +1,60 @@
+import { GraftError } from '../errors.js';
+import { indexGraph, valuesRead } from '../onnx/graph-index.js';
+import type { Model } from '../onnx/ir.js';
+import { assertValueExists } from './assert-value-exists.js';
+import { splitModel } from './split-model.js';
+
+export interface TrainableSplit {
+  /** Every value that the tail reads from before it, `layer` first; more than one where connections skip the layer. */
+  readonly crossing: readonly string[];
+  /** The model's inputs → the crossing values. */
+  readonly frozen: Model;
+  /** The crossing values → the model's outputs. */
+  readonly tail: Model;
+}
+
+/**
+ * Splits a model so that the tail is everything that depends on `layer`, and the frozen part all that does not.
+ * What follows from constants alone goes with whoever reads it.
+ * @throws GraftError UNKNOWN_VALUE; UNSUPPORTED_MODEL where no output depends on the layer.
+ */
+export function splitAfter(model: Model, layer: string): TrainableSplit {
+  assertValueExists(model, layer);
+  const { graph } = model;
+  const { producer } = indexGraph(graph);
+  const fed = dependents(
+    model,
+    graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map(({ name }) => name),
+  );
+  const after = dependents(model, [layer]);
+  after.delete(layer);
+  if (!graph.outputs.some(({ name }) => after.has(name) || name === layer)) {
+    const outputs = graph.outputs.map(({ name }) => `"${name}"`).join(', ');
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Nothing of ${outputs} depends on "${layer}", so there is nothing to train after it; name a layer before the feature layer.`,
+    );
+  }
+  const crossing = new Set([layer]);
+  for (const node of graph.nodes) {
+    if (!node.outputs.some((output) => after.has(output))) continue;
+    for (const value of valuesRead(node)) {
+      const isBefore = !after.has(value) && fed.has(value);
+      if (isBefore && (producer(value) || graph.inputs.some(({ name }) => name === value)))
+        crossing.add(value);
+    }
+  }
+  const { backbone, tail } = splitModel(model, [...crossing]);
+  return { crossing: [...crossing], frozen: backbone, tail };
+}
+
+/** All values that depend on one of `values`, these included. Nodes stand in topological order. */
+function dependents({ graph }: Model, values: readonly string[]): Set<string> {
+  const found = new Set(values);
+  for (const node of graph.nodes) {
+    let depends = false;
+    for (const value of valuesRead(node)) depends ||= found.has(value);
+    if (depends) for (const output of node.outputs) if (output !== '') found.add(output);
+  }
+  return found;
+}

@@ -1,0 +1,44 @@
+/**
+ * Which initializers are weights, told by where they stand: the operands that training adjusts in the usual
+ * operators. Running statistics, masks, position tables, epsilon and the like are not.
+ */
+import type { Graph, Node } from '../onnx/ir.js';
+
+/** Operands by operator; those of the `com.microsoft` kin have the same places. */
+const weightInputs: Readonly<Record<string, readonly number[]>> = {
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  Gemm: [0, 1, 2],
+  MatMul: [0, 1],
+  FusedMatMul: [0, 1],
+  BatchNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  SimplifiedLayerNormalization: [1],
+  SkipLayerNormalization: [2, 3, 4],
+  RMSNormalization: [1],
+  InstanceNormalization: [1, 2],
+  GroupNormalization: [1, 2],
+  PRelu: [1],
+  BiasGelu: [1],
+  Attention: [1, 2],
+};
+
+/** A bias or a scale along one axis: [C], [1,C,1,1], … */
+const alongOneAxis = new Set(['Add', 'Sub', 'Mul', 'Div']);
+
+/** Names of the float32 initializers of the graph that stand where weights stand, in the order they are first read. */
+export function weightsOf(graph: Graph): string[] {
+  const found = new Set<string>();
+  for (const node of graph.nodes) {
+    node.inputs.forEach((input, i) => {
+      const initializer = graph.initializers.get(input);
+      if (initializer?.dtype === 'float32' && isWeight(node, i, initializer.dims)) found.add(input);
+    });
+  }
+  return [...found];
+}
+
+function isWeight({ opType }: Node, input: number, dims: readonly number[]): boolean {
+  if (alongOneAxis.has(opType)) return dims.filter((dim) => dim !== 1).length === 1;
+  return weightInputs[opType]?.includes(input) ?? false;
+}

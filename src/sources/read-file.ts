@@ -1,0 +1,60 @@
+/** Reads one file, or a part of it, that may be anything: a folder, a pipe, a device, or gone. */
+import type { BigIntStats } from 'node:fs';
+import { constants, type FileHandle, open } from 'node:fs/promises';
+import { unreadable } from '../errors.js';
+
+/** No photo is larger; what is would only exhaust the memory. */
+export const largestExample = 2 ** 30;
+
+export interface ReadFileOptions {
+  /** Part to read; absent: the whole file. */
+  readonly slice?: { readonly start: number; readonly length: number } | undefined;
+  /** Called with the number of bytes before they are read; reading begins when it resolves. */
+  readonly mayRead?: ((sizeBytes: number) => Promise<void>) | undefined;
+}
+
+export interface FileContent {
+  /** A buffer of its own, never one of Node's pool: it may be handed over to another thread. */
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** The file's state from before it was read. */
+  readonly info: BigIntStats;
+}
+
+/** @throws GraftError FILE_NOT_FOUND or FILE_UNREADABLE naming the path. */
+export async function readFileContent(
+  path: string,
+  { slice, mayRead }: ReadFileOptions = {},
+): Promise<FileContent> {
+  try {
+    // Without O_NONBLOCK opening a named pipe would wait for ever for its writer.
+    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    try {
+      const info = await file.stat({ bigint: true });
+      if (info.isDirectory()) throw Object.assign(new Error('is a directory'), { code: 'EISDIR' });
+      if (!info.isFile()) throw new Error('it is not a regular file');
+      const { start, length } = slice ?? { start: 0, length: Number(info.size) };
+      if (length > largestExample) throw new Error(`it has ${length} bytes, more than any photo`);
+      if (slice && BigInt(start) + BigInt(length) > info.size) {
+        throw new Error(`it ends at ${info.size} bytes, before byte ${start + length}`);
+      }
+      await mayRead?.(length);
+      return { bytes: await readRange(file, start, length), info };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw unreadable(path, error);
+  }
+}
+
+/** Fewer bytes than asked for where the file has become shorter. */
+async function readRange(file: FileHandle, start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes = new Uint8Array(length);
+  let done = 0;
+  while (done < length) {
+    const { bytesRead } = await file.read(bytes, done, length - done, start + done);
+    if (bytesRead === 0) return bytes.slice(0, done);
+    done += bytesRead;
+  }
+  return bytes;
+}

@@ -1,0 +1,29 @@
+import type { BigIntStats } from 'node:fs';
+import { fetchUrl } from './fetch-url.js';
+import { readFileContent } from './read-file.js';
+import type { Located } from './source.js';
+
+export interface SourceContent {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /** State of the file the bytes came from, from before they were read; absent where no one file tells of a change. */
+  readonly info?: BigIntStats;
+}
+
+/**
+ * The bytes of one example, wherever they lie.
+ * @param mayRead - called with the number of bytes where it is known before; reading begins when it resolves
+ * @throws GraftError FILE_NOT_FOUND or FILE_UNREADABLE naming the example.
+ */
+export async function readSource(
+  { path, source }: Located,
+  mayRead?: (sizeBytes: number) => Promise<void>,
+): Promise<SourceContent> {
+  switch (source?.kind) {
+    case undefined:
+      return readFileContent(path, { mayRead });
+    case 'slice':
+      return readFileContent(source.file, { slice: source, mayRead });
+    case 'url':
+      return { bytes: await fetchUrl(source.url) };
+  }
+}

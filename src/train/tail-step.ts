@@ -1,0 +1,229 @@
+/**
+ * The training step of a tail and its head as one ONNX graph: cached activations, targets and weights in; loss, logits
+ * and gradients out. The tail's weights become inputs, so that a step feeds the newest ones without any copy.
+ *
+ *   activations [batch, A] → tail → features [batch, D] → (x - mean) / std → head → logits → Σ cross-entropy
+ */
+import { differentiate } from '../autodiff/differentiate.js';
+import { GraftError } from '../errors.js';
+import { removeUnused } from '../graph/remove-unused.js';
+import { weightsOf } from '../graph/weight-operands.js';
+import { type HeadSpec, headKind, type Standardization } from '../heads/head.js';
+import { GraphBuilder } from '../onnx/graph-builder.js';
+import { toTensor } from '../onnx/initializer.js';
+import { type Graph, type Model, node, tensorValue } from '../onnx/ir.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
+import type { Session, SessionOptions } from '../runtime/session.js';
+import { sizeOf } from '../tensor/shape.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+
+/** A part of a model that can be trained: from the values at the cut to one vector an example. */
+export interface Tail {
+  /** Inputs: the values at the cut, batch first and free; one output, `features` [batch, dim] float32. */
+  readonly model: Model;
+  /** The values at the cut as they lie one after another in a row of activations; dims without the batch. */
+  readonly crossing: readonly { readonly name: string; readonly dims: readonly number[] }[];
+  readonly output: string;
+  readonly dim: number;
+  /** Weights that must stay as they are, since the frozen part reads them too. */
+  readonly frozenWeights?: ReadonlySet<string>;
+}
+
+export interface TailGraph {
+  readonly model: Model;
+  /** The same up to the logits, without loss and gradients: activations and weights → logits. */
+  readonly scorer: Model;
+  readonly activations: string;
+  readonly targets: string;
+  readonly loss: string;
+  readonly logits: string;
+  /** Weights of the tail, nearest the cut first, as the model has them. */
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** Input of each head parameter, by the names that `HeadKind.parameters` gives. */
+  readonly headInputs: ReadonlyMap<string, string>;
+  /** Output with the gradient of each input that is a weight or head parameter, summed over the batch. */
+  readonly gradients: ReadonlyMap<string, string>;
+  /** Layers between a weight's node and the features: 0 for the last. For layer-wise decay of the learning rate. */
+  readonly depthOf: ReadonlyMap<string, number>;
+}
+
+/** How to open sessions; the browser gives its own. */
+export type OpenSession = (bytes: Uint8Array, options?: SessionOptions) => Promise<Session>;
+
+/**
+ * The tail as a model of its own: activations [batch, A] → features [batch, dim].
+ * @returns the model and the names of its input and output
+ */
+export function packTail(tail: Tail): {
+  readonly model: Model;
+  readonly activations: string;
+} {
+  const { graph } = tail.model;
+  const builder = new GraphBuilder({ opset: tail.model.opsets.get('') ?? 17, taken: namesOf(graph) });
+  const activations = appendUnpacking(builder, tail);
+  const { initializers } = builder;
+  return {
+    activations,
+    model: {
+      ...tail.model,
+      graph: {
+        ...graph,
+        nodes: [...builder.nodes, ...graph.nodes],
+        inputs: builder.inputs,
+        outputs: [tensorValue(tail.output, 'float32', ['batch', tail.dim])],
+        initializers: new Map([...graph.initializers, ...initializers]),
+      },
+    },
+  };
+}
+
+/** @throws GraftError NO_GRADIENT_RULE, or UNSUPPORTED_MODEL where the tail has no weights. */
+export async function buildTailGraph(
+  tail: Tail,
+  { head, classCount, scaling }: { head: HeadSpec; classCount: number; scaling: Standardization | undefined },
+): Promise<TailGraph> {
+  const { model, activations } = packTail(tail);
+  const { graph } = model;
+  const names = weightsOf(graph).filter((name) => !tail.frozenWeights?.has(name));
+  if (names.length === 0) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      'The layers after the cut have no weights to train; unfreeze an earlier layer, or leave --unfreeze away.',
+    );
+  }
+  const opset = model.opsets.get('') ?? 17;
+  const builder = new GraphBuilder({ opset, taken: namesOf(graph) });
+  let features = tail.output;
+  if (scaling) {
+    const mean = builder.constant('scaling/mean', float32([tail.dim], scaling.mean));
+    const factor = builder.constant(
+      'scaling/factor',
+      float32(
+        [tail.dim],
+        scaling.std.map((deviation) => 1 / deviation),
+      ),
+    );
+    const centred = builder.op('Sub', [features, mean], { name: 'scaling/centred' });
+    features = builder.op('Mul', [centred, factor], { name: 'scaling/scaled' });
+  }
+  const kind = headKind(head);
+  const headShapes = kind.parameters({ dim: tail.dim, classCount });
+  const headInputs = new Map(
+    [...headShapes].map(([name, dims]) => [name, builder.input(name, 'float32', dims)]),
+  );
+  const logits = kind.append(builder, features, headInputs);
+  const targets = builder.input('targets', 'float32', ['batch', classCount]);
+  const logProbabilities = builder.op('LogSoftmax', [logits], {
+    name: 'loss/log_softmax',
+    attributes: { axis: 1 },
+  });
+  const picked = builder.op('Mul', [targets, logProbabilities], { name: 'loss/picked' });
+  const total = builder.op('ReduceSum', [picked], { name: 'loss/sum', attributes: { keepdims: 0 } });
+  const loss = builder.op('Neg', [total], { name: 'loss' });
+
+  const weights = new Map(names.map((name) => [name, toTensor(graph.initializers.get(name)!)]));
+  const forward: Graph = {
+    ...graph,
+    nodes: [...graph.nodes, ...builder.nodes],
+    inputs: [...graph.inputs, ...builder.inputs],
+    initializers: new Map([...graph.initializers, ...builder.initializers]),
+    outputs: [tensorValue(loss, 'float32', []), tensorValue(logits, 'float32', ['batch', classCount])],
+  };
+  const rows = 2;
+  const shapes = await probeShapes(
+    { ...model, graph: forward },
+    {
+      inputDims: new Map([
+        [activations, [rows, activationSize(tail)]],
+        [targets, [rows, classCount]],
+        ...headShapes,
+      ]),
+    },
+  );
+  const trained: Graph = {
+    ...forward,
+    inputs: [
+      ...forward.inputs,
+      ...[...weights].map(([name, { dims }]) => tensorValue(name, 'float32', dims)),
+    ],
+    initializers: new Map([...forward.initializers].filter(([name]) => !weights.has(name))),
+  };
+  const parameters = [...weights.keys(), ...headInputs.values()];
+  const differentiated = differentiate(trained, { loss, parameters, shapes, opset });
+  const gradientOf = (value: string): string => differentiated.gradients.get(value)!;
+  return {
+    model: { ...model, graph: differentiated.graph },
+    scorer: {
+      ...model,
+      graph: removeUnused({
+        ...trained,
+        inputs: trained.inputs.filter(({ name }) => name !== targets),
+        outputs: [tensorValue(logits, 'float32', ['batch', classCount])],
+      }),
+    },
+    activations,
+    targets,
+    loss,
+    logits,
+    weights,
+    headInputs,
+    gradients: new Map(parameters.map((name) => [name, gradientOf(name)])),
+    depthOf: depths(graph, names, tail.output),
+  };
+}
+
+/** Values in a row of activations. */
+export function activationSize({ crossing }: Tail): number {
+  return crossing.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+}
+
+/** From one row of activations to the values at the cut. */
+function appendUnpacking(builder: GraphBuilder, tail: Tail): string {
+  const activations = builder.input('activations', 'float32', ['batch', activationSize(tail)]);
+  let at = 0;
+  for (const { name, dims } of tail.crossing) {
+    const size = sizeOf(dims);
+    const part =
+      tail.crossing.length === 1
+        ? activations
+        : builder.op('Slice', [activations, ...[[at], [at + size], [1]].map((v) => builder.ints(v))], {
+            name: `activations/${name}`,
+          });
+    const reshape = builder.ints([-1, ...dims]);
+    builder.nodes.push(
+      node({
+        opType: 'Reshape',
+        name: `activations/${name}/shaped`,
+        inputs: [part, reshape],
+        outputs: [name],
+      }),
+    );
+    at += size;
+  }
+  return activations;
+}
+
+/** By how many weight-bearing nodes lie on the longest way from each weight's node to the output. */
+function depths(graph: Graph, weights: readonly string[], output: string): Map<string, number> {
+  const isWeight = new Set(weights);
+  const below = new Map<string, number>([[output, 0]]);
+  const depthOf = new Map<string, number>();
+  for (const { inputs, outputs } of graph.nodes.toReversed()) {
+    const known = outputs.map((name) => below.get(name)).filter((depth) => depth !== undefined);
+    if (known.length === 0) continue;
+    const depth = Math.max(...known);
+    const own = inputs.filter((name) => isWeight.has(name));
+    for (const name of own) depthOf.set(name, Math.max(depth, depthOf.get(name) ?? 0));
+    const next = depth + (own.length > 0 ? 1 : 0);
+    for (const name of inputs) if (!isWeight.has(name)) below.set(name, Math.max(next, below.get(name) ?? 0));
+  }
+  return depthOf;
+}
+
+function namesOf(graph: Graph): Set<string> {
+  const names = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
+  for (const name of graph.initializers.keys()) names.add(name);
+  for (const { name, inputs, outputs } of graph.nodes)
+    for (const each of [name, ...inputs, ...outputs]) names.add(each);
+  return names;
+}

@@ -1,0 +1,140 @@
+/** Files that several processes may write and none may see half: temporary file, fsync, rename, fsync of the folder. */
+import { randomBytes } from 'node:crypto';
+import { readlinkSync } from 'node:fs';
+import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
+import path from 'node:path';
+import { unwritable } from './errors.js';
+
+/** `.NAME.HOST.PID.RANDOM.tmp`, so that what a dead process left can be told from what a live one is writing. */
+const temporaryName = /^\..+\.([^.]*)\.(\d+)\.[0-9a-f]{8}\.tmp$/;
+/** Containers may share a host's name and a disk but not its processes: the process namespace tells them apart. */
+export const writerHost = `${hostname().replaceAll('.', '-').slice(0, 48)}-${processNamespace()}`;
+/** Names end at 255 bytes, and a character of the target's name may take four. */
+const longestStem = 32;
+/** Long after any live writer, also one on another machine whose process we cannot see, has finished a file. */
+const abandonedAfterMs = 24 * 3600 * 1000;
+const ours = new Set<string>();
+
+/** A file being written under a temporary name beside its place. Ends with `commit` or `discard`. */
+export interface StagedFile {
+  readonly handle: FileHandle;
+  /** Syncs the content and puts it in place, where it replaces what was there in one step. */
+  commit(): Promise<void>;
+  /** Removes what was written; what stood there before is untouched. Does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/** @throws GraftError FILE_UNWRITABLE, as `commit` does; a failed write through the handle is the caller's to turn into one. */
+export async function stageFile(file: string): Promise<StagedFile> {
+  const folder = path.dirname(file);
+  const stem = [...path.basename(file)].slice(0, longestStem).join('');
+  const name = `.${stem}.${writerHost}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
+  const temporary = path.join(folder, name);
+  ours.add(name);
+  let handle: FileHandle;
+  try {
+    handle = await open(temporary, 'wx');
+  } catch (error) {
+    ours.delete(name);
+    throw unwritable(file, error);
+  }
+  let isOpen = true;
+  const close = async (): Promise<void> => {
+    if (isOpen) await handle.close();
+    isOpen = false;
+  };
+  const discard = async (): Promise<void> => {
+    if (!ours.has(name)) return;
+    await close().catch(() => {});
+    await rm(temporary, { force: true }).catch(() => {});
+    ours.delete(name);
+  };
+  const commit = async (): Promise<void> => {
+    try {
+      await handle.sync();
+      await close();
+      await rename(temporary, file);
+      ours.delete(name);
+      await syncFolder(folder);
+    } catch (error) {
+      await discard();
+      throw unwritable(file, error);
+    }
+  };
+  return { handle, commit, discard };
+}
+
+/**
+ * Puts `content` at `file`, wholly or not at all, and durably.
+ * @throws GraftError FILE_UNWRITABLE; what stood there before is then untouched, and nothing of the failed write is left.
+ */
+export async function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
+  const staged = await stageFile(file);
+  try {
+    await staged.handle.writeFile(content);
+    await staged.commit();
+  } catch (error) {
+    await staged.discard();
+    throw unwritable(file, error);
+  }
+}
+
+/** Makes the folder and its parents. @throws GraftError FILE_UNWRITABLE. */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw unwritable(folder, error);
+  }
+}
+
+/** Removes temporary files whose writer is dead. */
+export async function removeStaleTemporaries(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const match = temporaryName.exec(name);
+    if (!match || ours.has(name)) continue;
+    const file = path.join(folder, name);
+    const isDead =
+      match[1] === writerHost ? !isAlive(Number(match[2])) : await isOlderThan(file, abandonedAfterMs);
+    if (isDead) await rm(file, { force: true }).catch(() => {});
+  }
+}
+
+function processNamespace(): string {
+  try {
+    return /\d+/.exec(readlinkSync('/proc/self/ns/pid'))?.[0] ?? '0';
+  } catch {
+    // Not Linux: no such containers.
+    return '0';
+  }
+}
+
+/** A process of our own number that is not us must be dead: numbers are given out again. */
+function isAlive(pid: number): boolean {
+  if (pid === process.pid) return false;
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+async function isOlderThan(file: string, ageMs: number): Promise<boolean> {
+  const info = await stat(file).catch(() => undefined);
+  return info !== undefined && Date.now() - info.mtimeMs > ageMs;
+}
+
+/** Without this a rename may be lost with the power. Some systems cannot open folders; there is no other way there. */
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r').catch(() => undefined);
+  if (!handle) return;
+  try {
+    await handle.sync();
+  } catch {
+    // EINVAL or EPERM: this file system does not sync folders.
+  } finally {
+    await handle.close();
+  }
+}

@@ -1,0 +1,69 @@
+import type { AttributeInput } from '../../src/onnx/attributes.js';
+import type { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { expectAdjoint } from './expect-adjoint.js';
+
+interface Pooling {
+  readonly name: string;
+  readonly x: readonly number[];
+  readonly attributes: Readonly<Record<string, AttributeInput>>;
+  /** First opset that knows the attributes. */
+  readonly since?: number;
+}
+
+const averages: readonly Pooling[] = [
+  { name: '2x2 halves', x: [2, 3, 6, 8], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+  { name: 'overlap', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 3], strides: [2, 2] } },
+  { name: 'padding left out of the mean', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
+  { name: 'padding counted as zeros', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 3], pads: [1, 1, 1, 1], count_include_pad: 1 } },
+  { name: 'asymmetric padding counted', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 2], strides: [1, 2], pads: [0, 1, 2, 0], count_include_pad: 1 } },
+  { name: 'ceil mode', x: [2, 3, 6, 9], attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 }, since: 10 },
+  { name: 'ceil mode with padding counted', x: [2, 3, 6, 9], attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1], ceil_mode: 1, count_include_pad: 1 }, since: 10 },
+  { name: 'dilation', x: [2, 3, 9, 8], attributes: { kernel_shape: [3, 2], dilations: [2, 3], pads: [1, 1, 1, 1] }, since: 19 },
+  { name: 'auto_pad SAME_UPPER', x: [2, 3, 8, 7], attributes: { kernel_shape: [3, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' } },
+  { name: 'auto_pad SAME_LOWER', x: [2, 3, 8, 7], attributes: { kernel_shape: [3, 2], strides: [2, 2], auto_pad: 'SAME_LOWER' } },
+  { name: 'one axis', x: [2, 3, 9], attributes: { kernel_shape: [3], strides: [2] } },
+  { name: 'a window in one of two axes', x: [2, 3, 9, 5], attributes: { kernel_shape: [1, 3], strides: [1, 2] } },
+  { name: 'a step without a window', x: [2, 3, 7, 6], attributes: { kernel_shape: [1, 1], strides: [2, 2] } },
+  { name: 'three axes', x: [2, 2, 5, 4, 6], attributes: { kernel_shape: [2, 3, 3], strides: [2, 1, 2], pads: [0, 1, 1, 1, 1, 0] } },
+]; // prettier-ignore
+
+const maxima: readonly Pooling[] = [
+  { name: '2x2 halves', x: [2, 3, 6, 8], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+  { name: 'overlap and padding', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 3], strides: [2, 2], pads: [1, 1, 1, 1] } },
+  { name: 'asymmetric padding', x: [2, 3, 7, 6], attributes: { kernel_shape: [3, 2], pads: [0, 1, 2, 0] } },
+  { name: 'ceil mode', x: [2, 3, 6, 9], attributes: { kernel_shape: [3, 2], strides: [2, 2], ceil_mode: 1 }, since: 10 },
+  { name: 'dilation', x: [2, 3, 9, 8], attributes: { kernel_shape: [3, 2], dilations: [2, 3], pads: [1, 1, 1, 1] }, since: 10 },
+  { name: 'auto_pad SAME_LOWER', x: [2, 3, 8, 7], attributes: { kernel_shape: [3, 2], strides: [2, 2], auto_pad: 'SAME_LOWER' } },
+  { name: 'one axis', x: [2, 3, 9], attributes: { kernel_shape: [3], strides: [2] } },
+  { name: 'three axes', x: [2, 2, 5, 4, 6], attributes: { kernel_shape: [2, 3, 3], strides: [2, 1, 2], pads: [0, 1, 1, 1, 1, 0] } },
+]; // prettier-ignore
+
+describe('The gradient of', () => {
+  for (const { name, x, attributes, since = 7 } of averages) {
+    for (const opset of [9, 13, 22].filter((opset) => opset >= since)) {
+      it(`AveragePool with ${name} is its adjoint at opset ${opset}`, async () => {
+        const forward = (builder: GraphBuilder) => builder.op('AveragePool', ['x'], { attributes });
+        await expectAdjoint({ inputs: { x }, batched: ['x'], opset, forward });
+      });
+    }
+  }
+  for (const x of [[2, 3, 7, 6], [2, 3, 9], [2, 3, 4, 3, 5]]) {
+    it(`GlobalAveragePool of ${x.length - 2} axes is its adjoint`, async () => {
+      await expectAdjoint({ inputs: { x }, batched: ['x'], forward: (b) => b.op('GlobalAveragePool', ['x']) });
+    });
+  }
+  for (const opset of [9, 13, 22]) {
+    it(`GlobalMaxPool is its adjoint at opset ${opset}`, async () => {
+      const forward = (builder: GraphBuilder) => builder.op('GlobalMaxPool', ['x']);
+      await expectAdjoint({ inputs: { x: [2, 3, 7, 6] }, batched: ['x'], opset, forward, picks: true });
+    });
+  }
+  for (const { name, x, attributes, since = 8 } of maxima) {
+    for (const opset of [9, 13, 22].filter((opset) => opset >= since)) {
+      it(`MaxPool with ${name} is its adjoint at opset ${opset}`, async () => {
+        const forward = (builder: GraphBuilder) => builder.op('MaxPool', ['x'], { attributes });
+        await expectAdjoint({ inputs: { x }, batched: ['x'], opset, forward, picks: true });
+      });
+    }
+  }
+}); // prettier-ignore

@@ -1,0 +1,308 @@
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { Dataset } from '../../src/dataset/dataset.js';
+import { type DataOptions, readDataset } from '../../src/dataset/read-dataset.js';
+
+describe('Reading a data set', () => {
+  const scratch = mkdtempSync(path.join(tmpdir(), 'graft-dataset-'));
+  after(() => rmSync(scratch, { recursive: true }));
+  let count = 0;
+
+  /** Writes empty files of these names into a new folder: reading a data set opens no image. */
+  function folderOf(...names: readonly string[]): string {
+    const folder = path.join(scratch, String(count++));
+    mkdirSync(folder);
+    for (const name of names) {
+      const file = path.join(folder, name);
+      if (name.endsWith('/')) mkdirSync(file, { recursive: true });
+      else {
+        mkdirSync(path.dirname(file), { recursive: true });
+        writeFileSync(file, '');
+      }
+    }
+    return folder;
+  }
+
+  /** Each example as "label name" (and its part), names relative to the root. */
+  function listed({ examples, classes, root }: Dataset): string[] {
+    const base = path.extname(root) === '' ? root : path.dirname(root);
+    return examples.map(({ path: file, label, split }) => {
+      const name = path.isAbsolute(file) ? path.relative(base, file) : file;
+      return [classes[label], name, split].filter((part) => part !== undefined).join(' ');
+    });
+  }
+
+  async function refusal(data: string, options: DataOptions = {}): Promise<string> {
+    try {
+      await readDataset(data, options);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    throw new Error(`${data} was read.`);
+  }
+
+  async function warnings(data: string, options: DataOptions = {}): Promise<string[]> {
+    const heard: string[] = [];
+    await readDataset(data, options, { info() {}, warn: (message) => heard.push(message) });
+    return heard;
+  }
+
+  describe('from folders', () => {
+    it('takes one folder a class, both sorted', async () => {
+      const data = await readDataset(folderOf('dog/b.jpg', 'cat/2.png', 'dog/a.JPG', 'cat/10.png'));
+      expect(data.classes).to.deep.equal(['cat', 'dog']);
+      expect(listed(data)).to.deep.equal([
+        'cat cat/10.png',
+        'cat cat/2.png',
+        'dog dog/a.JPG',
+        'dog dog/b.jpg',
+      ]);
+    });
+
+    for (const [train, validation, test] of [
+      ['train', 'validation', 'test'],
+      ['Train', 'Val', 'Test'],
+      ['training', 'valid', 'testing'],
+      ['TRAIN', 'dev', 'TEST'],
+    ] as const) {
+      it(`takes the parts ${train}, ${validation} and ${test}`, async () => {
+        const names = [train, validation, test].flatMap((part) => [`${part}/a/1.png`, `${part}/b/2.png`]);
+        const { examples, classes } = await readDataset(folderOf(...names));
+        expect(classes).to.deep.equal(['a', 'b']);
+        const parts = ['train', 'validation', 'test'] as const;
+        for (const [i, name] of [train, validation, test].entries()) {
+          const found = examples.filter(({ path: file }) => file.includes(`${path.sep}${name}${path.sep}`));
+          expect(found.map(({ split }) => split)).to.deep.equal([parts[i], parts[i]]);
+        }
+      });
+    }
+
+    it('takes classes that are called train and test for classes where others stand beside them', async () => {
+      const { classes } = await readDataset(folderOf('train/1.png', 'test/1.png', 'bus/1.png'));
+      expect(classes).to.deep.equal(['bus', 'test', 'train']);
+    });
+
+    it('lets a class be absent from a part', async () => {
+      const data = await readDataset(folderOf('train/a/1.png', 'train/b/2.png', 'val/a/3.png', 'val/b/'));
+      expect(listed(data)).to.have.length(3);
+    });
+
+    it('finds images at any depth', async () => {
+      const data = await readDataset(folderOf('a/x/y/1.png', 'a/0.png', 'b/z/2.png'));
+      expect(listed(data)).to.deep.equal(['a a/0.png', 'a a/x/y/1.png', 'b b/z/2.png']);
+    });
+
+    it('passes over hidden files and folders, and counts what is no image', async () => {
+      const folder = folderOf(
+        'a/1.png',
+        'a/._1.png',
+        'a/.DS_Store',
+        'a/Thumbs.db',
+        'a/notes.txt',
+        'b/2.png',
+        '.git/3.png',
+        'b/.thumbs/4.png',
+        'labels.csv',
+      );
+      expect(listed(await readDataset(folder))).to.deep.equal(['a a/1.png', 'b b/2.png']);
+      expect((await warnings(folder)).join()).to.match(/2 files .* no images/);
+    });
+
+    it('takes any names', async () => {
+      const names = [
+        'über/größe 1.png',
+        '猫/ねこ.jpg',
+        'с пробелами/ф (1).jpeg',
+        "it's/#1 100%.webp",
+        'b\\c/a"b.gif',
+      ];
+      const data = await readDataset(folderOf(...names));
+      expect([...data.classes].sort()).to.deep.equal(names.map((name) => name.split('/')[0]!).sort());
+      expect(data.examples.map(({ path: file }) => path.relative(data.root, file)).sort()).to.deep.equal(
+        [...names].sort(),
+      );
+    });
+
+    it('follows links to folders, but not in circles', async () => {
+      const folder = folderOf('a/1.png', 'b/2.png');
+      const elsewhere = folderOf('3.png');
+      symlinkSync(elsewhere, path.join(folder, 'b/more'));
+      symlinkSync('.', path.join(folder, 'b/self'));
+      symlinkSync('..', path.join(folder, 'b/up'));
+      symlinkSync('/', path.join(folder, 'b/top'));
+      symlinkSync('missing', path.join(folder, 'b/dangling'));
+      expect(listed(await readDataset(folder))).to.deep.equal(['a a/1.png', 'b b/2.png', 'b b/more/3.png']);
+    });
+
+    it('names an empty class folder', async () => {
+      expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/'))).to.match(
+        /class folder .*c holds no images/,
+      );
+      expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/notes.txt'))).to.match(/class folder .*c holds/);
+    });
+
+    it('says what is missing', async () => {
+      expect(await refusal(folderOf())).to.match(/one folder a class/);
+      expect(await refusal(folderOf('1.png', '2.png'))).to.match(/one folder a class/);
+      expect(await refusal(folderOf('a/1.png'))).to.match(/two classes or more .* single class, a/);
+      expect(await refusal(path.join(scratch, 'nowhere'))).to.match(/no file .*nowhere/);
+    });
+  });
+
+  describe('from tables', () => {
+    function tableOf(text: string | Uint8Array, name = 'table.csv'): string {
+      const file = path.join(folderOf(), name);
+      writeFileSync(file, text);
+      return file;
+    }
+    const expected = ['cat a.jpg', 'dog sub/b.jpg'];
+
+    for (const [name, text, extension] of [
+      ['CSV', 'image,label\na.jpg,cat\nsub/b.jpg,dog\n', 'csv'],
+      ['CSV without a line end at its end', 'image,label\na.jpg,cat\nsub/b.jpg,dog', 'csv'],
+      ['CSV with CRLF', 'image,label\r\na.jpg,cat\r\nsub/b.jpg,dog\r\n', 'csv'],
+      ['CSV with a byte order mark', '\ufeffimage,label\na.jpg,cat\nsub/b.jpg,dog\n', 'csv'],
+      ['CSV with empty lines', 'image,label\n\na.jpg,cat\n\n\nsub/b.jpg,dog\n\n', 'csv'],
+      ['CSV with blanks around', 'image , label\n a.jpg , cat\nsub/b.jpg,dog \n', 'csv'],
+      ['CSV with quotes', '"image","label"\n"a.jpg","cat"\n"sub/b.jpg","dog"\n', 'csv'],
+      ['CSV with other columns', 'id,category,filename,x\n1,cat,a.jpg,\n2,dog,sub/b.jpg,y\n', 'csv'],
+      ['TSV', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'tsv'],
+      ['JSONL', '{"image":"a.jpg","label":"cat"}\n{"label":"dog","image":"sub/b.jpg"}\n', 'jsonl'],
+      [
+        'JSONL with CRLF and a mark',
+        '\ufeff{"image":"a.jpg","label":"cat"}\r\n\r\n{"image":"sub/b.jpg","label":"dog"}',
+        'jsonl',
+      ],
+      ['NDJSON', '{"file_name":"a.jpg","label":"cat"}\n{"file_name":"sub/b.jpg","label":"dog"}\n', 'ndjson'],
+    ] as const) {
+      it(`reads ${name}`, async () => {
+        expect(listed(await readDataset(tableOf(text, `table.${extension}`)))).to.deep.equal(expected);
+      });
+    }
+
+    it('reads UTF-16, which Excel writes', async () => {
+      const text = Buffer.from('\ufeffimage\tlabel\na.jpg\tKätzchen\nsub/b.jpg\tdog\n', 'utf16le');
+      const data = await readDataset(tableOf(text, 'table.tsv'));
+      expect(listed(data)).to.deep.equal(['Kätzchen a.jpg', 'dog sub/b.jpg']);
+    });
+
+    it('reads without a header, by position or by number', async () => {
+      const file = tableOf('a.jpg,cat\nsub/b.jpg,dog\n');
+      expect(listed(await readDataset(file, { header: false }))).to.deep.equal(expected);
+      const turned = tableOf('x,cat,a.jpg\ny,dog,sub/b.jpg\n');
+      const options = { header: false, imageColumn: '2', labelColumn: '1' };
+      expect(listed(await readDataset(turned, options))).to.deep.equal(expected);
+    });
+
+    it('takes the columns that are named', async () => {
+      const file = tableOf('label,image,species,photo\nx,y,cat,a.jpg\nx,y,dog,sub/b.jpg\n');
+      const options = { imageColumn: 'photo', labelColumn: 'species' };
+      expect(listed(await readDataset(file, options))).to.deep.equal(expected);
+    });
+
+    it('takes absolute paths and addresses as they are', async () => {
+      const { examples } = await readDataset(
+        tableOf('image,label\n/photos/a.jpg,cat\nhttps://example.org/b%20c.jpg?x=1,dog\n'),
+      );
+      expect(examples).to.deep.equal([
+        { path: '/photos/a.jpg', label: 0 },
+        {
+          path: 'https://example.org/b%20c.jpg?x=1',
+          source: { kind: 'url', url: 'https://example.org/b%20c.jpg?x=1' },
+          label: 1,
+        },
+      ]);
+    });
+
+    it('takes the parts from a column split', async () => {
+      const file = tableOf('image,label,split\na.jpg,cat,train\nb.jpg,dog,val\nc.jpg,cat,test\nd.jpg,dog,\n');
+      const { examples } = await readDataset(file);
+      expect(examples.map(({ split }) => split)).to.deep.equal(['train', 'validation', 'test', undefined]);
+      expect(await refusal(tableOf('image,label,split\na.jpg,cat,holdout\nb.jpg,dog,val\n'))).to.match(
+        /train, validation or test for split in row 2 .*"holdout"/,
+      );
+    });
+
+    it('keeps quoted commas, quotes and line ends inside a value', async () => {
+      const file = tableOf('image,label\n"a, ""b"".jpg","big\ncat"\nc.jpg,dog\n');
+      const data = await readDataset(file);
+      expect(data.classes).to.deep.equal(['big\ncat', 'dog']);
+      expect(path.basename(data.examples[0]!.path)).to.equal('a, "b".jpg');
+    });
+
+    it('keeps rows that repeat, and numbers that are labels', async () => {
+      const file = tableOf(
+        '{"image":"a.jpg","label":3}\n{"image":"a.jpg","label":3}\n{"image":"b.jpg","label":10}\n',
+        't.jsonl',
+      );
+      const data = await readDataset(file);
+      expect(data.classes).to.deep.equal(['10', '3']);
+      expect(listed(data)).to.deep.equal(['3 a.jpg', '3 a.jpg', '10 b.jpg']);
+    });
+
+    it('leaves out rows without label or image, and says how many and where', async () => {
+      const file = tableOf('image,label\na.jpg,cat\nx.jpg,\n,dog\nsub/b.jpg,dog\ny.jpg,  \n');
+      expect(listed(await readDataset(file))).to.deep.equal(expected);
+      expect((await warnings(file)).join('\n')).to.match(
+        /2 rows of .*table\.csv without label left out, the first one row 3\.\n1 row of .* without image left out, the first one row 4\./,
+      );
+      const lines = tableOf(
+        '{"image":"a.jpg","label":"cat"}\n{"image":"x.jpg"}\n{"label":null}\n{"image":"sub/b.jpg","label":"dog"}\n',
+        't.jsonl',
+      );
+      expect(listed(await readDataset(lines))).to.deep.equal(expected);
+    });
+
+    it('refuses what is no table, with file and place', async () => {
+      const cases: readonly (readonly [string | Uint8Array, string, RegExp])[] = [
+        ['', 'csv', /holds no rows/],
+        ['image,label\n', 'csv', /holds no rows/],
+        ['image,label\n,\n', 'csv', /holds no rows/],
+        [
+          'a,b\n1,2\n',
+          'csv',
+          /column image, path, file in .*csv but it has a, b; name it with --image-column, or pass --no-header/,
+        ],
+        ['image,b\n1,2\n', 'csv', /column label, class, category .* --label-column/],
+        ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: .*line 2/],
+        ['image,label\na.jpg\n', 'csv', /csv cannot be read: .*line 2/],
+        ['image,label\n"a.jpg,cat\nb.jpg,dog\n', 'csv', /csv cannot be read: .*line/],
+        ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: .*line 2/],
+        [`image,label\n"${'x'.repeat(2 ** 21)}`, 'csv', /longer than 1048576 characters; a quotation mark/],
+        [`{"image":"${'x'.repeat(2 ** 21)}`, 'jsonl', /longer than 1048576 characters/],
+        ['{"image":"a.jpg","label":"cat"}\n{"image":', 'jsonl', /Row 2 of .*jsonl is not JSON/],
+        ['["a.jpg","cat"]', 'jsonl', /an object as row 1/],
+        [
+          '{"image":{"path":"a.jpg"},"label":"cat"}',
+          'jsonl',
+          /a text or a number for image in row 1 .*"path"/,
+        ],
+        ['{"image":"a.jpg","label":["cat","dog"]}', 'jsonl', /a text or a number for label in row 1/],
+        [
+          Buffer.from('image,label\ncaf\xe9.jpg,cat\n', 'latin1'),
+          'csv',
+          /not UTF-8 text after byte 0; save it as UTF-8/,
+        ],
+        [Buffer.from([0, 1, 2, 3, 255, 254]), 'csv', /csv/],
+      ];
+      for (const [text, extension, reason] of cases) {
+        const message = await refusal(tableOf(text, `table.${extension}`));
+        expect(message, String(text).slice(0, 40)).to.match(reason);
+        expect(message).to.match(new RegExp(`table\\.${extension}`));
+      }
+    });
+
+    it('is not led astray by columns named like parts of every object', async () => {
+      const file = tableOf(
+        '{"image":"a.jpg","label":"__proto__"}\n{"image":"b.jpg","label":"constructor"}\n',
+        't.jsonl',
+      );
+      expect((await readDataset(file)).classes).to.deep.equal(['__proto__', 'constructor']);
+      expect(
+        await refusal(tableOf('{"image":"a.jpg","label":"x"}\n', 't.jsonl'), { labelColumn: 'toString' }),
+      ).to.match(/column toString/);
+    });
+  });
+});

@@ -1,0 +1,98 @@
+/** A photo folder as it is found: broken photos and things that are no files among good ones. */
+import { execFileSync } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import type { CacheReport } from '../../src/pipeline/cache-features.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+describe('a folder of odd files', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const data = path.join(folder, 'data');
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const common = ['--backbone', 'scattering', '--data', data, '--device', 'cpu', '--threads', '2'];
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const paint = async (file: string, r: number): Promise<void> => {
+    await sharp({ create: { width: 20, height: 20, channels: 3, background: { r, g: 90, b: 30 } } }).toFile(
+      file,
+    );
+  };
+
+  before(async () => {
+    for (const [k, label] of ['left', 'right'].entries()) {
+      mkdirSync(path.join(data, label), { recursive: true });
+      for (let i = 0; i < 4; i++) await paint(path.join(data, label, `${i}.png`), 100 * k + i);
+    }
+    const at = (name: string): string => path.join(data, 'left', name);
+    writeFileSync(at('empty.jpg'), '');
+    writeFileSync(at('letter.jpg'), 'Dear aunt,');
+    execFileSync('mkfifo', [at('pipe.jpg')]);
+    symlinkSync('/dev/zero', at('device.png'));
+    symlinkSync('loop.jpg', at('loop.jpg'));
+    symlinkSync('nowhere.jpg', at('dangling.jpg'));
+    symlinkSync('..', at('up'));
+    mkdirSync(at('album.jpg'));
+    copyFileSync(at('0.png'), at('album.jpg/same-as-0.png'));
+    writeFileSync(at('.hidden.jpg'), 'left by another program');
+    writeFileSync(at('notes.txt'), 'no image');
+  });
+
+  it('is cached without what cannot be read, each with its reason', async () => {
+    const report = await graftJson<CacheReport>(['cache', ...common], env);
+    const skipped = new Map(report.skipped.map(({ path: file, reason }) => [path.basename(file), reason]));
+    expect([...skipped.keys()].sort()).to.deep.equal([
+      'dangling.jpg',
+      'device.png',
+      'empty.jpg',
+      'letter.jpg',
+      'loop.jpg',
+      'pipe.jpg',
+    ]);
+    expect(skipped.get('pipe.jpg')).to.match(/not a regular file/);
+    expect(skipped.get('letter.jpg')).to.match(/not an image/);
+    // The copy in the album counts, and is not computed twice.
+    expect(report).to.include({ examples: 15, computed: 8, cached: 1 });
+  });
+
+  it('stops at the first one with --on-error fail', async () => {
+    const { status, stderr } = await graft(['cache', ...common, '--on-error', 'fail'], env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/left\/\S+\.(jpg|png)/);
+    expect(stderr).not.to.match(/\n\s+at /);
+  });
+
+  it('is trained on, evaluated and predicted without hanging', async () => {
+    const run = path.join(folder, 'run');
+    await graftJson(['run', ...common, '--out', run], env);
+    const model = path.join(run, 'model.onnx');
+    expect(existsSync(model)).to.equal(true);
+    const evaluation = await graftJson<{ examples: number; skipped: unknown[] }>(
+      ['eval', '--model', model, '--data', data, '--device', 'cpu'],
+      env,
+    );
+    expect(evaluation.skipped).to.have.length(6);
+    const inputs = path.join(data, 'left');
+    const predictions = await graftJson<unknown[]>(
+      ['predict', '--model', model, inputs, '--device', 'cpu'],
+      env,
+    );
+    expect(predictions).to.have.length(readdirSync(inputs).filter((name) => /^\d/.test(name)).length + 1);
+    const { status, stderr } = await graft(
+      ['predict', '--model', model, path.join(inputs, 'pipe.jpg'), '--device', 'cpu'],
+      env,
+    );
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/pipe\.jpg/);
+  });
+});
