@@ -30,6 +30,8 @@ export interface DifferentiateOptions {
    * axis that was 1 must stay 1: probe with a batch of 2 where it is free.
    */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  /** A value of the graph that is the gradient of `loss`, of its shape; ones unless named. */
+  readonly seed?: string;
   /** Operator set version of a bare graph; a model knows its own. Default 17. */
   readonly opset?: number;
   readonly rules?: readonly GradientRule[];
@@ -89,7 +91,7 @@ export function differentiate(source: Graph | Model, options: DifferentiateOptio
   const extended = new Map<Node, string[]>();
   const runtimeShapes = new Map<string, string>();
 
-  accumulate(loss, seed(builder, loss, shapeOf(loss), dtypes.get(loss) ?? 'float32'));
+  accumulate(loss, options.seed ?? seed(builder, loss, shapeOf(loss), dtypes.get(loss) ?? 'float32'));
   for (const node of path.nodes.toReversed()) {
     const dY = node.outputs.map((output) => gradients.get(output));
     if (dY.every((gradient) => gradient === undefined)) continue;

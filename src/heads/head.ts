@@ -32,10 +32,17 @@ export interface HeadKind {
   readonly penalized: readonly string[];
   /** Appends the nodes from features [batch, dim] to logits [batch, classes]. */
   append(builder: GraphBuilder, features: string, parameters: ReadonlyMap<string, string>): string;
-  /** The parameters for raw features that score as `parameters` do on standardised ones. */
-  fold(
+  /** Whether the loss has one minimum, which L-BFGS reaches from anywhere. */
+  readonly isConvex: boolean;
+  /** What λ is multiplied with so that ½λ‖W‖² is the penalty of the parametrisation that `finish` writes. */
+  penaltyFactor?(shape: HeadShape): number;
+  /**
+   * The parameters as they are kept: for raw features, scoring as `parameters` do on standardised ones where
+   * `standardization` is given.
+   */
+  finish(
     parameters: ReadonlyMap<string, Tensor>,
-    standardization: Standardization,
+    standardization?: Standardization,
   ): ReadonlyMap<string, Tensor>;
 }
 

@@ -1,4 +1,7 @@
 /** Metrics of class probabilities against labels, defined as scikit-learn defines them. */
+import { bootstrapInterval, type Interval } from './bootstrap.js';
+import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from './calibration.js';
+import { averagePrecision, meanOverClasses, rocAuc } from './ranking.js';
 
 export interface ClassMetrics {
   readonly precision: number;
@@ -8,21 +11,64 @@ export interface ClassMetrics {
   readonly support: number;
 }
 
-export interface ClassificationMetrics {
+/** What training looks at after every epoch. */
+export interface BasicMetrics {
   readonly examples: number;
   readonly accuracy: number;
   /** Mean F1 over the classes that occur among labels or predictions. */
   readonly macroF1: number;
   /** Mean cross-entropy in nats, probabilities clipped at 1e-15. */
   readonly loss: number;
-  /** Expected calibration error over 15 equal bins of confidence (Guo et al. 2017). */
-  readonly ece: number;
   readonly perClass: readonly ClassMetrics[];
   /** confusion[label][prediction] */
   readonly confusion: readonly (readonly number[])[];
 }
 
-const bins = 15;
+export interface ClassificationMetrics extends BasicMetrics {
+  /** 95 % interval by the bootstrap. */
+  readonly accuracyInterval: Interval;
+  /** Mean recall over the classes that have examples. */
+  readonly balancedAccuracy: number;
+  /** Of all decisions together; with one label an example it is the accuracy. */
+  readonly microF1: number;
+  /** Share of examples whose label is among the five highest scores. */
+  readonly top5: number;
+  /** Mean over the classes, one against the rest; null where no class has both kinds. */
+  readonly rocAuc: number | null;
+  readonly averagePrecision: number | null;
+  /** Expected calibration error over the bins of `reliability`. */
+  readonly ece: number;
+  readonly reliability: readonly ReliabilityBin[];
+}
+
+/** @param probabilities - [examples, classCount] row-major */
+export function basicMetrics(
+  probabilities: Float32Array,
+  labels: ArrayLike<number>,
+  classCount: number,
+): BasicMetrics {
+  const examples = labels.length;
+  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
+  let loss = 0;
+  let right = 0;
+  for (let row = 0; row < examples; row++) {
+    const label = labels[row]!;
+    const best = predictedClass(probabilities, row, classCount);
+    confusion[label]![best]!++;
+    if (best === label) right++;
+    loss -= Math.log(Math.max(1e-15, probabilities[row * classCount + label]!));
+  }
+  const perClass = describeClasses(confusion);
+  const present = perClass.filter(({ support }, c) => support > 0 || confusion.some((row) => row[c]! > 0));
+  return {
+    examples,
+    accuracy: examples > 0 ? right / examples : 0,
+    macroF1: present.reduce((sum, { f1 }) => sum + f1, 0) / Math.max(1, present.length),
+    loss: examples > 0 ? loss / examples : 0,
+    perClass,
+    confusion,
+  };
+}
 
 /** @param probabilities - [examples, classCount] row-major */
 export function classificationMetrics(
@@ -30,27 +76,61 @@ export function classificationMetrics(
   labels: ArrayLike<number>,
   classCount: number,
 ): ClassificationMetrics {
-  const examples = labels.length;
-  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
-  const bin = Array.from({ length: bins }, () => ({ count: 0, confidence: 0, right: 0 }));
-  let loss = 0;
-  let right = 0;
-  for (let row = 0; row < examples; row++) {
-    const at = row * classCount;
-    let best = 0;
-    for (let c = 1; c < classCount; c++) if (probabilities[at + c]! > probabilities[at + best]!) best = c;
+  const basic = basicMetrics(probabilities, labels, classCount);
+  const isRight = Uint8Array.from({ length: labels.length }, (_, row) =>
+    predictedClass(probabilities, row, classCount) === labels[row] ? 1 : 0,
+  );
+  const reliability = reliabilityCurve(probabilities, labels, classCount);
+  const supported = basic.perClass.filter(({ support }) => support > 0);
+  const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
+  return {
+    ...basic,
+    accuracyInterval: bootstrapInterval(labels.length, (drawn) => {
+      let right = 0;
+      for (const row of drawn) right += isRight[row]!;
+      return right / drawn.length;
+    }),
+    balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
+    microF1: basic.accuracy,
+    top5: topKAccuracy(probabilities, labels, classCount, 5),
+    rocAuc: defined(meanOverClasses(probabilities, labels, classCount, rocAuc)),
+    averagePrecision: defined(meanOverClasses(probabilities, labels, classCount, averagePrecision)),
+    ece: expectedCalibrationError(reliability),
+    reliability,
+  };
+}
+
+/** Share of rows whose label is among the k highest scores; of equal scores the higher class counts as higher. */
+export function topKAccuracy(
+  scores: Float32Array,
+  labels: ArrayLike<number>,
+  classCount: number,
+  k: number,
+): number {
+  let hits = 0;
+  for (let row = 0; row < labels.length; row++) {
     const label = labels[row]!;
-    const confidence = probabilities[at + best]!;
-    confusion[label]![best]!++;
-    const isRight = best === label ? 1 : 0;
-    right += isRight;
-    loss -= Math.log(Math.max(1e-15, probabilities[at + label]!));
-    const into = bin[Math.min(bins - 1, Math.max(0, Math.ceil(confidence * bins) - 1))]!;
-    into.count++;
-    into.confidence += confidence;
-    into.right += isRight;
+    const own = scores[row * classCount + label]!;
+    let above = 0;
+    for (let c = 0; c < classCount; c++) {
+      const score = scores[row * classCount + c]!;
+      if (score > own || (score === own && c > label)) above++;
+    }
+    if (above < k) hits++;
   }
-  const perClass = confusion.map((row, c): ClassMetrics => {
+  return labels.length > 0 ? hits / labels.length : 0;
+}
+
+/** Of equal probabilities the first counts. */
+function predictedClass(probabilities: Float32Array, row: number, classCount: number): number {
+  const at = row * classCount;
+  let best = 0;
+  for (let c = 1; c < classCount; c++) if (probabilities[at + c]! > probabilities[at + best]!) best = c;
+  return best;
+}
+
+function describeClasses(confusion: readonly (readonly number[])[]): ClassMetrics[] {
+  return confusion.map((row, c) => {
     const hits = row[c]!;
     const support = row.reduce((a, b) => a + b, 0);
     const predicted = confusion.reduce((sum, other) => sum + other[c]!, 0);
@@ -61,16 +141,4 @@ export function classificationMetrics(
       support,
     };
   });
-  const present = perClass.filter(({ support }, c) => support > 0 || confusion.some((row) => row[c]! > 0));
-  return {
-    examples,
-    accuracy: examples > 0 ? right / examples : 0,
-    macroF1: present.reduce((sum, { f1 }) => sum + f1, 0) / Math.max(1, present.length),
-    loss: examples > 0 ? loss / examples : 0,
-    ece:
-      bin.reduce((sum, { confidence, right: hits }) => sum + Math.abs(confidence - hits), 0) /
-      Math.max(1, examples),
-    perClass,
-    confusion,
-  };
 }

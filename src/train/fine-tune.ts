@@ -115,7 +115,7 @@ export async function fineTune(
         spec: head,
         dim: tail.dim,
         classes: train.classes,
-        parameters: scaling ? kind.fold(headParameters, scaling) : headParameters,
+        parameters: kind.finish(headParameters, scaling),
       },
       weights: at([...graph.weights.keys()].map((name) => [name, name] as const)),
       objective: trainScore.loss * train.rows + penalty(headParameters, kind.penalized, settings.l2),

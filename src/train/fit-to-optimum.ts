@@ -1,72 +1,106 @@
-import { lbfgs } from '../optim/lbfgs.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
+import { lbfgs, type LbfgsOptions } from '../optim/lbfgs.js';
+import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
+import { openExactStep, type Precision } from './exact-step.js';
+import { layoutParameters } from './parameter-layout.js';
+import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './train-head.js';
 
-/** Rows a run: bounds the memory of the logits, and the length of float32 sums. */
-const chunkRows = 8192;
+/** Share of the objective by which float32 scores leave it uncertain. */
+const float32Rounding = 1e-7;
 
 /**
- * L-BFGS on the whole training part: minimises Σ loss + λ/2 · ‖W‖². Runs of the step graph are float32; their sums,
- * the penalty and the optimiser are float64.
+ * L-BFGS on the whole training part: minimises Σ loss + λ/2 · ‖W‖² until going on would lower it by less than a
+ * millionth of itself, mostly much less. It begins in float32 and ends in float64, where an easy problem needs one evaluation more
+ * and a hard one goes on: the objective reported is a float64 one.
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
-  const { step, train, targets, parameters, penalized, options } = fit;
-  const { dim, rows, classes } = train;
-  const layout = flatten(parameters);
-  const unpack = (x: Float64Array): Map<string, Tensor> =>
-    new Map(
-      layout.parts.map(({ name, dims, from, to }) => [
-        name,
-        float32(dims, Float32Array.from(x.subarray(from, to))),
-      ]),
-    );
-  const objective = async (x: Float64Array) => {
-    const current = unpack(x);
-    const gradient = new Float64Array(layout.size);
-    let value = 0;
-    for (let row = 0; row < rows; row += chunkRows) {
-      const end = Math.min(rows, row + chunkRows);
-      const result = await step.gradients(
-        train.features.subarray(row * dim, end * dim),
-        targets.subarray(row * classes.length, end * classes.length),
-        current,
-      );
-      value += result.loss;
-      for (const { name, from } of layout.parts) {
-        const part = result.gradients.get(name)!;
-        for (let i = 0; i < part.length; i++) gradient[from + i]! += part[i]!;
-      }
-    }
-    for (const { name, from, to } of layout.parts) {
-      if (!penalized.includes(name)) continue;
-      for (let i = from; i < to; i++) {
-        value += 0.5 * options.l2 * x[i]! * x[i]!;
-        gradient[i]! += options.l2 * x[i]!;
-      }
-    }
-    return { value, gradient };
+  const { kind, shape, train, options } = fit;
+  const layout = layoutParameters(kind.parameters(shape));
+  const problem: ConvexProblem = {
+    layout,
+    penalized: kind.penalized,
+    l2: options.l2 * (kind.penaltyFactor?.(shape) ?? 1),
+    rawPenalty: fit.rawPenalty,
+    classTotals: sumClassWeights(train.labels, shape.classCount, fit.classWeights),
   };
-  const result = await lbfgs(objective, new Float64Array(layout.size), {
-    maxIterations: options.epochs ?? 1000,
-    // Scoring both parts costs about one evaluation, so it is not done after every iteration.
-    onIteration: async (iteration, x, value) => {
-      if (iteration <= 10 || iteration % 10 === 0) await fit.record(iteration, value, unpack(x));
-      return false;
+  const { isConvex } = kind;
+  const replica = isConvex ? scaleProblem(problem) : plainReplica(problem, train.rows);
+  const start = isConvex ? startingPoint(problem) : layout.flatten(fit.parameters);
+  const parametersAt = (u: Float64Array) => layout.unflatten(u.map((ui, i) => ui * replica.scale[i]!));
+  const maxIterations = options.epochs ?? 1000;
+  let iterations = 0;
+  const search = async (precision: Precision, from: Float64Array, settings: LbfgsOptions) => {
+    const step = await openExactStep({
+      spec: options.head,
+      train,
+      precision,
+      targets: fit.softTargets,
+      classWeights: fit.classWeights,
+      threads: fit.threads,
+    });
+    try {
+      const { objectives } = replicaObjectives(step, layout, [replica]);
+      const result = await lbfgs(objectives[0]!, from, {
+        ...settings,
+        maxIterations: maxIterations - iterations,
+        onIteration: async (_, u, value) => {
+          iterations++;
+          fit.check(iterations, value);
+          if (isRecorded(iterations)) await fit.record(iterations, value, parametersAt(u));
+          return false;
+        },
+      });
+      return result;
+    } finally {
+      await step.release();
+    }
+  };
+  const rough = await search(
+    'float32',
+    start.map((xi, i) => xi / replica.scale[i]!),
+    {
+      valueTolerance: isConvex ? float32Rounding : 1e-6,
+      rounding: float32Rounding,
+      patience: 5,
+      ...(isConvex && { firstStep: 1 }),
     },
-  });
-  const fitted = unpack(result.x);
-  if (!(result.iterations <= 10 || result.iterations % 10 === 0)) {
-    await fit.record(result.iterations, result.value, fitted);
+  );
+  // A head that is not convex has no one optimum to be exact about.
+  const result = isConvex
+    ? await search('float64', rough.x, {
+        curvature: rough.curvature,
+        ...(rough.converged && { expectedFall: rough.expectedFall }),
+      })
+    : rough;
+  const parameters = parametersAt(result.x);
+  if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
+  if (iterations >= maxIterations) {
+    options.logger.warn(
+      `L-BFGS was stopped after ${iterations} iterations, before it had converged; allow more with --epochs.`,
+    );
   }
-  return { parameters: fitted, objective: result.value, stoppedAt: result.iterations };
+  return { parameters, objective: result.value, stoppedAt: iterations };
 }
 
-function flatten(parameters: ReadonlyMap<string, Tensor>) {
-  let size = 0;
-  const parts = [...parameters].map(([name, { dims, data }]) => {
-    const from = size;
-    size += data.length;
-    return { name, dims, from, to: size };
-  });
-  return { size, parts };
+/** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */
+function isRecorded(iteration: number): boolean {
+  return iteration > 0 && (iteration & (iteration - 1)) === 0;
+}
+
+/** Number of the examples of each class, each times its weight. */
+export function sumClassWeights(
+  labels: ArrayLike<number>,
+  classCount: number,
+  classWeights?: Float32Array,
+): Float64Array {
+  const totals = new Float64Array(classCount);
+  for (let i = 0; i < labels.length; i++) totals[labels[i]!]! += classWeights?.[labels[i]!] ?? 1;
+  return totals;
+}
+
+/** Where the curvature is not known beforehand. */
+function plainReplica({ layout, penalized, l2 }: ConvexProblem, rows: number): Replica {
+  const penalty = new Float64Array(layout.size);
+  for (const { name, from, to } of layout.parts) if (penalized.includes(name)) penalty.fill(l2, from, to);
+  return { penalty, scale: new Float64Array(layout.size).fill(1 / Math.sqrt(rows)), heldOut: -1 };
 }

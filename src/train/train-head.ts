@@ -1,16 +1,23 @@
 /** Trains a head on features: to the optimum (L-BFGS) or by epochs (AdamW, SGD). */
 import { GraftError, invalidArgument } from '../errors.js';
-import { type HeadSpec, headKind, type TrainedHead } from '../heads/head.js';
+import {
+  type HeadKind,
+  type HeadShape,
+  type HeadSpec,
+  headKind,
+  type Standardization,
+  type TrainedHead,
+} from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { classificationMetrics } from '../metrics/classification.js';
+import { basicMetrics } from '../metrics/classification.js';
 import { createRng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
 import { fitByEpochs } from './fit-by-epochs.js';
 import { fitToOptimum } from './fit-to-optimum.js';
+import { openHeadScorer } from './head-scorer.js';
 import { softmaxRows } from './softmax-rows.js';
 import { fitStandardization, standardize } from './standardize.js';
-import { openTrainingStep, type TrainingStep } from './training-step.js';
 
 export type Solver = 'lbfgs' | 'adamw' | 'sgd';
 
@@ -26,6 +33,10 @@ export interface TrainOptions {
   /** Examples a step of adamw and sgd. */
   readonly batch?: number;
   readonly standardize?: boolean;
+  /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn. */
+  readonly classWeights?: 'none' | 'balanced';
+  /** Share ε of a target that is spread over all classes. */
+  readonly labelSmoothing?: number;
   readonly seed?: number;
   /** Epochs without a better validation loss before adamw and sgd stop. */
   readonly patience?: number;
@@ -62,16 +73,29 @@ export interface TrainResult {
 
 /** What a solver is given. */
 export interface Fit {
-  readonly step: TrainingStep;
+  readonly kind: HeadKind;
+  readonly shape: HeadShape;
   readonly train: FeatureSet;
-  /** One-hot [rows, classes]. */
-  readonly targets: Float32Array;
   readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly penalized: readonly string[];
   readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'threads' | 'signal'>> &
     Pick<TrainOptions, 'lr' | 'epochs'>;
-  /** Records an epoch with these weights; the validation loss, where there is one. Throws when interrupted. */
-  record(epoch: number, objective: number, parameters: ReadonlyMap<string, Tensor>): Promise<EpochRecord>;
+  /** Given where `train` was standardised for the solver's sake alone: the penalty is on raw features. */
+  readonly rawPenalty?: Standardization | undefined;
+  /** Row c is the distribution that label c stands for, [classes, classes]; absent for one-hot targets. */
+  readonly softTargets?: Float32Array | undefined;
+  /** [classes] */
+  readonly classWeights?: Float32Array | undefined;
+  readonly threads?: number | undefined;
+  /** Throws where training was interrupted or its objective is no number. */
+  check(epoch: number, objective: number): void;
+  score(set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score>;
+  /** Records an epoch with these weights; the training score is computed where it is not given. */
+  record(
+    epoch: number,
+    objective: number,
+    parameters: ReadonlyMap<string, Tensor>,
+    trainScore?: Score,
+  ): Promise<EpochRecord>;
 }
 
 export interface Fitted {
@@ -97,6 +121,8 @@ export async function trainHead(
     l2: 1,
     batch: 256,
     standardize: true,
+    classWeights: 'none',
+    labelSmoothing: 0,
     seed: 1,
     patience: 10,
     logger: silentLogger,
@@ -105,26 +131,36 @@ export async function trainHead(
   };
   const shape = { dim: train.dim, classCount: train.classes.length };
   const kind = headKind(settings.head);
-  const scaling = settings.standardize ? fitStandardization(train) : undefined;
+  // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
+  const isPenaltyRaw = !settings.standardize && settings.solver === 'lbfgs' && kind.isConvex;
+  const scaling = settings.standardize || isPenaltyRaw ? fitStandardization(train) : undefined;
   const trainSet = scaling ? standardize(train, scaling) : train;
   const validationSet = validation && scaling ? standardize(validation, scaling) : validation;
-  const step = await openTrainingStep(settings.head, shape, threads);
+  const scorer = await openHeadScorer(settings.head, shape, threads);
+  const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>) => {
+    const probabilities = softmaxRows(await scorer.logits(set.features, parameters), shape.classCount);
+    const { accuracy, loss, macroF1 } = basicMetrics(probabilities, set.labels, shape.classCount);
+    return { accuracy, loss, macroF1 };
+  };
   try {
     const history: EpochRecord[] = [];
-    const record: Fit['record'] = async (epoch, objective, parameters) => {
+    const check: Fit['check'] = (epoch, objective) => {
       if (signal?.aborted)
         throw new GraftError('INTERRUPTED', `Training was stopped at epoch ${epoch}; no head was written.`);
-      if (!Number.isFinite(objective)) {
-        throw new GraftError(
-          'TRAINING_FAILED',
-          `The loss became infinite at epoch ${epoch}; lower the learning rate with --lr.`,
-        );
-      }
+      if (Number.isFinite(objective)) return;
+      throw new GraftError(
+        'TRAINING_FAILED',
+        `The loss became infinite at epoch ${epoch}; lower the learning rate with --lr.`,
+      );
+    };
+    const record: Fit['record'] = async (epoch, objective, parameters, trainScore) => {
+      const { accuracy, loss } = trainScore ?? (await score(trainSet, parameters));
+      const held = validationSet && (await score(validationSet, parameters));
       const entry: EpochRecord = {
         epoch,
         objective,
-        train: await score(step, trainSet, parameters),
-        ...(validationSet && { validation: await score(step, validationSet, parameters) }),
+        train: { accuracy, loss },
+        ...(held && { validation: { accuracy: held.accuracy, loss: held.loss } }),
       };
       history.push(entry);
       settings.onEpoch(entry);
@@ -133,24 +169,30 @@ export async function trainHead(
     const started = performance.now();
     const solve = settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
     const fitted = await solve({
-      step,
+      kind,
+      shape,
       train: trainSet,
-      targets: oneHot(train),
       parameters: initialParameters(kind.parameters(shape), settings.seed),
-      penalized: kind.penalized,
       options: settings,
+      rawPenalty: isPenaltyRaw ? scaling : undefined,
+      softTargets:
+        settings.labelSmoothing > 0 ? smoothTargets(shape.classCount, settings.labelSmoothing) : undefined,
+      classWeights: settings.classWeights === 'balanced' ? balanceClasses(train) : undefined,
+      threads,
+      check,
+      score,
       record,
     });
     const seconds = (performance.now() - started) / 1000;
-    const trainScore = await score(step, trainSet, fitted.parameters);
-    const validationScore = validationSet && (await score(step, validationSet, fitted.parameters));
+    const trainScore = await score(trainSet, fitted.parameters);
+    const validationScore = validationSet && (await score(validationSet, fitted.parameters));
     warnOfOverfitting(trainScore, validationScore, settings.logger);
     return {
       head: {
         spec: settings.head,
         dim: train.dim,
         classes: train.classes,
-        parameters: scaling ? kind.fold(fitted.parameters, scaling) : fitted.parameters,
+        parameters: kind.finish(fitted.parameters, scaling),
       },
       objective: fitted.objective,
       train: { accuracy: trainScore.accuracy, loss: trainScore.loss },
@@ -160,24 +202,22 @@ export async function trainHead(
       history,
     };
   } finally {
-    await step.release();
+    await scorer.release();
   }
 }
 
-async function score(step: TrainingStep, set: FeatureSet, parameters: ReadonlyMap<string, Tensor>) {
-  const logits = await step.logits(set.features, parameters);
-  const { accuracy, loss, macroF1 } = classificationMetrics(
-    softmaxRows(logits, set.classes.length),
-    set.labels,
-    set.classes.length,
+/** Rows of (1 - ε) · one-hot + ε / classes. */
+function smoothTargets(classCount: number, smoothing: number): Float32Array {
+  return Float32Array.from(
+    { length: classCount ** 2 },
+    (_, i) => (i % (classCount + 1) === 0 ? 1 - smoothing : 0) + smoothing / classCount,
   );
-  return { accuracy, loss, macroF1 };
 }
 
-function oneHot({ labels, rows, classes }: FeatureSet): Float32Array {
-  const targets = new Float32Array(rows * classes.length);
-  for (let row = 0; row < rows; row++) targets[row * classes.length + labels[row]!] = 1;
-  return targets;
+function balanceClasses({ labels, rows, classes }: FeatureSet): Float32Array {
+  const counts = new Float64Array(classes.length);
+  for (const label of labels) counts[label]!++;
+  return Float32Array.from(counts, (count) => (count > 0 ? rows / (classes.length * count) : 0));
 }
 
 /** A single matrix may start at zero, where the softmax is symmetric in nothing but the classes. */

@@ -1,0 +1,80 @@
+/** How well scores order examples: area under the ROC curve and average precision, as scikit-learn defines them. */
+
+/**
+ * Area under the ROC curve: the share of pairs (positive, negative) in which the positive scores higher; ties count
+ * half. NaN where there is no pair.
+ * @example rocAuc([0.9, 0.4, 0.4], [1, 0, 1]) // 0.75
+ */
+export function rocAuc(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): number {
+  let positives = 0;
+  let negatives = 0;
+  let pairs = 0;
+  for (const { positive, negative } of groupTies(scores, isPositive)) {
+    // Groups come from the highest score down: the positives met so far beat these negatives.
+    pairs += negative * (positives + positive / 2);
+    positives += positive;
+    negatives += negative;
+  }
+  return pairs / (positives * negatives);
+}
+
+/**
+ * Average precision: the sum over falling thresholds of (recall gained) · precision; tied scores share a threshold.
+ * 0 where nothing is positive.
+ */
+export function averagePrecision(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): number {
+  let positives = 0;
+  let seen = 0;
+  let sum = 0;
+  for (const { positive, negative } of groupTies(scores, isPositive)) {
+    positives += positive;
+    seen += positive + negative;
+    sum += positive * (positives / seen);
+  }
+  return positives === 0 ? 0 : sum / positives;
+}
+
+/** Mean over the classes of a one-vs-rest measure, left out where it is not defined; NaN where it never is. */
+export function meanOverClasses(
+  probabilities: Float32Array,
+  labels: ArrayLike<number>,
+  classCount: number,
+  measure: (scores: Float32Array, isPositive: Uint8Array) => number,
+): number {
+  const rows = labels.length;
+  const scores = new Float32Array(rows);
+  const isPositive = new Uint8Array(rows);
+  let sum = 0;
+  let defined = 0;
+  for (let c = 0; c < classCount; c++) {
+    let positives = 0;
+    for (let row = 0; row < rows; row++) {
+      scores[row] = probabilities[row * classCount + c]!;
+      isPositive[row] = labels[row] === c ? 1 : 0;
+      positives += isPositive[row]!;
+    }
+    if (positives === 0 || positives === rows) continue;
+    sum += measure(scores, isPositive);
+    defined++;
+  }
+  return defined === 0 ? Number.NaN : sum / defined;
+}
+
+/** Positives and negatives at each distinct score, from the highest down. */
+function* groupTies(
+  scores: ArrayLike<number>,
+  isPositive: ArrayLike<number | boolean>,
+): Generator<{ readonly positive: number; readonly negative: number }> {
+  const order = Uint32Array.from({ length: scores.length }, (_, i) => i).sort(
+    (a, b) => scores[b]! - scores[a]!,
+  );
+  for (let at = 0; at < order.length;) {
+    const score = scores[order[at]!]!;
+    let positive = 0;
+    const from = at;
+    while (at < order.length && scores[order[at]!] === score) if (isPositive[order[at++]!]) positive++;
+    // A score that is no number equals nothing, not even itself.
+    if (at === from) throw new RangeError(`Score ${order[from]} is ${score}, not a number.`);
+    yield { positive, negative: at - from - positive };
+  }
+}

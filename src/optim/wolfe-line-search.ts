@@ -1,0 +1,83 @@
+/** A step length that satisfies the strong Wolfe conditions: Nocedal & Wright, 2nd ed., algorithms 3.5 and 3.6. */
+import type { Evaluation, Objective } from './lbfgs.js';
+import { dot } from './vector.js';
+
+export interface Ray {
+  readonly x: Float64Array;
+  readonly value: number;
+  readonly gradient: Float64Array;
+  readonly direction: Float64Array;
+  /** Directional derivative at x; negative. */
+  readonly slope: number;
+  /** First step length to try. */
+  readonly first: number;
+  /** What two values must differ by to count as different. */
+  readonly noise: number;
+}
+
+export interface RayPoint extends Evaluation {
+  readonly step: number;
+  readonly slope: number;
+  readonly x: Float64Array;
+}
+
+const sufficientDecrease = 1e-4;
+const curvature = 0.9;
+
+/** The point found; its step is 0 where no lower one was met. */
+export async function searchLine(
+  objective: Objective,
+  ray: Ray,
+): Promise<RayPoint & { readonly evaluations: number }> {
+  let evaluations = 0;
+  const at = async (step: number): Promise<RayPoint> => {
+    evaluations++;
+    const x = new Float64Array(ray.x.length);
+    for (let i = 0; i < x.length; i++) x[i] = ray.x[i]! + step * ray.direction[i]!;
+    const { value, gradient } = await objective(x);
+    return { step, x, value, gradient, slope: dot(gradient, ray.direction) };
+  };
+  const start: RayPoint = { ...ray, step: 0 };
+  const { noise } = ray;
+  const isTooHigh = (point: RayPoint, low: RayPoint): boolean =>
+    !(point.value <= ray.value + sufficientDecrease * point.step * ray.slope + noise) ||
+    (low.step > 0 && point.value > low.value + noise);
+  const isFlat = (point: RayPoint): boolean => Math.abs(point.slope) <= -curvature * ray.slope;
+  let low = start;
+  let point = await at(ray.first);
+  for (let i = 0; i < 12; i++) {
+    if (isTooHigh(point, low)) return { ...(await zoom(low, point)), evaluations };
+    if (isFlat(point)) return { ...point, evaluations };
+    if (point.slope >= 0) return { ...(await zoom(point, low)), evaluations };
+    low = point;
+    point = await at(point.step * 2.5);
+  }
+  return { ...low, evaluations };
+
+  async function zoom(best: RayPoint, other: RayPoint): Promise<RayPoint> {
+    for (let i = 0; i < 20; i++) {
+      const trial = await at(interpolate(best, other));
+      if (isTooHigh(trial, best)) other = trial;
+      else {
+        if (isFlat(trial)) return trial;
+        if (trial.slope * (other.step - best.step) >= 0) other = best;
+        best = trial;
+      }
+      if (Math.abs(other.step - best.step) <= 1e-9 * Math.max(1, best.step)) break;
+    }
+    return best;
+  }
+}
+
+/** Minimiser of the cubic through both points, kept off the ends of the interval (N&W eq. 3.59). */
+function interpolate(a: RayPoint, b: RayPoint): number {
+  const [low, high] = a.step < b.step ? [a.step, b.step] : [b.step, a.step];
+  const middle = (low + high) / 2;
+  const d1 = a.slope + b.slope - (3 * (a.value - b.value)) / (a.step - b.step);
+  const root = d1 * d1 - a.slope * b.slope;
+  if (!(root >= 0)) return middle;
+  const d2 = Math.sign(b.step - a.step) * Math.sqrt(root);
+  const step = b.step - ((b.step - a.step) * (b.slope + d2 - d1)) / (b.slope - a.slope + 2 * d2);
+  const margin = 0.1 * (high - low);
+  return Number.isFinite(step) ? Math.min(high - margin, Math.max(low + margin, step)) : middle;
+}

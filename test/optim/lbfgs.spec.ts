@@ -1,0 +1,85 @@
+import { expect } from 'chai';
+import { lbfgs, type Objective } from '../../src/optim/lbfgs.js';
+import { searchLine } from '../../src/optim/wolfe-line-search.js';
+
+const rosenbrock: Objective = async (x) => {
+  const gradient = new Float64Array(x.length);
+  let value = 0;
+  for (let i = 0; i + 1 < x.length; i++) {
+    const [a, b] = [1 - x[i]!, x[i + 1]! - x[i]! ** 2];
+    value += a * a + 100 * b * b;
+    gradient[i]! += -2 * a - 400 * x[i]! * b;
+    gradient[i + 1]! += 200 * b;
+  }
+  return { value, gradient };
+};
+
+/** ½ Σ c (x - 1)², with curvatures c. */
+const bowl =
+  (curvatures: readonly number[]): Objective =>
+  async (x) => ({
+    value: curvatures.reduce((sum, c, i) => sum + 0.5 * c * (x[i]! - 1) ** 2, 0),
+    gradient: Float64Array.from(curvatures, (c, i) => c * (x[i]! - 1)),
+  });
+
+describe('lbfgs', () => {
+  it('finds the bottom of the Rosenbrock valley in ten dimensions', async () => {
+    const { x, value, converged } = await lbfgs(rosenbrock, new Float64Array(10).fill(-1));
+    expect(converged).to.equal(true);
+    expect(value).to.be.below(1e-12);
+    for (const xi of x) expect(xi).to.be.closeTo(1, 1e-5);
+  });
+
+  it('finds the minimum of a bowl whose curvatures span eight decades', async () => {
+    const curvatures = Array.from({ length: 9 }, (_, i) => 10 ** (i - 4));
+    const { x } = await lbfgs(bowl(curvatures), new Float64Array(9), { gradientTolerance: 1e-14 });
+    for (const xi of x) expect(xi).to.be.closeTo(1, 1e-4);
+  });
+
+  it('stops at once where it starts at the minimum', async () => {
+    const { iterations, evaluations } = await lbfgs(bowl([1, 2]), Float64Array.of(1, 1));
+    expect([iterations, evaluations]).to.deep.equal([0, 1]);
+  });
+
+  it('does not change the starting point', async () => {
+    const start = Float64Array.of(5, 5);
+    await lbfgs(bowl([1, 2]), start);
+    expect([...start]).to.deep.equal([5, 5]);
+  });
+
+  it('stops after the most iterations it was allowed, and says that it had not converged', async () => {
+    const result = await lbfgs(rosenbrock, new Float64Array(10).fill(-1), { maxIterations: 3 });
+    expect(result.iterations).to.equal(3);
+    expect(result.converged).to.equal(false);
+  });
+
+  it('stops where the caller says so', async () => {
+    const { iterations } = await lbfgs(rosenbrock, new Float64Array(4), {
+      onIteration: async (iteration) => iteration === 2,
+    });
+    expect(iterations).to.equal(2);
+  });
+
+  it('goes on with the curvature of an earlier search as if it had not stopped', async () => {
+    const start = new Float64Array(10).fill(-1);
+    const whole = await lbfgs(rosenbrock, start, { maxIterations: 25 });
+    const first = await lbfgs(rosenbrock, start, { maxIterations: 10 });
+    const second = await lbfgs(rosenbrock, first.x, { maxIterations: 15, curvature: first.curvature });
+    expect([...second.x]).to.deep.equal([...whole.x]);
+  });
+});
+
+describe('the line search', () => {
+  for (const first of [1e-3, 1, 1e3]) {
+    it(`satisfies the strong Wolfe conditions from a first step of ${first}`, async () => {
+      const x = Float64Array.of(-1.2, 1);
+      const { value, gradient } = await rosenbrock(x);
+      const direction = gradient.map((g) => -g);
+      const slope = -gradient.reduce((sum, g) => sum + g * g, 0);
+      const found = await searchLine(rosenbrock, { x, value, gradient, direction, slope, first, noise: 0 });
+      expect(found.step).to.be.above(0);
+      expect(found.value).to.be.at.most(value + 1e-4 * found.step * slope);
+      expect(Math.abs(found.slope)).to.be.at.most(-0.9 * slope);
+    });
+  }
+});

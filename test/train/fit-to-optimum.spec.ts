@@ -1,0 +1,154 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { decodeSafetensors } from '../../src/tensor/safetensors.js';
+import type { FeatureSet } from '../../src/train/feature-set.js';
+import { trainHead } from '../../src/train/train-head.js';
+
+interface Case {
+  readonly key: string;
+  readonly data: string;
+  readonly l2: number;
+  readonly standardize: boolean;
+  readonly balanced: boolean;
+  readonly classes: number;
+  readonly objective: number;
+}
+
+const file = 'test/train/fixtures/logistic.safetensors';
+const { tensors, metadata } = decodeSafetensors(readFileSync(file), file);
+const cases = JSON.parse(metadata.cases!) as Case[];
+
+function loadSet({ data, classes }: Case): FeatureSet {
+  const features = tensors.get(`${data}/features`)!;
+  const [rows, dim] = features.dims as [number, number];
+  return {
+    rows,
+    dim,
+    features: features.data as Float32Array,
+    labels: Int32Array.from(tensors.get(`${data}/labels`)!.data as BigInt64Array, Number),
+    classes: Array.from({ length: classes }, (_, i) => String(i)),
+  };
+}
+
+describe('L-BFGS on a linear head', () => {
+  for (const setting of cases) {
+    const { key, data, l2, standardize, balanced, objective } = setting;
+    const title =
+      `${data} with L2 ${l2}` +
+      (standardize ? '' : ', features as they are') +
+      (balanced ? ', balanced' : '');
+    it(`reaches the optimum that scikit-learn finds: ${title}`, async () => {
+      const set = loadSet(setting);
+      const result = await trainHead(set, undefined, {
+        l2,
+        standardize,
+        classWeights: balanced ? 'balanced' : 'none',
+        threads: 1,
+      });
+      expect(result.objective / objective - 1).to.be.within(-1e-8, 1e-6);
+      const coef = tensors.get(`${key}/coef`);
+      if (coef) expectScoresLike(set, result.head.parameters, coef.data as Float64Array, setting);
+    });
+  }
+
+  it('reports the objective that the exported weights have', async () => {
+    for (const setting of cases.filter(({ data }) => data === 'two' || data === 'three')) {
+      const set = loadSet(setting);
+      const { objective, head } = await trainHead(set, undefined, {
+        ...setting,
+        classWeights: 'none',
+        standardize: false,
+        threads: 1,
+      });
+      const weights = head.parameters.get('head/weight')!.data as Float32Array;
+      const logits = scoresOf(set, head.parameters);
+      let value = 0;
+      for (let row = 0; row < set.rows; row++) {
+        const z = logits.slice(row * setting.classes, (row + 1) * setting.classes);
+        const most = Math.max(...z);
+        value += Math.log(z.reduce((sum, zi) => sum + Math.exp(zi - most), 0)) + most - z[set.labels[row]!]!;
+      }
+      for (const w of weights) value += 0.5 * setting.l2 * w * w;
+      expect(value / objective - 1).to.be.within(-2e-6, 2e-6);
+    }
+  });
+
+  it('says so where it was stopped before it had converged', async () => {
+    const warnings: string[] = [];
+    await trainHead(loadSet(cases[1]!), undefined, {
+      epochs: 3,
+      logger: { info() {}, warn: (message) => warnings.push(message) },
+    });
+    expect(warnings.join()).to.match(/stopped after 3 iterations.*--epochs/);
+  });
+
+  it('spreads a share of each target with label smoothing, which keeps scores apart by no more than that', async () => {
+    const set = loadSet(cases.find(({ data }) => data === 'separable')!);
+    const { head } = await trainHead(set, undefined, { l2: 1e-6, labelSmoothing: 0.3, threads: 1 });
+    // Optimum of one example alone: p = 0.8 for its class and 0.1 for the two others.
+    const logits = scoresOf(set, head.parameters);
+    const gaps: number[] = [];
+    for (let row = 0; row < set.rows; row++) {
+      const z = logits.slice(row * 3, row * 3 + 3);
+      const label = set.labels[row]!;
+      gaps.push(z[label]! - Math.max(...z.filter((_, c) => c !== label)));
+    }
+    expect(gaps.reduce((a, b) => a + b) / gaps.length).to.be.within(1, Math.log(8) + 0.1);
+  });
+});
+
+function scoresOf(set: FeatureSet, parameters: ReadonlyMap<string, { readonly data: unknown }>): number[] {
+  const weights = parameters.get('head/weight')!.data as Float32Array;
+  const bias = parameters.get('head/bias')!.data as Float32Array;
+  const scores: number[] = [];
+  for (let row = 0; row < set.rows; row++) {
+    for (let c = 0; c < bias.length; c++) {
+      let score = bias[c]!;
+      for (let d = 0; d < set.dim; d++)
+        score += set.features[row * set.dim + d]! * weights[d * bias.length + c]!;
+      scores.push(score);
+    }
+  }
+  return scores;
+}
+
+/** The same score differences as scikit-learn's model, which may differ by a constant over the classes. */
+function expectScoresLike(
+  set: FeatureSet,
+  parameters: ReadonlyMap<string, { readonly data: unknown }>,
+  coef: Float64Array,
+  { key, classes, standardize }: Case,
+): void {
+  const intercept = tensors.get(`${key}/intercept`)!.data as Float64Array;
+  const { mean, std } = momentsOf(set, standardize);
+  const columns = intercept.length;
+  const scores = scoresOf(set, parameters);
+  for (let row = 0; row < set.rows; row++) {
+    const theirs = Array.from(intercept, (b, c) => {
+      let score = b;
+      for (let d = 0; d < set.dim; d++) {
+        score += ((set.features[row * set.dim + d]! - mean[d]!) / std[d]!) * coef[c * set.dim + d]!;
+      }
+      return score;
+    });
+    if (columns === 1) theirs.unshift(0);
+    for (let c = 1; c < classes; c++) {
+      const ours = scores[row * classes + c]! - scores[row * classes]!;
+      const wanted = theirs[c]! - theirs[0]!;
+      expect(ours).to.be.closeTo(wanted, 0.02 * (1 + Math.abs(wanted)));
+    }
+  }
+}
+
+function momentsOf({ features, rows, dim }: FeatureSet, standardize: boolean) {
+  const mean = new Float64Array(dim);
+  const std = new Float64Array(dim).fill(1);
+  if (!standardize) return { mean, std };
+  for (let d = 0; d < dim; d++) {
+    for (let row = 0; row < rows; row++) mean[d]! += features[row * dim + d]! / rows;
+    let square = 0;
+    for (let row = 0; row < rows; row++) square += (features[row * dim + d]! - mean[d]!) ** 2 / rows;
+    std[d] = Math.sqrt(square);
+  }
+  return { mean, std };
+}
