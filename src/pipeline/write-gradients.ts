@@ -1,17 +1,19 @@
 /** `graft gradient`: a model with its gradients as further outputs, and their check against finite differences. */
 import { checkGradientShapes } from '../autodiff/check-gradient-shapes.js';
 import { checkGradients, type GradientCheck } from '../autodiff/check-gradients.js';
-import { differentiate } from '../autodiff/differentiate.js';
+import { type Differentiated, differentiate } from '../autodiff/differentiate.js';
 import { reaching, tabulateRules } from '../autodiff/reachability.js';
 import { rules } from '../autodiff/rules/index.js';
 import { GraftError } from '../errors.js';
 import { describeValues } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { nearNames } from '../graph/near-names.js';
 import type { Logger } from '../logger.js';
 import type { Dimension, Graph, Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { writeModel } from '../onnx/write-model.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
 import { probeFreeShapes } from '../runtime/probe-sizes.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 
@@ -66,13 +68,17 @@ export async function writeGradients(
   }: GradientOptions,
   { logger }: { readonly logger?: Logger } = {},
 ): Promise<GradientReport> {
-  const source = dropInitializerInputs(await readModel(path));
-  const loss = options.loss ?? onlyOutput(source.graph, path);
-  assertKnown(source.graph, [loss], path);
-  const parameters = wrt === 'all' ? reachingInitializers(source.graph, loss) : wrt;
-  assertKnown(source.graph, parameters, path);
-  const { inputDims, shapes } = await probeFreeShapes(source, inputShapes);
-  const { graph, gradients, gradientOf } = differentiate(source, { loss, parameters, shapes });
+  const file = dropInitializerInputs(await readModel(path));
+  const loss = options.loss ?? onlyOutput(file.graph, path);
+  assertKnown(file.graph, [loss], path);
+  const parameters = wrt === 'all' ? reachingInitializers(file.graph, loss) : wrt;
+  assertKnown(file.graph, parameters, path);
+  const { inputDims } = await probeFreeShapes(file, inputShapes);
+  const { source, shapes, graph, gradients, gradientOf } = await differentiateRaised(file, {
+    loss,
+    parameters,
+    inputDims,
+  });
   const model: Model = { ...source, graph: withOutput(graph, source, loss) };
   await checkGradientShapes(model, gradientOf, inputDims);
   const lossShape = shapes.get(loss)!;
@@ -95,6 +101,38 @@ export async function writeGradients(
     ...(checks && { check: checks }),
   };
 }
+
+/**
+ * Some gradients (of a gather, a reflected pad) need operators of set 16. A model of an older one is raised to it, if
+ * need be and if it can.
+ */
+async function differentiateRaised(
+  model: Model,
+  {
+    inputDims,
+    ...options
+  }: {
+    readonly loss: string;
+    readonly parameters: readonly string[];
+    readonly inputDims: ReadonlyMap<string, readonly number[]>;
+  },
+): Promise<
+  Differentiated & { readonly source: Model; readonly shapes: ReadonlyMap<string, readonly number[]> }
+> {
+  const attempt = async (source: Model) => {
+    const shapes = await probeShapes(source, { inputDims });
+    return { source, shapes, ...differentiate(source, { ...options, shapes }) };
+  };
+  try {
+    return await attempt(model);
+  } catch (error) {
+    const isOld = (model.opsets.get('') ?? addingOpset) < addingOpset;
+    if (!isOld || !(error instanceof GraftError && error.code === 'NO_GRADIENT_RULE')) throw error;
+    return await attempt(raiseOpset(model, addingOpset));
+  }
+}
+
+const addingOpset = 16;
 
 function onlyOutput({ outputs }: Graph, path: string): string {
   if (outputs.length === 1) return outputs[0]!.name;

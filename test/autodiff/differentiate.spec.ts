@@ -1,0 +1,298 @@
+import { expect } from 'chai';
+import { checkGradientShapes } from '../../src/autodiff/check-gradient-shapes.js';
+import { differentiate } from '../../src/autodiff/differentiate.js';
+import type { GradientRule } from '../../src/autodiff/gradient-rule.js';
+import { rules } from '../../src/autodiff/rules/index.js';
+import { tabulateRules } from '../../src/autodiff/reachability.js';
+import { trainableFromHere } from '../../src/autodiff/trainable-from-here.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { type Graph, node, tensorValue } from '../../src/onnx/ir.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { probeShapes } from '../../src/runtime/probe-shapes.js';
+import { toHalfArray } from '../../src/tensor/float16.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
+
+const values = (count: number): number[] => Array.from({ length: count }, (_, i) => Math.sin(3 * i + 1));
+
+/** loss = Σ relu(x w + b), x [batch, 3] */
+function perceptron() {
+  const b = new GraphBuilder({ opset: 17 });
+  const x = b.input('x', 'float32', ['batch', 3]);
+  const w = b.constant('w', float32([3, 4], values(12)));
+  const bias = b.constant('b', float32([4], values(4)));
+  const z = b.op('Add', [b.op('MatMul', [x, w], { name: 'product' }), bias], { name: 'z' });
+  b.output(
+    b.op('ReduceSum', [b.op('Relu', [z], { name: 'y' })], { name: 'loss', attributes: { keepdims: 0 } }),
+    'float32',
+    [],
+  );
+  return b.model();
+}
+
+const batchOf = (rows: number) => new Map([['x', [rows, 3]]]);
+
+async function run(model: ReturnType<typeof perceptron>, feeds: Record<string, Tensor>) {
+  const session = await openSession(encodeModel(model));
+  try {
+    return await session.run(feeds);
+  } finally {
+    await session.release();
+  }
+}
+
+describe('differentiate', () => {
+  it('keeps the outputs and adds one for each parameter, named after it and of its shape', async () => {
+    const model = perceptron();
+    const shapes = await probeShapes(model, { inputDims: batchOf(2) });
+    const { graph, gradients } = differentiate(model, { loss: 'loss', parameters: ['w', 'b', 'x'], shapes });
+    expect(graph.outputs.map(({ name }) => name)).to.deep.equal(['loss', 'grad/w', 'grad/b', 'grad/x']);
+    expect([...gradients]).to.deep.equal([
+      ['w', 'grad/w'],
+      ['b', 'grad/b'],
+      ['x', 'grad/x'],
+    ]);
+    const shapeOf = (name: string) => {
+      const type = graph.outputs.find((output) => output.name === name)?.type;
+      return type?.kind === 'tensor' ? type.shape : undefined;
+    };
+    expect(shapeOf('grad/w')).to.deep.equal([3, 4]);
+    expect(shapeOf('grad/x')).to.deep.equal(['batch', 3]);
+  });
+
+  it('names the gradient of a value on the way after the value, and its nodes after the node they come from', async () => {
+    const model = perceptron();
+    const shapes = await probeShapes(model, { inputDims: batchOf(2) });
+    const { graph, gradientOf } = differentiate(model, { loss: 'loss', parameters: ['w'], shapes });
+    expect(gradientOf.get('z')).to.equal('grad/z');
+    const added = graph.nodes.slice(model.graph.nodes.length);
+    expect(added.every(({ name }) => name.startsWith('grad/') || name.endsWith('/shape'))).to.equal(true);
+    expect(
+      added.some(({ name, outputs }) => name === 'grad/y/Greater' && outputs[0] === 'grad/y/Greater'),
+    ).to.equal(true);
+  });
+
+  it('appends nothing that no asked gradient needs', async () => {
+    const model = perceptron();
+    const shapes = await probeShapes(model, { inputDims: batchOf(2) });
+    const { graph } = differentiate(model, { loss: 'loss', parameters: ['b'], shapes });
+    const added = graph.nodes.slice(model.graph.nodes.length);
+    expect(added.map(({ opType }) => opType)).to.not.include.members(['Gemm', 'MatMul']);
+    const used = new Set([
+      ...graph.nodes.flatMap(({ inputs }) => inputs),
+      ...graph.outputs.map(({ name }) => name),
+    ]);
+    for (const { outputs } of added)
+      expect(
+        outputs.some((output) => used.has(output)),
+        outputs[0],
+      ).to.equal(true);
+    for (const name of graph.initializers.keys()) expect(used.has(name), name).to.equal(true);
+  });
+
+  it('gives the right gradients for another batch than the probed one', async () => {
+    const model = perceptron();
+    const x = float32([5, 3], values(15));
+    const results = [];
+    for (const rows of [2, 5]) {
+      const shapes = await probeShapes(model, { inputDims: batchOf(rows) });
+      const { graph } = differentiate(model, { loss: 'loss', parameters: ['w', 'b', 'x'], shapes });
+      results.push(await run({ ...model, graph }, { x }));
+    }
+    for (const name of ['grad/w', 'grad/b', 'grad/x']) {
+      expect(results[0]![name]!.dims).to.deep.equal(results[1]![name]!.dims);
+      expect([...results[0]![name]!.data]).to.deep.equal([...results[1]![name]!.data]);
+    }
+  });
+
+  it('takes a name like those it gives as it finds it', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.constant('x', float32([2], [1, 2]));
+    const taken = b.op('Mul', [x, x], { name: 'grad/x' });
+    b.output(b.op('ReduceSum', [taken], { name: 'loss', attributes: { keepdims: 0 } }), 'float32', []);
+    const model = b.model();
+    const { graph, gradients } = differentiate(model, {
+      loss: 'loss',
+      parameters: ['x'],
+      shapes: await probeShapes(model),
+    });
+    expect(gradients.get('x')).to.equal('grad/x_1');
+    expect([...(await run({ ...model, graph }, {}))['grad/x_1']!.data]).to.deep.equal([2, 4]);
+  });
+
+  it('differentiates the sum of a loss that is no scalar', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.constant('x', float32([3], [1, 2, 3]));
+    b.output(b.op('Mul', [x, x], { name: 'loss' }), 'float32', [3]);
+    const model = b.model();
+    const { graph } = differentiate(model, {
+      loss: 'loss',
+      parameters: ['x'],
+      shapes: await probeShapes(model),
+    });
+    expect([...(await run({ ...model, graph }, {}))['grad/x']!.data]).to.deep.equal([2, 4, 6]);
+  });
+
+  for (const [dtype, data] of [
+    ['float64', Float64Array.of(1, 2, 3)],
+    ['float16', toHalfArray(Float32Array.of(1, 2, 3))],
+  ] as const) {
+    it(`gives gradients of ${dtype} for parameters of ${dtype}`, async () => {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.constant('x', { dtype, dims: [3], data });
+      const narrow = b.op('Cast', [b.op('Sigmoid', [x])], { attributes: { to: 1 } });
+      b.output(b.op('ReduceSum', [narrow], { name: 'loss', attributes: { keepdims: 0 } }), 'float32', []);
+      const model = b.model();
+      const { graph } = differentiate(model, {
+        loss: 'loss',
+        parameters: ['x'],
+        shapes: await probeShapes(model),
+      });
+      const gradient = (await run({ ...model, graph }, {}))['grad/x']!;
+      expect(gradient.dtype).to.equal(dtype);
+    });
+  }
+
+  describe('refuses', () => {
+    /** x → Relu → Det → + skip(x) → Tanh → loss, with Loop-like strangers on the way. */
+    function stranger() {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.input('x', 'float32', [1, 3, 3]);
+      const w = b.constant('w', float32([3], values(3)));
+      const scaled = b.op('Mul', [x, w], { name: 'scaled' });
+      const det = b.op('Det', [scaled], { name: 'det' });
+      const other = b.op('Bogus', [det], { name: 'other', domain: 'my.domain' });
+      const joined = b.op('Add', [scaled, other], { name: 'joined' });
+      const late = b.op('Mul', [joined, b.constant('v', float32([3], values(3)))], { name: 'late' });
+      b.output(b.op('ReduceSum', [late], { name: 'loss', attributes: { keepdims: 0 } }), 'float32', []);
+      return b.model().graph;
+    }
+
+    it('once, listing every operator in the way and the layer behind them all', () => {
+      const shapes = new Map<string, readonly number[]>();
+      let message = '';
+      try {
+        differentiate(stranger(), { loss: 'loss', parameters: ['w', 'v'], shapes });
+      } catch (error) {
+        message = (error as Error).message;
+      }
+      expect(message).to.match(/^2 nodes between the parameters and the loss "loss" have no gradient rule:/);
+      expect(message).to.include('Det "det"');
+      expect(message).to.include('my.domain.Bogus "other"');
+      expect(message).to.include('Everything after "joined" can be differentiated');
+    });
+
+    it('nothing that lies behind the strangers', () => {
+      const graph = stranger();
+      const shapes = new Map(
+        ['v', 'late', 'joined', 'loss'].map((name) => [
+          name,
+          name === 'loss' ? [] : name === 'v' ? [3] : [1, 3, 3],
+        ]),
+      );
+      expect(differentiate(graph, { loss: 'loss', parameters: ['v'], shapes }).gradients.get('v')).to.equal(
+        'grad/v',
+      );
+      expect(trainableFromHere(graph, 'joined')).to.equal(true);
+      expect(trainableFromHere(graph, 'scaled')).to.equal(false);
+      expect(trainableFromHere(graph, 'scaled', ['det'])).to.equal(false);
+      expect(trainableFromHere(graph, 'x', ['scaled'])).to.equal(true);
+    });
+
+    it('a parameter that only decides an index, and says so', () => {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.constant('x', float32([3], values(3)));
+      const w = b.constant('w', float32([3], values(3)));
+      const best = b.op('ArgMax', [w], { attributes: { keepdims: 0 } });
+      b.output(b.op('Gather', [x, best], { name: 'loss' }), 'float32', []);
+      const shapes = new Map([['loss', []]]);
+      expect(() => differentiate(b.graph(), { loss: 'loss', parameters: ['w'], shapes })).to.throw(
+        /No gradient of the loss "loss" reaches "w"/,
+      );
+    });
+
+    it('a name that the graph does not hold, with those near it', () => {
+      const { graph } = perceptron();
+      expect(() => differentiate(graph, { loss: 'los', parameters: ['w'], shapes: new Map() })).to.throw(
+        /no value "los".*loss/,
+      );
+      expect(() =>
+        differentiate(graph, { loss: 'loss', parameters: ['product_'], shapes: new Map() }),
+      ).to.throw(/"product_".*product/);
+    });
+
+    it('a parameter that reaches the loss only through a nested graph', () => {
+      const inner: Graph = {
+        ...new GraphBuilder().graph('then'),
+        nodes: [node({ opType: 'Exp', inputs: ['w'], outputs: ['e'] })],
+        outputs: [tensorValue('e', 'float32', [3])],
+      };
+      const b = new GraphBuilder({ opset: 17 });
+      b.constant('w', float32([3], values(3)));
+      b.nodes.push(
+        node({
+          opType: 'If',
+          name: 'branch',
+          inputs: [b.input('condition', 'bool', [])],
+          outputs: ['loss'],
+          attributes: new Map([
+            ['then_branch', { kind: 'graph', value: inner }],
+            ['else_branch', { kind: 'graph', value: inner }],
+          ]),
+        }),
+      );
+      b.outputs.push(tensorValue('loss', 'float32', [3]));
+      expect(() => differentiate(b.graph(), { loss: 'loss', parameters: ['w'], shapes: new Map() })).to.throw(
+        /If "branch"/,
+      );
+    });
+  });
+
+  it('works with whatever rules it is given', async () => {
+    const straightThrough: GradientRule = {
+      opTypes: ['Round'],
+      differentiable: [0],
+      backward: ({ dY }) => new Map([[0, dY[0]!]]),
+    };
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.constant('x', float32([2], [1.2, 2.7]));
+    b.output(
+      b.op('ReduceSum', [b.op('Round', [x])], { name: 'loss', attributes: { keepdims: 0 } }),
+      'float32',
+      [],
+    );
+    const model = b.model();
+    const options = { loss: 'loss', parameters: ['x'], shapes: await probeShapes(model) };
+    expect(() => differentiate(model, options)).to.throw(/reaches "x"/);
+    const { graph } = differentiate(model, { ...options, rules: [...rules, straightThrough] });
+    expect([...(await run({ ...model, graph }, {}))['grad/x']!.data]).to.deep.equal([1, 1]);
+  });
+
+  it('tells operator, node and both shapes where a rule gives a gradient of the wrong shape', async () => {
+    const wrong: GradientRule = {
+      opTypes: ['Relu'],
+      differentiable: [0],
+      backward: (at) => new Map([[0, at.op('Transpose', [at.dY[0]!])]]),
+    };
+    const model = perceptron();
+    const shapes = await probeShapes(model, { inputDims: batchOf(2) });
+    const { graph, gradientOf } = differentiate(model, {
+      loss: 'loss',
+      parameters: ['z'],
+      shapes,
+      rules: [...rules, wrong],
+    });
+    let message = '';
+    await checkGradientShapes({ ...model, graph }, gradientOf, batchOf(2)).catch((error: Error) => {
+      message = error.message;
+    });
+    expect(message).to.include('Relu "y"').and.include('[4,2]').and.include('[2,4]');
+  });
+
+  it('counts operators that compute data among those with a rule', () => {
+    const of = (opType: string, domain = ''): boolean =>
+      tabulateRules(rules)(node({ opType, domain, inputs: [], outputs: [] })) !== undefined;
+    expect([of('Conv'), of('Shape'), of('Gelu', 'com.microsoft')]).to.deep.equal([true, true, true]);
+    expect([of('Loop'), of('Conv', 'my.domain')]).to.deep.equal([false, false]);
+  });
+});

@@ -1,0 +1,131 @@
+import { expect } from 'chai';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { readModel } from '../../src/onnx/read-model.js';
+import { writeModel } from '../../src/onnx/write-model.js';
+import { writeGradients } from '../../src/pipeline/write-gradients.js';
+import { createRng } from '../../src/rng.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { float32, int64 } from '../../src/tensor/tensor.js';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'graft-gradient-'));
+const rng = createRng(5);
+const normal = (dims: readonly number[]) =>
+  float32(
+    dims,
+    Array.from({ length: dims.reduce((a, b) => a * b, 1) }, () => rng.normal()),
+  );
+
+/** Word vectors, attention over free lengths, a classifier and its loss, as a file. */
+async function textModel(opset: number): Promise<string> {
+  const b = new GraphBuilder({ opset });
+  const ids = b.input('ids', 'int64', ['batch', 'length']);
+  const labels = b.input('labels', 'int64', ['batch']);
+  const words = b.constant('words', normal([6, 4]));
+  const bias = b.constant('bias', normal([3]));
+  const classifier = b.constant('classifier', normal([4, 3]));
+  const x = b.op('Gather', [words, ids], { name: 'embedded', attributes: { axis: 0 } });
+  const keys = b.op('Transpose', [x], { attributes: { perm: [0, 2, 1] } });
+  const attention = b.op('Softmax', [b.op('MatMul', [x, keys])], { attributes: { axis: 2 } });
+  const mixed = b.op('MatMul', [attention, x], { name: 'mixed' });
+  const last = b.op('Gather', [mixed, b.constant('first', int64([], [0]))], { attributes: { axis: 1 } });
+  const logits = b.op('Gemm', [last, classifier, bias], { name: 'logits' });
+  b.output(logits, 'float32', ['batch', 3]);
+  b.output(b.op('SoftmaxCrossEntropyLoss', [logits, labels], { name: 'loss' }), 'float32', []);
+  const file = path.join(folder, `text-${opset}.onnx`);
+  await writeModel(b.model(), file);
+  return file;
+}
+
+describe('writeGradients', () => {
+  it('takes every float initializer that reaches the loss, and keeps the outputs', async () => {
+    const model = await textModel(17);
+    const out = path.join(folder, 'out.onnx');
+    const report = await writeGradients({ model, loss: 'loss', out });
+    expect(report.gradients.map(({ name, output, shape }) => [name, output, shape])).to.deep.equal([
+      ['words', 'grad/words', [6, 4]],
+      ['bias', 'grad/bias', [3]],
+      ['classifier', 'grad/classifier', [4, 3]],
+    ]);
+    expect([report.loss, report.isSummed]).to.deep.equal(['loss', false]);
+    const session = await openSession(out);
+    expect(session.outputNames).to.deep.equal([
+      'logits',
+      'loss',
+      'grad/words',
+      'grad/bias',
+      'grad/classifier',
+    ]);
+    // Other sizes than those of the trial run.
+    const outputs = await session.run({
+      ids: int64([3, 5], Array(15).fill(2)),
+      labels: int64([3], [0, 1, 2]),
+    });
+    await session.release();
+    expect(outputs['grad/words']!.dims).to.deep.equal([6, 4]);
+    // Only word 2 was seen.
+    const rows = [...outputs['grad/words']!.data].map((value) => Number(value) !== 0);
+    expect(rows.map((isTouched, i) => isTouched === (i >> 2 === 2))).to.not.include(false);
+  });
+
+  it('agrees with finite differences', async () => {
+    const { check } = await writeGradients({
+      model: await textModel(13),
+      loss: 'loss',
+      check: true,
+      samples: 20,
+    });
+    expect(check!.map(({ name }) => name)).to.deep.equal(['words', 'bias', 'classifier']);
+    for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
+  });
+
+  it('makes the loss an output, and says that its sum is differentiated where it is no scalar', async () => {
+    const model = await textModel(17);
+    const out = path.join(folder, 'mixed.onnx');
+    const said: string[] = [];
+    const logger = { info: (text: string) => said.push(text), warn: () => {} };
+    const report = await writeGradients(
+      { model, loss: 'mixed', wrt: ['words', 'embedded'], out },
+      { logger },
+    );
+    expect(report.isSummed).to.equal(true);
+    expect(said.join()).to.match(/"mixed" is \[2,8,4\]; its sum/);
+    const { graph } = await readModel(out);
+    expect(graph.outputs.map(({ name }) => name)).to.include.members([
+      'mixed',
+      'grad/words',
+      'grad/embedded',
+    ]);
+  });
+
+  it('raises a model of an older operator set where a gradient needs it', async () => {
+    const b = new GraphBuilder({ opset: 11 });
+    const x = b.constant('x', normal([2, 3]));
+    const scaled = b.op('Mul', [x, b.input('s', 'float32', [1])]);
+    const pads = b.constant('pads', int64([4], [0, 1, 0, 2]));
+    b.output(b.op('Pad', [scaled, pads], { name: 'padded', attributes: { mode: 'reflect' } }), 'float32');
+    const model = path.join(folder, 'old.onnx');
+    await writeModel(b.model(), model);
+    const out = path.join(folder, 'raised.onnx');
+    const report = await writeGradients({ model, out, check: true });
+    expect((await readModel(out)).opsets.get('')).to.equal(16);
+    expect(report.check![0]!.maxRelativeError).to.be.below(1e-5);
+  });
+
+  it('refuses unknown names and asks which of several outputs is the loss', async () => {
+    const model = await textModel(17);
+    const refusal = async (options: object): Promise<string> =>
+      writeGradients({ model, ...options }).then(
+        () => 'none',
+        (error: Error) => error.message,
+      );
+    expect(await refusal({ loss: 'lss' })).to.match(/holds no value "lss".*loss/);
+    expect(await refusal({ loss: 'loss', wrt: ['word'] })).to.match(/holds no value "word".*words/);
+    expect(await refusal({})).to.match(/2 outputs \(logits, loss\).*--loss/);
+    expect(await refusal({ loss: 'loss', inputShapes: new Map([['id', [1, 2]]]) })).to.match(
+      /no input "id".*ids, labels/,
+    );
+  });
+});
