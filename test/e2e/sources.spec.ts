@@ -60,7 +60,7 @@ describe('photos wherever they lie', function () {
         );
       await writeTar(`shards/part-${half}.tar`, members);
     }
-    await parquetWriteFile({
+    parquetWriteFile({
       filename: at('photos.parquet'),
       rowGroupSize: 5,
       columnData: [
