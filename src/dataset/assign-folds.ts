@@ -1,118 +1,125 @@
-/** Folds for cross-validation: stratified, seeded, and never with one group in two of them. */
+/**
+ * Stratified folds of whole groups, and a held-out part of them. Groups go one by one, in a seeded order with the large
+ * ones first, to where they bring the classes nearest to their shares; without groups every row is one.
+ */
+import { createHash } from 'node:crypto';
 import { GraftError, invalidArgument } from '../errors.js';
 import { createRng } from '../rng.js';
 
 export interface FoldOptions {
-  readonly folds?: number;
   readonly seed?: number;
-  /** What must not straddle folds: examples of one group share a value. Each is a group of its own unless given. */
-  readonly groups?: readonly (string | number)[] | undefined;
-  /** For messages. */
-  readonly classes?: readonly string[];
+  /** Group of each row; a group is never divided. */
+  readonly groups?: Int32Array | undefined;
+  /** sha256 of each row's bytes, [rows, 32]: the order follows from them, not from that of the rows. */
+  readonly keys?: Uint8Array | undefined;
 }
 
 /**
- * The fold of each example, from 0 to `folds` - 1. Without groups each class is dealt out in a drawn order, going on
- * where the class before it ended, so that folds and the classes in them differ by one example at most. With groups the
- * largest come first, each to the fold where the classes then lie most evenly.
- * @param labels - class of each example; all 0 where there are none
- * @throws GraftError INVALID_DATASET where a class lies in fewer groups than there are folds.
+ * The fold of each row, 0 to folds - 1; each class lies in the folds as evenly as the groups allow.
+ * @throws GraftError INVALID_DATASET where there are fewer groups than folds.
  */
 export function assignFolds(
   labels: ArrayLike<number>,
   classCount: number,
-  { folds = 5, seed = 1, groups, classes }: FoldOptions = {},
+  folds: number,
+  options: FoldOptions = {},
 ): Int32Array {
-  const count = labels.length;
   if (!Number.isSafeInteger(folds) || folds < 2)
-    throw invalidArgument('folds', 'a whole number of 2 or more', folds);
-  if (folds > count) {
+    throw invalidArgument('folds', 'a whole number above 1', folds);
+  const units = collectUnits(labels, options);
+  if (units.length < folds) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected at least as many examples as --folds ${folds} but there are ${count}; lower --folds or add examples.`,
+      `Expected ${folds} groups or more for ${folds} folds but there are ${units.length}; take fewer folds.`,
     );
   }
-  const members = membersOf(labels, groups);
-  const groupsOfClass = new Array<number>(classCount).fill(0);
-  for (const rows of members)
-    for (const label of new Set(rows.map((row) => labels[row]!))) groupsOfClass[label]!++;
-  const thin = groupsOfClass.findIndex((number, label) => number < folds && hasLabel(labels, label));
-  if (thin >= 0) {
-    const what = groups ? 'groups' : 'examples';
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected ${folds} ${what} or more of every class for --folds ${folds}, but class ${classes?.[thin] ?? thin} has ${groupsOfClass[thin]}; ` +
-        `lower --folds or add ${what}.`,
-    );
-  }
-  const rng = createRng(seed);
-  const shuffled = rng.shuffle(members);
-  return groups
-    ? spreadGroups(shuffled, labels, { classCount, folds })
-    : deal(shuffled, labels, { classCount, folds });
-}
-
-interface Sizes {
-  readonly classCount: number;
-  readonly folds: number;
-}
-
-function deal(
-  members: readonly number[][],
-  labels: ArrayLike<number>,
-  { classCount, folds }: Sizes,
-): Int32Array {
-  const fold = new Int32Array(labels.length);
-  const ofClass: number[][] = Array.from({ length: classCount }, () => []);
-  for (const [row] of members) ofClass[labels[row!]!]!.push(row!);
-  let next = 0;
-  for (const row of ofClass.flat()) fold[row] = next++ % folds;
-  return fold;
-}
-
-/** As scikit-learn's StratifiedGroupKFold: least spread of the classes' shares over the folds. */
-function spreadGroups(
-  members: readonly number[][],
-  labels: ArrayLike<number>,
-  { classCount, folds }: Sizes,
-): Int32Array {
-  const fold = new Int32Array(labels.length);
-  const totals = new Float64Array(classCount);
-  for (let row = 0; row < labels.length; row++) totals[labels[row]!]!++;
+  const totals = totalsOf(units, classCount);
   const counts = Array.from({ length: folds }, () => new Float64Array(classCount));
   const sizes = new Float64Array(folds);
-  for (const rows of members.toSorted((a, b) => b.length - a.length)) {
-    const own = new Float64Array(classCount);
-    for (const row of rows) own[labels[row]!]!++;
+  const foldOf = new Int32Array(labels.length);
+  for (const { rows, classes } of units) {
     let best = 0;
     let bestCost = Number.POSITIVE_INFINITY;
-    for (let f = 0; f < folds; f++) {
-      // Adding `own` to a fold raises Σ over classes of (share in the fold)² by this.
-      let cost = 0;
-      for (let c = 0; c < classCount; c++) {
-        if (own[c]! > 0) cost += ((2 * counts[f]![c]! + own[c]!) * own[c]!) / totals[c]! ** 2;
-      }
-      if (cost < bestCost || (cost === bestCost && sizes[f]! < sizes[best]!)) [best, bestCost] = [f, cost];
+    for (let fold = 0; fold < folds; fold++) {
+      // What the sum of squared class shares grows by; equal ones are told apart by the size of the fold.
+      let cost = 1e-6 * sizes[fold]!;
+      for (const [c, n] of classes) cost += (n * (2 * counts[fold]![c]! + n)) / totals[c]!;
+      if (cost < bestCost) [best, bestCost] = [fold, cost];
     }
-    for (const row of rows) fold[row] = best;
-    for (let c = 0; c < classCount; c++) counts[best]![c]! += own[c]!;
+    for (const [c, n] of classes) counts[best]![c]! += n;
     sizes[best]! += rows.length;
+    for (const row of rows) foldOf[row] = best;
   }
-  return fold;
+  return foldOf;
 }
 
-function membersOf(labels: ArrayLike<number>, groups: FoldOptions['groups']): number[][] {
-  if (!groups) return Array.from({ length: labels.length }, (_, row) => [row]);
-  const members = new Map<string | number, number[]>();
-  for (const [row, group] of groups.entries()) {
-    const rows = members.get(group);
-    if (rows) rows.push(row);
-    else members.set(group, [row]);
+/**
+ * Rows to hold out: whole groups, about `share` of each class, and never the last group of a class.
+ * @throws GraftError INVALID_DATASET where that leaves nothing to hold out.
+ */
+export function holdOutGroups(
+  labels: ArrayLike<number>,
+  classCount: number,
+  share: number,
+  options: FoldOptions = {},
+): Set<number> {
+  const units = collectUnits(labels, options);
+  const left = totalsOf(units, classCount);
+  const wanted = left.map((total) => share * total);
+  const held = new Float64Array(classCount);
+  const rowsHeld = new Set<number>();
+  for (const { rows, classes } of units) {
+    let change = 0;
+    let isLast = false;
+    for (const [c, n] of classes) {
+      const [before, after] = [held[c]! - wanted[c]!, held[c]! + n - wanted[c]!];
+      change += (after * after - before * before) / wanted[c]!;
+      if (left[c]! - n < 1) isLast = true;
+    }
+    if (isLast || change >= 0) continue;
+    for (const [c, n] of classes) {
+      held[c]! += n;
+      left[c]! -= n;
+    }
+    for (const row of rows) rowsHeld.add(row);
   }
-  return [...members.values()];
+  if (rowsHeld.size > 0) return rowsHeld;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The ${units.length} groups are too few or too large to hold ${(100 * share).toFixed(0)} % out without dividing one; ` +
+      'use finer groups, or train on everything with --validation 0.',
+  );
 }
 
-function hasLabel(labels: ArrayLike<number>, label: number): boolean {
-  for (let row = 0; row < labels.length; row++) if (labels[row] === label) return true;
-  return false;
+interface Unit {
+  readonly rows: number[];
+  /** Rows of each class. */
+  readonly classes: Map<number, number>;
+  rank: number;
+}
+
+function collectUnits(labels: ArrayLike<number>, { seed = 1, groups, keys }: FoldOptions): Unit[] {
+  const units = new Map<number, Unit>();
+  for (let row = 0; row < labels.length; row++) {
+    const group = groups?.[row] ?? row;
+    let unit = units.get(group);
+    if (!unit) units.set(group, (unit = { rows: [], classes: new Map(), rank: Number.POSITIVE_INFINITY }));
+    unit.rows.push(row);
+    unit.classes.set(labels[row]!, (unit.classes.get(labels[row]!) ?? 0) + 1);
+    if (keys) unit.rank = Math.min(unit.rank, rankOf(keys.subarray(row * 32, (row + 1) * 32), seed));
+  }
+  const rng = createRng(seed);
+  const list = [...units.values()];
+  if (!keys) for (const unit of list) unit.rank = rng.uniform();
+  return list.sort((a, b) => b.rows.length - a.rows.length || a.rank - b.rank || a.rows[0]! - b.rows[0]!);
+}
+
+function rankOf(key: Uint8Array, seed: number): number {
+  return createHash('sha256').update(`${seed}:`).update(key).digest().readUIntBE(0, 6);
+}
+
+function totalsOf(units: readonly Unit[], classCount: number): Float64Array {
+  const totals = new Float64Array(classCount);
+  for (const { classes } of units) for (const [c, n] of classes) totals[c]! += n;
+  return totals;
 }
