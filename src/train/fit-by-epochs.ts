@@ -1,9 +1,10 @@
-import { adamwState, adamwStep } from '../optim/adamw.js';
+import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
 import { sgdStep } from '../optim/sgd.js';
-import { createRng } from '../rng.js';
+import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import type { Fit, Fitted } from './train-head.js';
+import type { SolverState } from './training-state.js';
 
 /**
  * Mini-batches in a seeded order, a new one each epoch. The λ/2 · ‖W‖² of the objective acts as a decay of λ/rows on
@@ -22,7 +23,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const weights = copy(fit.parameters);
   const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   const order = Int32Array.from({ length: rows }, (_, i) => i);
-  const rng = createRng(options.seed);
+  const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
   const predicted = new Float32Array(rows * outputCount);
   const step = await openMinibatchStep({
     spec: options.head,
@@ -37,7 +38,9 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   try {
     let best: Fitted | undefined;
     let bestLoss = Number.POSITIVE_INFINITY;
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    let epoch = 1;
+    if (fit.from) ({ epoch, best, bestLoss } = restore(fit.from, { weights, states, order }));
+    for (; epoch <= epochs; epoch++) {
       rng.shuffle(order);
       for (let start = 0; start < rows; start += batch) {
         const end = Math.min(rows, start + batch);
@@ -61,6 +64,9 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
         bestLoss = watched;
         best = { parameters: copy(weights), objective, stoppedAt: epoch };
       } else if (validation && epoch - best!.stoppedAt >= patience) break;
+      await fit.checkpoint(epoch, () =>
+        stateOf({ epoch, best: best!, bestLoss, weights, states, order, rng }),
+      );
     }
     return best!;
   } finally {
@@ -72,6 +78,65 @@ function penaltyOf(weights: ReadonlyMap<string, Tensor>, penalized: readonly str
   let sum = 0;
   for (const name of penalized) for (const w of weights.get(name)!.data as Float32Array) sum += w * w;
   return 0.5 * l2 * sum;
+}
+
+/** What an epoch begins with, beside the data and the settings. */
+interface Moving {
+  readonly weights: ReadonlyMap<string, Tensor>;
+  readonly states: ReadonlyMap<string, AdamWState>;
+  readonly order: Int32Array;
+  readonly rng: Rng;
+}
+
+function stateOf({
+  epoch,
+  best,
+  bestLoss,
+  weights,
+  states,
+  order,
+  rng,
+}: Moving & { epoch: number; best: Fitted; bestLoss: number }): SolverState {
+  const { parameters, ...bestFields } = best;
+  const steps = Object.fromEntries([...states].map(([name, { t }]) => [name, t]));
+  const vector = (data: Float32Array): Tensor => float32([data.length], data);
+  return {
+    fields: { epoch, bestLoss, best: bestFields, steps, rng: rng.state() },
+    tensors: new Map<string, Tensor>([
+      ...[...weights].map(([name, tensor]) => [`weights/${name}`, tensor] as const),
+      ...[...parameters].map(([name, tensor]) => [`best/${name}`, tensor] as const),
+      ...[...states].flatMap(([name, { m, v }]) => [
+        [`m/${name}`, vector(m)] as const,
+        [`v/${name}`, vector(v)] as const,
+      ]),
+      ['order', { dtype: 'int32', dims: [order.length], data: order }],
+    ]),
+  };
+}
+
+/** Puts everything as it was; the epoch is the next one. */
+function restore(
+  { fields, tensors }: SolverState,
+  { weights, states, order }: Omit<Moving, 'rng'>,
+): { epoch: number; best: Fitted; bestLoss: number } {
+  const { epoch, bestLoss, best, steps } = fields as {
+    epoch: number;
+    bestLoss: number;
+    best: Omit<Fitted, 'parameters'>;
+    steps: Record<string, number>;
+  };
+  const dataOf = (name: string) => tensors.get(name)!.data as Float32Array;
+  const parameters = new Map<string, Tensor>();
+  for (const [name, { dims, data }] of weights) {
+    (data as Float32Array).set(dataOf(`weights/${name}`));
+    parameters.set(name, float32(dims, dataOf(`best/${name}`).slice()));
+    const state = states.get(name)!;
+    state.m.set(dataOf(`m/${name}`));
+    state.v.set(dataOf(`v/${name}`));
+    state.t = steps[name]!;
+  }
+  order.set(tensors.get('order')!.data as Int32Array);
+  return { epoch: epoch + 1, best: { ...best, parameters }, bestLoss };
 }
 
 function copy(weights: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
