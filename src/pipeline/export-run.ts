@@ -13,6 +13,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { createRng } from '../rng.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { readSource } from '../sources/read-source.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
@@ -154,11 +155,10 @@ async function verifyBytes(
     const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
     return verifyExport({ ...input, pixels: madeUp(dims) });
   }
-  const images: string[] = [];
+  const images: Uint8Array[] = [];
   for (const image of config.verifyImages) {
     try {
-      await readFile(image);
-      images.push(image);
+      images.push((await readSource(typeof image === 'string' ? { path: image } : image)).bytes);
     } catch {
       // The data set may have moved in part; what is left still verifies.
     }

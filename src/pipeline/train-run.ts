@@ -191,7 +191,10 @@ function sourceConfig(source: RunConfigSource) {
     pool: backbone.pool,
     preprocess: backbone.preprocess,
     data: dataset.root,
-    verifyImages: source.held.map((row) => dataset.examples[row]!.path),
+    verifyImages: source.held.map((row) => {
+      const { path: file, source: place } = dataset.examples[row]!;
+      return place ? { path: file, source: place } : file;
+    }),
   };
 }
 
@@ -248,7 +251,8 @@ function flatten(
       if (typeof value === 'object' && !Array.isArray(value)) {
         return Object.entries(flatten(value as Record<string, unknown>, `${prefix}${name}.`));
       }
-      const shown = typeof value === 'number' || typeof value === 'boolean' ? value : String(value);
+      const isPlain = typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string';
+      const shown = isPlain ? value : JSON.stringify(value);
       return [[`${prefix}${name}`, shown] as const];
     }),
   );

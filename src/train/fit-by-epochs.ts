@@ -1,5 +1,8 @@
 import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
+import { clipFactor } from '../optim/clip-norm.js';
+import { afterEpoch, type PlateauState, plateauStart, scheduleFactor } from '../optim/schedules.js';
 import { sgdStep } from '../optim/sgd.js';
+import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { openMinibatchStep } from './minibatch-step.js';
@@ -16,15 +19,25 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
   const { rows } = train;
   const outputCount = train.classes.length;
-  const { solver, patience, epochs = 100 } = options;
+  const { solver, patience, epochs = 100, momentum, nesterov, clipNorm, ema, mixup } = options;
   const l2 = options.l2 * head.penaltyFactor;
+  const weightDecay = options.weightDecay ?? l2 / rows;
   const lr = options.lr ?? (solver === 'adamw' ? 1e-3 : 1e-2);
   const batch = Math.min(options.batch, rows);
   const weights = copy(fit.parameters);
+  const average = ema > 0 ? copy(weights) : undefined;
+  const scored = average ?? weights;
   const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
   const predicted = new Float32Array(rows * outputCount);
+  const stepsPerEpoch = Math.ceil(rows / batch);
+  const steps = epochs * stepsPerEpoch;
+  const schedule = { kind: options.schedule, steps, warmUp: Math.round(options.warmUp * steps) };
+  let plateau = plateauStart;
+  // What the steps predicted tells the score of an epoch, unless they saw other features, or other weights count.
+  const isNoisy =
+    mixup > 0 || average !== undefined || (options.head.kind === 'mlp' && options.head.dropout > 0);
   const step = await openMinibatchStep({
     spec: options.head,
     task: task.kind,
@@ -33,39 +46,55 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     loss: options.loss,
     classWeights,
     targetScale: fit.targetScaling?.std,
+    mixup,
+    batch,
+    seed: options.seed,
     threads: fit.threads,
   });
   try {
     let best: Fitted | undefined;
     let bestLoss = Number.POSITIVE_INFINITY;
     let epoch = 1;
-    if (fit.from) ({ epoch, best, bestLoss } = restore(fit.from, { weights, states, order }));
+    if (fit.from)
+      ({ epoch, best, bestLoss, plateau } = restore(fit.from, { weights, average, states, order }));
     for (; epoch <= epochs; epoch++) {
       rng.shuffle(order);
+      let done = (epoch - 1) * stepsPerEpoch;
       for (let start = 0; start < rows; start += batch) {
         const end = Math.min(rows, start + batch);
-        await step.run(
-          order.subarray(start, end),
-          predicted.subarray(start * outputCount, end * outputCount),
-        );
+        const into = predicted.subarray(start * outputCount, end * outputCount);
+        await step.run(order.subarray(start, end), into, rng);
+        const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
+        const scale = clipFactor(step.gradients.values(), clipNorm);
         for (const [name, gradient] of step.gradients) {
-          const decay = head.penalized.includes(name) ? l2 / rows : 0;
+          const decay = head.penalized.includes(name) ? weightDecay : 0;
           const data = weights.get(name)!.data as Float32Array;
-          if (solver === 'adamw') adamwStep(data, gradient, states.get(name)!, { lr, decay });
-          else sgdStep(data, gradient, states.get(name)!.m, { lr, decay });
+          const state = states.get(name)!;
+          if (scale !== 1) for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
+          if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay });
+          else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay });
+        }
+        if (average) {
+          for (const [name, { data }] of weights)
+            followWeights(
+              average.get(name)!.data as Float32Array,
+              data as Float32Array,
+              averageDecay(ema, done),
+            );
         }
       }
-      const score = fit.measure(predicted, order);
-      const objective = score.loss * rows + penaltyOf(weights, head.penalized, l2);
+      const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
+      const objective = score.loss * rows + penaltyOf(scored, head.penalized, weightDecay * rows);
       fit.check(epoch, objective);
-      const { validation } = await fit.record(epoch, objective, weights, score);
+      const { validation } = await fit.record(epoch, objective, scored, score);
       const watched = validation?.loss ?? objective / rows;
+      if (options.schedule === 'plateau') plateau = afterEpoch(plateau, watched);
       if (watched < bestLoss) {
         bestLoss = watched;
-        best = { parameters: copy(weights), objective, stoppedAt: epoch };
+        best = { parameters: copy(scored), objective, stoppedAt: epoch };
       } else if (validation && epoch - best!.stoppedAt >= patience) break;
       await fit.checkpoint(epoch, () =>
-        stateOf({ epoch, best: best!, bestLoss, weights, states, order, rng }),
+        stateOf({ epoch, best: best!, bestLoss, plateau, weights, average, states, order, rng }),
       );
     }
     return best!;
@@ -83,27 +112,46 @@ function penaltyOf(weights: ReadonlyMap<string, Tensor>, penalized: readonly str
 /** What an epoch begins with, beside the data and the settings. */
 interface Moving {
   readonly weights: ReadonlyMap<string, Tensor>;
+  readonly average: ReadonlyMap<string, Tensor> | undefined;
   readonly states: ReadonlyMap<string, AdamWState>;
   readonly order: Int32Array;
   readonly rng: Rng;
+}
+
+interface Reached {
+  readonly epoch: number;
+  readonly best: Fitted;
+  readonly bestLoss: number;
+  readonly plateau: PlateauState;
 }
 
 function stateOf({
   epoch,
   best,
   bestLoss,
+  plateau,
   weights,
+  average,
   states,
   order,
   rng,
-}: Moving & { epoch: number; best: Fitted; bestLoss: number }): SolverState {
+}: Moving & Reached): SolverState {
   const { parameters, ...bestFields } = best;
   const steps = Object.fromEntries([...states].map(([name, { t }]) => [name, t]));
   const vector = (data: Float32Array): Tensor => float32([data.length], data);
   return {
-    fields: { epoch, bestLoss, best: bestFields, steps, rng: rng.state() },
+    fields: {
+      epoch,
+      bestLoss,
+      best: bestFields,
+      steps,
+      rng: rng.state(),
+      // It begins at an infinite loss, which JSON cannot hold.
+      ...(Number.isFinite(plateau.best) && { plateau }),
+    },
     tensors: new Map<string, Tensor>([
       ...[...weights].map(([name, tensor]) => [`weights/${name}`, tensor] as const),
+      ...[...(average ?? [])].map(([name, tensor]) => [`average/${name}`, tensor] as const),
       ...[...parameters].map(([name, tensor]) => [`best/${name}`, tensor] as const),
       ...[...states].flatMap(([name, { m, v }]) => [
         [`m/${name}`, vector(m)] as const,
@@ -117,11 +165,18 @@ function stateOf({
 /** Puts everything as it was; the epoch is the next one. */
 function restore(
   { fields, tensors }: SolverState,
-  { weights, states, order }: Omit<Moving, 'rng'>,
-): { epoch: number; best: Fitted; bestLoss: number } {
-  const { epoch, bestLoss, best, steps } = fields as {
+  { weights, average, states, order }: Omit<Moving, 'rng'>,
+): Reached {
+  const {
+    epoch,
+    bestLoss,
+    best,
+    steps,
+    plateau = plateauStart,
+  } = fields as {
     epoch: number;
     bestLoss: number;
+    plateau?: PlateauState;
     best: Omit<Fitted, 'parameters'>;
     steps: Record<string, number>;
   };
@@ -129,6 +184,7 @@ function restore(
   const parameters = new Map<string, Tensor>();
   for (const [name, { dims, data }] of weights) {
     (data as Float32Array).set(dataOf(`weights/${name}`));
+    (average?.get(name)?.data as Float32Array | undefined)?.set(dataOf(`average/${name}`));
     parameters.set(name, float32(dims, dataOf(`best/${name}`).slice()));
     const state = states.get(name)!;
     state.m.set(dataOf(`m/${name}`));
@@ -136,7 +192,7 @@ function restore(
     state.t = steps[name]!;
   }
   order.set(tensors.get('order')!.data as Int32Array);
-  return { epoch: epoch + 1, best: { ...best, parameters }, bestLoss };
+  return { epoch: epoch + 1, best: { ...best, parameters }, bestLoss, plateau };
 }
 
 function copy(weights: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
