@@ -4,6 +4,7 @@ import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Node } from '../onnx/ir.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { Composition } from './compositions/index.js';
 
 export interface GradientRule {
   readonly opTypes: readonly string[];
@@ -56,4 +57,6 @@ export interface RuleContext {
   dtypeOf(value: string): DType;
   /** A scalar of the type of the node's output. */
   scalar(value: number): string;
+  /** Writes the node again with plain operators and gives the gradients of its inputs through those. */
+  through(composition: Composition): ReadonlyMap<number, string>;
 }

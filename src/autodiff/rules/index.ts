@@ -1,6 +1,7 @@
 import type { GradientRule } from '../gradient-rule.js';
 import { activations } from './activation.js';
 import { batchNormalization } from './batch-normalization.js';
+import { composed } from './composed.js';
 import { convolution } from './convolution.js';
 import { einsum } from './einsum.js';
 import { elementwise } from './elementwise.js';
@@ -30,5 +31,6 @@ export const rules: readonly GradientRule[] = [
   ...batchNormalization,
   ...normalization,
   ...normDivision,
+  ...composed,
   ...stops,
 ];
