@@ -1,12 +1,12 @@
 /** Reverse-mode differentiation: adds the backward pass of a graph as plain ONNX nodes. */
 import { GraftError } from '../errors.js';
-import { nearNames } from '../graph/near-names.js';
 import { valueDtype } from '../graph/value-dtype.js';
 import { intAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Dimension, Graph, Model, Node } from '../onnx/ir.js';
 import { type DType, dtypeFromCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
+import { chooseParameters } from './choose-parameters.js';
 import { createConstantReader } from './constant-values.js';
 import { nameGradients } from './name-gradients.js';
 import type { GradientRule } from './gradient-rule.js';
@@ -18,8 +18,8 @@ import { floatScalar } from './float-scalar.js';
 export interface DifferentiateOptions {
   /** A value; where it is not a scalar its sum is differentiated. */
   readonly loss: string;
-  /** Values, mostly inputs or initializers, whose gradients are wanted. */
-  readonly parameters: readonly string[];
+  /** Values, mostly inputs or initializers, whose gradients are wanted; 'all': every float initializer that has one. */
+  readonly parameters: 'all' | readonly string[];
   /**
    * Real shapes of all values from a probe run (`probeShapes`), a Map or a plain object. Sizes may differ at run time
    * along free axes, but an axis that was 1 must stay 1: probe with a batch of 2 where it is free. What is left out is
@@ -47,24 +47,31 @@ export interface Differentiated {
 }
 
 /**
+ * Adds the backward pass of `loss` to a model, or to a bare graph.
  * @throws GraftError NO_GRADIENT_RULE once, listing every operator in the way that has no rule and the layer from
- * which on there is none; UNKNOWN_VALUE for a name that the graph does not hold.
+ * which on there is none; UNKNOWN_VALUE for a name that the graph does not hold; INVALID_ARGUMENT for a shape that is
+ * neither given nor declared. `addGradients` finds the shapes by itself.
  * @example
- * const { graph, gradients } = differentiate(model, { loss: 'loss', parameters: ['w'], shapes: await probeShapes(model) });
- * await writeModel({ ...model, graph }, 'with-gradients.onnx');
+ * const { model: withGradients, gradients } = differentiate(model, {
+ *   loss: 'loss', parameters: ['w'], shapes: await probeShapes(model) });
+ * await writeModel(withGradients, 'with-gradients.onnx'); // its output gradients.get('w') is 'grad/w'
  */
-export function differentiate(source: Graph | Model, options: DifferentiateOptions): Differentiated {
-  const { loss, parameters, shapes, rules = allRules } = options;
+export function differentiate(
+  source: Model,
+  options: DifferentiateOptions,
+): Differentiated & { readonly model: Model };
+export function differentiate(source: Graph | Model, options: DifferentiateOptions): Differentiated;
+export function differentiate(
+  source: Graph | Model,
+  options: DifferentiateOptions,
+): Differentiated & { readonly model?: Model } {
+  const { loss, shapes, rules = allRules } = options;
+  const model = 'graph' in source ? source : undefined;
   const graph = 'graph' in source ? source.graph : source;
-  const opset = ('graph' in source ? source.opsets.get('') : undefined) ?? options.opset ?? 17;
+  const opset = model?.opsets.get('') ?? options.opset ?? 17;
   const ruleOf = tabulateRules(rules);
   const names = namesOf(graph);
-  for (const name of [loss, ...parameters]) {
-    if (!names.values.has(name)) {
-      const near = nearNames(name, names.values).join(', ');
-      throw new GraftError('UNKNOWN_VALUE', `The graph holds no value "${name}". Near it: ${near}.`);
-    }
-  }
+  const parameters = chooseParameters(graph, options, names.values, ruleOf);
   const path = findGradientPath(graph, parameters, [loss], ruleOf);
   const builder = new GraphBuilder({ opset, taken: names.all });
   const outputNames = new Map(parameters.map((name) => [name, builder.freshName(`grad/${name}`)]));
@@ -109,13 +116,15 @@ export function differentiate(source: Graph | Model, options: DifferentiateOptio
       metadata: new Map(),
     });
   }
+  const result: Graph = {
+    ...graph,
+    nodes: [...graph.nodes.map((node) => pass.extend(node)), ...builder.nodes],
+    initializers: new Map([...graph.initializers, ...builder.initializers]),
+    outputs: [...graph.outputs, ...builder.outputs],
+  };
   return {
-    graph: {
-      ...graph,
-      nodes: [...graph.nodes.map((node) => pass.extend(node)), ...builder.nodes],
-      initializers: new Map([...graph.initializers, ...builder.initializers]),
-      outputs: [...graph.outputs, ...builder.outputs],
-    },
+    graph: result,
+    ...(model && { model: { ...model, graph: result } }),
     gradients: outputNames,
     gradientOf,
   };

@@ -15,6 +15,8 @@ export interface GradientRule {
    * node's attributes. An empty list: the operator computes data on which no gradient depends.
    */
   readonly differentiable: readonly number[] | 'all' | ((node: Node) => readonly number[]);
+  /** Outputs whose gradients `backward` uses. Default: the first; a gradient that arrives at another is refused. */
+  readonly differentiableOutputs?: readonly number[] | 'all';
   /** The inputs are broadcast to the shape of the first output, and the driver sums their gradients back. */
   readonly broadcasts?: boolean;
   /** Appends nodes and returns the gradient of each input that `needs(i)`. */

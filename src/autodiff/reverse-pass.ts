@@ -7,7 +7,7 @@ import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type Composition, expand } from './compositions/index.js';
 import { floatScalar } from './float-scalar.js';
-import type { RuleContext } from './gradient-rule.js';
+import type { GradientRule, RuleContext } from './gradient-rule.js';
 import {
   differentiableIndices,
   findGradientPath,
@@ -48,6 +48,7 @@ export class ReversePass {
       const dY = node.outputs.map((output) => gradients.get(output));
       if (dY.every((gradient) => gradient === undefined)) continue;
       const rule = this.#of.ruleOf(node);
+      if (rule) refuseOtherOutputs(node, rule, dY);
       const indices = rule ? differentiableIndices(node, rule) : [];
       const needs = (input: number): boolean =>
         indices.includes(input) && values.has(node.inputs[input] ?? '');
@@ -203,4 +204,18 @@ export class ReversePass {
     const first = [...new Set(wanted)].map((value) => [node.inputs.indexOf(value), gradients.get(value)] as const);
     return new Map(first.filter((entry): entry is [number, string] => entry[1] !== undefined));
   } // prettier-ignore
+}
+
+function refuseOtherOutputs(
+  node: Node,
+  { differentiableOutputs = [0] }: GradientRule,
+  dY: readonly (string | undefined)[],
+): void {
+  if (differentiableOutputs === 'all') return;
+  const other = dY.findIndex((gradient, i) => gradient !== undefined && !differentiableOutputs.includes(i));
+  if (other < 0) return;
+  throw new GraftError(
+    'NO_GRADIENT_RULE',
+    `${node.opType} "${node.name || node.outputs[0]}" is differentiated through its output "${node.outputs[other]}" too, for which there is no gradient rule.`,
+  );
 }

@@ -7,6 +7,7 @@ export const composed: readonly GradientRule[] = composedOperators.map(
     opTypes: [opType],
     domain,
     differentiable,
+    differentiableOutputs: 'all',
     backward: (at) => at.through(composition),
   }),
 );

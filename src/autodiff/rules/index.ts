@@ -15,9 +15,11 @@ import { reductions } from './reduction.js';
 import { resize } from './resize.js';
 import { softmax } from './softmax.js';
 import { stops } from './stop.js';
+import { trigonometry } from './trigonometry.js';
 
 export const rules: readonly GradientRule[] = [
   ...elementwise,
+  ...trigonometry,
   ...activations,
   ...linear,
   ...einsum,
