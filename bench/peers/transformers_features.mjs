@@ -5,9 +5,11 @@
  * photos a call. Prints one JSON line: version, and the seconds from the first photo to the last row, without imports
  * and opening the model.
  */
+import { Buffer } from 'node:buffer';
 import { readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { performance } from 'node:perf_hooks';
 import { pathToFileURL } from 'node:url';
 
 const [library, model, list, output, batchText] = process.argv.slice(2);
