@@ -10,6 +10,7 @@ import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
 import { createRng } from '../rng.js';
 import { taskOf } from '../tasks/task-of.js';
+import type { Pool } from '../graph/pool-features.js';
 import type { FigureName } from '../tasks/task.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
@@ -19,16 +20,26 @@ import { type LearningCurve, measureLearningCurve } from '../train/learning-curv
 import type { FeatureSet } from '../train/feature-set.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
 import { writeDurably } from '../write-durably.js';
-import { type CachedFeatures, cacheLayers, type Hooks } from './cache-features.js';
-import { chooseLayers, type ComparedLayer } from './choose-layers.js';
-import { type GridOptions, parseGrid, splitList } from './search-grid.js';
+import type { Hooks } from './cache-features.js';
+import { loadPlaces, type Place } from './load-places.js';
+import { type GridOptions, parseGrid } from './search-grid.js';
 import { openLog, sameCandidate } from './search-log.js';
 import { claimRunFolder } from './run-folder.js';
-import { type Parts, splitFeatures } from './split-features.js';
-import { type TrainedRun, type TrainOptions, type TrainReport, trainRun } from './train-run.js';
+import {
+  type FeatureTrainOptions,
+  type TrainedRun,
+  type TrainOptions,
+  type TrainReport,
+  trainRun,
+} from './train-run.js';
 import { drawLearningCurve, drawRateTest } from './tune-plots.js';
 
-export interface TuneOptions extends Omit<TrainOptions, 'l2' | 'lr' | 'head' | 'solver'>, GridOptions {
+type Searched = 'l2' | 'lr' | 'head' | 'solver';
+
+export type TuneOptions = SearchOptions &
+  (Omit<TrainOptions, Searched> | Omit<FeatureTrainOptions, Searched>);
+
+export interface SearchOptions extends GridOptions {
   /** Default 5. */
   readonly folds?: number | undefined;
   /** `auto`, or names with commas. */
@@ -95,40 +106,34 @@ export async function tuneRun(
   const { logger = silentLogger, signal, onCandidate } = hooks;
   const { folds: foldCount = 5, select = 'one-se', validation = 0, seed = 1 } = options;
   const grid = parseGrid(options);
+  if ('unfreeze' in options && options.unfreeze !== undefined) {
+    throw new GraftError(
+      'USAGE',
+      'graft tune searches heads on frozen layers; give --unfreeze to graft train.',
+    );
+  }
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
-  const compared: readonly ComparedLayer[] =
-    options.layers === undefined
-      ? []
-      : await chooseLayers(options.layers === 'auto' ? 'auto' : splitList('layers', options.layers), options);
-  const cached = await cacheCompared(options, compared, hooks);
+  const places = await loadPlaces({ ...options, validation }, hooks);
   const started = performance.now();
-  const parts: Parts[] = [];
-  for (const each of cached) parts.push(await splitFeatures(each, { ...options, validation }));
-  const { train } = parts[0]!;
+  const { train } = places[0]!;
   const folds = foldsOf(train, foldCount, seed);
-  const layers = cached.map(({ backbone: { layer, pool, dim } }, i) => ({
-    layer,
-    pool,
-    dim,
-    reason: compared[i]?.reason ?? 'the one that graft train takes',
-  }));
   const candidates = limit(
-    layers.flatMap(({ reason: _, ...place }) =>
-      grid(train.rows).map((one): LayerCandidate => ({ ...place, ...one })),
+    places.flatMap(({ layer, pool, dim }) =>
+      grid(train.rows).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
     ),
     options.budget,
     seed,
   );
   logger.info(`Judging ${candidates.length} candidates on ${foldCount} folds of ${train.rows} examples.`);
-  const log = await openLog(path.join(folder, progressFile), fingerprint(options, cached, folds));
+  const log = await openLog(path.join(folder, progressFile), fingerprint(options, places, folds));
   const judged: Judged<LayerCandidate>[] = [];
-  for (const [i, place] of layers.entries()) {
+  for (const place of places) {
     const own = candidates.filter(({ layer }) => layer === place.layer);
     const missing = own.filter((candidate) => !log.find(candidate));
     let done = judged.length + own.length - missing.length;
     const found = await crossValidate(missing, {
-      train: parts[i]!.train,
+      train: place.train,
       folds,
       foldCount,
       base: baseOf(options),
@@ -144,9 +149,9 @@ export async function tuneRun(
   }
   const { chosen, highest, standardError } = choose(judged, select, train);
   const seconds = (performance.now() - started) / 1000;
-  const kept = parts[layers.findIndex(({ layer }) => layer === chosen.candidate.layer)]!.train;
+  const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
   const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount }, folder, hooks);
-  const { report: trained, cache } = await trainRun(trainingOf(chosen, { ...options, validation }), hooks);
+  const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
   const report: TuneReport = {
     run: folder,
     best: flat(chosen),
@@ -155,7 +160,7 @@ export async function tuneRun(
     standardError,
     figure,
     folds: foldCount,
-    layers,
+    layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
     candidates: judged.map(flat),
     seconds,
     trained,
@@ -164,18 +169,6 @@ export async function tuneRun(
   await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
   await log.remove();
   return { report, cache };
-}
-
-async function cacheCompared(
-  options: TuneOptions,
-  compared: readonly ComparedLayer[],
-  hooks: Hooks,
-): Promise<CachedFeatures[]> {
-  const layers = compared.length > 0 ? compared : [{ layer: options.layer, pool: options.pool }];
-  if (compared.length > 0 || options.layer !== undefined)
-    return cacheLayers({ ...options, layers: layers as ComparedLayer[] }, hooks);
-  const { cacheFeatures } = await import('./cache-features.js');
-  return [await cacheFeatures(options, hooks)];
 }
 
 /** @throws GraftError INVALID_DATASET where a class has fewer examples than there are folds. */
@@ -257,18 +250,24 @@ async function measureExtras(
 }
 
 /** The options of `graft train` that train a candidate. */
-function trainingOf({ candidate, epochs }: Judged<LayerCandidate>, options: TuneOptions): TrainOptions {
+function trainingOf(
+  { candidate, epochs }: Judged<LayerCandidate>,
+  options: TuneOptions,
+  validation: number,
+): TrainOptions | FeatureTrainOptions {
   const { layer, pool, head, solver, l2, lr } = candidate;
-  return {
-    ...options,
-    layer,
-    pool: pool as TrainOptions['pool'],
+  const own = {
+    validation,
     head: head.kind as 'linear',
     l2,
     lr,
     solver: solver === 'none' ? undefined : solver,
     epochs: epochs ?? options.epochs,
+    // Of a search, whose fits are short, the last one begins again.
+    resume: false,
   };
+  if ('features' in options) return { ...options, ...own };
+  return { ...options, ...own, layer, pool: pool as Pool };
 }
 
 /** A seeded choice, in the given order. */
@@ -283,11 +282,8 @@ function flat({ candidate, ...result }: Judged<LayerCandidate>): ReportedCandida
 }
 
 /** What the results of a search depend on, beside the candidate. */
-function fingerprint(options: TuneOptions, cached: readonly CachedFeatures[], folds: Int32Array): string {
-  const hash = createHash('sha256');
-  hash.update(
-    JSON.stringify([baseOf(options), cached.map(({ backbone }) => [backbone.sha256, backbone.preprocess])]),
-  );
-  for (const { keys, dataset } of cached) hash.update(keys).update(JSON.stringify(dataset.classes));
+function fingerprint(options: TuneOptions, places: readonly Place[], folds: Int32Array): string {
+  const hash = createHash('sha256').update(JSON.stringify(baseOf(options)));
+  for (const { identity } of places) hash.update(identity);
   return hash.update(folds).digest('hex');
 }

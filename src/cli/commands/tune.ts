@@ -1,14 +1,14 @@
 import type { Options } from 'yargs';
-import type { ReportedCandidate, TuneReport } from '../../pipeline/tune-run.js';
+import type { ReportedCandidate, SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
 import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds, formatTable } from '../output.js';
-import { positiveInteger, share } from '../shared-options.js';
-import { describeTraining, trainFlags } from './train.js';
+import { foldCount, positiveInteger, share } from '../shared-options.js';
+import { describeTraining, trainFlags, trainOptions } from './train.js';
 
 /** Flags of the search itself. */
 export const searchFlags = {
-  folds: { ...positiveInteger('folds'), default: 5, describe: 'Folds of the training part' },
+  folds: { ...foldCount('folds'), default: 5, describe: 'Folds of the training part' },
   l2: {
     type: 'string',
     requiresArg: true,
@@ -68,10 +68,19 @@ export const tuneCommand = defineCommand({
     const { tuneRun } = await import('../../pipeline/tune-run.js');
     const onProgress = await output.progress('features', 'images');
     const onCandidate = await output.progress('candidates', 'candidates');
-    const { report, cache } = await tuneRun(args, { ...output, onProgress, onCandidate });
-    output.result({ ...report, cache }, describeTuning(report));
+    const { report, cache } = await tuneRun(await tuneOptions(args), { ...output, onProgress, onCandidate });
+    output.result({ ...report, ...(cache && { cache }) }, describeTuning(report));
   },
 });
+
+/** @throws GraftError USAGE where it is not said what is searched on. */
+export async function tuneOptions(
+  args: SearchOptions & Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver'>,
+): Promise<TuneOptions> {
+  const { l2, lr, head, solver, heads, solvers, ...rest } = args;
+  const found = await trainOptions({ ...rest, resume: undefined });
+  return { ...found, l2, lr, head, solver, heads, solvers };
+}
 
 /** Lines of the table: the best of them, and how many are left. */
 const mostLines = 24;
