@@ -20,7 +20,7 @@ export interface GradientOptions {
   readonly inputShapes?: InputShapes;
   /** Compare with central differences in float64. */
   readonly check?: boolean;
-  /** Most elements of each parameter that are compared. */
+  /** Most elements of each parameter that are compared. Default: what a minute allows, up to 8. */
   readonly samples?: number;
   readonly seed?: number;
 }
@@ -46,7 +46,7 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED.
  */
 export async function writeGradients(
-  { model: path, wrt = 'all', out, inputShapes, check = false, samples = 8, seed = 1, ...options }: GradientOptions,
+  { model: path, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
   { logger }: { readonly logger?: Logger } = {},
 ): Promise<GradientReport> {
   const { model, loss, lossShape, gradients, source, inputDims } = await addGradients(await readModel(path), {
@@ -56,8 +56,9 @@ export async function writeGradients(
   });
   const isSummed = sizeOf(lossShape) !== 1;
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
+  if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
   const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, samples, seed })
+    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, ...(samples !== undefined && { samples }) })
     : undefined;
   if (out !== undefined) await writeModel(model, out);
   return {
