@@ -57,12 +57,11 @@ export function analyseStructure(
   const best = recommend(flow, shapes, layouts);
   if (!best) return { layers: [] };
   const blocks = findBlocks(flow, shapes, layouts, best.value);
-  const classToken = hasClassToken(flow, shapes);
   const parameters = countParameters(graph);
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
-    const pool = defaultPool(name, { shape, layout, classToken });
+    const pool = defaultPool(name, { shape, layout, classToken: hasClassToken(flow, shapes, name) });
     const positions = positionCount(shape, layout);
     return {
       name,

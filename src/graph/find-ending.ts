@@ -3,6 +3,7 @@
  * vector that is the model's own embedding.
  */
 import { GraftError } from '../errors.js';
+import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
@@ -196,8 +197,11 @@ function findLast(
     const node = flow.producer(value);
     if (!node || normalising.has(node.opType)) return undefined;
     const layer = linearLayer(node, flow);
-    if (layer && node.opType !== 'ConvTranspose')
+    if (layer && node.opType !== 'ConvTranspose') {
+      if (layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh')
+        return { kind: 'pooler' };
       return { kind: 'scores', node, layer, isPooled, isProbability };
+    }
     const inputs = flow.inputs(node);
     if (node.opType === 'Tanh') {
       const before = walk(inputs[0]!, isPooled, isProbability);
@@ -236,13 +240,15 @@ function addsBias({ outputs }: Node, flow: DataFlow): boolean {
   );
 }
 
-/** The same numbers, before what inference leaves as it is. */
+/** The same numbers, before what inference leaves as it is, and before they are rounded for the next layer. */
 function beforeDropout(value: string, flow: DataFlow): string {
   const node = flow.producer(value);
   if (!node) return value;
   const before = flow.inputs(node)[0];
   if (before === undefined || !flow.producer(before)) return value;
-  if (node.opType === 'Dropout' || node.opType === 'Identity') return beforeDropout(before, flow);
+  if (['Dropout', 'Identity', 'QuantizeLinear', 'DynamicQuantizeLinear'].includes(node.opType)) {
+    return beforeDropout(before, flow);
+  }
   if (node.opType === 'DequantizeLinear' && flow.producer(before)?.opType === 'QuantizeLinear') {
     return beforeDropout(flow.inputs(flow.producer(before)!)[0]!, flow);
   }
