@@ -48,7 +48,7 @@ say(
   `${report.classes.length} classes, ${report.examples.train} photos to train on, ${report.examples.validation} held out`,
 );
 say(`linear head on raw 32x32 pixels      ${percent(pixels)} validation accuracy`);
-say(`linear head on the frozen backbone   ${percent(report.validation!.accuracy)} validation accuracy`);
+say(`linear head on the frozen backbone   ${percent(report.validation!.accuracy!)} validation accuracy`);
 say(`merged model  ${path.relative('.', report.model)}  (${(report.bytes / 1024).toFixed(0)} KiB)`);
 say(
   `verified on   ${report.verified.providers.map(({ name }) => name).join(', ')}: ` +
@@ -105,7 +105,7 @@ async function accuracyOnPixels(): Promise<number> {
       l2,
       seed,
     });
-    best = Math.max(best, result.validation!.accuracy);
+    best = Math.max(best, result.validation!.accuracy!);
   }
   return best;
 }

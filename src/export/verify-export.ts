@@ -1,7 +1,8 @@
 /** Compares a merged file with what it was made of, on real images and on every runtime at hand. */
 import { readFile } from 'node:fs/promises';
 import { GraftError } from '../errors.js';
-import { appendHead, type TrainedHead } from '../heads/head.js';
+import { appendHeadOutputs } from '../heads/build-head.js';
+import type { TrainedHead } from '../heads/head.js';
 import { preprocessImage } from '../image/preprocess-image.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
@@ -11,14 +12,15 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { openWebSession } from '../runtime/open-web-session.js';
 import { providerStatus } from '../runtime/providers.js';
-import type { Session } from '../runtime/session.js';
+import type { Session, TensorMap } from '../runtime/session.js';
+import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 
 /** Largest difference that a float32 export may show. */
 export const float32Tolerance = 1e-4;
 
 export interface Verification {
-  /** Largest |merged − reference| over all probabilities, and over all logits in units of max(1, |logit|). */
+  /** Largest |merged − reference| over all outputs, in units of max(1, |reference|). */
   readonly maxAbsDiff: number;
   readonly examples: number;
   readonly providers: readonly { readonly name: string; readonly maxAbsDiff: number }[];
@@ -51,8 +53,8 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
   const providers: { name: string; maxAbsDiff: number }[] = [];
   const check = async (name: string, session: Session): Promise<void> => {
     try {
-      const batched = await runMerged(session, pixels, images.length);
-      const single = await runMerged(session, pixels, 1);
+      const batched = await runMerged(session, pixels, images.length, expected.keys());
+      const single = await runMerged(session, pixels, 1, expected.keys());
       const maxAbsDiff = Math.max(difference(batched, expected), difference(single, expected));
       providers.push({ name, maxAbsDiff });
     } finally {
@@ -87,42 +89,55 @@ async function loadPixels(images: readonly string[], preprocess: PreprocessSpec)
   return float32([images.length, ...dims], data);
 }
 
-interface Outputs {
-  readonly logits: Float32Array;
-  readonly probabilities: Float32Array;
-}
+/** What is compared, by the names of the merged file's outputs. */
+type Outputs = ReadonlyMap<string, Float32Array>;
 
 async function referenceOutputs(input: VerifyInput, pixels: Tensor): Promise<Outputs> {
   const { features, featuresInput, featuresOutput, head } = input;
+  const { outputNames } = taskOf(head.task);
   const builder = new GraphBuilder();
   const x = builder.input('features', 'float32', ['batch', head.dim]);
-  const logits = appendHead(builder, x, head);
-  builder.output(logits, 'float32', ['batch', head.classes.length]);
+  const { logits, outputs } = appendHeadOutputs(builder, x, head);
+  const values = new Map([[outputNames.outputs, outputs]]);
+  if (outputNames.logits) values.set(outputNames.logits, logits);
+  for (const value of values.values()) builder.output(value, 'float32', ['batch', head.classes.length]);
   const backbone = await openSession(encodeModel(features));
   const headSession = await openSession(encodeModel(builder.model()));
   try {
-    const rows: Float32Array[] = [];
+    const rows = new Map([...values.keys()].map((name) => [name, [] as Float32Array[]]));
     for (const image of batches(pixels, 1)) {
       const run = await backbone.run({ [featuresInput]: image });
       const scored = await headSession.run({ [x]: run[featuresOutput]! });
-      rows.push(scored[logits]!.data as Float32Array);
+      for (const [name, value] of values) rows.get(name)!.push(scored[value]!.data as Float32Array);
     }
-    return { logits: concatenate(rows), probabilities: concatenate(rows.map(softmax)) };
+    return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
   } finally {
     await backbone.release();
     await headSession.release();
   }
 }
 
-async function runMerged(session: Session, pixels: Tensor, batch: number): Promise<Outputs> {
-  const logits: Float32Array[] = [];
-  const probabilities: Float32Array[] = [];
+async function runMerged(
+  session: Session,
+  pixels: Tensor,
+  batch: number,
+  names: Iterable<string>,
+): Promise<Outputs> {
+  const rows = new Map([...names].map((name) => [name, [] as Float32Array[]]));
   for (const images of batches(pixels, batch)) {
     const run = await session.run({ [session.inputNames[0]!]: images });
-    logits.push(run[session.outputNames[0]!]!.data as Float32Array);
-    probabilities.push(run[session.outputNames[1]!]!.data as Float32Array);
+    for (const [name, parts] of rows) parts.push(outputOf(run, name));
   }
-  return { logits: concatenate(logits), probabilities: concatenate(probabilities) };
+  return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
+}
+
+function outputOf(run: TensorMap, name: string): Float32Array {
+  const found = run[name];
+  if (found) return found.data as Float32Array;
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `The merged model should have an output ${name} but has ${Object.keys(run).join(', ')}; it belongs to another run.`,
+  );
 }
 
 function* batches({ dims, data }: Tensor, size: number): Generator<Tensor> {
@@ -144,21 +159,15 @@ function concatenate(rows: readonly Float32Array[]): Float32Array {
   return joined;
 }
 
-/** Softmax of one row, in float64. */
-function softmax(logits: Float32Array): Float32Array {
-  const largest = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-  const exponentials = Array.from(logits, (logit) => Math.exp(logit - largest));
-  const total = exponentials.reduce((sum, value) => sum + value, 0);
-  return Float32Array.from(exponentials, (value) => value / total);
-}
-
+/** Largest difference over all outputs, in units of max(1, |value|). */
 function difference(actual: Outputs, expected: Outputs): number {
-  let worst = actual.logits.length === expected.logits.length ? 0 : Number.NaN;
-  for (let i = 0; i < expected.logits.length; i++) {
-    const logit = expected.logits[i]!;
-    const byLogit = Math.abs(actual.logits[i]! - logit) / Math.max(1, Math.abs(logit));
-    const byProbability = Math.abs(actual.probabilities[i]! - expected.probabilities[i]!);
-    worst = Math.max(worst, byLogit, byProbability);
+  let worst = 0;
+  for (const [name, values] of expected) {
+    const found = actual.get(name)!;
+    if (found.length !== values.length) return Number.NaN;
+    for (const [i, value] of values.entries()) {
+      worst = Math.max(worst, Math.abs(found[i]! - value) / Math.max(1, Math.abs(value)));
+    }
   }
   return worst;
 }

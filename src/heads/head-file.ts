@@ -1,11 +1,15 @@
 /** A trained head as a safetensors file, readable from Python. */
 import { GraftError, messageOf } from '../errors.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
-import { type HeadSpec, headKind, type TrainedHead } from './head.js';
+import type { TaskKind } from '../tasks/task.js';
+import { taskKinds } from '../tasks/task-of.js';
+import { buildHead, shapeOfHead } from './build-head.js';
+import type { HeadSpec, TrainedHead } from './head.js';
 
-export function encodeHead({ spec, dim, classes, parameters }: TrainedHead): Uint8Array {
+export function encodeHead({ spec, task, dim, classes, parameters }: TrainedHead): Uint8Array {
   return encodeSafetensors(parameters, {
     spec: JSON.stringify(spec),
+    task,
     dim: String(dim),
     classes: JSON.stringify(classes),
   });
@@ -15,15 +19,22 @@ export function encodeHead({ spec, dim, classes, parameters }: TrainedHead): Uin
 export function decodeHead(bytes: Uint8Array, where: string): TrainedHead {
   try {
     const { tensors, metadata } = decodeSafetensors(bytes, where);
-    const spec = JSON.parse(metadata.spec ?? '') as HeadSpec;
-    const classes = JSON.parse(metadata.classes ?? '') as string[];
-    const dim = Number(metadata.dim);
-    for (const [name, dims] of headKind(spec).parameters({ dim, classCount: classes.length })) {
+    const task = metadata.task as TaskKind;
+    if (!taskKinds.includes(task))
+      throw new Error(`task should be one of ${taskKinds.join(', ')} but is ${task}`);
+    const head: TrainedHead = {
+      spec: JSON.parse(metadata.spec ?? '') as HeadSpec,
+      task,
+      dim: Number(metadata.dim),
+      classes: JSON.parse(metadata.classes ?? '') as string[],
+      parameters: tensors,
+    };
+    for (const [name, dims] of buildHead(head.spec, shapeOfHead(head)).kept) {
       const found = tensors.get(name)?.dims;
       if (String(found) !== String(dims))
         throw new Error(`${name} should have the shape [${dims}] but has [${found}]`);
     }
-    return { spec, dim, classes, parameters: tensors };
+    return head;
   } catch (error) {
     throw new GraftError('FILE_UNREADABLE', `${where} holds no trained head: ${messageOf(error)}.`, {
       cause: error,

@@ -1,9 +1,36 @@
 /** What stands on the features: its kinds, its trained parameters, and the nodes that compute its scores. */
 import type { GraphBuilder } from '../onnx/graph-builder.js';
+import type { Rng } from '../rng.js';
+import type { Precision } from '../tasks/loss-tape.js';
+import type { Readout, TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { linearHead } from './linear.js';
 
-export type HeadSpec = { readonly kind: 'linear' };
+export type Activation = 'relu' | 'gelu' | 'tanh' | 'silu';
+
+export interface MlpSpec {
+  readonly kind: 'mlp';
+  /** Width of each hidden layer, first to last. */
+  readonly hidden: readonly number[];
+  readonly activation: Activation;
+  /** Share of each hidden layer that is set to zero in a training step. */
+  readonly dropout: number;
+}
+
+export interface CosineSpec {
+  readonly kind: 'cosine';
+  /** What cosines are multiplied with at the start; it is learned. */
+  readonly scale: number;
+}
+
+/** All that is needed to build a head's graph, as it is kept in files. */
+export type HeadSpec =
+  | { readonly kind: 'linear' }
+  | MlpSpec
+  | CosineSpec
+  /** Nearest class mean. */
+  | { readonly kind: 'prototype' };
+
+export type HeadKindName = HeadSpec['kind'];
 
 /** Per-feature mean and standard deviation, [dim] each, that the features were scaled with in training. */
 export interface Standardization {
@@ -11,31 +38,54 @@ export interface Standardization {
   readonly std: Float64Array;
 }
 
+export interface HeadShape {
+  readonly dim: number;
+  /** Classes, labels, or numbers that are predicted. */
+  readonly outputCount: number;
+  readonly task: TaskKind;
+}
+
 export interface TrainedHead {
   readonly spec: HeadSpec;
+  readonly task: TaskKind;
   readonly dim: number;
+  /** Names of the outputs. */
   readonly classes: readonly string[];
-  /** By the names of `HeadKind.parameters`; they take raw features, the standardisation is folded in. */
+  /** By the names of `Head.kept`; they take raw features, the standardisation is folded in. */
   readonly parameters: ReadonlyMap<string, Tensor>;
 }
 
-export interface HeadShape {
-  readonly dim: number;
-  readonly classCount: number;
+export interface AppendOptions {
+  /** Type of the features, the parameters and all that is computed. */
+  readonly precision?: Precision;
+  /** In a training step: hidden values [batch, width] of a layer to what is left of them. */
+  readonly dropout?: (value: string, layer: number, width: number) => string;
 }
 
-/** One kind of head; one file each in this folder. */
-export interface HeadKind {
-  /** Shape of every parameter, in a fixed order. */
-  parameters(shape: HeadShape): ReadonlyMap<string, readonly number[]>;
+/** A head of one kind on features of one size for one task. */
+export interface Head {
+  /** Shape of every parameter that is trained, in a fixed order. */
+  readonly parameters: ReadonlyMap<string, readonly number[]>;
+  /** The same of what `finish` gives. */
+  readonly kept: ReadonlyMap<string, readonly number[]>;
   /** Parameters that the L2 penalty counts. */
   readonly penalized: readonly string[];
-  /** Appends the nodes from features [batch, dim] to logits [batch, classes]. */
-  append(builder: GraphBuilder, features: string, parameters: ReadonlyMap<string, string>): string;
-  /** Whether the loss has one minimum, which L-BFGS reaches from anywhere. */
+  /** Whether the plain loss has one minimum, which L-BFGS reaches from anywhere. */
   readonly isConvex: boolean;
   /** What λ is multiplied with so that ½λ‖W‖² is the penalty of the parametrisation that `finish` writes. */
-  penaltyFactor?(shape: HeadShape): number;
+  readonly penaltyFactor: number;
+  /** Where training starts, before the task's prior; the same from the same state of `rng`. */
+  initial(rng: Rng): ReadonlyMap<string, Tensor>;
+  /**
+   * Appends the nodes from features [batch, dim] to logits [batch, logits].
+   * @param parameters - values by the names of `parameters`, or by those of `kept`
+   */
+  append(
+    builder: GraphBuilder,
+    features: string,
+    parameters: ReadonlyMap<string, string>,
+    options?: AppendOptions,
+  ): string;
   /**
    * The parameters as they are kept: for raw features, scoring as `parameters` do on standardised ones where
    * `standardization` is given.
@@ -46,16 +96,8 @@ export interface HeadKind {
   ): ReadonlyMap<string, Tensor>;
 }
 
-export function headKind({ kind }: HeadSpec): HeadKind {
-  return { linear: linearHead }[kind];
-}
-
-/**
- * Appends a trained head with its weights as constants.
- * @param features - value [batch, dim] float32
- * @returns the logits, [batch, classes]
- */
-export function appendHead(builder: GraphBuilder, features: string, head: TrainedHead): string {
-  const names = new Map([...head.parameters].map(([name, tensor]) => [name, builder.constant(name, tensor)]));
-  return headKind(head.spec).append(builder, features, names);
-}
+/** One kind of head, up to its scores [batch, columns]; one file each in this folder. */
+export type HeadBuilder<S extends HeadSpec = HeadSpec> = (
+  spec: S,
+  layer: { readonly dim: number } & Readout,
+) => Head;

@@ -1,11 +1,14 @@
 /** What an exported model says about itself, to and from the file's `metadata_props`. */
 import { GraftError, messageOf } from '../errors.js';
+import type { TaskKind } from '../tasks/task.js';
+import { taskKinds } from '../tasks/task-of.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 import { parsePreprocess } from './read-preprocess.js';
 
 export interface ModelMetadata {
-  /** Class names in the order of the scores. */
+  /** Names of the classes, labels or numbers that are predicted, in the order of the outputs. */
   readonly labels: readonly string[];
+  readonly task: TaskKind;
   readonly preprocess: PreprocessSpec;
   /** Tensor of the backbone that the head stands on, and its pooling. */
   readonly layer: string;
@@ -16,6 +19,7 @@ export interface ModelMetadata {
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
   return new Map([
     ['graft.labels', JSON.stringify(metadata.labels)],
+    ['graft.task', metadata.task],
     ['graft.preprocess', JSON.stringify(metadata.preprocess)],
     ['graft.layer', metadata.layer],
     ['graft.pool', metadata.pool],
@@ -37,8 +41,16 @@ export function readMetadata(entries: ReadonlyMap<string, string>, where: string
   if (!Array.isArray(parsed) || !parsed.every((label): label is string => typeof label === 'string')) {
     throw new GraftError('INVALID_MODEL', `Expected graft.labels of ${where} to be a list of names.`);
   }
+  const task = (entries.get('graft.task') ?? 'single') as TaskKind;
+  if (!taskKinds.includes(task)) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Expected graft.task of ${where} to be ${taskKinds.join(', ')} but it is ${JSON.stringify(task)}; it may come from a newer version.`,
+    );
+  }
   return {
     labels: parsed,
+    task,
     preprocess: parsePreprocess(
       parseJson(preprocess, 'graft.preprocess', where),
       `graft.preprocess of ${where}`,

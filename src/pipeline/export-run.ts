@@ -42,7 +42,8 @@ export async function exportRun(
     featuresOutput: backbone.outputName,
     head,
     metadata: {
-      labels: config.classes,
+      labels: head.classes,
+      task: head.task,
       preprocess: config.preprocess,
       layer: config.layer,
       pool: config.pool,

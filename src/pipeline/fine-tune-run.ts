@@ -2,6 +2,7 @@
 import { totalmem } from 'node:os';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
+import { describeScore } from '../tasks/describe-score.js';
 import { openSession } from '../runtime/open-session.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
 import { cacheFeatures, type Hooks } from './cache-features.js';
@@ -43,10 +44,8 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
   }) as FineTuneOptions;
   const onEpoch: FineTuneOptions['onEpoch'] = ({ epoch, train, validation }) =>
     logger.info(
-      `epoch ${epoch}  train loss ${train.loss.toFixed(4)} accuracy ${(100 * train.accuracy).toFixed(1)} %` +
-        (validation
-          ? `  validation loss ${validation.loss.toFixed(4)} accuracy ${(100 * validation.accuracy).toFixed(1)} %`
-          : ''),
+      `epoch ${epoch}  train ${describeScore(train)}` +
+        (validation ? `  validation ${describeScore(validation)}` : ''),
     );
   const { weights, headAlone, ...result } = await fineTune(
     tail,

@@ -46,8 +46,8 @@ export interface TrainReport {
   readonly run: string;
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
-  readonly train: { readonly accuracy: number; readonly loss: number };
-  readonly validation: { readonly accuracy: number; readonly macroF1: number; readonly loss: number } | null;
+  readonly train: Score;
+  readonly validation: Score | null;
   /** Sum of the example losses + λ/2·‖W‖² at the end. */
   readonly objective: number;
   /** The fit alone. */

@@ -7,6 +7,7 @@
  * Without standardisation the penalty λ/2 · w² of a raw weight w = u / σ becomes λ/(2σ²) · u²: the same objective.
  */
 import type { Standardization } from '../heads/head.js';
+import type { Prior } from '../tasks/task.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import type { Replica } from './replica-objective.js';
 
@@ -17,38 +18,33 @@ export interface ConvexProblem {
   readonly l2: number;
   /** Given where the penalty is on raw features though the step sees standardised ones. */
   readonly rawPenalty?: Standardization | undefined;
-  /** Sum of the example weights of each class, without those held out. */
-  readonly classTotals: Float64Array;
+  /** Of the examples without those held out. */
+  readonly prior: Prior;
   readonly heldOut?: number;
 }
 
 export function scaleProblem(problem: ConvexProblem): Replica {
-  const { layout, penalized, l2, rawPenalty, classTotals, heldOut = -1 } = problem;
+  const { layout, penalized, l2, rawPenalty, prior, heldOut = -1 } = problem;
   const penalty = new Float64Array(layout.size);
   const scale = new Float64Array(layout.size);
-  const total = classTotals.reduce((a, b) => a + b, 0);
-  const spread = classTotals.reduce((sum, weight) => sum + (weight / total) * (1 - weight / total), 0);
-  // Where nearly all examples are of one class the spread is next to nothing, but a step must stay finite.
-  const curvature = (total * Math.max(spread, 1e-3)) / classTotals.length;
   for (const { name, from, to, columns } of layout.parts) {
     const isPenalized = penalized.includes(name);
     for (let i = from; i < to; i++) {
       const feature = Math.floor((i - from) / columns);
       if (isPenalized) penalty[i] = rawPenalty ? l2 / rawPenalty.std[feature]! ** 2 : l2;
+      const curvature = prior.curvature[(i - from) % columns] ?? prior.curvature[0]!;
       scale[i] = 1 / Math.sqrt(curvature + penalty[i]!);
     }
   }
   return { penalty, scale, heldOut };
 }
 
-/** Weights zero, biases at the logarithm of the class frequencies: the optimum of an infinite penalty. */
-export function startingPoint({ layout, penalized, classTotals }: ConvexProblem): Float64Array {
+/** Weights zero, the rest as the task's prior has it: the optimum of an infinite penalty. */
+export function startingPoint({ layout, prior }: ConvexProblem): Float64Array {
   const x = new Float64Array(layout.size);
-  const total = classTotals.reduce((a, b) => a + b, 0);
-  const logShares = classTotals.map((weight) => Math.log(Math.max(weight, 1e-3 * total) / total));
-  const mean = logShares.reduce((a, b) => a + b, 0) / logShares.length;
-  for (const { name, from, to } of layout.parts) {
-    if (!penalized.includes(name)) for (let i = from; i < to; i++) x[i] = logShares[i - from]! - mean;
+  for (const { name, from } of layout.parts) {
+    const start = prior.start.get(name);
+    if (start) x.set(start, from);
   }
   return x;
 }

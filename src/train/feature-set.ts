@@ -1,10 +1,8 @@
-/** Features and labels of some examples. */
-export interface FeatureSet {
+import type { Targets } from '../tasks/targets.js';
+
+/** Features of some examples, and what these are to be predicted as. */
+export interface FeatureSet extends Targets {
   /** [rows, dim], row-major. */
   readonly features: Float32Array;
   readonly dim: number;
-  readonly rows: number;
-  /** Index into `classes`, one a row. */
-  readonly labels: Int32Array;
-  readonly classes: readonly string[];
 }

@@ -1,6 +1,7 @@
 /** The loop of fine-tuning: AdamW over the weights of tail and head, the validation loss watched, the best kept. */
 import { GraftError } from '../errors.js';
-import { type HeadSpec, headKind } from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
+import type { HeadSpec } from '../heads/head.js';
 import { classificationMetrics } from '../metrics/classification.js';
 import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
 import { createRng } from '../rng.js';
@@ -70,7 +71,11 @@ export class FineTuneLoop {
       [...parameters].map(([name, { dims, data }]) => [name, float32(dims, new Float32Array(data.length))]),
     );
     const { lr, tailLr, layerDecay, weightDecay, l2 } = settings;
-    const penalized = headKind(settings.head).penalized.map((name) => graph.headInputs.get(name)!);
+    const penalized = buildHead(settings.head, {
+      dim: train.dim,
+      outputCount: train.classes.length,
+      task: 'single',
+    }).penalized.map((name) => graph.headInputs.get(name)!);
     this.#rates = new Map(
       [...parameters].map(([name, { dims }]) => {
         const depth = graph.depthOf.get(name);

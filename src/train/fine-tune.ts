@@ -3,7 +3,8 @@
  * layers stay as they are. The head is fitted first and the tail then moves slowly from where pre-training left it
  * (linear probing, then fine-tuning: Kumar et al. 2022), with AdamW and a learning rate that falls by a cosine.
  */
-import { type HeadSpec, headKind, type TrainedHead } from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
+import type { HeadSpec, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -52,7 +53,7 @@ export interface FineTuned {
   /** Sum of the example losses + λ/2·‖W‖² of the head, at the weights that were kept. */
   readonly objective: number;
   readonly train: Score;
-  readonly validation?: Score & { readonly macroF1: number };
+  readonly validation?: Score;
   /** The same with the head alone, before the tail moved; undefined without warm start. */
   readonly headAlone: { readonly train: Score; readonly validation?: Score } | undefined;
   readonly seconds: number;
@@ -76,7 +77,7 @@ export async function fineTune(
   const { head, logger, threads, seed } = settings;
   const classCount = train.classes.length;
   const sessionOptions = threads === undefined ? {} : { threads };
-  const kind = headKind(head);
+  const kind = buildHead(head, { dim: tail.dim, outputCount: classCount, task: 'single' });
 
   // The features at the start: what they are scaled by, and what the head is fitted on.
   const features = await featuresOf(tail, train, open, sessionOptions);
@@ -113,6 +114,7 @@ export async function fineTune(
     return {
       head: {
         spec: head,
+        task: 'single',
         dim: tail.dim,
         classes: train.classes,
         parameters: kind.finish(headParameters, scaling),
@@ -201,9 +203,10 @@ function penalty(parameters: ReadonlyMap<string, Tensor>, penalized: readonly st
 }
 
 function warnOfOverfitting(train: Score, validation: Score | undefined, logger: Logger): void {
-  if (!validation || train.accuracy - validation.accuracy < 0.1) return;
+  const [onTrain, onValidation] = [train.accuracy, validation?.accuracy];
+  if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
   logger.warn(
-    `Overfitting: ${(100 * train.accuracy).toFixed(1)} % on the training part but ${(100 * validation.accuracy).toFixed(1)} % ` +
+    `Overfitting: ${(100 * onTrain).toFixed(1)} % on the training part but ${(100 * onValidation).toFixed(1)} % ` +
       'on the validation part. Unfreeze a later layer, lower --tail-lr, or add examples.',
   );
 }

@@ -1,6 +1,7 @@
 import { lbfgs, type LbfgsOptions } from '../optim/lbfgs.js';
 import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
-import { openExactStep, type Precision } from './exact-step.js';
+import type { Precision } from '../tasks/loss-tape.js';
+import { openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './train-head.js';
@@ -14,16 +15,16 @@ const float32Rounding = 1e-7;
  * and a hard one goes on: the objective reported is a float64 one.
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
-  const { kind, shape, train, options } = fit;
-  const layout = layoutParameters(kind.parameters(shape));
+  const { head, task, train, options, classWeights } = fit;
+  const layout = layoutParameters(head.parameters);
   const problem: ConvexProblem = {
     layout,
-    penalized: kind.penalized,
-    l2: options.l2 * (kind.penaltyFactor?.(shape) ?? 1),
+    penalized: head.penalized,
+    l2: options.l2 * head.penaltyFactor,
     rawPenalty: fit.rawPenalty,
-    classTotals: sumClassWeights(train.labels, shape.classCount, fit.classWeights),
+    prior: task.prior(task.sumTargets(train, classWeights), train.classes.length),
   };
-  const { isConvex } = kind;
+  const { isConvex } = head;
   const replica = isConvex ? scaleProblem(problem) : plainReplica(problem, train.rows);
   const start = isConvex ? startingPoint(problem) : layout.flatten(fit.parameters);
   const parametersAt = (u: Float64Array) => layout.unflatten(u.map((ui, i) => ui * replica.scale[i]!));
@@ -32,10 +33,12 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const search = async (precision: Precision, from: Float64Array, settings: LbfgsOptions) => {
     const step = await openExactStep({
       spec: options.head,
+      task: task.kind,
       train,
       precision,
-      targets: fit.softTargets,
-      classWeights: fit.classWeights,
+      loss: options.loss,
+      classWeights,
+      targetScale: fit.targetScaling?.std,
       threads: fit.threads,
     });
     try {
@@ -85,17 +88,6 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
 /** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */
 function isRecorded(iteration: number): boolean {
   return iteration > 0 && (iteration & (iteration - 1)) === 0;
-}
-
-/** Number of the examples of each class, each times its weight. */
-export function sumClassWeights(
-  labels: ArrayLike<number>,
-  classCount: number,
-  classWeights?: Float32Array,
-): Float64Array {
-  const totals = new Float64Array(classCount);
-  for (let i = 0; i < labels.length; i++) totals[labels[i]!]! += classWeights?.[labels[i]!] ?? 1;
-  return totals;
 }
 
 /** Where the curvature is not known beforehand. */

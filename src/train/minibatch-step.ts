@@ -1,17 +1,23 @@
 /**
  * The step of AdamW and SGD as an ONNX graph: rows of the training part in, gradients of their mean loss out.
  *
- *   X = features[rows]    P = softmax(head(X))    dLogits = (P - T) · scale    scale = 1 / rows
+ *   X = features[rows]    T = targets[rows]    dLogits = gradient of the task's loss · scale    scale = 1 / rows
  *
  * The rows are gathered inside the graph, in parallel; every output is written into memory that is allocated once.
  */
-import { type HeadSpec, headKind } from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
+import type { HeadSpec } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
+import { createRng, type Rng } from '../rng.js';
 import type { TensorMap } from '../runtime/session.js';
+import { massTable } from '../tasks/targets.js';
+import type { LossSpec, TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
+import { appendDropout, appendMixing } from './batch-noise.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 
 export interface MinibatchStep {
@@ -19,63 +25,92 @@ export interface MinibatchStep {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
    * @param rows - indices into the training part
-   * @param probabilities - takes what the weights predicted for them, [rows, classes]
+   * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs]
+   * @param rng - drawn from for dropout and mixup
    */
-  run(rows: Int32Array, probabilities: Float32Array): Promise<void>;
+  run(rows: Int32Array, outputs: Float32Array, rng: Rng): Promise<void>;
   release(): Promise<void>;
 }
 
 export interface MinibatchStepOptions {
   readonly spec: HeadSpec;
+  readonly task: TaskKind;
   readonly train: FeatureSet;
   /** Read on every run: the caller changes them in place. */
   readonly parameters: ReadonlyMap<string, Tensor>;
-  /** Row c is the distribution that label c stands for, [classes, classes]. */
-  readonly targets: Float32Array;
-  /** Weight of the examples of each class, [classes]. */
+  readonly loss?: LossSpec | undefined;
+  /** As the task's `balance` gives them. */
   readonly classWeights?: Float32Array | undefined;
+  /** What targets that are numbers were divided by, [classes]. */
+  readonly targetScale?: Float64Array | undefined;
+  /** α of mixup; 0 for none. */
+  readonly mixup?: number | undefined;
+  /** Most rows a run: dropout makes its masks for as many. */
+  readonly batch: number;
+  /** Of the dropout masks. */
+  readonly seed: number;
   readonly threads?: number | undefined;
 }
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
-  const { spec, train, parameters } = options;
+  const { spec, train, parameters, loss = {}, classWeights, targetScale, mixup = 0 } = options;
   const { dim, rows: rowCount } = train;
-  const classCount = train.classes.length;
+  const outputCount = train.classes.length;
+  const task = taskOf(options.task);
+  const hasLabels = task.targetForm === 'label';
   const builder = new GraphBuilder({ opset: trainingOpset });
   const features = builder.input('features', 'float32', ['examples', dim]);
-  const labels = builder.input('labels', 'int32', ['examples']);
+  const targets = hasLabels
+    ? builder.input('labels', 'int32', ['examples'])
+    : builder.input('targets', 'float32', ['examples', outputCount]);
   const rows = builder.input('rows', 'int32', ['batch']);
   const scale = builder.input('scale', 'float32', []);
   for (const [name, { dims }] of parameters) builder.input(name, 'float32', dims);
   const gather = (table: string, indices: string, name: string): string =>
     builder.op('Gather', [table, indices], { name, attributes: { axis: 0 } });
 
-  const logits = headKind(spec).append(
+  const mixing = mixup > 0 ? appendMixing(builder) : undefined;
+  const dropout = spec.kind === 'mlp' && spec.dropout > 0 ? appendDropout(builder, spec, options) : undefined;
+  /** Rows of a table, blended where there is mixup. */
+  const take = (table: string, indices: (rows: string) => string, name: string): string => {
+    const own = gather(table, indices(rows), name);
+    return mixing ? mixing.blend(own, gather(table, indices(mixing.partners), `${name}/partner`), name) : own;
+  };
+
+  const logits = buildHead(spec, { dim, outputCount, task: task.kind }).append(
     builder,
-    gather(features, rows, 'batch/features'),
+    take(features, (picked) => picked, 'batch/features'),
     new Map([...parameters.keys()].map((name) => [name, name])),
+    dropout ? { dropout: dropout.apply } : {},
   );
-  const label = gather(labels, rows, 'batch/labels');
-  const table = builder.constant('targets', float32([classCount, classCount], options.targets));
-  const target = gather(table, label, 'batch/targets');
-  const softmax = builder.op('Softmax', [logits], { name: 'loss/softmax', attributes: { axis: 1 } });
-  const excess = builder.op('Sub', [softmax, target], { name: 'loss/excess' });
-  let weight = scale;
-  if (options.classWeights) {
-    const weights = builder.constant('class_weights', float32([classCount, 1], options.classWeights));
-    weight = builder.op('Mul', [gather(weights, label, 'batch/weights'), scale], { name: 'loss/weight' });
-  }
-  const dLogits = builder.op('Mul', [excess, weight], { name: 'grad/logits' });
-  const probabilities = builder.output(softmax, 'float32', ['batch', classCount], 'probabilities');
+  let target: string;
+  if (hasLabels) {
+    const masses = float32(
+      [outputCount, outputCount],
+      massTable(outputCount, loss.labelSmoothing, classWeights),
+    );
+    const table = builder.constant('masses', masses);
+    target = take(table, (picked) => gather(targets, picked, 'batch/labels'), 'batch/masses');
+  } else target = take(targets, (picked) => picked, 'batch/targets');
+  const outputs = task.appendOutputs(builder, logits, 2, outputCount);
+  const gradient = task.appendBatchGradient(
+    builder,
+    { logits, target, outputCount, loss, classWeights, targetScale },
+    outputs,
+  );
+  const dLogits = builder.op('Mul', [gradient, scale], { name: 'grad/logits' });
+  const predicted = builder.output(outputs, 'float32', ['batch', outputCount], 'outputs');
   const { model, gradients: gradientNames } = await buildGradientGraph(builder, {
     logits,
     dLogits,
     parameters: [...parameters.keys()],
     inputDims: new Map([
       [features, [2, dim]],
-      [labels, [2]],
+      [targets, hasLabels ? [2] : [2, outputCount]],
       [rows, [2]],
+      ...(mixing?.inputDims ?? []),
     ]),
+    feeds: dropout?.feeds(2, createRng(1)),
   });
   const session = await openSession(
     encodeModel(model),
@@ -83,27 +118,34 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
   );
 
   const gradients = new Map<string, Float32Array>();
-  const into: Record<string, Tensor> = {};
+  const gradientMemory: Record<string, Tensor> = {};
   for (const [name, gradient] of gradientNames) {
     const { dims, data } = parameters.get(name)!;
     const memory = new Float32Array(data.length);
     gradients.set(name, memory);
-    into[gradient] = float32(dims, memory);
+    gradientMemory[gradient] = float32(dims, memory);
   }
   const scaleValue = new Float32Array(1);
   const fixed: TensorMap = {
     [features]: float32([rowCount, dim], train.features),
-    [labels]: { dtype: 'int32', dims: [rowCount], data: train.labels },
+    [targets]: hasLabels
+      ? { dtype: 'int32', dims: [rowCount], data: train.labels }
+      : float32([rowCount, outputCount], train.targets!),
     [scale]: { dtype: 'float32', dims: [], data: scaleValue },
     ...Object.fromEntries(parameters),
   };
   return {
     gradients,
-    async run(batch, predicted) {
+    async run(batch, into, rng) {
       scaleValue[0] = 1 / batch.length;
       await session.run(
-        { ...fixed, [rows]: { dtype: 'int32', dims: [batch.length], data: batch } },
-        { ...into, [probabilities]: float32([batch.length, classCount], predicted) },
+        {
+          ...fixed,
+          [rows]: { dtype: 'int32', dims: [batch.length], data: batch },
+          ...mixing?.feeds(batch, mixup, rng),
+          ...dropout?.feeds(batch.length, rng),
+        },
+        { ...gradientMemory, [predicted]: float32([batch.length, outputCount], into) },
       );
     },
     release: () => session.release(),

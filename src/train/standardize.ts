@@ -2,7 +2,11 @@ import type { Standardization } from '../heads/head.js';
 import type { FeatureSet } from './feature-set.js';
 
 /** Mean and (population) standard deviation of each feature, in float64; a constant feature counts as deviation 1. */
-export function fitStandardization({ features, dim, rows }: FeatureSet): Standardization {
+export function fitStandardization({
+  features,
+  dim,
+  rows,
+}: Pick<FeatureSet, 'features' | 'dim' | 'rows'>): Standardization {
   const mean = new Float64Array(dim);
   const std = new Float64Array(dim);
   for (let at = 0; at < rows * dim; at += dim) for (let d = 0; d < dim; d++) mean[d]! += features[at + d]!;

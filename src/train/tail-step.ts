@@ -8,7 +8,8 @@ import { differentiate } from '../autodiff/differentiate.js';
 import { GraftError } from '../errors.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import { weightsOf } from '../graph/weight-operands.js';
-import { type HeadSpec, headKind, type Standardization } from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
+import type { HeadSpec, Standardization } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { toTensor } from '../onnx/initializer.js';
 import { type Graph, type Model, node, tensorValue } from '../onnx/ir.js';
@@ -106,8 +107,8 @@ export async function buildTailGraph(
     const centred = builder.op('Sub', [features, mean], { name: 'scaling/centred' });
     features = builder.op('Mul', [centred, factor], { name: 'scaling/scaled' });
   }
-  const kind = headKind(head);
-  const headShapes = kind.parameters({ dim: tail.dim, classCount });
+  const kind = buildHead(head, { dim: tail.dim, outputCount: classCount, task: 'single' });
+  const headShapes = kind.parameters;
   const headInputs = new Map(
     [...headShapes].map(([name, dims]) => [name, builder.input(name, 'float32', dims)]),
   );

@@ -1,28 +1,33 @@
-/** Trains a head on features: to the optimum (L-BFGS) or by epochs (AdamW, SGD). */
+/** Trains a head on features: to the optimum (L-BFGS), by epochs (AdamW, SGD), or in closed form (prototypes). */
 import { GraftError, invalidArgument } from '../errors.js';
-import {
-  type HeadKind,
-  type HeadShape,
-  type HeadSpec,
-  headKind,
-  type Standardization,
-  type TrainedHead,
-} from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
+import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { basicMetrics } from '../metrics/classification.js';
+import type { ScheduleKind } from '../optim/schedules.js';
 import { createRng } from '../rng.js';
+import { formatFigure } from '../tasks/describe-score.js';
+import type { LossSpec, Score, Task, TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { openExactStep } from './exact-step.js';
 import type { FeatureSet } from './feature-set.js';
 import { fitByEpochs } from './fit-by-epochs.js';
+import { fitPrototypes } from './fit-prototypes.js';
 import { fitToOptimum } from './fit-to-optimum.js';
 import { openHeadScorer } from './head-scorer.js';
-import { softmaxRows } from './softmax-rows.js';
+import { layoutParameters } from './parameter-layout.js';
+import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
 import { fitStandardization, standardize } from './standardize.js';
+
+export type { Score } from '../tasks/task.js';
 
 export type Solver = 'lbfgs' | 'adamw' | 'sgd';
 
 export interface TrainOptions {
   readonly head?: HeadSpec;
+  readonly task?: TaskKind;
+  readonly loss?: LossSpec;
+  /** Default: lbfgs for a linear head, adamw for others; the prototype head needs none. */
   readonly solver?: Solver;
   /** λ of: sum of the example losses + λ/2 · ‖W‖², bias free. */
   readonly l2?: number;
@@ -32,11 +37,23 @@ export interface TrainOptions {
   readonly epochs?: number;
   /** Examples a step of adamw and sgd. */
   readonly batch?: number;
+  /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
+  readonly weightDecay?: number | undefined;
+  /** Of sgd; default 0.9. */
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly schedule?: ScheduleKind;
+  /** Share of all steps in which the learning rate rises. */
+  readonly warmUp?: number;
+  /** Most of the Euclidean norm of the gradient of a batch's mean loss. */
+  readonly clipNorm?: number;
+  /** Decay a step of the running average of the weights that is scored and kept; 0 for none. */
+  readonly ema?: number;
+  /** α of mixup on features: shares are drawn from Beta(α, α); 0 for none. */
+  readonly mixup?: number;
   readonly standardize?: boolean;
-  /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn. */
+  /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn; multi: for each label. */
   readonly classWeights?: 'none' | 'balanced';
-  /** Share ε of a target that is spread over all classes. */
-  readonly labelSmoothing?: number;
   readonly seed?: number;
   /** Epochs without a better validation loss before adamw and sgd stop. */
   readonly patience?: number;
@@ -44,12 +61,6 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
   readonly onEpoch?: (record: EpochRecord) => void;
-}
-
-export interface Score {
-  readonly accuracy: number;
-  /** Mean cross-entropy. */
-  readonly loss: number;
 }
 
 export interface EpochRecord {
@@ -63,7 +74,7 @@ export interface TrainResult {
   readonly head: TrainedHead;
   readonly objective: number;
   readonly train: Score;
-  readonly validation?: Score & { readonly macroF1: number };
+  readonly validation?: Score;
   /** The fit alone. */
   readonly seconds: number;
   /** Epoch or iteration whose weights were kept. */
@@ -73,22 +84,24 @@ export interface TrainResult {
 
 /** What a solver is given. */
 export interface Fit {
-  readonly kind: HeadKind;
-  readonly shape: HeadShape;
+  readonly head: Head;
+  readonly task: Task;
   readonly train: FeatureSet;
   readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'threads' | 'signal'>> &
-    Pick<TrainOptions, 'lr' | 'epochs'>;
+  readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal'>> &
+    Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay'>;
   /** Given where `train` was standardised for the solver's sake alone: the penalty is on raw features. */
   readonly rawPenalty?: Standardization | undefined;
-  /** Row c is the distribution that label c stands for, [classes, classes]; absent for one-hot targets. */
-  readonly softTargets?: Float32Array | undefined;
-  /** [classes] */
+  /** Given where the numbers to be predicted were scaled. */
+  readonly targetScaling?: Standardization | undefined;
+  /** As the task's `balance` gives them. */
   readonly classWeights?: Float32Array | undefined;
   readonly threads?: number | undefined;
   /** Throws where training was interrupted or its objective is no number. */
   check(epoch: number, objective: number): void;
-  score(set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score>;
+  /** Of the outputs of training row order[i] in row i. */
+  measure(outputs: Float32Array, order: Int32Array): Score;
+  scoreTrain(parameters: ReadonlyMap<string, Tensor>): Promise<Score>;
   /** Records an epoch with these weights; the training score is computed where it is not given. */
   record(
     epoch: number,
@@ -113,35 +126,50 @@ export async function trainHead(
   validation: FeatureSet | undefined,
   options: TrainOptions = {},
 ): Promise<TrainResult> {
-  assertUsable(train, validation);
   const { threads, signal, ...given } = options;
+  const spec = options.head ?? { kind: 'linear' };
   const settings: Fit['options'] = {
-    head: { kind: 'linear' },
-    solver: 'lbfgs',
+    head: spec,
+    task: 'single',
+    loss: {},
+    solver: spec.kind === 'linear' ? 'lbfgs' : 'adamw',
     l2: 1,
     batch: 256,
+    momentum: 0.9,
+    nesterov: true,
+    schedule: 'constant',
+    warmUp: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    ema: 0,
+    mixup: 0,
     standardize: true,
     classWeights: 'none',
-    labelSmoothing: 0,
     seed: 1,
     patience: 10,
     logger: silentLogger,
     onEpoch: () => {},
     ...given,
   };
-  const shape = { dim: train.dim, classCount: train.classes.length };
-  const kind = headKind(settings.head);
+  const task = taskOf(settings.task);
+  assertUsable(task, train, validation);
+  const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
+  const head = buildHead(spec, shape);
+  const isExact = settings.solver === 'lbfgs' && head.isConvex;
   // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
-  const isPenaltyRaw = !settings.standardize && settings.solver === 'lbfgs' && kind.isConvex;
+  const isPenaltyRaw = !settings.standardize && isExact;
   const scaling = settings.standardize || isPenaltyRaw ? fitStandardization(train) : undefined;
-  const trainSet = scaling ? standardize(train, scaling) : train;
-  const validationSet = validation && scaling ? standardize(validation, scaling) : validation;
-  const scorer = await openHeadScorer(settings.head, shape, threads);
-  const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>) => {
-    const probabilities = softmaxRows(await scorer.logits(set.features, parameters), shape.classCount);
-    const { accuracy, loss, macroF1 } = basicMetrics(probabilities, set.labels, shape.classCount);
-    return { accuracy, loss, macroF1 };
+  const scaled = (set: FeatureSet): FeatureSet => (scaling ? standardize(set, scaling) : set);
+  const trainSet = scaled(train);
+  const validationSet = validation && scaled(validation);
+  const targetScaling = settings.task === 'regression' && !isExact ? fitTargetScaling(train) : undefined;
+  const inUnits = (outputs: Float32Array): Float32Array => {
+    if (!targetScaling) return outputs;
+    const { mean, std } = targetScaling;
+    return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
   };
+  const scorer = await openHeadScorer(spec, shape, threads);
+  const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
+    task.measure(inUnits(await scorer.outputs(set.features, parameters)), set, settings.loss);
   try {
     const history: EpochRecord[] = [];
     const check: Fit['check'] = (epoch, objective) => {
@@ -154,48 +182,53 @@ export async function trainHead(
       );
     };
     const record: Fit['record'] = async (epoch, objective, parameters, trainScore) => {
-      const { accuracy, loss } = trainScore ?? (await score(trainSet, parameters));
       const held = validationSet && (await score(validationSet, parameters));
       const entry: EpochRecord = {
         epoch,
         objective,
-        train: { accuracy, loss },
-        ...(held && { validation: { accuracy: held.accuracy, loss: held.loss } }),
+        train: trainScore ?? (await score(trainSet, parameters)),
+        ...(held && { validation: held }),
       };
       history.push(entry);
       settings.onEpoch(entry);
       return entry;
     };
     const started = performance.now();
-    const solve = settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
+    const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
+    const solve =
+      spec.kind === 'prototype' ? fitPrototypes : settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
     const fitted = await solve({
-      kind,
-      shape,
-      train: trainSet,
-      parameters: initialParameters(kind.parameters(shape), settings.seed),
+      head,
+      task,
+      train: targetScaling ? scaleTargets(trainSet, targetScaling) : trainSet,
+      parameters: startingParameters(head, task, train, { seed: settings.seed, classWeights, targetScaling }),
       options: settings,
       rawPenalty: isPenaltyRaw ? scaling : undefined,
-      softTargets:
-        settings.labelSmoothing > 0 ? smoothTargets(shape.classCount, settings.labelSmoothing) : undefined,
-      classWeights: settings.classWeights === 'balanced' ? balanceClasses(train) : undefined,
+      targetScaling,
+      classWeights,
       threads,
       check,
-      score,
+      measure: (outputs, order) => task.measure(inUnits(outputs), train, settings.loss, order),
+      scoreTrain: (parameters) => score(trainSet, parameters),
       record,
     });
     const seconds = (performance.now() - started) / 1000;
     const trainScore = await score(trainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
-    warnOfOverfitting(trainScore, validationScore, settings.logger);
+    warnOfOverfitting(task, trainScore, validationScore, settings.logger);
+    const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {
-        spec: settings.head,
+        spec,
+        task: settings.task,
         dim: train.dim,
         classes: train.classes,
-        parameters: kind.finish(fitted.parameters, scaling),
+        parameters: head.finish(parameters, scaling),
       },
-      objective: fitted.objective,
-      train: { accuracy: trainScore.accuracy, loss: trainScore.loss },
+      objective: isExact
+        ? fitted.objective
+        : await objectiveOf(head, trainSet, parameters, { ...settings, weights: classWeights, threads }),
+      train: trainScore,
       ...(validationScore && { validation: validationScore }),
       seconds,
       stoppedAt: fitted.stoppedAt,
@@ -206,64 +239,82 @@ export async function trainHead(
   }
 }
 
-/** Rows of (1 - ε) · one-hot + ε / classes. */
-function smoothTargets(classCount: number, smoothing: number): Float32Array {
-  return Float32Array.from(
-    { length: classCount ** 2 },
-    (_, i) => (i % (classCount + 1) === 0 ? 1 - smoothing : 0) + smoothing / classCount,
-  );
-}
-
-function balanceClasses({ labels, rows, classes }: FeatureSet): Float32Array {
-  const counts = new Float64Array(classes.length);
-  for (const label of labels) counts[label]!++;
-  return Float32Array.from(counts, (count) => (count > 0 ? rows / (classes.length * count) : 0));
-}
-
-/** A single matrix may start at zero, where the softmax is symmetric in nothing but the classes. */
-function initialParameters(
-  shapes: ReadonlyMap<string, readonly number[]>,
-  seed: number,
+/** The head's own start, with its last biases where the task's prior has them. */
+function startingParameters(
+  head: Head,
+  task: Task,
+  train: FeatureSet,
+  options: {
+    readonly seed: number;
+    readonly classWeights: Float32Array | undefined;
+    readonly targetScaling: Standardization | undefined;
+  },
 ): Map<string, Tensor> {
-  const isLinear = [...shapes.values()].filter(({ length }) => length === 2).length === 1;
-  const rng = createRng(seed);
-  return new Map(
-    [...shapes].map(([name, dims]) => {
-      const size = dims.reduce((product, dim) => product * dim, 1);
-      const scale = isLinear || dims.length < 2 ? 0 : Math.sqrt(2 / dims[0]!);
-      return [
-        name,
-        float32(
-          dims,
-          Float32Array.from({ length: size }, () => (scale === 0 ? 0 : scale * rng.normal())),
-        ),
-      ];
-    }),
-  );
+  const parameters = new Map(head.initial(createRng(options.seed)));
+  if (options.targetScaling) return parameters;
+  const totals = task.sumTargets(train, options.classWeights);
+  for (const [name, values] of task.prior(totals, train.classes.length).start) {
+    const dims = head.parameters.get(name);
+    if (dims) parameters.set(name, float32(dims, values));
+  }
+  return parameters;
 }
 
-function assertUsable(train: FeatureSet, validation: FeatureSet | undefined): void {
-  if (train.classes.length < 2) throw invalidArgument('classes', 'two classes or more', train.classes.length);
+/** Sum of the losses, as they were trained with, + λ/2 · ‖W‖². */
+async function objectiveOf(
+  head: Head,
+  train: FeatureSet,
+  parameters: ReadonlyMap<string, Tensor>,
+  options: Fit['options'] & {
+    readonly weights: Float32Array | undefined;
+    readonly threads: number | undefined;
+  },
+): Promise<number> {
+  const { head: spec, task, loss, weights: classWeights, threads, l2 } = options;
+  const step = await openExactStep({ spec, task, train, loss, classWeights, threads });
+  try {
+    const layout = layoutParameters(head.parameters);
+    const { losses } = await step.evaluate(layout.stack([layout.flatten(parameters)]));
+    let squares = 0;
+    for (const name of head.penalized)
+      for (const w of parameters.get(name)!.data as Float32Array) squares += w * w;
+    return losses[0]! + 0.5 * l2 * head.penaltyFactor * squares;
+  } finally {
+    await step.release();
+  }
+}
+
+function assertUsable(task: Task, train: FeatureSet, validation: FeatureSet | undefined): void {
+  const outputs = train.classes.length;
+  if (task.targetForm === 'label' && outputs < 2)
+    throw invalidArgument('classes', 'two classes or more', outputs);
+  if (outputs < 1) throw invalidArgument('classes', 'one output or more', outputs);
   if (train.rows === 0) throw invalidArgument('rows', 'at least one example to train on', 0);
   for (const set of validation ? [train, validation] : [train]) {
     if (set.dim !== train.dim) throw invalidArgument('dim', `${train.dim} features as in training`, set.dim);
-    const bad = set.features.findIndex((value) => !Number.isFinite(value));
-    if (bad >= 0) {
-      throw invalidArgument(
-        'features',
-        `finite numbers (row ${Math.floor(bad / set.dim)})`,
-        set.features[bad],
-      );
+    assertFinite('features', set.features, set.dim);
+    if (task.targetForm === 'values') {
+      if (set.targets?.length !== set.rows * outputs) {
+        throw invalidArgument('targets', `${set.rows} · ${outputs} numbers`, set.targets?.length);
+      }
+      assertFinite('targets', set.targets, outputs);
     }
   }
 }
 
-function warnOfOverfitting(train: Score, validation: Score | undefined, logger: Logger): void {
-  if (!validation) return;
-  const gap = train.accuracy - validation.accuracy;
-  if (gap < 0.1) return;
+function assertFinite(name: string, values: Float32Array, columns: number): void {
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    throw invalidArgument(name, `finite numbers (row ${Math.floor(bad / columns)})`, values[bad]);
+  }
+}
+
+function warnOfOverfitting(task: Task, train: Score, validation: Score | undefined, logger: Logger): void {
+  const { name, title } = task.figure;
+  const [onTrain, onValidation] = [train[name], validation?.[name]];
+  if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
   logger.warn(
-    `Overfitting: ${(100 * train.accuracy).toFixed(1)} % on the training part but ${(100 * validation.accuracy).toFixed(1)} % ` +
-      'on the validation part. Try a larger --l2, more images, or another --layer.',
+    `Overfitting: ${title} ${formatFigure(name, onTrain)} on the training part but ${formatFigure(name, onValidation)} on the validation part. ` +
+      'Try a larger --l2, more images, or another --layer.',
   );
 }

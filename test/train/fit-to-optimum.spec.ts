@@ -84,7 +84,7 @@ describe('L-BFGS on a linear head', () => {
 
   it('spreads a share of each target with label smoothing, which keeps scores apart by no more than that', async () => {
     const set = loadSet(cases.find(({ data }) => data === 'separable')!);
-    const { head } = await trainHead(set, undefined, { l2: 1e-6, labelSmoothing: 0.3, threads: 1 });
+    const { head } = await trainHead(set, undefined, { l2: 1e-6, loss: { labelSmoothing: 0.3 }, threads: 1 });
     // Optimum of one example alone: p = 0.8 for its class and 0.1 for the two others.
     const logits = scoresOf(set, head.parameters);
     const gaps: number[] = [];

@@ -1,6 +1,7 @@
 import type { TrainReport } from '../../pipeline/train-run.js';
 import { defineCommand } from '../define-command.js';
-import { formatSeconds, formatShare } from '../output.js';
+import { describeScore } from '../../tasks/describe-score.js';
+import { formatSeconds } from '../output.js';
 import {
   backboneOptions,
   cacheOptions,
@@ -38,19 +39,13 @@ export function describeTraining(report: TrainReport): string {
   const { train, validation, examples } = report;
   const lines = [
     `${report.classes.length} classes, trained on ${examples.train} examples in ${formatSeconds(report.seconds)} (${report.stoppedAt} epochs)`,
-    `train       accuracy ${formatShare(train.accuracy)}  loss ${train.loss.toFixed(4)}`,
+    `train       ${describeScore(train)}`,
   ];
   if (validation) {
-    lines.push(
-      `validation  accuracy ${formatShare(validation.accuracy)}  loss ${validation.loss.toFixed(4)}  ` +
-        `macro F1 ${formatShare(validation.macroF1)}  (${examples.validation} examples)`,
-    );
+    lines.push(`validation  ${describeScore(validation)}  (${examples.validation} examples)`);
   }
   if (report.headAlone?.validation) {
-    const { accuracy, loss } = report.headAlone.validation;
-    lines.push(
-      `head alone  accuracy ${formatShare(accuracy)}  loss ${loss.toFixed(4)}  before the layers moved`,
-    );
+    lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
   }
   return [...lines, report.run].join('\n');
 }

@@ -1,0 +1,24 @@
+import type { FigureName, Score } from './task.js';
+
+const titles: Readonly<Record<FigureName, string>> = {
+  accuracy: 'accuracy',
+  macroF1: 'macro F1',
+  microF1: 'micro F1',
+  r2: 'R²',
+  mae: 'mean absolute error',
+  rmse: 'RMSE',
+};
+const shares: readonly FigureName[] = ['accuracy', 'macroF1', 'microF1'];
+
+/** @example formatFigure('accuracy', 0.963) // '96.3 %' */
+export function formatFigure(name: FigureName, value: number): string {
+  return shares.includes(name) ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
+}
+
+/** @example describeScore({ loss: 0.1234, accuracy: 0.963 }) // 'loss 0.1234  accuracy 96.3 %' */
+export function describeScore(score: Score): string {
+  const figures = (Object.keys(titles) as FigureName[])
+    .filter((name) => score[name] !== undefined)
+    .map((name) => `${titles[name]} ${formatFigure(name, score[name]!)}`);
+  return [`loss ${score.loss.toFixed(4)}`, ...figures].join('  ');
+}

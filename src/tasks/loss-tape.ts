@@ -1,0 +1,54 @@
+/** The operations that losses are written with, in the type they are computed in. */
+import type { AttributeInput } from '../onnx/attributes.js';
+import type { GraphBuilder } from '../onnx/graph-builder.js';
+import { dtypeInfo } from '../tensor/dtype.js';
+import { checked } from '../tensor/tensor.js';
+
+export type Precision = 'float32' | 'float64';
+
+export interface LossTape {
+  op(
+    opType: string,
+    inputs: readonly string[],
+    name: string,
+    attributes?: Readonly<Record<string, AttributeInput>>,
+  ): string;
+  /** A constant of the tape's type. */
+  constant(name: string, dims: readonly number[], values: ArrayLike<number>): string;
+  scalar(value: number): string;
+  cast(value: string, name: string): string;
+  toFloat64(value: string, name: string): string;
+  /** Sum over the last axis, which stays with size 1. */
+  sumLast(value: string, rank: number, name: string): string;
+  /** Columns from `start` to before `end` of the last axis. */
+  columns(value: string, rank: number, start: number, end: number, name: string): string;
+  /** log(1 + exp(x)) in float64, from x of the tape's type. */
+  softplus64(x: string, name: string): string;
+}
+
+export function lossTape(builder: GraphBuilder, precision: Precision): LossTape {
+  const { code, array } = dtypeInfo(precision);
+  const op: LossTape['op'] = (opType, inputs, name, attributes = {}) =>
+    builder.op(opType, inputs, { name: `loss/${name}`, attributes });
+  const tensor = (dims: readonly number[], values: ArrayLike<number>) =>
+    checked(precision, dims, (array as typeof Float64Array).from(values));
+  const toFloat64: LossTape['toFloat64'] = (value, name) => op('Cast', [value], name, { to: 11 });
+  return {
+    op,
+    constant: (name, dims, values) => builder.constant(`loss/${name}`, tensor(dims, values)),
+    scalar: (value) => builder.shared(`const/${precision}/${value}`, tensor([], [value])),
+    cast: (value, name) => op('Cast', [value], name, { to: code }),
+    toFloat64,
+    sumLast: (value, rank, name) => op('ReduceSum', [value, builder.ints([rank - 1])], name, { keepdims: 1 }),
+    columns: (value, rank, start, end, name) =>
+      op('Slice', [value, builder.ints([start]), builder.ints([end]), builder.ints([rank - 1])], name),
+    softplus64(x, name) {
+      // max(x, 0) + log(1 + exp(-|x|)): neither overflows, and the small part keeps its digits.
+      const wide = toFloat64(x, `${name}/x64`);
+      const small = op('Exp', [op('Neg', [op('Abs', [wide], `${name}/abs`)], `${name}/neg`)], `${name}/exp`);
+      const one = builder.shared('const/float64/1', checked('float64', [], Float64Array.of(1)));
+      const log = op('Log', [op('Add', [one, small], `${name}/one_plus`)], `${name}/log`);
+      return op('Add', [op('Relu', [wide], `${name}/relu`), log], name);
+    },
+  };
+}

@@ -1,0 +1,47 @@
+/** What the examples of a set are to be predicted as. */
+export interface Targets {
+  readonly rows: number;
+  /** Names of the classes, the labels, or the numbers that are predicted: of the outputs, in their order. */
+  readonly classes: readonly string[];
+  /** Index into `classes`, one a row; empty where the task has `targets` instead. */
+  readonly labels: Int32Array;
+  /** [rows, classes]: 0 or 1 for each label (multi), or the numbers themselves (regression). */
+  readonly targets?: Float32Array | undefined;
+}
+
+/**
+ * Row c is what an example of class c weighs in the loss of every class, [classes, classes]: one-hot, or with a share ε
+ * of it spread over all, times the class's weight.
+ */
+export function massTable(classCount: number, smoothing = 0, classWeights?: Float32Array): Float64Array {
+  return Float64Array.from({ length: classCount ** 2 }, (_, i) => {
+    const own = i % (classCount + 1) === 0 ? 1 - smoothing : 0;
+    return (own + smoothing / classCount) * (classWeights?.[Math.floor(i / classCount)] ?? 1);
+  });
+}
+
+/** Weights rows / (classes · rows of the class), as scikit-learn's `balanced`; 0 for a class without examples. */
+export function balanceLabels({ labels, rows, classes }: Targets): Float32Array {
+  const counts = new Float64Array(classes.length);
+  for (const label of labels) counts[label]!++;
+  return Float32Array.from(counts, (count) => (count > 0 ? rows / (classes.length * count) : 0));
+}
+
+/** Number of the examples of each class, each times its weight. */
+export function sumLabels(
+  { labels, classes }: Targets,
+  classWeights?: Float32Array,
+  include: (row: number) => boolean = () => true,
+): Float64Array {
+  const totals = new Float64Array(classes.length);
+  for (let row = 0; row < labels.length; row++) {
+    const label = labels[row]!;
+    if (include(row)) totals[label]! += classWeights?.[label] ?? 1;
+  }
+  return totals;
+}
+
+/** The labels of rows order[0], order[1], …. */
+export function labelsInOrder(labels: Int32Array, order?: ArrayLike<number>): Int32Array {
+  return order ? Int32Array.from(order, (row) => labels[row]!) : labels;
+}

@@ -1,0 +1,118 @@
+import { float32, type Tensor } from '../tensor/tensor.js';
+import { biasName } from '../tasks/task.js';
+import type { FeatureSet } from './feature-set.js';
+import type { Fit, Fitted } from './train-head.js';
+
+/** Rows that the factor is fitted on: one number needs no more. */
+const temperatureRows = 8192;
+const largestFactor = 10;
+
+/**
+ * Class means, and the factor τ that makes the probabilities fit the training part best. Nothing is trained by steps;
+ * the objective is the sum of the losses.
+ */
+export async function fitPrototypes(fit: Fit): Promise<Fitted> {
+  const { train } = fit;
+  const { dim, rows, classes } = train;
+  const classCount = classes.length;
+  const means = meanFeatures(train);
+  const weight = new Float32Array(dim * classCount);
+  const bias = new Float32Array(classCount);
+  for (let c = 0; c < classCount; c++) {
+    let squares = 0;
+    for (let d = 0; d < dim; d++) {
+      const mean = means[c * dim + d]!;
+      weight[d * classCount + c] = mean;
+      squares += mean * mean;
+    }
+    bias[c] = -0.5 * squares;
+  }
+  const at = (factor: number): Map<string, Tensor> =>
+    new Map([
+      [
+        'head/weight',
+        float32(
+          [dim, classCount],
+          weight.map((w) => factor * w),
+        ),
+      ],
+      [
+        biasName,
+        float32(
+          [classCount],
+          bias.map((b) => factor * b),
+        ),
+      ],
+    ]);
+  const stride = Math.max(1, Math.ceil(rows / temperatureRows));
+  const picked = Array.from({ length: Math.ceil(rows / stride) }, (_, i) => i * stride);
+  const scores = scoreRows(train, picked, weight, bias);
+  const factor = fitFactor(
+    scores,
+    picked.map((row) => train.labels[row]!),
+    classCount,
+  );
+  const parameters = at(factor);
+  const { loss } = await fit.scoreTrain(parameters);
+  await fit.record(1, loss * rows, parameters);
+  return { parameters, objective: loss * rows, stoppedAt: 1 };
+}
+
+/** [classes, dim], in float64. */
+function meanFeatures({ features, labels, dim, rows, classes }: FeatureSet): Float64Array {
+  const means = new Float64Array(classes.length * dim);
+  const counts = new Float64Array(classes.length);
+  for (let row = 0; row < rows; row++) {
+    const into = labels[row]! * dim;
+    counts[labels[row]!]!++;
+    for (let d = 0; d < dim; d++) means[into + d]! += features[row * dim + d]!;
+  }
+  return means.map((sum, i) => sum / Math.max(1, counts[Math.floor(i / dim)]!));
+}
+
+function scoreRows(
+  { features, dim }: FeatureSet,
+  rows: readonly number[],
+  weight: Float32Array,
+  bias: Float32Array,
+): Float64Array {
+  const classCount = bias.length;
+  const scores = new Float64Array(rows.length * classCount);
+  rows.forEach((row, i) => {
+    const own = scores.subarray(i * classCount, (i + 1) * classCount);
+    own.set(bias);
+    for (let d = 0; d < dim; d++) {
+      const x = features[row * dim + d]!;
+      for (let c = 0; c < classCount; c++) own[c]! += x * weight[d * classCount + c]!;
+    }
+  });
+  return scores;
+}
+
+/** The loss is convex in τ: its slope Σ (mean of the scores under softmax(τ s) - score of the label) is bisected. */
+function fitFactor(scores: Float64Array, labels: readonly number[], classCount: number): number {
+  const slopeAt = (factor: number): number => {
+    let slope = 0;
+    labels.forEach((label, row) => {
+      const own = scores.subarray(row * classCount, (row + 1) * classCount);
+      const most = own.reduce((a, b) => Math.max(a, b));
+      let total = 0;
+      let mean = 0;
+      for (const score of own) {
+        const p = Math.exp(factor * (score - most));
+        total += p;
+        mean += p * score;
+      }
+      slope += mean / total - own[label]!;
+    });
+    return slope;
+  };
+  let [low, high] = [1e-6, largestFactor];
+  if (slopeAt(high) <= 0) return high;
+  for (let i = 0; i < 40; i++) {
+    const middle = Math.sqrt(low * high);
+    if (slopeAt(middle) > 0) high = middle;
+    else low = middle;
+  }
+  return Math.sqrt(low * high);
+}

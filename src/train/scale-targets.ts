@@ -1,0 +1,30 @@
+/** Numbers to be predicted, at mean 0 and deviation 1 while a solver with one learning rate for all is at work. */
+import { biasName } from '../tasks/task.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+import type { FeatureSet } from './feature-set.js';
+import { fitStandardization } from './standardize.js';
+import type { Standardization } from '../heads/head.js';
+
+export function fitTargetScaling({ targets, classes, rows }: FeatureSet): Standardization {
+  return fitStandardization({ features: targets!, dim: classes.length, rows });
+}
+
+export function scaleTargets(set: FeatureSet, { mean, std }: Standardization): FeatureSet {
+  const columns = mean.length;
+  const targets = set.targets!.map((value, i) => (value - mean[i % columns]!) / std[i % columns]!);
+  return { ...set, targets };
+}
+
+/** The last layer that gives numbers in their own units: W' = W · std, b' = b · std + mean, by column. */
+export function unscaleLastLayer(
+  parameters: ReadonlyMap<string, Tensor>,
+  { mean, std }: Standardization,
+): Map<string, Tensor> {
+  const columns = mean.length;
+  const scaled = (name: string, shift: ArrayLike<number>): [string, Tensor] => {
+    const { dims, data } = parameters.get(name)!;
+    const values = (data as Float32Array).map((value, i) => value * std[i % columns]! + shift[i % columns]!);
+    return [name, float32(dims, values)];
+  };
+  return new Map([...parameters, scaled('head/weight', new Float64Array(columns)), scaled(biasName, mean)]);
+}
