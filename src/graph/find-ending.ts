@@ -58,6 +58,9 @@ const scoring: ReadonlySet<string> = new Set([
   'QLinearAveragePool',
   'ReduceMean',
   'ReduceSum',
+  'ReduceMax',
+  'Max',
+  'Expand',
 ]);
 const pooling: ReadonlySet<string> = new Set([
   'GlobalAveragePool',
@@ -215,10 +218,16 @@ function findLast(
       places.length > 1 &&
       (node.opType === 'Concat' || node.opType === 'Add') &&
       places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1);
-    if (places.length !== 1 && !isHeads) return undefined;
+    // Softmax in single steps: numbers beside their own largest, or their own sum.
+    const isOwnScale =
+      places.length > 1 &&
+      (node.opType === 'Sub' || node.opType === 'Div') &&
+      places.slice(1).every((input) => isReductionOf(places[0]!, input, flow));
+    if (places.length !== 1 && !isHeads && !isOwnScale) return undefined;
     const pools = pooling.has(node.opType) && positions(places[0]!) > 1 && positions(node.outputs[0]!) === 1;
     for (const input of places) {
-      const found = walk(input, isPooled || pools, isProbability || probability.has(node.opType));
+      const scores = isProbability || probability.has(node.opType) || (isOwnScale && node.opType === 'Div');
+      const found = walk(input, isPooled || pools, scores);
       if (found) return found;
     }
     return undefined;
@@ -230,6 +239,20 @@ function findLast(
     return positionCount(shape, layouts.get(value) ?? 'vector');
   };
   return walk(output, false, false);
+}
+
+/** Whether `scale` is the largest of `value`, or the sum, spread over it again. */
+function isReductionOf(value: string, scale: string, flow: DataFlow): boolean {
+  let name = scale;
+  for (let steps = 0; steps < 6; steps++) {
+    const node = flow.producer(name);
+    const input = node && flow.inputs(node)[0];
+    if (!node || input === undefined) return false;
+    if (node.opType === 'ReduceMax' || node.opType === 'ReduceSum') return input === value;
+    if (!['Max', 'Reshape', 'Expand', 'Unsqueeze', 'Identity'].includes(node.opType)) return false;
+    name = input;
+  }
+  return false;
 }
 
 function addsBias({ outputs }: Node, flow: DataFlow): boolean {
