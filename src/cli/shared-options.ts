@@ -66,7 +66,7 @@ export const dataOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'Folder with one folder a class, or a CSV, TSV or JSONL table',
+    describe: 'Folder with one folder a class; CSV, TSV, JSONL; tar or Parquet shards (folder, a-{0..9}.tar)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
   'label-column': { type: 'string', requiresArg: true, describe: 'Column of labels in a table' },
@@ -167,6 +167,47 @@ export const trainingOptions = {
   patience: {
     ...positiveInteger('patience'),
     describe: 'Epochs without a better validation loss before training stops',
+  },
+} as const satisfies Record<string, Options>;
+
+/** In place of a backbone and a data set. */
+export const featuresOption = {
+  features: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Features made elsewhere, a .safetensors file, in place of --backbone and --data',
+  },
+} as const satisfies Record<string, Options>;
+
+export const runKeepingOptions = {
+  calibrate: {
+    type: 'boolean',
+    default: false,
+    describe: 'Scale the probabilities by a temperature fitted on the validation part',
+  },
+  resume: {
+    type: 'boolean',
+    describe:
+      'Go on with the unfinished run in --out, whose flags need no repeating; --no-resume begins again [default: go on if the settings are the same]',
+  },
+  'checkpoint-seconds': {
+    ...nonNegative('checkpoint-seconds'),
+    default: 30,
+    describe: 'Least time between two checkpoints; 0: each epoch',
+  },
+  tensorboard: {
+    type: 'string',
+    describe: 'Write event files below this folder [alone: tensorboard in the run folder]',
+  },
+  mlflow: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Log to the MLflow tracking server at this address',
+  },
+  'mlflow-experiment': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Experiment on that server [default: $MLFLOW_EXPERIMENT_NAME, else graft]',
   },
 } as const satisfies Record<string, Options>;
 
