@@ -30,6 +30,8 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 export interface Parts {
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
+  /** Rows of the data set in each part. */
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
 }
@@ -65,6 +67,7 @@ export async function splitFeatures(cached: CachedFeatures, options: SplitOption
   return {
     train: await select(train),
     validation: validation.length > 0 ? await select(validation) : undefined,
+    rows: { train, validation },
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
 }
