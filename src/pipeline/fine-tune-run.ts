@@ -6,6 +6,7 @@ import { describeScore } from '../tasks/describe-score.js';
 import { openSession } from '../runtime/open-session.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
 import { cacheFeatures, type Hooks } from './cache-features.js';
+import { headSpec } from './head-options.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import { splitFeatures } from './split-features.js';
@@ -26,7 +27,7 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
   const { tail, backbone } = unfrozen!;
   const parts = await splitFeatures(cached, options);
   const training = withoutUndefined({
-    head: { kind: options.head ?? 'linear' },
+    head: headSpec(options),
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,

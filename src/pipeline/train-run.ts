@@ -1,7 +1,9 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
 import type { TrainedHead } from '../heads/head.js';
+import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
   type Score,
@@ -17,14 +19,13 @@ import {
   cacheFeatures,
   type Hooks,
 } from './cache-features.js';
+import { type HeadOptions, headSpec, headTraining } from './head-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { assertSplittable, type Parts, type SplitOptions, splitFeatures } from './split-features.js';
 import { claimRunFolder, type RunConfig, writeRunFolder } from './run-folder.js';
 
-export interface TrainOptions extends CacheOptions, SplitOptions {
+export interface TrainOptions extends CacheOptions, SplitOptions, HeadOptions {
   readonly out: string;
-  readonly head?: 'linear' | undefined;
-  readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
   readonly l2?: number | undefined;
   readonly lr?: number | undefined;
   readonly epochs?: number | undefined;
@@ -35,15 +36,13 @@ export interface TrainOptions extends CacheOptions, SplitOptions {
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
-  readonly weightDecay?: number | undefined;
-  readonly clipNorm?: number | undefined;
-  readonly ema?: number | undefined;
   readonly warmStart?: boolean | undefined;
   readonly patience?: number | undefined;
 }
 
 export interface TrainReport {
   readonly run: string;
+  readonly task: TaskKind;
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly train: Score;
@@ -65,13 +64,17 @@ export interface TrainedRun {
 export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promise<TrainedRun> {
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
-  await assertSplittable(options);
+  const { task, classes } = await assertSplittable(options);
+  // What does not go together is said before hours of caching.
+  if (options.unfreeze === undefined) headTraining(options, task);
+  buildHead(headSpec(options), { dim: 1, outputCount: classes.length, task });
   const fit = options.unfreeze === undefined ? fitHead : fineTuneRun;
   const { cached, parts, result, training, weights, headAlone } = await fit(options, hooks);
   const { report: cache, backbone, dataset } = cached;
   const report: TrainReport = {
     run: folder,
-    classes: dataset.classes,
+    task: result.head.task,
+    classes: result.head.classes,
     examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
     train: result.train,
     validation: result.validation ?? null,
@@ -88,7 +91,7 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
     pool: backbone.pool,
     preprocess: backbone.preprocess,
     data: dataset.root,
-    classes: dataset.classes,
+    classes: result.head.classes,
     verifyImages: parts.held.map((row) => dataset.examples[row]!.path),
     training: { ...training, validation: options.validation ?? 0.2 },
   };
@@ -117,16 +120,9 @@ export interface FittedRun {
 async function fitHead(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
   const { logger = silentLogger, signal } = hooks;
   const cached = await cacheFeatures(options, hooks);
-  const parts = await splitFeatures(cached, options);
+  const parts = await splitFeatures(cached, options, logger);
   const training: HeadTrainOptions = {
-    head: { kind: options.head ?? 'linear' },
-    solver: options.solver ?? 'lbfgs',
-    l2: options.l2 ?? 1,
-    standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
-    ...(options.lr !== undefined && { lr: options.lr }),
-    ...(options.epochs !== undefined && { epochs: options.epochs }),
-    ...(options.batch !== undefined && { batch: options.batch }),
+    ...headTraining(options, cached.dataset.task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
   const result = await trainHead(parts.train, parts.validation, {

@@ -1,4 +1,5 @@
 import { defineCommand } from '../define-command.js';
+import { describeScore } from '../../tasks/describe-score.js';
 import { formatShare, formatTable } from '../output.js';
 import { dataOptions, deviceOptions, modelOption, onErrorOption } from '../shared-options.js';
 
@@ -18,9 +19,10 @@ export const evalCommand = defineCommand({
     const onProgress = await output.progress('images', 'images');
     const report = await evaluateModel(args, { ...output, onProgress });
     const summary =
-      `${report.examples} images  accuracy ${formatShare(report.accuracy)}  macro F1 ${formatShare(report.macroF1)}  ` +
-      `loss ${report.loss.toFixed(4)}  ECE ${report.ece.toFixed(4)}  skipped ${report.skipped.length}`;
-    const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
+      `${report.examples} images  ${describeScore(report)}` +
+      (report.ece === undefined ? '' : `  ECE ${report.ece.toFixed(4)}`) +
+      `  skipped ${report.skipped.length}`;
+    const rows = (report.perClass ?? []).map(({ label, precision, recall, f1, support }) => [
       label,
       formatShare(precision),
       formatShare(recall),
@@ -29,7 +31,9 @@ export const evalCommand = defineCommand({
     ]);
     output.result(
       report,
-      `${summary}\n\n${formatTable([['class', 'precision', 'recall', 'F1', 'images'], ...rows])}`,
+      rows.length === 0
+        ? summary
+        : `${summary}\n\n${formatTable([['class', 'precision', 'recall', 'F1', 'images'], ...rows])}`,
     );
   },
 });
