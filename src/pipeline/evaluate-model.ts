@@ -2,12 +2,10 @@
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { GraftError, messageOf } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import { type ClassificationMetrics, classificationMetrics } from '../metrics/classification.js';
+import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
-import type { Score, TaskKind } from '../tasks/task.js';
-import { taskOf } from '../tasks/task-of.js';
 import { expectedOutputs } from './expected-outputs.js';
 import type { Hooks } from './cache-features.js';
 
@@ -21,15 +19,9 @@ export interface EvaluateOptions extends DataOptions {
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
-/** The figures of the task; of classes all that there is to measure. */
-export interface EvaluationReport
-  extends Score, Partial<Omit<ClassificationMetrics, keyof Score | 'perClass' | 'examples'>> {
-  readonly task: TaskKind;
-  readonly classes: readonly string[];
-  readonly examples: number;
-  readonly perClass?: readonly (ClassificationMetrics['perClass'][number] & { readonly label: string })[];
+export type EvaluationReport = Evaluation & {
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
-}
+};
 
 const batchSize = 16;
 
@@ -81,27 +73,16 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
       onProgress?.({ done: start + batch.length, total: examples.length });
     }
     const found = outputs.subarray(0, evaluated.length * classes.length);
-    if (expected.targets) {
-      const { labels, targets } = expected;
-      const rows = evaluated.length;
-      return {
-        task,
-        classes,
-        examples: rows,
-        ...taskOf(task).measure(found, { rows, classes, labels, targets }, {}, evaluated),
-        skipped,
-      };
-    }
     const labels = evaluated.map((row) => expected.labels[row]!);
-    const metrics = classificationMetrics(found, labels, classes.length);
-    return {
-      ...metrics,
-      task,
-      classes,
-      perClass: metrics.perClass.map((row, i) => ({ label: classes[i]!, ...row })),
-      skipped,
-    };
+    const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);
+    return { ...evaluateOutputs({ task, outputs: found, classes, labels, targets }), skipped };
   } finally {
     await predictor.release();
   }
+}
+
+function rowsOf(table: Float32Array, rows: readonly number[], columns: number): Float32Array {
+  const picked = new Float32Array(rows.length * columns);
+  rows.forEach((row, i) => picked.set(table.subarray(row * columns, (row + 1) * columns), i * columns));
+  return picked;
 }

@@ -37,6 +37,8 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 export interface Parts {
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
+  /** Rows of the data set in each part. */
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
   /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
@@ -76,6 +78,7 @@ export function splitRows(
 ): {
   readonly train: PartRows;
   readonly validation: PartRows | undefined;
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly held: readonly number[];
   readonly trainGroups: Int32Array | undefined;
 } {
@@ -94,6 +97,7 @@ export function splitRows(
   return {
     train: select(train),
     validation: judged.length > 0 ? select(judged) : undefined,
+    rows: { train, validation: judged },
     held: spread(judged.length > 0 ? judged : train, verifyCount),
     trainGroups,
   };
