@@ -1,6 +1,7 @@
 /** The features that candidates of a search stand on: of one layer or several, or made elsewhere. */
 import { createHash } from 'node:crypto';
 import { GraftError } from '../errors.js';
+import type { TaskKind } from '../tasks/task.js';
 import type { FeatureSet } from '../train/feature-set.js';
 import {
   cacheFeatures,
@@ -22,6 +23,9 @@ export interface Place {
   readonly reason: string;
   /** The training part; the rows are the same in all places. */
   readonly train: FeatureSet;
+  readonly task: TaskKind;
+  /** For each row what must stay with it in one fold; undefined where each stands alone. */
+  readonly groups: Int32Array | undefined;
   /** Changes where the features or the labels do. */
   readonly identity: string;
 }
@@ -53,9 +57,10 @@ export async function loadPlaces(options: PlaceOptions, hooks: Hooks): Promise<P
 
 async function placeOf(cached: CachedFeatures, options: SplitOptions, reason: string): Promise<Place> {
   const { layer, pool, dim } = cached.backbone;
-  const { train } = await splitFeatures(cached, options);
+  const { train, trainGroups: groups } = await splitFeatures(cached, options);
+  const { task } = cached.dataset;
   const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(train.labels);
-  return { layer, pool, dim, reason, train, identity: identity.digest('hex') };
+  return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex') };
 }
 
 async function loadFile(name: string, options: SplitOptions): Promise<Place> {
@@ -68,6 +73,8 @@ async function loadFile(name: string, options: SplitOptions): Promise<Place> {
       dim: file.dim,
       reason: 'made elsewhere',
       train,
+      task: 'single',
+      groups: undefined,
       identity: file.fingerprint,
     };
   } finally {

@@ -1,10 +1,11 @@
 /** Which candidates a search compares, from flags: `--l2 0.1,1,10`, `--lr 1e-3,1e-2`, `--heads linear,mlp`. */
 import { GraftError } from '../errors.js';
 import type { HeadKindName, HeadSpec } from '../heads/head.js';
+import { type HeadOptions, headSpec } from './head-options.js';
 import type { Candidate } from '../train/candidate.js';
 import type { Solver } from '../train/train-head.js';
 
-export interface GridOptions {
+export interface GridOptions extends Pick<HeadOptions, 'hidden' | 'dropout' | 'activation' | 'scale'> {
   /** `auto` (default) or a list with commas. */
   readonly l2?: string | number | undefined;
   /** A list with commas, for adamw and sgd. */
@@ -32,7 +33,7 @@ export function parseGrid(options: GridOptions): (rows: number) => Candidate[] {
   const named = listed === undefined ? undefined : parseChoices('solvers', listed, solvers);
   return (rows) =>
     heads.flatMap((kind): Candidate[] => {
-      const head = specOf(kind);
+      const head = specOf(kind, options);
       if (kind === 'prototype') return [{ head, solver: 'none', l2: 0 }];
       return (named ?? [kind === 'linear' ? 'lbfgs' : 'adamw']).flatMap((solver): Candidate[] => {
         if (solver === 'lbfgs') {
@@ -48,9 +49,10 @@ export function parseGrid(options: GridOptions): (rows: number) => Candidate[] {
 
 const few = (rows: number): number[] => fewPenalties.map((share) => Number((share * rows).toPrecision(1)));
 
-function specOf(kind: HeadKindName): HeadSpec {
-  if (kind === 'mlp') return { kind, hidden: [256], activation: 'relu', dropout: 0 };
-  return kind === 'cosine' ? { kind, scale: 16 } : { kind };
+/** Flags of one kind of head do not disturb the others. */
+function specOf(kind: HeadKindName, { hidden, dropout, activation, scale }: GridOptions): HeadSpec {
+  if (kind === 'mlp') return headSpec({ head: kind, hidden, dropout, activation });
+  return headSpec({ head: kind, ...(kind === 'cosine' && { scale }) });
 }
 
 /** @throws GraftError USAGE, naming the flag and the item. */

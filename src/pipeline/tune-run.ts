@@ -11,7 +11,7 @@ import { silentLogger } from '../logger.js';
 import { createRng } from '../rng.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Pool } from '../graph/pool-features.js';
-import type { FigureName } from '../tasks/task.js';
+import type { FigureName, TaskKind } from '../tasks/task.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
 import { crossValidate } from '../train/cross-validate.js';
@@ -87,12 +87,11 @@ export interface TuneHooks extends Hooks {
   readonly onCandidate?: Hooks['onProgress'];
 }
 
-const figure: FigureName = taskOf('single').figure.name;
-
 interface Setting {
   readonly train: FeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
+  readonly base: ReturnType<typeof baseOf>;
 }
 
 /** What was judged so far, for a search that goes on. */
@@ -116,8 +115,10 @@ export async function tuneRun(
   await claimRunFolder(folder);
   const places = await loadPlaces({ ...options, validation }, hooks);
   const started = performance.now();
-  const { train } = places[0]!;
-  const folds = foldsOf(train, foldCount, seed);
+  const { train, task, groups } = places[0]!;
+  const folds = foldsOf(train, groups, foldCount, seed);
+  const base = baseOf(options, task);
+  const figure = taskOf(task).figure.name;
   const candidates = limit(
     places.flatMap(({ layer, pool, dim }) =>
       grid(train.rows).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
@@ -126,7 +127,7 @@ export async function tuneRun(
     seed,
   );
   logger.info(`Judging ${candidates.length} candidates on ${foldCount} folds of ${train.rows} examples.`);
-  const log = await openLog(path.join(folder, progressFile), fingerprint(options, places, folds));
+  const log = await openLog(path.join(folder, progressFile), fingerprint(base, places, folds));
   const judged: Judged<LayerCandidate>[] = [];
   for (const place of places) {
     const own = candidates.filter(({ layer }) => layer === place.layer);
@@ -136,7 +137,7 @@ export async function tuneRun(
       train: place.train,
       folds,
       foldCount,
-      base: baseOf(options),
+      base,
       signal,
       onJudged: () => onCandidate?.({ done: ++done, total: candidates.length }),
     });
@@ -147,10 +148,10 @@ export async function tuneRun(
       judged.push({ ...result, candidate: own.find((one) => sameCandidate(one, result.candidate))! });
     await log.add(found);
   }
-  const { chosen, highest, standardError } = choose(judged, select, train);
+  const { chosen, highest, standardError } = choose(judged, select, train, task);
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
-  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount }, folder, hooks);
+  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, folder, hooks);
   const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
   const report: TuneReport = {
     run: folder,
@@ -172,7 +173,12 @@ export async function tuneRun(
 }
 
 /** @throws GraftError INVALID_DATASET where a class has fewer examples than there are folds. */
-function foldsOf({ labels, rows, classes }: FeatureSet, foldCount: number, seed: number): Int32Array {
+function foldsOf(
+  { labels, rows, classes }: FeatureSet,
+  groups: Int32Array | undefined,
+  foldCount: number,
+  seed: number,
+): Int32Array {
   if (foldCount > rows) {
     throw new GraftError(
       'INVALID_DATASET',
@@ -189,20 +195,39 @@ function foldsOf({ labels, rows, classes }: FeatureSet, foldCount: number, seed:
         'lower --folds or add images.',
     );
   }
-  return assignFolds(labels.length > 0 ? labels : new Int32Array(rows), classes.length, foldCount, { seed });
+  return assignFolds(labels.length > 0 ? labels : new Int32Array(rows), classes.length, foldCount, {
+    seed,
+    groups,
+  });
 }
 
-function baseOf(options: TuneOptions) {
+/** What all candidates have in common. */
+function baseOf(options: TuneOptions, task: TaskKind) {
+  const { labelSmoothing, focal, huber } = options;
   return {
+    task,
+    loss: { labelSmoothing, focal, huber },
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,
+    classWeights: options.classWeights ?? 'none',
     ...(options.epochs !== undefined && { epochs: options.epochs }),
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.threads !== undefined && { threads: options.threads }),
+    ...(options.weightDecay !== undefined && { weightDecay: options.weightDecay }),
+    ...(options.schedule !== undefined && { schedule: options.schedule }),
+    ...(options.warmUp !== undefined && { warmUp: options.warmUp }),
+    ...(options.mixup !== undefined && { mixup: options.mixup }),
+    ...(options.ema !== undefined && { ema: options.ema }),
+    ...(options.clipNorm !== undefined && { clipNorm: options.clipNorm }),
   };
 }
 
-function choose(judged: readonly Judged<LayerCandidate>[], select: Select, train: FeatureSet) {
+function choose(
+  judged: readonly Judged<LayerCandidate>[],
+  select: Select,
+  train: FeatureSet,
+  task: TaskKind,
+) {
   if (judged.every(({ droppedAt }) => droppedAt !== undefined)) {
     throw new GraftError(
       'TRAINING_FAILED',
@@ -211,19 +236,19 @@ function choose(judged: readonly Judged<LayerCandidate>[], select: Select, train
   }
   const outputCount = train.classes.length;
   return selectCandidate(judged, select, ({ head, dim }) => {
-    const { parameters } = buildHead(head, { dim, outputCount, task: 'single' });
+    const { parameters } = buildHead(head, { dim, outputCount, task });
     return [...parameters.values()].reduce((sum, dims) => sum + sizeOf(dims), 0);
   });
 }
 
 async function measureExtras(
   options: TuneOptions,
-  { chosen, ...setting }: Setting & { readonly chosen: Judged<LayerCandidate> },
+  { chosen, base, ...setting }: Setting & { readonly chosen: Judged<LayerCandidate> },
   folder: string,
   { signal, logger = silentLogger }: TuneHooks,
 ): Promise<Pick<TuneReport, 'learningCurve' | 'lrFind'>> {
-  const base = baseOf(options);
   const { head, solver } = chosen.candidate;
+  const { task } = base;
   let learningCurve: TuneReport['learningCurve'];
   let lrFind: TuneReport['lrFind'];
   if (options.learningCurve) {
@@ -233,7 +258,7 @@ async function measureExtras(
       signal,
       onSize: (done, total) => logger.info(`Learning curve: ${done} of ${total} sizes.`),
     });
-    learningCurve = { ...curve, svg: await drawLearningCurve(folder, curve, figure) };
+    learningCurve = { ...curve, svg: await drawLearningCurve(folder, curve, taskOf(task).figure.name) };
   }
   if (options.lrFind && head.kind === 'prototype') {
     logger.warn('A prototype head has no learning rate to find.');
@@ -241,7 +266,6 @@ async function measureExtras(
     const test = await findRate(setting.train, {
       ...base,
       head,
-      task: 'single',
       solver: solver === 'sgd' ? 'sgd' : 'adamw',
     });
     lrFind = { ...test, svg: await drawRateTest(folder, test) };
@@ -256,9 +280,21 @@ function trainingOf(
   validation: number,
 ): TrainOptions | FeatureTrainOptions {
   const { layer, pool, head, solver, l2, lr } = candidate;
+  const isExact = solver === 'lbfgs' || solver === 'none';
   const own = {
     validation,
-    head: head.kind as 'linear',
+    head: head.kind,
+    // What is for another kind of head was searched with, but would be refused here.
+    ...(head.kind !== 'mlp' && { hidden: undefined, dropout: undefined, activation: undefined }),
+    ...(head.kind !== 'cosine' && { scale: undefined }),
+    ...(isExact && {
+      mixup: undefined,
+      ema: undefined,
+      schedule: undefined,
+      warmUp: undefined,
+      clipNorm: undefined,
+      weightDecay: undefined,
+    }),
     l2,
     lr,
     solver: solver === 'none' ? undefined : solver,
@@ -282,8 +318,8 @@ function flat({ candidate, ...result }: Judged<LayerCandidate>): ReportedCandida
 }
 
 /** What the results of a search depend on, beside the candidate. */
-function fingerprint(options: TuneOptions, places: readonly Place[], folds: Int32Array): string {
-  const hash = createHash('sha256').update(JSON.stringify(baseOf(options)));
+function fingerprint(base: object, places: readonly Place[], folds: Int32Array): string {
+  const hash = createHash('sha256').update(JSON.stringify(base));
   for (const { identity } of places) hash.update(identity);
   return hash.update(folds).digest('hex');
 }
