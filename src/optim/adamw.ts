@@ -17,6 +17,8 @@ export interface AdamWOptions {
   readonly epsilon?: number;
   /** Decoupled weight decay. */
   readonly decay?: number;
+  /** What the gradient is multiplied with as it is read: clipping without a pass of its own. */
+  readonly scale?: number;
 }
 
 export function adamwState(size: number): AdamWState {
@@ -30,14 +32,14 @@ export function adamwStep(
   state: AdamWState,
   options: AdamWOptions,
 ): void {
-  const { lr, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0 } = options;
+  const { lr, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0, scale = 1 } = options;
   const { m, v } = state;
   const t = ++state.t;
   const stepSize = lr / (1 - beta1 ** t);
   const secondScale = 1 / Math.sqrt(1 - beta2 ** t);
   const shrink = 1 - lr * decay;
   for (let i = 0; i < weights.length; i++) {
-    const g = gradient[i]!;
+    const g = scale * gradient[i]!;
     const mi = beta1 * m[i]! + (1 - beta1) * g;
     const vi = beta2 * v[i]! + (1 - beta2) * g * g;
     m[i] = mi;

@@ -4,6 +4,7 @@ import { readDataset } from '../dataset/read-dataset.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { GraftError } from '../errors.js';
 import { loadFeatures } from '../features/load-features.js';
+import type { Targets } from '../tasks/targets.js';
 import type { FeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 
@@ -36,7 +37,31 @@ export interface Parts {
 
 /** Splits and loads. */
 export async function splitFeatures(cached: CachedFeatures, options: SplitOptions): Promise<Parts> {
-  const { dataset, keys, store } = cached;
+  const { train, validation, held } = splitRows(cached, options);
+  const select = async (part: PartRows): Promise<FeatureSet> => ({
+    ...part.targets,
+    features: await loadFeatures(cached.store, part.keys),
+    dim: cached.backbone.dim,
+  });
+  return { train: await select(train), validation: validation && (await select(validation)), held };
+}
+
+/** One part of a data set, its features not yet read. */
+export interface PartRows {
+  readonly targets: Targets;
+  /** sha256 of each example's bytes, [rows, 32]. */
+  readonly keys: Uint8Array;
+}
+
+/** Which examples are in which part; those without features are in none. */
+export function splitRows(
+  { dataset, keys }: CachedFeatures,
+  options: SplitOptions,
+): {
+  readonly train: PartRows;
+  readonly validation: PartRows | undefined;
+  readonly held: readonly number[];
+} {
   const usable = rowsWithFeatures(dataset, keys);
   const partOf = (part: 'train' | 'validation') =>
     usable.filter((row) => (dataset.examples[row]!.split ?? 'train') === part);
@@ -55,16 +80,17 @@ export async function splitFeatures(cached: CachedFeatures, options: SplitOption
     validation = Array.from(split.validation, (i) => rows[i]!);
   }
   assertEveryClass(train, dataset);
-  const select = async (rows: readonly number[]): Promise<FeatureSet> => ({
-    features: await loadFeatures(store, selectKeys(keys, rows)),
-    dim: cached.backbone.dim,
-    rows: rows.length,
-    labels: Int32Array.from(rows, (row) => dataset.examples[row]!.label),
-    classes: dataset.classes,
+  const select = (rows: readonly number[]): PartRows => ({
+    targets: {
+      rows: rows.length,
+      labels: Int32Array.from(rows, (row) => dataset.examples[row]!.label),
+      classes: dataset.classes,
+    },
+    keys: selectKeys(keys, rows),
   });
   return {
-    train: await select(train),
-    validation: validation.length > 0 ? await select(validation) : undefined,
+    train: select(train),
+    validation: validation.length > 0 ? select(validation) : undefined,
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
 }

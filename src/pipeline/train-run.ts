@@ -1,7 +1,7 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
-import type { TrainedHead } from '../heads/head.js';
 import { silentLogger } from '../logger.js';
+import type { Targets } from '../tasks/targets.js';
 import type { Tensor } from '../tensor/tensor.js';
 import {
   type Score,
@@ -106,8 +106,8 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
 export interface FittedRun {
   /** Its backbone is the one that the head stands on. */
   readonly cached: CachedFeatures;
-  readonly parts: Parts;
-  readonly result: Omit<TrainResult, 'head'> & { readonly head: TrainedHead };
+  readonly parts: { readonly train: Targets; readonly validation: Targets | undefined; readonly held: Parts['held'] };
+  readonly result: Omit<TrainResult, 'trained'>;
   readonly training: Readonly<Record<string, unknown>>;
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;

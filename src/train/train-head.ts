@@ -57,6 +57,11 @@ export interface EpochRecord {
 
 export interface TrainResult {
   readonly head: TrainedHead;
+  /** The head's parameters as they were trained, on features scaled so: for those who train on from there. */
+  readonly trained: {
+    readonly parameters: ReadonlyMap<string, Tensor>;
+    readonly scaling: Standardization | undefined;
+  };
   readonly objective: number;
   readonly train: Score;
   readonly validation?: Score;
@@ -203,6 +208,7 @@ export async function trainHead(
         classes: train.classes,
         parameters: head.finish(parameters, scaling),
       },
+      trained: { parameters, scaling },
       objective: isExact
         ? fitted.objective
         : await objectiveOf(head, trainSet, parameters, { ...settings, weights: classWeights, threads }),
@@ -218,7 +224,7 @@ export async function trainHead(
 }
 
 /** The head's own start, with its last biases where the task's prior has them. */
-function startingParameters(
+export function startingParameters(
   head: Head,
   task: Task,
   train: FeatureSet,
