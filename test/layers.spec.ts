@@ -10,7 +10,7 @@ const rows: readonly (readonly string[])[] = [
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
-  ['models', 'image', 'sources', 'heads'],
+  ['models', 'image', 'sources', 'tasks', 'heads'],
   ['dataset', 'features', 'train', 'export', 'predict', 'report'],
   ['pipeline'],
   ['cli', 'index.ts'],

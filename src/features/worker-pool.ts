@@ -1,6 +1,7 @@
 /** Threads that compute features; started when there is work for them, each kept some batches ahead. */
 import { Worker } from 'node:worker_threads';
 import { GraftError, messageOf } from '../errors.js';
+import { disableTelemetry } from '../runtime/load-onnxruntime.js';
 import {
   type BatchFeatures,
   type BatchMessage,
@@ -86,6 +87,7 @@ export class WorkerPool {
   }
 
   #start(): Seat {
+    disableTelemetry();
     const worker = new Worker(new URL('./extract-worker.js', import.meta.url), { workerData: this.#setup });
     const pending = new Map<number, Pending>();
     const exited = new Promise((resolve) => worker.once('exit', resolve));

@@ -1,6 +1,7 @@
 /** Sessions on onnxruntime-node. The native library is loaded on the first call, not on import. */
 import type { InferenceSession } from 'onnxruntime-node';
 import { GraftError, messageOf } from '../errors.js';
+import { loadOnnxruntime } from './load-onnxruntime.js';
 import { resolveDevice } from './providers.js';
 import type { Provider, Session, SessionOptions } from './session.js';
 import { wrapSession } from './wrap-session.js';
@@ -23,7 +24,7 @@ export async function openOnProvider(
   provider: Exclude<Provider, 'wasm'>,
   { threads, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
 ): Promise<Session> {
-  const { default: ort } = await import('onnxruntime-node');
+  const ort = await loadOnnxruntime();
   const options: InferenceSession.SessionOptions = {
     executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     graphOptimizationLevel: optimization,

@@ -12,7 +12,7 @@ export interface Outcome {
 
 const cli = path.resolve('dist/cli/index.js');
 
-export function graft(args: readonly string[], env: Record<string, string> = {}): Promise<Outcome> {
+export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cli, ...args], { env: { ...process.env, ...env } });
     let stdout = '';
@@ -30,7 +30,7 @@ export function graft(args: readonly string[], env: Record<string, string> = {})
 }
 
 /** Runs with --json and returns the document; a failure throws with what graft said. */
-export async function graftJson<T>(args: readonly string[], env?: Record<string, string>): Promise<T> {
+export async function graftJson<T>(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<T> {
   const { status, stdout, stderr } = await graft([...args, '--json'], env);
   if (status !== 0) throw new Error(`graft ${args.join(' ')} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout) as T;
