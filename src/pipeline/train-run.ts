@@ -1,5 +1,6 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
+import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { Targets } from '../tasks/targets.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -66,6 +67,7 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   await assertSplittable(options);
+  if (options.unfreeze === undefined) refuseTailOptions(options);
   const fit = options.unfreeze === undefined ? fitHead : fineTuneRun;
   const { cached, parts, result, training, weights, headAlone } = await fit(options, hooks);
   const { report: cache, backbone, dataset } = cached;
@@ -102,11 +104,32 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   return { report, cache };
 }
 
+/** @throws GraftError INVALID_ARGUMENT for what has a meaning with --unfreeze alone. */
+function refuseTailOptions({ tailLr, layerDecay, weightDecay, clipNorm, ema }: TrainOptions): void {
+  const given = {
+    'tail-lr': tailLr,
+    'layer-decay': layerDecay,
+    'weight-decay': weightDecay,
+    'clip-norm': clipNorm,
+    ema,
+  };
+  const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+  if (flag === undefined) return;
+  throw new GraftError(
+    'INVALID_ARGUMENT',
+    `--${flag} is about the layers that --unfreeze trains; name one with --unfreeze, or leave --${flag} away.`,
+  );
+}
+
 /** What either way of training gives to the run folder. */
 export interface FittedRun {
   /** Its backbone is the one that the head stands on. */
   readonly cached: CachedFeatures;
-  readonly parts: { readonly train: Targets; readonly validation: Targets | undefined; readonly held: Parts['held'] };
+  readonly parts: {
+    readonly train: Targets;
+    readonly validation: Targets | undefined;
+    readonly held: Parts['held'];
+  };
   readonly result: Omit<TrainResult, 'trained'>;
   readonly training: Readonly<Record<string, unknown>>;
   /** New values of backbone weights, by name. */

@@ -24,7 +24,9 @@ export async function computeFeatures(
   try {
     const matrices: Float32Array[] = [];
     for (const source of sources) {
-      matrices.push(await runOver(session, source, { input: activations, output: tail.output, width: tail.dim }));
+      matrices.push(
+        await runOver(session, source, { input: activations, output: tail.output, width: tail.dim }),
+      );
     }
     return matrices;
   } finally {

@@ -89,7 +89,8 @@ describe('fine-tuning a tail', function () {
   it('leaves the given weights and statistics as they were', async () => {
     const before = [...weights].map(([name, tensor]) => [name, Buffer.from(bytesOf(tensor))] as const);
     const result = await tune(train, validation, { epochs: 2 });
-    for (const [name, bytes] of before) expect(bytesOf(weights.get(name)!).equals(bytes), name).to.equal(true);
+    for (const [name, bytes] of before)
+      expect(bytesOf(weights.get(name)!).equals(bytes), name).to.equal(true);
     expect(result.weights.has('mean') || result.weights.has('var')).to.equal(false);
     expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(false);
   });
@@ -155,7 +156,13 @@ describe('fine-tuning a tail', function () {
   });
 
   it('keeps the head alone where moving the tail only made things worse', async () => {
-    const result = await tune(subset(train, 12), validation, { epochs: 4, lr: 1, tailLr: 1, patience: 2, clipNorm: 1e9 });
+    const result = await tune(subset(train, 12), validation, {
+      epochs: 4,
+      lr: 1,
+      tailLr: 1,
+      patience: 2,
+      clipNorm: 1e9,
+    });
     expect(result.stoppedAt).to.equal(0);
     expect(result.validation).to.deep.equal(result.headAlone!.validation);
     expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(true);
@@ -184,12 +191,21 @@ describe('fine-tuning a tail', function () {
     { name: 'several labels an example', options: { task: 'multi' }, targets: true },
     { name: 'classes in an order', options: { task: 'ordered' } },
     { name: 'numbers to predict', options: { task: 'regression' }, targets: true },
-    { name: 'balanced classes and smoothed labels', options: { classWeights: 'balanced', loss: { labelSmoothing: 0.1 } } },
+    {
+      name: 'balanced classes and smoothed labels',
+      options: { classWeights: 'balanced', loss: { labelSmoothing: 0.1 } },
+    },
     { name: 'the focal loss', options: { loss: { focal: 2 } } },
   ] as { name: string; options: FineTuneOptions; targets?: true }[]) {
     it(`learns with ${name}`, async () => {
-      const set = (of: ActivationSet): ActivationSet => (targets ? withNumbers(of, options.task === 'regression') : of);
-      const result = await tune(set(train), set(validation), { epochs: 10, lr: 5e-3, tailLr: 5e-3, ...options });
+      const set = (of: ActivationSet): ActivationSet =>
+        targets ? withNumbers(of, options.task === 'regression') : of;
+      const result = await tune(set(train), set(validation), {
+        epochs: 10,
+        lr: 5e-3,
+        tailLr: 5e-3,
+        ...options,
+      });
       expect(result.train.loss).to.be.below(0.95 * result.headAlone!.train.loss);
     });
   }
@@ -238,4 +254,3 @@ function withNumbers(set: ActivationSet, isRegression: boolean): ActivationSet {
   });
   return { ...set, classes, labels: new Int32Array(0), targets };
 }
-
