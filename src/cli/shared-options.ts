@@ -66,7 +66,7 @@ export const dataOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'Folder with one folder a class, or a CSV, TSV or JSONL table',
+    describe: 'Folder with one folder a class; CSV, TSV, JSONL; tar or Parquet shards (folder, a-{0..9}.tar)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
   'label-column': { type: 'string', requiresArg: true, describe: 'Column of labels in a table' },

@@ -1,9 +1,13 @@
 import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Dataset } from './dataset.js';
 import { readFolder } from './read-folder.js';
+import { readParquet } from './read-parquet.js';
 import { readTable } from './read-table.js';
+import { readTar } from './read-tar.js';
+import { asShard, expandBraces, type ShardFile, shardsOfFolder } from './shard-files.js';
 
 export interface DataOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
@@ -13,7 +17,8 @@ export interface DataOptions {
 }
 
 /**
- * A data set from a folder with one folder a class, or from a CSV, TSV or JSONL table of image paths and labels.
+ * A data set from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths and labels; or from tar
+ * archives or Parquet files: one, a folder of them, or a list in braces such as `train-{000..011}.tar`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
 export async function readDataset(
@@ -21,12 +26,7 @@ export async function readDataset(
   options: DataOptions = {},
   logger: Logger = silentLogger,
 ): Promise<Dataset> {
-  const info = await stat(path).catch((error: unknown) => {
-    throw unreadable(path, error);
-  });
-  const dataset = info.isDirectory()
-    ? await readFolder(path, logger)
-    : await readTable(path, options, logger);
+  const dataset = await readAny(path, options, logger);
   if (dataset.classes.length < 2) {
     throw new GraftError(
       'INVALID_DATASET',
@@ -35,4 +35,36 @@ export async function readDataset(
     );
   }
   return dataset;
+}
+
+async function readAny(path: string, options: DataOptions, logger: Logger): Promise<Dataset> {
+  const info = await stat(path).catch((error: unknown) => {
+    const files = expandBraces(path);
+    if (files.length > 1) return files;
+    throw unreadable(path, error);
+  });
+  if (Array.isArray(info)) return readShards(info.map(shardOfList), path, options, logger);
+  const shard = info.isDirectory() ? undefined : asShard(path);
+  const shards = shard ? [shard] : info.isDirectory() ? await shardsOfFolder(path) : undefined;
+  if (shards) return readShards(shards, path, options, logger);
+  return info.isDirectory() ? readFolder(path, logger) : readTable(path, options, logger);
+}
+
+function readShards(
+  shards: readonly ShardFile[],
+  path: string,
+  options: DataOptions,
+  logger: Logger,
+): Promise<Dataset> {
+  const read = shards[0]!.kind === 'tar' ? readTar : readParquet;
+  return read(shards, resolve(path), options, logger);
+}
+
+function shardOfList(file: string, _: number, files: readonly string[]): ShardFile {
+  const shard = asShard(file);
+  if (shard && shard.kind === asShard(files[0]!)?.kind) return shard;
+  throw new GraftError(
+    'USAGE',
+    `A list in braces is one of .tar or .parquet files, but ${file} is none of its kind.`,
+  );
 }

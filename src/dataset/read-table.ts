@@ -7,19 +7,7 @@ import type { Dataset } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { splitOfFolder } from './split-names.js';
 import { readTableRows } from './table-rows.js';
-
-const imageColumns = [
-  'image',
-  'path',
-  'file',
-  'filename',
-  'file_name',
-  'filepath',
-  'image_path',
-  'url',
-  'image_url',
-];
-const labelColumns = ['label', 'class', 'category', 'target'];
+import { imageColumns, labelColumns } from './usual-columns.js';
 
 /**
  * A table of images and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path relative to the
@@ -84,7 +72,8 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   return found.finish(path.resolve(file));
 }
 
-function locate(image: string, folder: string): Located {
+/** @param folder - what relative paths are relative to */
+export function locate(image: string, folder: string): Located {
   if (/^https?:\/\//i.test(image)) return { path: image, source: { kind: 'url', url: image } };
   return { path: path.resolve(folder, image) };
 }

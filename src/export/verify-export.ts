@@ -1,5 +1,4 @@
 /** Compares a merged file with what it was made of, on real images and on every runtime at hand. */
-import { readFile } from 'node:fs/promises';
 import { GraftError } from '../errors.js';
 import { appendHeadOutputs } from '../heads/build-head.js';
 import type { TrainedHead } from '../heads/head.js';
@@ -34,7 +33,8 @@ export interface VerifyInput {
   readonly featuresOutput: string;
   readonly head: TrainedHead;
   readonly preprocess: PreprocessSpec;
-  readonly images: readonly string[];
+  /** Encoded. */
+  readonly images: readonly Uint8Array[];
   readonly tolerance?: number;
 }
 
@@ -78,12 +78,12 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
 }
 
 /** [images, C, H, W] (or NHWC) float32. */
-async function loadPixels(images: readonly string[], preprocess: PreprocessSpec): Promise<Tensor> {
+async function loadPixels(images: readonly Uint8Array[], preprocess: PreprocessSpec): Promise<Tensor> {
   const { channels, height, width } = pixelShape(preprocess);
   const perImage = channels * height * width;
   const data = new Float32Array(images.length * perImage);
   for (const [i, image] of images.entries()) {
-    await preprocessImage(await readFile(image), preprocess, data.subarray(i * perImage, (i + 1) * perImage));
+    await preprocessImage(image, preprocess, data.subarray(i * perImage, (i + 1) * perImage));
   }
   const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
   return float32([images.length, ...dims], data);

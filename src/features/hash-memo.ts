@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { fileOf, type Located } from '../sources/source.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 
@@ -28,13 +29,13 @@ export class HashMemo {
     this.#file = file;
   }
 
-  /** The memo of the files below the folder that all `paths` have in common; `forget` starts it anew. */
+  /** The memo of the files below the folder that all `examples` have in common; `forget` starts it anew. */
   static async open(
     cacheFolder: string,
-    paths: readonly { readonly path: string }[],
+    examples: readonly Located[],
     { forget = false }: { readonly forget?: boolean | undefined } = {},
   ): Promise<HashMemo> {
-    const name = createHash('sha256').update(commonFolder(paths)).digest('hex').slice(0, 32);
+    const name = createHash('sha256').update(commonFolder(examples)).digest('hex').slice(0, 32);
     const memo = new HashMemo(path.join(cacheFolder, 'hashes', name));
     const bytes = forget ? undefined : await readFile(memo.#file).catch(() => undefined);
     if (bytes) memo.#load(bytes);
@@ -45,9 +46,13 @@ export class HashMemo {
     return this.#index.size === 0;
   }
 
-  /** The file's sha256, where it was hashed before and has not been touched since. */
-  find(file: string, info: BigIntStats): Uint8Array | undefined {
-    const key = statKey(file, info);
+  /**
+   * The sha256 of what lies at a place, where it was hashed before and its file has not been touched since.
+   * @param place - the file's path, or what tells apart the examples in one file
+   * @param info - the file's state
+   */
+  find(place: string, info: BigIntStats): Uint8Array | undefined {
+    const key = statKey(place, info);
     const ordinal = this.#index.find(key);
     if (ordinal < 0) return undefined;
     const sha256 = this.#hashes.subarray(ordinal * keyBytes, (ordinal + 1) * keyBytes);
@@ -56,10 +61,10 @@ export class HashMemo {
   }
 
   /** Remembers a hash. @param info - the file's state from before it was read */
-  remember(file: string, info: BigIntStats, sha256: Uint8Array): void {
+  remember(place: string, info: BigIntStats, sha256: Uint8Array): void {
     const now = BigInt(Date.now()) * 1_000_000n;
     if (now - info.mtimeNs < racyNs || now - info.ctimeNs < racyNs) return;
-    this.#keep(statKey(file, info), sha256);
+    this.#keep(statKey(place, info), sha256);
     this.#freshCount++;
   }
 
@@ -107,19 +112,25 @@ function checkMagic(bytes: Uint8Array): boolean {
   return Buffer.from(bytes.subarray(0, magic.length)).toString('latin1') === magic;
 }
 
-function statKey(file: string, info: BigIntStats): Uint8Array {
+function statKey(place: string, info: BigIntStats): Uint8Array {
   const state = [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(',');
   return createHash('sha256')
-    .update(`${state}\0${path.resolve(file)}`)
+    .update(`${state}\0${path.resolve(place)}`)
     .digest();
 }
 
-function commonFolder(paths: readonly { readonly path: string }[]): string {
-  let common = path.dirname(path.resolve(paths[0]?.path ?? '.'));
-  for (const { path: file } of paths) {
+function commonFolder(examples: readonly Located[]): string {
+  let common: string | undefined;
+  let latest = '';
+  for (const example of examples) {
+    const file = fileOf(example) ?? example.path;
+    // The members of an archive follow one another.
+    if (file === latest) continue;
+    latest = file;
     const whole = path.resolve(file);
+    common ??= path.dirname(whole);
     // On Windows two drives have nothing in common.
     while (!whole.startsWith(common) && common !== path.dirname(common)) common = path.dirname(common);
   }
-  return common;
+  return common ?? path.resolve('.');
 }

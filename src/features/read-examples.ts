@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
 import { readSource } from '../sources/read-source.js';
-import type { Located } from '../sources/source.js';
+import { fileOf, type Located, placeOf } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
 
 /** Enough to hide the latency of a network disk and the wait behind decoding in Node's thread pool. */
@@ -56,13 +56,11 @@ export async function* readExamples(
   }
 }
 
-async function recognise(
-  { path, source }: Located,
-  { memo, isWanted }: ReadOptions,
-): Promise<Uint8Array | undefined> {
-  if (memo.isEmpty || (source && source.kind !== 'slice')) return undefined;
-  const info = await stat(source?.file ?? path, { bigint: true }).catch(() => undefined);
-  const sha256 = info?.isFile() ? memo.find(path, info) : undefined;
+async function recognise(example: Located, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
+  const file = fileOf(example);
+  if (memo.isEmpty || file === undefined) return undefined;
+  const info = await stat(file, { bigint: true }).catch(() => undefined);
+  const sha256 = info?.isFile() ? memo.find(placeOf(example), info) : undefined;
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }
 
@@ -75,7 +73,7 @@ export async function readExample(
   try {
     const { bytes, info } = await readSource(example, mayRead);
     const sha256 = createHash('sha256').update(bytes).digest();
-    if (info) memo.remember(example.path, info, sha256);
+    if (info) memo.remember(placeOf(example), info, sha256);
     return { kind: 'bytes', bytes, sha256 };
   } catch (error) {
     return {

@@ -8,6 +8,7 @@ import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { readSource } from '../sources/read-source.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
@@ -106,11 +107,10 @@ async function verifyBytes(
   { config, head, folder }: RunFolder,
   backbone: Backbone,
 ): Promise<Verification> {
-  const images: string[] = [];
+  const images: Uint8Array[] = [];
   for (const image of config.verifyImages) {
     try {
-      await readFile(image);
-      images.push(image);
+      images.push((await readSource(typeof image === 'string' ? { path: image } : image)).bytes);
     } catch {
       // The data set may have moved in part; what is left still verifies.
     }

@@ -10,6 +10,7 @@ import type { TrainedHead } from '../heads/head.js';
 import { decodeHead, encodeHead } from '../heads/head-file.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
+import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { writeDurably } from '../write-durably.js';
@@ -23,8 +24,8 @@ export interface RunConfig {
   readonly preprocess: PreprocessSpec;
   readonly data: string;
   readonly classes: readonly string[];
-  /** Images for `graft verify`: absolute paths, from the validation part where there is one. */
-  readonly verifyImages: readonly string[];
+  /** Images for `graft verify`, from the validation part where there is one: absolute paths, or where they lie in archives. */
+  readonly verifyImages: readonly (string | Located)[];
   /** The training options as they were used. */
   readonly training: Readonly<Record<string, unknown>>;
 }

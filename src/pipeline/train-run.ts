@@ -91,7 +91,10 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
     preprocess: backbone.preprocess,
     data: dataset.root,
     classes: dataset.classes,
-    verifyImages: parts.held.map((row) => dataset.examples[row]!.path),
+    verifyImages: parts.held.map((row) => {
+      const { path: file, source } = dataset.examples[row]!;
+      return source ? { path: file, source } : file;
+    }),
     training: { ...training, validation: options.validation ?? 0.2 },
   };
   await writeRunFolder(folder, {

@@ -1,5 +1,6 @@
 import type { BigIntStats } from 'node:fs';
 import { fetchUrl } from './fetch-url.js';
+import { readParquetRow } from './parquet-rows.js';
 import { readFileContent } from './read-file.js';
 import type { Located } from './source.js';
 
@@ -12,7 +13,7 @@ export interface SourceContent {
 /**
  * The bytes of one example, wherever they lie.
  * @param mayRead - called with the number of bytes where it is known before; reading begins when it resolves
- * @throws GraftError FILE_NOT_FOUND or FILE_UNREADABLE naming the example.
+ * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a damaged Parquet file, naming the file.
  */
 export async function readSource(
   { path, source }: Located,
@@ -23,6 +24,8 @@ export async function readSource(
       return readFileContent(path, { mayRead });
     case 'slice':
       return readFileContent(source.file, { slice: source, mayRead });
+    case 'parquet':
+      return readParquetRow(source, mayRead);
     case 'url':
       return { bytes: await fetchUrl(source.url) };
   }

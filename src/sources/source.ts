@@ -3,6 +3,8 @@
 export type Source =
   /** A part of a file, such as a member of a tar archive. */
   | { readonly kind: 'slice'; readonly file: string; readonly start: number; readonly length: number }
+  /** A value of a Parquet file; rows count from 0. */
+  | { readonly kind: 'parquet'; readonly file: string; readonly column: string; readonly row: number }
   | { readonly kind: 'url'; readonly url: string };
 
 export interface Located {
@@ -10,4 +12,24 @@ export interface Located {
   readonly path: string;
   /** Absent: the file `path` itself. */
   readonly source?: Source;
+}
+
+/** The file that the bytes come from, if one can tell by its state whether they changed. */
+export function fileOf({ path, source }: Located): string | undefined {
+  if (!source) return path;
+  return source.kind === 'url' ? undefined : source.file;
+}
+
+/** The place of the bytes, another one for every example of a file: names may repeat within an archive. */
+export function placeOf({ path, source }: Located): string {
+  switch (source?.kind) {
+    case undefined:
+      return path;
+    case 'slice':
+      return `${source.file}\0${source.start}+${source.length}`;
+    case 'parquet':
+      return `${source.file}\0${source.column}\0${source.row}`;
+    case 'url':
+      return source.url;
+  }
 }

@@ -1,5 +1,8 @@
 import { adamwState, adamwStep } from '../optim/adamw.js';
+import { clipFactor } from '../optim/clip-norm.js';
+import { afterEpoch, plateauStart, scheduleFactor } from '../optim/schedules.js';
 import { sgdStep } from '../optim/sgd.js';
+import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { createRng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { openMinibatchStep } from './minibatch-step.js';
@@ -15,15 +18,25 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
   const { rows } = train;
   const outputCount = train.classes.length;
-  const { solver, patience, epochs = 100 } = options;
+  const { solver, patience, epochs = 100, momentum, nesterov, clipNorm, ema, mixup } = options;
   const l2 = options.l2 * head.penaltyFactor;
+  const weightDecay = options.weightDecay ?? l2 / rows;
   const lr = options.lr ?? (solver === 'adamw' ? 1e-3 : 1e-2);
   const batch = Math.min(options.batch, rows);
   const weights = copy(fit.parameters);
+  const average = ema > 0 ? copy(weights) : undefined;
+  const scored = average ?? weights;
   const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   const rng = createRng(options.seed);
   const predicted = new Float32Array(rows * outputCount);
+  const stepsPerEpoch = Math.ceil(rows / batch);
+  const steps = epochs * stepsPerEpoch;
+  const schedule = { kind: options.schedule, steps, warmUp: Math.round(options.warmUp * steps) };
+  let plateau = plateauStart;
+  // What the steps predicted tells the score of an epoch, unless they saw other features, or other weights count.
+  const isNoisy =
+    mixup > 0 || average !== undefined || (options.head.kind === 'mlp' && options.head.dropout > 0);
   const step = await openMinibatchStep({
     spec: options.head,
     task: task.kind,
@@ -32,6 +45,9 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     loss: options.loss,
     classWeights,
     targetScale: fit.targetScaling?.std,
+    mixup,
+    batch,
+    seed: options.seed,
     threads: fit.threads,
   });
   try {
@@ -39,27 +55,39 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     let bestLoss = Number.POSITIVE_INFINITY;
     for (let epoch = 1; epoch <= epochs; epoch++) {
       rng.shuffle(order);
+      let done = (epoch - 1) * stepsPerEpoch;
       for (let start = 0; start < rows; start += batch) {
         const end = Math.min(rows, start + batch);
-        await step.run(
-          order.subarray(start, end),
-          predicted.subarray(start * outputCount, end * outputCount),
-        );
+        const into = predicted.subarray(start * outputCount, end * outputCount);
+        await step.run(order.subarray(start, end), into, rng);
+        const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
+        const scale = clipFactor(step.gradients.values(), clipNorm);
         for (const [name, gradient] of step.gradients) {
-          const decay = head.penalized.includes(name) ? l2 / rows : 0;
+          const decay = head.penalized.includes(name) ? weightDecay : 0;
           const data = weights.get(name)!.data as Float32Array;
-          if (solver === 'adamw') adamwStep(data, gradient, states.get(name)!, { lr, decay });
-          else sgdStep(data, gradient, states.get(name)!.m, { lr, decay });
+          const state = states.get(name)!;
+          if (scale !== 1) for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
+          if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay });
+          else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay });
+        }
+        if (average) {
+          for (const [name, { data }] of weights)
+            followWeights(
+              average.get(name)!.data as Float32Array,
+              data as Float32Array,
+              averageDecay(ema, done),
+            );
         }
       }
-      const score = fit.measure(predicted, order);
-      const objective = score.loss * rows + penaltyOf(weights, head.penalized, l2);
+      const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
+      const objective = score.loss * rows + penaltyOf(scored, head.penalized, weightDecay * rows);
       fit.check(epoch, objective);
-      const { validation } = await fit.record(epoch, objective, weights, score);
+      const { validation } = await fit.record(epoch, objective, scored, score);
       const watched = validation?.loss ?? objective / rows;
+      if (options.schedule === 'plateau') plateau = afterEpoch(plateau, watched);
       if (watched < bestLoss) {
         bestLoss = watched;
-        best = { parameters: copy(weights), objective, stoppedAt: epoch };
+        best = { parameters: copy(scored), objective, stoppedAt: epoch };
       } else if (validation && epoch - best!.stoppedAt >= patience) break;
     }
     return best!;

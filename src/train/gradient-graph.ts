@@ -3,6 +3,7 @@ import { differentiate } from '../autodiff/differentiate.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
+import type { TensorMap } from '../runtime/session.js';
 
 /** Opset of every graph that training builds. */
 export const trainingOpset = 17;
@@ -20,6 +21,8 @@ export interface GradientGraphInput {
   readonly parameters: readonly string[];
   /** Small real sizes of the inputs, for a probe run on zeros. */
   readonly inputDims: ReadonlyMap<string, readonly number[]>;
+  /** Inputs that zeros would not do for. */
+  readonly feeds?: TensorMap | undefined;
 }
 
 /**
@@ -28,9 +31,9 @@ export interface GradientGraphInput {
  */
 export async function buildGradientGraph(
   builder: GraphBuilder,
-  { logits, dLogits, parameters, inputDims }: GradientGraphInput,
+  { logits, dLogits, parameters, inputDims, feeds = {} }: GradientGraphInput,
 ): Promise<GradientGraph> {
-  const shapes = await probeShapes(builder.model(), { inputDims });
+  const shapes = await probeShapes(builder.model(), { inputDims, feeds });
   const { graph, gradients } = differentiate(builder.graph(), {
     loss: logits,
     seed: dLogits,

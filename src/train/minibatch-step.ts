@@ -10,12 +10,14 @@ import type { HeadSpec } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
+import { createRng, type Rng } from '../rng.js';
 import type { TensorMap } from '../runtime/session.js';
 import { massTable } from '../tasks/targets.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
+import { appendDropout, appendMixing } from './batch-noise.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 
 export interface MinibatchStep {
@@ -23,9 +25,10 @@ export interface MinibatchStep {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
    * @param rows - indices into the training part
-   * @param outputs - takes what the weights predicted for them, [rows, outputs]
+   * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs]
+   * @param rng - drawn from for dropout and mixup
    */
-  run(rows: Int32Array, outputs: Float32Array): Promise<void>;
+  run(rows: Int32Array, outputs: Float32Array, rng: Rng): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -40,11 +43,17 @@ export interface MinibatchStepOptions {
   readonly classWeights?: Float32Array | undefined;
   /** What targets that are numbers were divided by, [classes]. */
   readonly targetScale?: Float64Array | undefined;
+  /** α of mixup; 0 for none. */
+  readonly mixup?: number | undefined;
+  /** Most rows a run: dropout makes its masks for as many. */
+  readonly batch: number;
+  /** Of the dropout masks. */
+  readonly seed: number;
   readonly threads?: number | undefined;
 }
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
-  const { spec, train, parameters, loss = {}, classWeights, targetScale } = options;
+  const { spec, train, parameters, loss = {}, classWeights, targetScale, mixup = 0 } = options;
   const { dim, rows: rowCount } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
@@ -60,19 +69,29 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
   const gather = (table: string, indices: string, name: string): string =>
     builder.op('Gather', [table, indices], { name, attributes: { axis: 0 } });
 
+  const mixing = mixup > 0 ? appendMixing(builder) : undefined;
+  const dropout = spec.kind === 'mlp' && spec.dropout > 0 ? appendDropout(builder, spec, options) : undefined;
+  /** Rows of a table, blended where there is mixup. */
+  const take = (table: string, indices: (rows: string) => string, name: string): string => {
+    const own = gather(table, indices(rows), name);
+    return mixing ? mixing.blend(own, gather(table, indices(mixing.partners), `${name}/partner`), name) : own;
+  };
+
   const logits = buildHead(spec, { dim, outputCount, task: task.kind }).append(
     builder,
-    gather(features, rows, 'batch/features'),
+    take(features, (picked) => picked, 'batch/features'),
     new Map([...parameters.keys()].map((name) => [name, name])),
+    dropout ? { dropout: dropout.apply } : {},
   );
-  let target = gather(targets, rows, 'batch/targets');
+  let target: string;
   if (hasLabels) {
     const masses = float32(
       [outputCount, outputCount],
       massTable(outputCount, loss.labelSmoothing, classWeights),
     );
-    target = gather(builder.constant('masses', masses), target, 'batch/masses');
-  }
+    const table = builder.constant('masses', masses);
+    target = take(table, (picked) => gather(targets, picked, 'batch/labels'), 'batch/masses');
+  } else target = take(targets, (picked) => picked, 'batch/targets');
   const outputs = task.appendOutputs(builder, logits, 2, outputCount);
   const gradient = task.appendBatchGradient(
     builder,
@@ -89,7 +108,9 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
       [features, [2, dim]],
       [targets, hasLabels ? [2] : [2, outputCount]],
       [rows, [2]],
+      ...(mixing?.inputDims ?? []),
     ]),
+    feeds: dropout?.feeds(2, createRng(1)),
   });
   const session = await openSession(
     encodeModel(model),
@@ -115,10 +136,15 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
   };
   return {
     gradients,
-    async run(batch, into) {
+    async run(batch, into, rng) {
       scaleValue[0] = 1 / batch.length;
       await session.run(
-        { ...fixed, [rows]: { dtype: 'int32', dims: [batch.length], data: batch } },
+        {
+          ...fixed,
+          [rows]: { dtype: 'int32', dims: [batch.length], data: batch },
+          ...mixing?.feeds(batch, mixup, rng),
+          ...dropout?.feeds(batch.length, rng),
+        },
         { ...gradientMemory, [predicted]: float32([batch.length, outputCount], into) },
       );
     },

@@ -3,6 +3,7 @@ import { GraftError, invalidArgument } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
+import type { ScheduleKind } from '../optim/schedules.js';
 import { createRng } from '../rng.js';
 import { formatFigure } from '../tasks/describe-score.js';
 import type { LossSpec, Score, Task, TaskKind } from '../tasks/task.js';
@@ -36,6 +37,20 @@ export interface TrainOptions {
   readonly epochs?: number;
   /** Examples a step of adamw and sgd. */
   readonly batch?: number;
+  /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
+  readonly weightDecay?: number | undefined;
+  /** Of sgd; default 0.9. */
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly schedule?: ScheduleKind;
+  /** Share of all steps in which the learning rate rises. */
+  readonly warmUp?: number;
+  /** Most of the Euclidean norm of the gradient of a batch's mean loss. */
+  readonly clipNorm?: number;
+  /** Decay a step of the running average of the weights that is scored and kept; 0 for none. */
+  readonly ema?: number;
+  /** α of mixup on features: shares are drawn from Beta(α, α); 0 for none. */
+  readonly mixup?: number;
   readonly standardize?: boolean;
   /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn; multi: for each label. */
   readonly classWeights?: 'none' | 'balanced';
@@ -78,8 +93,8 @@ export interface Fit {
   readonly task: Task;
   readonly train: FeatureSet;
   readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'threads' | 'signal'>> &
-    Pick<TrainOptions, 'lr' | 'epochs'>;
+  readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal'>> &
+    Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay'>;
   /** Given where `train` was standardised for the solver's sake alone: the penalty is on raw features. */
   readonly rawPenalty?: Standardization | undefined;
   /** Given where the numbers to be predicted were scaled. */
@@ -125,6 +140,13 @@ export async function trainHead(
     solver: spec.kind === 'linear' ? 'lbfgs' : 'adamw',
     l2: 1,
     batch: 256,
+    momentum: 0.9,
+    nesterov: true,
+    schedule: 'constant',
+    warmUp: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    ema: 0,
+    mixup: 0,
     standardize: true,
     classWeights: 'none',
     seed: 1,

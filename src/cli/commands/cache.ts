@@ -13,6 +13,9 @@ import { cachePruneCommand } from './cache-prune.js';
 import { cacheStatsCommand } from './cache-stats.js';
 import { cacheVerifyCommand } from './cache-verify.js';
 
+/** Of skipped examples: where a whole disk is away, there are as many as examples. */
+const shownSkips = 20;
+
 export const cacheCommand = defineCommand({
   command: 'cache',
   describe: 'Compute the features that are not cached yet, and look after what is',
@@ -46,10 +49,12 @@ export const cacheCommand = defineCommand({
     const options = { ...args, shard, backboneBatch: args.batch };
     const { report } = await cacheFeatures(options, { ...output, onProgress });
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
+    const unshown = report.skipped.length - shownSkips;
     const lines = [
       `${report.examples} examples${part}: ${report.cached} cached, ${report.computed} computed in ` +
         `${formatSeconds(report.seconds)} (${report.examplesPerSecond.toFixed(1)}/s), ${report.skipped.length} skipped`,
-      ...report.skipped.map(({ path, reason }) => `  skipped ${path}: ${reason}`),
+      ...report.skipped.slice(0, shownSkips).map(({ path, reason }) => `  skipped ${path}: ${reason}`),
+      ...(unshown > 0 ? [`  … and ${unshown} more; --json lists all`] : []),
       `layer ${report.layer}, ${report.dim} numbers each`,
       report.store,
     ];

@@ -1,0 +1,174 @@
+/**
+ * Parquet files of images, as the Hugging Face `datasets` library writes them: a column of bytes, or of a struct with
+ * `bytes` in it, and a column of labels. Only the labels are read; an example is a row that is read when its turn comes.
+ * A column of texts in place of the bytes is one of paths or addresses, as in any other table.
+ */
+import path from 'node:path';
+import { GraftError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
+import { ExampleCollector } from './collect-examples.js';
+import type { Dataset } from './dataset.js';
+import type { DataOptions } from './read-dataset.js';
+import { locate } from './read-table.js';
+import type { ShardFile } from './shard-files.js';
+import { splitOfFolder } from './split-names.js';
+import { imageColumns, labelColumns } from './usual-columns.js';
+
+/**
+ * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
+ * usual names. Rows without a label are left out, and said.
+ * @throws GraftError INVALID_DATASET naming the file and the column.
+ */
+export async function readParquet(
+  shards: readonly ShardFile[],
+  root: string,
+  options: DataOptions,
+  logger: Logger,
+): Promise<Dataset> {
+  const found = new ExampleCollector();
+  const unlabelled = { count: 0, first: '' };
+  for (const shard of shards) {
+    const file = await ParquetFile.open(shard.path);
+    const chosen = chooseColumns(file, options);
+    const { image, names } = chosen;
+    const folder = path.dirname(shard.path);
+    const columns = [chosen.label, ...(image.kind === 'text' ? [image] : []), ...(chosen.split ?? [])];
+    for await (const { row, values } of rowsOf(file, columns)) {
+      const label = labelOf(values[0], names, `row ${row} of ${shard.path}`);
+      if (label === undefined) {
+        if (unlabelled.count++ === 0) unlabelled.first = `row ${row} of ${shard.path}`;
+        continue;
+      }
+      const split = chosen.split ? splitOfFolder(textOf(values.at(-1)) ?? '') : shard.split;
+      if (image.kind === 'text') {
+        const place = textOf(values[1]);
+        if (place) found.add(label, locate(place, folder), split);
+      } else {
+        const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
+        found.add(label, { path: `${shard.path}#${row}`, source }, split);
+      }
+    }
+  }
+  const { count, first } = unlabelled;
+  if (count > 0) logger.warn(`${count} rows without a label are left out, the first one ${first}.`);
+  if (found.size === 0) {
+    throw new GraftError('INVALID_DATASET', `${root} holds no rows with image and label.`);
+  }
+  return found.finish(root);
+}
+
+interface ChosenColumns {
+  readonly image: ParquetColumn;
+  readonly label: ParquetColumn;
+  /** Names of the classes by number, where the label is one. */
+  readonly names: readonly unknown[] | undefined;
+  /** The column that says which part a row belongs to, if there is one. */
+  readonly split?: readonly [ParquetColumn];
+}
+
+function chooseColumns(file: ParquetFile, { imageColumn, labelColumn }: DataOptions): ChosenColumns {
+  const { columns, features } = file;
+  const typed = (type: string) => Object.keys(features).filter((name) => features[name]?._type === type);
+  const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
+    for (const name of names) {
+      // An image of the `datasets` library is a struct of its bytes and the path it once had.
+      const column = columns.find(
+        (candidate) => candidate.name === `${name}.bytes` || candidate.name === name,
+      );
+      if (column && kinds.includes(column.kind)) return column;
+    }
+    return undefined;
+  };
+  const pick = (
+    given: string | undefined,
+    usual: readonly string[],
+    kinds: readonly ParquetColumn['kind'][],
+    what: string,
+    flag: string,
+  ): ParquetColumn => {
+    const column = find(given === undefined ? usual : [given], kinds);
+    if (column) return column;
+    const present = columns.map(({ name, kind }) => `${name} (${kind})`).join(', ');
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected a column of ${what}${given === undefined ? '' : ` called ${given}`} in ${file.path} but it has ${present || 'none'}; ` +
+        `name it with ${flag}.`,
+    );
+  };
+  const structs = columns.flatMap(({ name }) => (name.endsWith('.bytes') ? [name.slice(0, -6)] : []));
+  const image = pick(
+    imageColumn,
+    [...typed('Image'), 'image', 'img', ...structs, ...imageColumns],
+    ['bytes', 'text'],
+    'images',
+    '--image-column',
+  );
+  const label = pick(
+    labelColumn,
+    [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
+    ['number', 'text', 'boolean'],
+    'labels',
+    '--label-column',
+  );
+  const names = features[label.name]?.names;
+  const split = columns.find(({ name, kind }) => name === 'split' && kind === 'text');
+  return { image, label, names: Array.isArray(names) ? names : undefined, ...(split && { split: [split] }) };
+}
+
+/** The columns side by side; their pages begin at different rows. */
+async function* rowsOf(
+  file: ParquetFile,
+  columns: readonly ParquetColumn[],
+): AsyncGenerator<{ row: number; values: readonly unknown[] }> {
+  const readers = columns.map(({ name }) => valuesOf(file, name));
+  try {
+    for (let row = 0; row < file.rows; row++) {
+      const values: unknown[] = [];
+      for (const reader of readers) {
+        // Awaiting each of a million values would take seconds.
+        if (reader.at === reader.page.length) await reader.turn();
+        values.push(reader.page[reader.at++]);
+      }
+      yield { row, values };
+    }
+  } finally {
+    for (const reader of readers) await reader.close();
+  }
+}
+
+function valuesOf(file: ParquetFile, column: string) {
+  const pages = file.pages(column);
+  return {
+    page: [] as ArrayLike<unknown>,
+    at: 0,
+    async turn(): Promise<void> {
+      const next = await pages.next();
+      // Pages hold all rows of the file, or finding them fails.
+      this.page = await (next.value as { decode(): Promise<ArrayLike<unknown>> }).decode();
+      this.at = 0;
+    },
+    close: () => pages.return(undefined),
+  };
+}
+
+function textOf(value: unknown): string | undefined {
+  if (typeof value === 'string') return value.trim();
+  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8').trim() : undefined;
+}
+
+function labelOf(value: unknown, names: readonly unknown[] | undefined, place: string): string | undefined {
+  if (typeof value !== 'number' && typeof value !== 'bigint') {
+    return typeof value === 'boolean' ? String(value) : textOf(value) || undefined;
+  }
+  if (!names) return String(value);
+  const number = Number(value);
+  // What the `datasets` library writes for "unknown".
+  if (number === -1) return undefined;
+  const name = names[number];
+  if (typeof name === 'string') return name;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Label ${number} in ${place} is none of the ${names.length} classes.`,
+  );
+}

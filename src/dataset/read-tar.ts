@@ -1,0 +1,168 @@
+/**
+ * Tar archives in the WebDataset convention: members of the same name up to the first dot of its last part are one
+ * sample, `0001.jpg` with `0001.cls`, `0001.txt` or `0001.json`. Images are not unpacked: an example is a slice of its archive.
+ */
+import path from 'node:path';
+import { GraftError, messageOf } from '../errors.js';
+import { isImagePath } from '../image/image-extensions.js';
+import type { Logger } from '../logger.js';
+import { listTar, type TarMember } from '../sources/list-tar.js';
+import { ExampleCollector } from './collect-examples.js';
+import type { Dataset } from './dataset.js';
+import type { DataOptions } from './read-dataset.js';
+import type { ShardFile } from './shard-files.js';
+import { labelColumns } from './usual-columns.js';
+
+/** Archives whose headers are read at the same time: on a network disk it is the latency that counts. */
+const concurrentArchives = 8;
+/** A label is a word; a JSON beside a photo may hold a caption, boxes and what not. */
+const longestLabel = 4096;
+const longestJson = 2 ** 20;
+const labelExtensions = ['cls', 'json', 'txt'];
+
+interface Sample {
+  readonly key: string;
+  image?: { readonly name: string; readonly start: number; readonly length: number };
+  /** Rank of the member the label is from; the lowest counts. */
+  rank: number;
+  label?: string;
+}
+
+/**
+ * The label is what `.cls` holds, else the field `label` (class, category, target) of `.json`, else `.txt`; `--label-column`
+ * names another extension or field, `--image-column` an image's extension where a sample has several. Archives
+ * in which no sample has a label take it from the member's folder: a packed folder of class folders.
+ * @throws GraftError INVALID_DATASET naming the archive and the member.
+ */
+export async function readTar(
+  shards: readonly ShardFile[],
+  root: string,
+  options: DataOptions,
+  logger: Logger,
+): Promise<Dataset> {
+  const found = new ExampleCollector();
+  let byFolder: boolean | undefined;
+  let unlabelled = 0;
+  let first = '';
+  for await (const { shard, samples } of readAhead(shards, options)) {
+    byFolder ??= samples.length === 0 ? undefined : samples.every(({ label }) => label === undefined);
+    for (const { image, label } of samples) {
+      const { name, start, length } = image!;
+      if (byFolder && label !== undefined) {
+        throw new GraftError(
+          'INVALID_DATASET',
+          `"${name}" of ${shard.path} has a label of its own, but no sample of the archives before it has; read them apart.`,
+        );
+      }
+      const named = byFolder ? path.posix.basename(path.posix.dirname(name)) : label;
+      if (!named || named === '.') {
+        if (unlabelled++ === 0) first = `${name} of ${shard.path}`;
+        continue;
+      }
+      const source = { kind: 'slice', file: shard.path, start, length } as const;
+      found.add(named, { path: `${shard.path}/${name}`, source }, shard.split);
+    }
+  }
+  const expected =
+    options.labelColumn === undefined
+      ? 'key.jpg with key.cls, key.json or key.txt'
+      : `key.jpg with a label ${options.labelColumn}`;
+  if (found.size === 0) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected samples such as ${expected} in ${root} but found ${unlabelled === 0 ? 'no images' : `${unlabelled} images without a label`}.`,
+    );
+  }
+  if (unlabelled > 0)
+    logger.warn(`${unlabelled} images without a label are left out, the first one ${first}.`);
+  return found.finish(root);
+}
+
+interface ListedShard {
+  readonly shard: ShardFile;
+  readonly samples: readonly Sample[];
+}
+
+/** The shards in order, some of them read while those before them are taken. */
+async function* readAhead(shards: readonly ShardFile[], options: DataOptions): AsyncGenerator<ListedShard> {
+  const reading: Promise<ListedShard>[] = [];
+  let next = 0;
+  try {
+    while (next < shards.length || reading.length > 0) {
+      while (next < shards.length && reading.length < concurrentArchives) {
+        const shard = shards[next++]!;
+        reading.push(readSamples(shard.path, options).then((samples) => ({ shard, samples })));
+      }
+      yield await reading.shift()!;
+    }
+  } finally {
+    await Promise.allSettled(reading);
+  }
+}
+
+/** Samples with an image; successive members of one key belong together. */
+async function readSamples(archive: string, options: DataOptions): Promise<Sample[]> {
+  const { imageColumn, labelColumn } = options;
+  const samples: Sample[] = [];
+  let current: Sample | undefined;
+  for await (const member of listTar(archive)) {
+    const { name, start, length } = member;
+    const base = name.lastIndexOf('/') + 1;
+    const dot = name.indexOf('.', base);
+    // A name of the system's own, such as macOS's "._photo.jpg", or one without an extension.
+    if (dot <= base) continue;
+    const key = name.slice(0, dot);
+    const extension = name.slice(dot + 1).toLowerCase();
+    if (current?.key !== key) {
+      if (current?.image) samples.push(current);
+      current = { key, rank: Number.POSITIVE_INFINITY };
+    }
+    const isWanted = imageColumn === undefined ? isImagePath(name) : extension === imageColumn.toLowerCase();
+    if (isWanted) current.image ??= { name, start, length };
+    else await takeLabel(current, member, extension, labelColumn, archive);
+  }
+  if (current?.image) samples.push(current);
+  return samples;
+}
+
+async function takeLabel(
+  sample: Sample,
+  member: TarMember,
+  extension: string,
+  labelColumn: string | undefined,
+  archive: string,
+): Promise<void> {
+  const isNamed = labelColumn !== undefined && extension === labelColumn.toLowerCase();
+  const rank = isNamed ? -1 : labelExtensions.indexOf(extension);
+  if ((rank < 0 && !isNamed) || rank >= sample.rank) return;
+  if (labelColumn !== undefined && !isNamed && extension !== 'json') return;
+  const label =
+    extension === 'json'
+      ? labelOfJson(await member.read(longestJson), labelColumn, `"${member.name}" of ${archive}`)
+      : Buffer.from(await member.read(longestLabel))
+          .toString('utf8')
+          .trim();
+  if (label === undefined || label === '') return;
+  sample.label = label;
+  sample.rank = rank;
+}
+
+function labelOfJson(content: Uint8Array, column: string | undefined, place: string): string | undefined {
+  let fields: unknown;
+  try {
+    fields = JSON.parse(Buffer.from(content).toString('utf8'));
+  } catch (error) {
+    throw new GraftError('INVALID_DATASET', `${place} is not JSON: ${messageOf(error)}.`);
+  }
+  // A sample's JSON may be the label itself, as `json.dumps(3)`.
+  if (typeof fields === 'number' || typeof fields === 'string') return String(fields);
+  if (typeof fields !== 'object' || fields === null) return undefined;
+  for (const name of column === undefined ? labelColumns : [column]) {
+    if (!Object.hasOwn(fields, name)) continue;
+    const value = (fields as Readonly<Record<string, unknown>>)[name];
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
+      return String(value);
+    }
+  }
+  return undefined;
+}

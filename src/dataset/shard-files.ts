@@ -1,0 +1,89 @@
+/** Which shards a data set consists of: one file, a list in braces, or a folder of them. */
+import path from 'node:path';
+import { GraftError } from '../errors.js';
+import { readFolderContent } from '../sources/list-files.js';
+import type { Split } from './dataset.js';
+import { splitOfFile, splitOfFolder } from './split-names.js';
+
+export type ShardKind = 'tar' | 'parquet';
+
+export interface ShardFile {
+  readonly path: string;
+  readonly kind: ShardKind;
+  /** By the first word of its name, or the folder it lies in. @example 'train-00000.tar', 'test/0.tar' */
+  readonly split?: Split | undefined;
+}
+
+/** More shards than anybody has; a range with a digit too many must not fill the memory. */
+const mostShards = 1_000_000;
+
+export function shardKind(file: string): ShardKind | undefined {
+  const extension = /\.(tar|parquet)$/i.exec(file)?.[1]?.toLowerCase();
+  return extension as ShardKind | undefined;
+}
+
+/** A path as a shard of its own; undefined where it is none by its extension. */
+export function asShard(file: string): ShardFile | undefined {
+  const kind = shardKind(file);
+  return kind && { path: path.resolve(file), kind, split: splitOfFile(path.basename(file)) };
+}
+
+/**
+ * The shards of a folder that holds nothing else but folders of a split's name, or `data` (Hugging Face's layout), with
+ * shards in them. undefined for any other folder: shards beside class folders are what those were unpacked from.
+ */
+export async function shardsOfFolder(folder: string): Promise<ShardFile[] | undefined> {
+  const { folders, files } = await readFolderContent(folder);
+  if (!folders.every((name) => splitOfFolder(name) ?? name === 'data')) return undefined;
+  const found = shardsAmong(folder, files, undefined);
+  for (const name of folders) {
+    const inner = path.join(folder, name);
+    const content = await readFolderContent(inner);
+    if (content.folders.length > 0) return undefined;
+    found.push(...shardsAmong(inner, content.files, splitOfFolder(name)));
+  }
+  const kinds = new Set(found.map(({ kind }) => kind));
+  if (kinds.size > 1) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `The folder ${folder} holds tar and Parquet shards; name those that are meant, such as --data '${folder}/*-{0..9}.tar'.`,
+    );
+  }
+  return found.length > 0 ? found : undefined;
+}
+
+function shardsAmong(folder: string, files: readonly string[], split: Split | undefined): ShardFile[] {
+  return files.flatMap((name) => {
+    const shard = asShard(path.join(folder, name));
+    return shard ? [{ ...shard, split: split ?? shard.split }] : [];
+  });
+}
+
+/**
+ * Ranges and lists in braces, as shells and WebDataset write them.
+ * @example expandBraces('a-{08..10}.tar') // ['a-08.tar', 'a-09.tar', 'a-10.tar']
+ * @example expandBraces('{train,val}.tar') // ['train.tar', 'val.tar']
+ */
+export function expandBraces(pattern: string): string[] {
+  const match = /\{(?:(\d{1,15})\.\.(\d{1,15})|([^{}]*,[^{}]*))\}/.exec(pattern);
+  if (!match) return [pattern];
+  const [whole, first, last, list] = match;
+  const choices = list === undefined ? range(first!, last!, pattern) : list.split(',');
+  const before = pattern.slice(0, match.index);
+  const rests = expandBraces(pattern.slice(match.index + whole.length));
+  if (choices.length * rests.length > mostShards) throw tooMany(pattern);
+  return choices.flatMap((choice) => rests.map((rest) => before + choice + rest));
+}
+
+function range(first: string, last: string, pattern: string): string[] {
+  const count = Number(last) - Number(first) + 1;
+  if (count < 1)
+    throw new GraftError('USAGE', `The range {${first}..${last}} in ${pattern} counts downwards.`);
+  if (count > mostShards) throw tooMany(pattern);
+  const width = first.startsWith('0') ? first.length : 0;
+  return Array.from({ length: count }, (_, i) => String(Number(first) + i).padStart(width, '0'));
+}
+
+function tooMany(pattern: string): GraftError {
+  return new GraftError('USAGE', `${pattern} stands for more than ${mostShards} files.`);
+}

@@ -1,0 +1,277 @@
+/**
+ * A Parquet file page by page: what is decoded at a time is one page of one column, however large the row groups are.
+ * hyparquet understands the format; here is what keeps a file that lies about its sizes from filling the memory.
+ */
+import { stat } from 'node:fs/promises';
+import { brotliDecompressSync, gunzipSync } from 'node:zlib';
+import type { ColumnMetaData, Compressors, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
+import { GraftError, messageOf, unreadable } from '../errors.js';
+import { readFileContent } from './read-file.js';
+
+export interface ParquetColumn {
+  /** Names from the root, joined by dots. @example 'image.bytes' */
+  readonly name: string;
+  readonly kind: 'bytes' | 'text' | 'number' | 'boolean' | 'other';
+}
+
+export interface ParquetPage {
+  /** Place of its first row in the file. */
+  readonly firstRow: number;
+  readonly rows: number;
+  /** Once it is decompressed. */
+  readonly sizeBytes: number;
+  readonly decode: () => Promise<ArrayLike<unknown>>;
+}
+
+/** Metadata beyond this is no metadata. */
+const largestMetadata = 2 ** 28;
+/** Writers aim at a megabyte; a page of a single value is as large as that photo. */
+const largestPage = 2 ** 28;
+/** Header sizes to try: most have 50 bytes, those with statistics of long values thousands. */
+const headerBytes = [1024, 65_536, 2 ** 22];
+
+export class ParquetFile {
+  readonly path: string;
+  readonly rows: number;
+  readonly columns: readonly ParquetColumn[];
+  readonly #metadata: FileMetaData;
+  readonly #schema: SchemaTree;
+  readonly #sizeBytes: number;
+  /** Pages by row group and column, once they were looked for. */
+  readonly #pages = new Map<string, Promise<readonly ParquetPage[]>>();
+
+  /** @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the file. */
+  static async open(path: string): Promise<ParquetFile> {
+    const info = await stat(path).catch((error: unknown) => {
+      throw unreadable(path, error);
+    });
+    try {
+      const { parquetMetadataAsync, parquetSchema } = await import('hyparquet');
+      const file = {
+        byteLength: info.size,
+        slice: async (start: number, end = info.size): Promise<ArrayBuffer> => {
+          if (end - start > largestMetadata) throw new Error(`its metadata claims ${end - start} bytes`);
+          return (await readFileContent(path, { slice: { start, length: end - start } })).bytes.buffer;
+        },
+      };
+      const metadata = await parquetMetadataAsync(file, { geoparquet: false });
+      return new ParquetFile(path, info.size, metadata, parquetSchema(metadata));
+    } catch (error) {
+      throw damaged(path, error);
+    }
+  }
+
+  private constructor(path: string, sizeBytes: number, metadata: FileMetaData, schema: SchemaTree) {
+    this.path = path;
+    this.rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
+    // A row takes a byte at the least in any column whose values differ.
+    const isPlausible = this.rows >= 0 && this.rows <= sizeBytes && metadata.row_groups.every(hasRows);
+    if (!isPlausible) throw new Error(`it claims ${this.rows} rows in ${sizeBytes} bytes`);
+    this.#metadata = metadata;
+    this.#schema = schema;
+    this.#sizeBytes = sizeBytes;
+    this.columns = leavesOf(schema);
+  }
+
+  /** The `huggingface` entry that the `datasets` library writes: what each column stands for, by name. */
+  get features(): Readonly<Record<string, { readonly _type?: unknown; readonly names?: unknown }>> {
+    const text = this.#metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
+    try {
+      const parsed = JSON.parse(text ?? '{}') as { info?: { features?: unknown } } | null;
+      const features = parsed?.info?.features;
+      return typeof features === 'object' && features !== null ? { ...features } : {};
+    } catch {
+      return {};
+    }
+  }
+
+  /** Pages of a column in the order of the rows. @throws GraftError INVALID_DATASET. */
+  async *pages(column: string): AsyncGenerator<ParquetPage> {
+    for (const group of this.#metadata.row_groups.keys()) yield* await this.#pagesOf(group, column);
+  }
+
+  /** The page that holds a row. @throws GraftError INVALID_DATASET. */
+  async pageOf(column: string, row: number): Promise<ParquetPage> {
+    let firstRow = 0;
+    for (const [group, { num_rows: rows }] of this.#metadata.row_groups.entries()) {
+      if (row < firstRow + Number(rows)) {
+        const pages = await this.#pagesOf(group, column);
+        return pages.find((page) => row < page.firstRow + page.rows)!;
+      }
+      firstRow += Number(rows);
+    }
+    throw damaged(this.path, new Error(`it has no row ${row}`));
+  }
+
+  #pagesOf(group: number, column: string): Promise<readonly ParquetPage[]> {
+    const key = `${group} ${column}`;
+    let pages = this.#pages.get(key);
+    if (!pages) {
+      pages = this.#findPages(group, column).catch((error: unknown) => {
+        throw damaged(this.path, error, `column ${column}`);
+      });
+      this.#pages.set(key, pages);
+    }
+    return pages;
+  }
+
+  /** Reads the page headers of a column chunk, and passes over what is between them. */
+  async #findPages(group: number, column: string): Promise<ParquetPage[]> {
+    const { row_groups: groups } = this.#metadata;
+    const rowGroup = groups[group]!;
+    const chunk = rowGroup.columns.find(
+      (candidate) => candidate.meta_data?.path_in_schema.join('.') === column,
+    );
+    const meta = chunk?.meta_data;
+    if (!meta || chunk.file_path) throw new Error('it is not in this file');
+    const groupRows = Number(rowGroup.num_rows);
+    const groupStart = groups.slice(0, group).reduce((sum, { num_rows: rows }) => sum + Number(rows), 0);
+    const dictionaryOffset = Number(meta.dictionary_page_offset ?? 0);
+    let at = dictionaryOffset > 0 ? dictionaryOffset : Number(meta.data_page_offset);
+    const end = at + Number(meta.total_compressed_size);
+    if (!(at > 0 && end <= this.#sizeBytes)) throw new Error(`its bytes ${at} to ${end} are not in the file`);
+    const pages: ParquetPage[] = [];
+    let dictionary: PageBytes | undefined;
+    let found = 0;
+    while (found < groupRows) {
+      if (at >= end) throw new Error(`its pages hold ${found} of ${groupRows} rows`);
+      const { header, length } = await this.#readHeader(at, end);
+      const page = { start: at, length: length + header.compressed_page_size };
+      const sizeBytes = header.uncompressed_page_size;
+      const fits = header.compressed_page_size >= 0 && page.start + page.length <= end;
+      if (!fits) throw new Error(`a page at byte ${at} ends outside of its column`);
+      if (!(sizeBytes >= 0 && sizeBytes <= largestPage)) {
+        throw new Error(`a page at byte ${at} claims ${sizeBytes} bytes, more than ${largestPage}`);
+      }
+      at += page.length;
+      if (header.type === 'DICTIONARY_PAGE') dictionary = page;
+      const values = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_values;
+      if (values === undefined) continue;
+      if (!(values >= 0 && found + values <= groupRows)) {
+        throw new Error(`a page claims ${values} values where ${groupRows - found} rows are left`);
+      }
+      const firstRow = groupStart + found;
+      found += values;
+      if (values === 0) continue;
+      const before = dictionary;
+      const decode = () => this.#decode(meta, before ? [before, page] : [page], values);
+      pages.push({ firstRow, rows: values, sizeBytes, decode });
+    }
+    return pages;
+  }
+
+  async #readHeader(at: number, end: number): Promise<{ header: PageHeader; length: number }> {
+    const { parquetHeader } = await import('hyparquet/src/column.js');
+    for (const size of headerBytes) {
+      const length = Math.min(size, end - at);
+      const { bytes } = await readFileContent(this.path, { slice: { start: at, length } });
+      const reader = { view: new DataView(bytes.buffer), offset: 0 };
+      try {
+        return { header: parquetHeader(reader), length: reader.offset };
+      } catch (error) {
+        // Cut off by the window, or no header at all: a larger window tells.
+        if (length === end - at || size === headerBytes.at(-1)) {
+          throw new Error(`no page begins at byte ${at} (${messageOf(error)})`, { cause: error });
+        }
+      }
+    }
+    throw new Error(`no page begins at byte ${at}`);
+  }
+
+  async #decode(
+    meta: ColumnMetaData,
+    parts: readonly PageBytes[],
+    rows: number,
+  ): Promise<ArrayLike<unknown>> {
+    try {
+      const [{ readColumn }, { DEFAULT_PARSERS }, { getTreePath }, compressors] = await Promise.all([
+        import('hyparquet/src/column.js'),
+        import('hyparquet/src/convert.js'),
+        import('hyparquet/src/schema.js'),
+        loadCompressors(),
+      ]);
+      const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+      let at = 0;
+      for (const slice of parts) {
+        bytes.set((await readFileContent(this.path, { slice })).bytes, at);
+        at += slice.length;
+      }
+      const schemaPath = getTreePath(this.#schema, meta.path_in_schema);
+      const { data } = readColumn(
+        { view: new DataView(bytes.buffer), offset: 0 },
+        { groupStart: 0, selectStart: 0, selectEnd: rows, groupRows: rows },
+        {
+          pathInSchema: meta.path_in_schema,
+          type: meta.type,
+          element: schemaPath.at(-1)!.element,
+          schemaPath,
+          codec: meta.codec,
+          parsers: DEFAULT_PARSERS,
+          compressors,
+          utf8: false,
+        },
+      );
+      const [values, ...others] = data;
+      if (!values || others.length > 0 || values.length !== rows) throw new Error('a page lacks values');
+      // A value inside a struct comes in one list for each optional struct around it.
+      return schemaPath.length > 2 ? Array.from(values as ArrayLike<unknown>, unwrapped) : values;
+    } catch (error) {
+      throw damaged(this.path, error, `column ${meta.path_in_schema.join('.')}`);
+    }
+  }
+}
+
+interface PageBytes {
+  readonly start: number;
+  readonly length: number;
+}
+
+function unwrapped(value: unknown): unknown {
+  return Array.isArray(value) ? unwrapped(value[0]) : value;
+}
+
+function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
+  return Number(rows) >= 0;
+}
+
+/** Columns with one value a row; lists are left out. */
+function leavesOf({ children, element, path }: SchemaTree): ParquetColumn[] {
+  if (element.repetition_type === 'REPEATED') return [];
+  if (children.length > 0) return children.flatMap(leavesOf);
+  const { type, converted_type: converted, logical_type: logical } = element;
+  const isText = converted === 'UTF8' || converted === 'ENUM' || logical?.type === 'STRING';
+  const kind =
+    type === 'BYTE_ARRAY'
+      ? isText
+        ? 'text'
+        : 'bytes'
+      : type === 'BOOLEAN'
+        ? 'boolean'
+        : type === 'INT32' || type === 'INT64'
+          ? 'number'
+          : 'other';
+  return path.length > 0 ? [{ name: path.join('.'), kind }] : [];
+}
+
+let compressors: Promise<Compressors> | undefined;
+
+/** None of them writes more than the page's header says. */
+function loadCompressors(): Promise<Compressors> {
+  compressors ??= import('hyparquet-compressors').then(({ compressors: all, decompressZstd }) => ({
+    ...all,
+    GZIP: (input, maxOutputLength) => gunzipSync(input, { maxOutputLength }),
+    BROTLI: (input, maxOutputLength) => brotliDecompressSync(input, { maxOutputLength }),
+    ZSTD: (input, length) => decompressZstd(input, new Uint8Array(length)),
+  }));
+  return compressors;
+}
+
+function damaged(path: string, cause: unknown, where?: string): GraftError {
+  if (cause instanceof GraftError) return cause;
+  const reason = messageOf(cause).replace(/\.$/, '');
+  return new GraftError(
+    'INVALID_DATASET',
+    `The Parquet file ${path} cannot be read${where === undefined ? '' : `, ${where}`}: ${reason}.`,
+    { cause },
+  );
+}

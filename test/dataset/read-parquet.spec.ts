@@ -1,0 +1,201 @@
+/** The files are written by pyarrow and by the `datasets` library: scripts/fixtures/make-parquet-fixtures.py. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { parquetWriteFile } from 'hyparquet-writer';
+import { readDataset } from '../../src/dataset/read-dataset.js';
+import { GraftError } from '../../src/errors.js';
+import { decodeImage } from '../../src/image/decode-image.js';
+import { createRng } from '../../src/rng.js';
+import { ParquetFile } from '../../src/sources/parquet-file.js';
+import { readSource } from '../../src/sources/read-source.js';
+
+const fixtures = path.resolve('test/dataset/fixtures');
+const pageFiles = readdirSync(fixtures).filter((name) => name.startsWith('pages-'));
+
+describe('Reading Parquet', () => {
+  const scratch = mkdtempSync(path.join(tmpdir(), 'graft-parquet-'));
+  after(() => rmSync(scratch, { recursive: true }));
+  let count = 0;
+  const place = (): string => path.join(scratch, `${count++}.parquet`);
+
+  /** What the script put into row i. */
+  const contentOf = (i: number) => Uint8Array.from({ length: 40 + 13 * i }, (_, j) => (31 * i + 7 * j) % 251);
+
+  async function refusal(data: string): Promise<string> {
+    const error = await readDataset(data).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(GraftError);
+    return (error as Error).message;
+  }
+
+  for (const name of pageFiles) {
+    it(`gives the bytes of every row of ${name}, in any order`, async () => {
+      const heard: string[] = [];
+      const file = path.join(fixtures, name);
+      const dataset = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
+      expect(dataset.classes).to.deep.equal(['cat', 'dog']);
+      expect(heard.join()).to.match(/4 rows without a label .* row 4 of/);
+      const rows = dataset.examples.map(({ source }) => (source?.kind === 'parquet' ? source.row : -1));
+      expect(rows).to.deep.equal(Array.from({ length: 20 }, (_, i) => i).filter((i) => i % 5 !== 4));
+      for (const example of createRng(1).shuffle([...dataset.examples])) {
+        const { row } = example.source as { row: number };
+        expect((await readSource(example)).bytes).to.deep.equal(contentOf(row));
+        expect(dataset.classes[example.label]).to.equal(['cat', 'dog'][row % 2]);
+      }
+    });
+  }
+
+  it('reads a page at a time, and several rows from one page', async () => {
+    const file = await ParquetFile.open(path.join(fixtures, 'pages-none-1.parquet'));
+    const pages: number[] = [];
+    for await (const page of file.pages('image')) pages.push(page.rows);
+    expect(pages.length).to.be.greaterThan(8);
+    expect(pages.reduce((a, b) => a + b)).to.equal(20);
+  });
+
+  it('reads what the datasets library writes: images in structs, names of classes, a part by its name', async () => {
+    const dataset = await readDataset(path.join(fixtures, 'train-00000-of-00001.parquet'));
+    expect(dataset.classes).to.deep.equal(['ant', 'mole', 'zebra']);
+    expect(dataset.examples.map(({ label }) => dataset.classes[label])).to.deep.equal(
+      // The ninth is -1, unknown.
+      [0, 1, 2, 0, 1, 2, 0, 1].map((i) => ['zebra', 'ant', 'mole'][i]),
+    );
+    expect(dataset.examples[0]!.split).to.equal('train');
+    const { data, width } = await decodeImage((await readSource(dataset.examples[3]!)).bytes);
+    expect([width, ...data.subarray(0, 3)]).to.deep.equal([8, 90, 140, 99]);
+  });
+
+  it('reads the file beside it where an image was not embedded', async () => {
+    const file = place();
+    writeFileSync(path.join(scratch, 'beside.png'), 'the photo');
+    writeStructs(file, [
+      { bytes: undefined, path: 'beside.png' },
+      { bytes: new Uint8Array([1, 2]), path: 'gone.png' },
+      { bytes: undefined, path: 'gone.png' },
+    ]);
+    const { examples } = await readDataset(file);
+    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('the photo');
+    expect((await readSource(examples[0]!)).info, 'nothing tells whether it changes').to.equal(undefined);
+    expect([...(await readSource(examples[1]!)).bytes]).to.deep.equal([1, 2]);
+    const error = await readSource(examples[2]!).catch((reason: unknown) => reason);
+    expect((error as Error).message).to.match(/gone\.png/);
+  });
+
+  it('takes a column of paths as any other table does', async () => {
+    const { examples, classes } = await readDataset(path.join(fixtures, 'paths.parquet'));
+    expect(examples.map(({ path: file, label, split }) => [file, classes[label], split])).to.deep.equal([
+      [path.join(fixtures, 'a/1.jpg'), '1', 'train'],
+      ['/b/2.jpg', '0', 'test'],
+      ['http://localhost/3.jpg', '1', 'validation'],
+    ]);
+  });
+
+  it('names the columns there are where none is known', async () => {
+    const file = place();
+    parquetWriteFile({ filename: file, columnData: [{ name: 'x', data: [1.5, 2], type: 'DOUBLE' }] });
+    expect(await refusal(file)).to.match(/column of images .* x \(other\).*--image-column/);
+  });
+
+  it('gives the new bytes of a file that was replaced', async () => {
+    const file = place();
+    const write = (text: string) =>
+      parquetWriteFile({
+        filename: file,
+        columnData: [
+          { name: 'image', data: [Buffer.from(text), Buffer.from(`${text}!`)], type: 'BYTE_ARRAY' },
+          { name: 'label', data: [0, 1], type: 'INT32' },
+        ],
+      });
+    write('old');
+    const { examples } = await readDataset(file);
+    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('old');
+    write('new one');
+    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('new one');
+  });
+
+  describe('that is damaged', () => {
+    it('is refused where it is no Parquet, empty or cut off', async () => {
+      const file = place();
+      const whole = readFileSync(path.join(fixtures, 'pages-snappy-1.parquet'));
+      for (const bytes of [
+        Buffer.alloc(0),
+        Buffer.from('PAR1'),
+        Buffer.from('PAR1\xff\xff\xff\x7fPAR1', 'latin1'),
+      ]) {
+        writeFileSync(file, bytes);
+        expect(await refusal(file)).to.match(/The Parquet file .*\.parquet cannot be read/);
+      }
+      for (let size = 1; size < whole.length; size += 331) {
+        writeFileSync(file, whole.subarray(0, size));
+        expect(await refusal(file), `${size} bytes`).to.match(/The Parquet file .*\.parquet cannot be read/);
+      }
+    });
+
+    it('never breaks anything else, whatever bytes were changed', async function () {
+      this.timeout(60_000);
+      const file = place();
+      const rng = createRng(5);
+      let refused = 0;
+      for (let round = 0; round < 150; round++) {
+        const bytes = readFileSync(path.join(fixtures, pageFiles[round % pageFiles.length]!));
+        for (let i = 0; i <= rng.integer(6); i++) bytes[rng.integer(bytes.length)] = rng.integer(256);
+        writeFileSync(file, bytes);
+        try {
+          for (const example of (await readDataset(file)).examples) await readSource(example);
+        } catch (error) {
+          refused++;
+          expect(error, `round ${round}`).to.be.instanceOf(GraftError);
+        }
+      }
+      expect(refused).to.be.greaterThan(40);
+    });
+
+    for (const codec of ['brotli', 'zstd']) {
+      it(`does not take the memory that a page of ${codec} claims, or unpacks to`, async () => {
+        const bomb = readFileSync(path.join(fixtures, `bomb-${codec}.parquet`));
+        const file = place();
+        // The size is the second field of the page's header: 300 million and a little, in five bytes.
+        const at = bomb.indexOf(Buffer.from([0x15, 0x00, 0x15])) + 3;
+        expect(bomb[at + 3]! & 0x80, 'a long number').to.equal(0x80);
+        const small = Buffer.from([0x80 | (2000 & 0x7f), 0x80 | (2000 >> 7), 0x80, 0x80, 0]);
+        for (const [claim, message] of [
+          [bomb.subarray(at, at + 5), /claims 3000000\d\d bytes/],
+          [small, /column image/],
+        ] as const) {
+          const bytes = Buffer.from(bomb);
+          bytes.set(claim, at);
+          writeFileSync(file, bytes);
+          const { examples } = await readDataset(file);
+          const before = process.memoryUsage().arrayBuffers;
+          const error = await readSource(examples[0]!).catch((reason: unknown) => reason);
+          expect(error).to.be.instanceOf(GraftError);
+          expect((error as Error).message).to.match(message);
+          expect(process.memoryUsage().arrayBuffers - before).to.be.below(50e6);
+        }
+      });
+    }
+  });
+});
+
+type Struct = { readonly bytes: Uint8Array | undefined; readonly path: string };
+
+function writeStructs(filename: string, images: readonly Struct[]): void {
+  parquetWriteFile({
+    filename,
+    schema: [
+      { name: 'root', num_children: 2 },
+      { name: 'image', repetition_type: 'OPTIONAL', num_children: 2 },
+      { name: 'bytes', type: 'BYTE_ARRAY', repetition_type: 'OPTIONAL' },
+      { name: 'path', type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' },
+      { name: 'label', type: 'INT32', repetition_type: 'OPTIONAL' },
+    ],
+    columnData: [
+      { name: 'image', data: [...images] },
+      { name: 'label', data: images.map((_, i) => i % 2) },
+    ],
+  });
+}

@@ -1,0 +1,276 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { gzipSync } from 'node:zlib';
+import { expect } from 'chai';
+import { pack } from 'tar-stream';
+import type { Dataset } from '../../src/dataset/dataset.js';
+import { type DataOptions, readDataset } from '../../src/dataset/read-dataset.js';
+import { createRng } from '../../src/rng.js';
+import { readSource } from '../../src/sources/read-source.js';
+import { GraftError } from '../../src/errors.js';
+
+describe('Reading tar shards', () => {
+  const scratch = mkdtempSync(path.join(tmpdir(), 'graft-tar-'));
+  after(() => rmSync(scratch, { recursive: true }));
+
+  /** An archive of these members, in this order. */
+  async function archive(name: string, members: readonly (readonly [string, string])[]): Promise<string> {
+    const file = path.join(scratch, name);
+    const stream = pack();
+    for (const [member, content] of members) stream.entry({ name: member }, content);
+    stream.finalize();
+    mkdirSync(path.dirname(file), { recursive: true });
+    writeFileSync(file, await buffer(stream));
+    return file;
+  }
+
+  const pair = (key: string, label: string): [string, string][] => [
+    [`${key}.jpg`, `photo ${key}`],
+    [`${key}.cls`, `${label}\n`],
+  ];
+
+  /** Each example as "label content part". */
+  async function listed({ examples, classes }: Dataset): Promise<string[]> {
+    const lines: string[] = [];
+    for (const example of examples) {
+      const content = Buffer.from((await readSource(example)).bytes).toString();
+      lines.push([classes[example.label], content, example.split].filter(Boolean).join(' '));
+    }
+    return lines;
+  }
+
+  async function refusal(data: string, options: DataOptions = {}): Promise<string> {
+    const error = await readDataset(data, options).then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    expect(error).to.be.instanceOf(GraftError);
+    return (error as Error).message;
+  }
+
+  it('pairs an image with the label beside it, .cls before .json before .txt', async () => {
+    const file = await archive('labels.tar', [
+      ['a/1.jpg', 'one'],
+      ['a/1.txt', 'a caption'],
+      ['a/1.json', '{"label": "json", "width": 8}'],
+      ['a/1.cls', ' cat \n'],
+      ['a/2.json', '{"id": 7, "class": 3}'],
+      ['a/2.seg.png', 'a mask is an image too, but the photo came first'],
+      ['a/3.txt', 'dog'],
+      ['a/3.PNG', 'three'],
+    ]);
+    expect(await listed(await readDataset(file))).to.deep.equal([
+      'cat one',
+      '3 a mask is an image too, but the photo came first',
+      'dog three',
+    ]);
+  });
+
+  it('takes the columns that are named: an extension, or a field of the JSON', async () => {
+    const file = await archive('columns.tar', [
+      ['1.left.jpg', 'left 1'],
+      ['1.right.jpg', 'right 1'],
+      ['1.json', '{"breed": "pug", "label": "dog"}'],
+      ['1.kind', 'animal'],
+      ['2.left.jpg', 'left 2'],
+      ['2.right.jpg', 'right 2'],
+      ['2.json', '{"breed": "manx", "label": "cat"}'],
+      ['2.kind', 'pet'],
+    ]);
+    const byField = await readDataset(file, { imageColumn: 'right.jpg', labelColumn: 'breed' });
+    expect(await listed(byField)).to.deep.equal(['pug right 1', 'manx right 2']);
+    const byMember = await readDataset(file, { labelColumn: 'kind' });
+    expect(await listed(byMember)).to.deep.equal(['animal left 1', 'pet left 2']);
+  });
+
+  it('takes the folder for the class where no sample has a label of its own', async () => {
+    const file = await archive('folders.tar', [
+      ['photos/cat/1.jpg', 'one'],
+      ['photos/cat/._1.jpg', 'of macOS'],
+      ['photos/dog/1.jpg', 'two'],
+    ]);
+    expect(await listed(await readDataset(file))).to.deep.equal(['cat one', 'dog two']);
+  });
+
+  it('leaves images without a label out, and says how many and which', async () => {
+    const file = await archive('gaps.tar', [
+      ...pair('1', 'cat'),
+      ['2.jpg', 'two'],
+      ...pair('3', 'dog'),
+      ['4.jpg', 'four'],
+    ]);
+    const heard: string[] = [];
+    const dataset = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
+    expect(dataset.examples).to.have.length(2);
+    expect(heard.join()).to.match(/2 images without a label .* 2\.jpg of .*gaps\.tar/);
+  });
+
+  it('takes several shards in braces, and their parts by their names', async () => {
+    await archive('many/train-08.tar', pair('1', 'cat'));
+    await archive('many/train-09.tar', pair('1', 'dog'));
+    await archive('many/train-10.tar', pair('2', 'dog'));
+    await archive('many/val-00.tar', pair('9', 'cat'));
+    const folder = path.join(scratch, 'many');
+    const train = await readDataset(path.join(folder, 'train-{08..10}.tar'));
+    expect(await listed(train)).to.deep.equal([
+      'cat photo 1 train',
+      'dog photo 1 train',
+      'dog photo 2 train',
+    ]);
+    const all = await readDataset(path.join(folder, '{train-{08..10},val-00}.tar')).catch(() => undefined);
+    expect(all, 'braces in braces').to.equal(undefined);
+    expect(await listed(await readDataset(folder))).to.deep.equal([
+      ...(await listed(train)),
+      'cat photo 9 validation',
+    ]);
+  });
+
+  it('takes folders named after parts, and passes over an archive beside class folders', async () => {
+    await archive('parts/train/0.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+    await archive('parts/test/0.tar', pair('3', 'dog'));
+    expect(await listed(await readDataset(path.join(scratch, 'parts')))).to.deep.equal([
+      'dog photo 3 test',
+      'cat photo 1 train',
+      'dog photo 2 train',
+    ]);
+    await archive('unpacked/photos.tar', pair('1', 'cat'));
+    for (const label of ['ant', 'bee']) {
+      mkdirSync(path.join(scratch, 'unpacked', label));
+      writeFileSync(path.join(scratch, 'unpacked', label, '1.jpg'), label);
+    }
+    expect((await readDataset(path.join(scratch, 'unpacked'))).classes).to.deep.equal(['ant', 'bee']);
+  });
+
+  for (const format of ['gnu', 'pax', 'ustar', 'v7']) {
+    it(`reads what GNU tar writes as ${format}, with long names, links and folders between`, async function () {
+      const folder = path.join(scratch, `from-${format}`);
+      const long =
+        format === 'v7' ? 'short' : Array(2).fill('a-long-folder-name-that-fills-a-header').join('/');
+      const deep = format === 'gnu' || format === 'pax' ? `${long}/${'ä'.repeat(60)}` : long;
+      for (const label of ['cat', 'dog']) {
+        mkdirSync(path.join(folder, deep, label), { recursive: true });
+        for (let i = 0; i < 3; i++) {
+          const content = label.repeat(2000 * i + 1);
+          writeFileSync(path.join(folder, deep, label, `photo ${i}.jpg`), content);
+        }
+      }
+      const file = path.join(scratch, `${format}.tar`);
+      execFileSync('ln', ['-sf', 'cat', path.join(folder, deep, 'link.jpg')]);
+      execFileSync('tar', [`--format=${format}`, '--sort=name', '-C', folder, '-cf', file, '.']);
+      const lines = await listed(await readDataset(file));
+      const expected = ['cat', 'dog'].flatMap((label) =>
+        [0, 1, 2].map((i) => `${label} ${label.repeat(2000 * i + 1)}`),
+      );
+      expect(lines).to.deep.equal(expected);
+    });
+  }
+
+  it('finds every member where it is, whatever their sizes', async () => {
+    const rng = createRng(3);
+    const contents = Array.from({ length: 60 }, (_, i) =>
+      String.fromCharCode(97 + (i % 26)).repeat(rng.integer(40_000)),
+    );
+    const members = contents.flatMap((content, i): [string, string][] => [
+      [`${i}.jpg`, content],
+      [`${i}.cls`, String(i % 2)],
+    ]);
+    const dataset = await readDataset(await archive('sizes.tar', members));
+    const hash = (bytes: string | Uint8Array) => createHash('sha256').update(bytes).digest('hex');
+    for (const [i, example] of dataset.examples.entries()) {
+      expect(hash((await readSource(example)).bytes)).to.equal(hash(contents[i]!));
+    }
+  });
+
+  describe('that are damaged', () => {
+    it('is refused with the place, wherever an archive was cut off', async () => {
+      const whole = await archive('whole.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+      const bytes = readFileSync(whole);
+      const file = path.join(scratch, 'cut.tar');
+      // Behind the last member come blocks of zeros, which may be missing.
+      const contentEnd = 4 * 1024;
+      for (let size = 0; size < contentEnd; size += 100) {
+        writeFileSync(file, bytes);
+        truncateSync(file, size);
+        const message = await refusal(file);
+        expect(message, `${size} bytes`).to.match(
+          size === 0 ? /found no images/ : /archive .*cut\.tar cannot be read/,
+        );
+      }
+    });
+
+    it('is refused where a member claims more than there is, and where a header was changed', async () => {
+      const file = await archive('lies.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+      const bytes = readFileSync(file);
+      const forge = (change: (header: Buffer) => void): void => {
+        const forged = Buffer.from(bytes);
+        const header = forged.subarray(1024, 1536);
+        change(header);
+        header.fill(' ', 148, 156);
+        const sum = header.reduce((total, byte) => total + byte, 0);
+        header.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148);
+        writeFileSync(file, forged);
+      };
+      forge((header) => header.write('77777777777\0', 124));
+      expect(await refusal(file)).to.match(/"1\.cls" should end at byte \d+ but the file has \d+/);
+      forge((header) => header.fill(0xff, 124, 136));
+      expect(await refusal(file)).to.match(/byte 1024 begins no member/);
+      bytes[1030]! ^= 1;
+      writeFileSync(file, bytes);
+      expect(await refusal(file)).to.match(/byte 1024 begins no member/);
+    });
+
+    it('is refused for what it is where it is compressed, or no archive at all', async () => {
+      const file = path.join(scratch, 'squeezed.tar');
+      writeFileSync(file, gzipSync(readFileSync(await archive('plain.tar', pair('1', 'cat')))));
+      expect(await refusal(file)).to.match(/it is compressed.*decompress it first/);
+      writeFileSync(file, Buffer.alloc(2000, 'photo'));
+      expect(await refusal(file)).to.match(/does not begin as a tar archive/);
+      writeFileSync(file, '');
+      expect(await refusal(file)).to.match(/found no images/);
+    });
+
+    it('is refused where a label is as long as a book, or a JSON is none', async () => {
+      const long = await archive('long.tar', [
+        ['1.jpg', 'one'],
+        ['1.cls', 'x'.repeat(10_000)],
+      ]);
+      expect(await refusal(long)).to.match(/"1\.cls" has 10000 bytes/);
+      const broken = await archive('json.tar', [
+        ['1.jpg', 'one'],
+        ['1.json', '{"label": '],
+      ]);
+      expect(await refusal(broken)).to.match(/"1\.json" of .*json\.tar is not JSON/);
+    });
+
+    it('never breaks anything else, whatever bytes were changed', async () => {
+      const whole = readFileSync(await archive('fuzz.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]));
+      const file = path.join(scratch, 'fuzzed.tar');
+      const rng = createRng(11);
+      for (let round = 0; round < 150; round++) {
+        const bytes = Buffer.from(whole);
+        for (let i = 0; i <= rng.integer(4); i++) bytes[rng.integer(4096)] = rng.integer(256);
+        writeFileSync(file, bytes);
+        await readDataset(file).then(listed, (error: unknown) => expect(error).to.be.instanceOf(GraftError));
+      }
+    });
+  });
+
+  it('does not see what an image in an archive once was: a new archive is read anew', async () => {
+    const file = await archive('change.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+    const { examples } = await readDataset(file);
+    truncateSync(file, 600);
+    const error = await readSource(examples[1]!).catch((reason: unknown) => reason);
+    expect((error as Error).message).to.match(/change\.tar.*600 bytes/);
+  });
+
+  it('says what is wrong with a list in braces', async () => {
+    expect(await refusal('a-{9..1}.tar')).to.match(/counts downwards/);
+    expect(await refusal('a-{0..99999999}.tar')).to.match(/more than 1000000 files/);
+    expect(await refusal('a-{0..1}.zip')).to.match(/\.tar or \.parquet/);
+    expect(await refusal('missing-{0..1}.tar')).to.match(/missing-0\.tar/);
+  });
+});

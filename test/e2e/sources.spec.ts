@@ -1,0 +1,142 @@
+/** The same photos in a folder, in tar shards, in Parquet and behind addresses: one store, and nothing is computed twice. */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { expect } from 'chai';
+import { parquetWriteFile } from 'hyparquet-writer';
+import sharp from 'sharp';
+import { pack } from 'tar-stream';
+import type { CacheReport } from '../../src/pipeline/cache-features.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+describe('photos wherever they lie', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const common = ['--backbone', 'scattering', '--device', 'cpu', '--threads', '2'];
+  const at = (...parts: string[]): string => path.join(folder, ...parts);
+  const photos: { name: string; label: string; bytes: Buffer }[] = [];
+  let server: Server;
+  let requests = 0;
+
+  const cache = (data: string, ...more: string[]) =>
+    graftJson<CacheReport>(['cache', ...common, '--data', data, ...more], env);
+
+  async function writeTar(
+    name: string,
+    members: readonly (readonly [string, Buffer | string])[],
+  ): Promise<void> {
+    const stream = pack();
+    for (const [member, content] of members) stream.entry({ name: member }, content);
+    stream.finalize();
+    writeFileSync(at(name), await buffer(stream));
+  }
+
+  before(async () => {
+    for (const [k, label] of ['left', 'right'].entries()) {
+      mkdirSync(at('photos', label), { recursive: true });
+      for (let i = 0; i < 6; i++) {
+        const background = { r: 90 * k + 9 * i, g: 90, b: 30 };
+        const bytes = await sharp({ create: { width: 20, height: 20, channels: 3, background } })
+          .png()
+          .toBuffer();
+        photos.push({ name: `${label}-${i}`, label, bytes });
+        writeFileSync(at('photos', label, `${i}.png`), bytes);
+      }
+    }
+    mkdirSync(at('shards'));
+    for (const half of [0, 1]) {
+      const members = photos
+        .filter((_, i) => i % 2 === half)
+        // Every sample has the same name: members are told apart by their place.
+        .flatMap(
+          ({ label, bytes }, i) =>
+            [
+              [`x${i % 2}.png`, bytes],
+              [`x${i % 2}.cls`, label],
+            ] as const,
+        );
+      await writeTar(`shards/part-${half}.tar`, members);
+    }
+    parquetWriteFile({
+      filename: at('photos.parquet'),
+      rowGroupSize: 5,
+      columnData: [
+        { name: 'image', data: photos.map(({ bytes }) => bytes), type: 'BYTE_ARRAY' },
+        { name: 'label', data: photos.map(({ label }) => label), type: 'STRING' },
+      ],
+    });
+    server = createServer((request, response) => {
+      requests++;
+      // The first answer to each fifth request is a refusal: the fetch tries again.
+      if (requests % 5 === 1) response.writeHead(503, { 'retry-after': '0' }).end();
+      else if (request.url === '/gone.png') response.writeHead(404).end();
+      else response.end(photos.find(({ name }) => `/${name}.png` === request.url)!.bytes);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  });
+  after(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  it('are computed once', async () => {
+    expect(await cache(at('photos'))).to.include({ examples: 12, computed: 12, cached: 0 });
+    const { port } = server.address() as AddressInfo;
+    const rows = [...photos, { name: 'gone', label: 'left' }];
+    const list = rows.map(({ name, label }) => `http://127.0.0.1:${port}/${name}.png,${label}\n`);
+    writeFileSync(at('list.csv'), `url,label\n${list.join('')}`);
+    for (const data of [at('shards'), at('shards', 'part-{0..1}.tar'), at('photos.parquet')]) {
+      const report = await cache(data);
+      expect(report, data).to.include({ examples: 12, computed: 0, cached: 12 });
+    }
+    const report = await cache(at('list.csv'));
+    expect(report).to.include({ examples: 13, computed: 0, cached: 12 });
+    expect(report.skipped.map(({ reason }) => reason).join()).to.match(/gone\.png: the server answers 404/);
+    expect(requests).to.be.greaterThan(13);
+  });
+
+  it('are divided among the tasks of an array job, and a folder finds their rows', async () => {
+    const fresh = { GRAFT_CACHE: at('cache-of-array') };
+    let computed = 0;
+    for (const task of ['0', '1', '2']) {
+      const scheduler = { SLURM_ARRAY_TASK_ID: task, SLURM_ARRAY_TASK_COUNT: '3', SLURM_ARRAY_TASK_MIN: '0' };
+      const data = task === '1' ? at('photos.parquet') : at('shards');
+      const report = await graftJson<CacheReport>(['cache', ...common, '--data', data], {
+        ...fresh,
+        ...scheduler,
+      });
+      expect(report.examples).to.equal(4);
+      computed += report.computed;
+    }
+    const rest = await graftJson<CacheReport>(['cache', ...common, '--data', at('photos')], fresh);
+    // Shards and Parquet list the photos in another order, so that some were met twice and some not yet.
+    expect(rest).to.include({ examples: 12, cached: computed });
+  });
+
+  it('are trained on, exported and verified without being unpacked', async () => {
+    const run = at('run');
+    const report = await graftJson<{ verified: { examples: number }; examples: { train: number } }>(
+      ['run', ...common, '--data', at('shards'), '--out', run],
+      env,
+    );
+    expect(report.examples.train).to.equal(10);
+    expect(report.verified.examples).to.equal(2);
+    const evaluation = await graftJson<{ examples: number; skipped: unknown[] }>(
+      ['eval', '--model', path.join(run, 'model.onnx'), '--data', at('photos.parquet'), '--device', 'cpu'],
+      env,
+    );
+    expect(evaluation.examples).to.equal(12);
+  });
+
+  it('end in one clear message where a shard is cut off', async () => {
+    const whole = readFileSync(at('shards', 'part-1.tar'));
+    writeFileSync(at('cut.tar'), whole.subarray(0, 2000));
+    const { status, stderr } = await graft(['cache', ...common, '--data', at('cut.tar')], env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/cut\.tar cannot be read: .* it is cut off/);
+    expect(stderr).not.to.match(/\n\s+at /);
+  });
+});
