@@ -6,12 +6,12 @@ const root = path.resolve('src');
 
 /** Folders (or files) under src/ by row; a row imports from rows before it, and from itself. */
 const rows: readonly (readonly string[])[] = [
-  ['errors.ts', 'rng.ts', 'logger.ts', 'version.ts', 'write-durably.ts', 'tensor'],
+  ['errors.ts', 'rng.ts', 'logger.ts', 'version.ts', 'write-durably.ts', 'tensor', 'simd'],
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
   ['models', 'image', 'sources', 'tasks', 'heads'],
-  ['dataset', 'features', 'train', 'export', 'predict', 'report'],
+  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'tracking'],
   ['pipeline'],
   ['cli', 'index.ts'],
 ];

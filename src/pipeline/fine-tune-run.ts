@@ -7,14 +7,15 @@ import { toHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
 import type { ActivationSet } from '../train/row-source.js';
-import { cacheFeatures, type Hooks } from './cache-features.js';
+import { cacheFeatures } from './cache-features.js';
 import { assessCost } from './activation-cost.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
+import { digest } from './run-progress.js';
 import { type PartRows, splitRows } from './split-features.js';
-import type { FittedRun, TrainOptions } from './train-run.js';
+import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
-export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
+export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Promise<FittedRun> {
   const { logger = silentLogger, signal } = hooks;
   let unfrozen: UnfrozenBackbone | undefined;
   const cached = await cacheFeatures(options, hooks, async (given, context, examples) => {
@@ -32,11 +33,17 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options);
-  const onEpoch: FineTuneOptions['onEpoch'] = ({ epoch, ...scores }) =>
+  const onEpoch: FineTuneOptions['onEpoch'] = (record) => {
+    const { epoch, train: score, validation: held } = record;
+    hooks.onEpoch(record);
     logger.info(
-      `epoch ${epoch}  train ${describeScore(scores.train)}` +
-        (scores.validation ? `  validation ${describeScore(scores.validation)}` : ''),
+      `epoch ${epoch}  train ${describeScore(score)}` + (held ? `  validation ${describeScore(held)}` : ''),
     );
+  };
+  await hooks.begin({
+    settings: { ...training, unfreeze: options.unfreeze, validation: options.validation ?? 0.2 },
+    data: digest(cached.store.folder, cached.keys),
+  });
   const { weights, headAlone, ...result } = await fineTune(
     tail,
     train,
@@ -45,8 +52,8 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
   );
   return {
-    cached: { ...cached, backbone },
-    parts: { train, validation, held: parts.held },
+    config: { cached: { ...cached, backbone }, held: parts.held },
+    parts: { train, validation },
     result,
     training: { ...training, unfreeze: options.unfreeze },
     weights: asInBackbone(weights, backbone),

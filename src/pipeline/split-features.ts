@@ -31,19 +31,21 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 export interface Parts {
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
+  /** Rows of the data set in each part. */
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
 }
 
 /** Splits and loads. */
 export async function splitFeatures(cached: CachedFeatures, options: SplitOptions): Promise<Parts> {
-  const { train, validation, held } = splitRows(cached, options);
+  const { train, validation, ...rest } = splitRows(cached, options);
   const select = async (part: PartRows): Promise<FeatureSet> => ({
     ...part.targets,
     features: await loadFeatures(cached.store, part.keys),
     dim: cached.backbone.dim,
   });
-  return { train: await select(train), validation: validation && (await select(validation)), held };
+  return { train: await select(train), validation: validation && (await select(validation)), ...rest };
 }
 
 /** One part of a data set, its features not yet read. */
@@ -60,8 +62,7 @@ export function splitRows(
 ): {
   readonly train: PartRows;
   readonly validation: PartRows | undefined;
-  readonly held: readonly number[];
-} {
+} & Pick<Parts, 'rows' | 'held'> {
   const usable = rowsWithFeatures(dataset, keys);
   const partOf = (part: 'train' | 'validation') =>
     usable.filter((row) => (dataset.examples[row]!.split ?? 'train') === part);
@@ -91,6 +92,7 @@ export function splitRows(
   return {
     train: select(train),
     validation: validation.length > 0 ? select(validation) : undefined,
+    rows: { train, validation },
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
 }

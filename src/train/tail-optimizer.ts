@@ -71,7 +71,9 @@ export function tailOptimizer(
       const scale = Math.min(1, (clipNorm * count) / Math.sqrt(squares)) / count;
       const keep = Math.min(ema, steps / (steps + 10));
       for (const { weights, gradient, state, lr, decay, average: into } of slots) {
-        adamwStep(weights, gradient.data as Float32Array, state, { lr: lr * schedule, decay, scale });
+        const g = gradient.data as Float32Array;
+        for (let i = 0; i < g.length; i++) g[i]! *= scale;
+        adamwStep(weights, g, state, { lr: lr * schedule, decay });
         if (into) for (let i = 0; i < into.length; i++) into[i] = keep * into[i]! + (1 - keep) * weights[i]!;
       }
     },
