@@ -156,6 +156,7 @@ export const trainingOptions = {
   },
   focal: { ...positive('focal'), describe: 'γ of the focal loss: easy examples count less' },
   huber: { ...positive('huber'), describe: 'regression: δ from which errors count linearly' },
+  knn: { ...positiveInteger('knn'), describe: 'Also measure what the K nearest training examples predict' },
   mixup: { ...nonNegative('mixup'), describe: 'α of mixup on features (adamw, sgd)' },
   solver: {
     choices: ['lbfgs', 'adamw', 'sgd'],

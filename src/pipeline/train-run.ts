@@ -64,6 +64,8 @@ export interface TrainReport {
   readonly stoppedAt: number;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
+  /** With --knn: what the k nearest training examples predict of the validation part. */
+  readonly neighbours?: Score & { readonly k: number };
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
@@ -93,6 +95,7 @@ export interface FittedRun {
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
+  readonly neighbours?: TrainReport['neighbours'];
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on. */
@@ -155,6 +158,7 @@ export async function trainRun(
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
       ...(headAlone && { headAlone }),
+      ...(fitted.neighbours && { neighbours: fitted.neighbours }),
       ...(evaluation && { metrics: metricsOf(evaluation) }),
       ...(evaluation?.calibration && { calibration: evaluation.calibration }),
     };

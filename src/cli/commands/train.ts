@@ -91,6 +91,9 @@ export function describeTraining(report: TrainReport): string {
   if (validation) {
     lines.push(`validation  ${describeScore(validation)}  (${examples.validation} examples)`);
   }
+  if (report.neighbours) {
+    lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);
+  }
   if (report.headAlone?.validation) {
     lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
   }
