@@ -28,6 +28,8 @@ function numeric(name: string, expected: string, accepts: (value: number) => boo
 
 export const positiveInteger = (name: string) =>
   numeric(name, 'a whole number above 0', (value) => Number.isSafeInteger(value) && value > 0);
+export const foldCount = (name: string) =>
+  numeric(name, 'a whole number of 2 or more', (value) => Number.isSafeInteger(value) && value > 1);
 export const nonNegative = (name: string) =>
   numeric(name, 'a number of 0 or more', (value) => Number.isFinite(value) && value >= 0);
 export const positive = (name: string) =>
