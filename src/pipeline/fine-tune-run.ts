@@ -3,6 +3,7 @@ import { openRows } from '../features/row-reader.js';
 import { silentLogger } from '../logger.js';
 import { openSession } from '../runtime/open-session.js';
 import { describeScore } from '../tasks/describe-score.js';
+import type { TaskKind } from '../tasks/task.js';
 import { toHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
@@ -10,6 +11,7 @@ import type { ActivationSet } from '../train/row-source.js';
 import { cacheFeatures } from './cache-features.js';
 import { assessCost } from './activation-cost.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
+import { headSpec } from './head-options.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import { digest } from './run-progress.js';
 import { type PartRows, splitRows } from './split-features.js';
@@ -25,14 +27,14 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
     return unfrozen.frozen;
   });
   const { tail, backbone } = unfrozen!;
-  const parts = splitRows(cached, options);
+  const parts = splitRows(cached, options, logger);
   const open = async ({ targets, keys }: PartRows): Promise<ActivationSet> => ({
     ...targets,
     activations: await openRows(cached.store, keys),
   });
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
-  const training = fineTuneOptions(options);
+  const training = fineTuneOptions(options, cached.dataset.task);
   const onEpoch: FineTuneOptions['onEpoch'] = (record) => {
     const { epoch, train: score, validation: held } = record;
     hooks.onEpoch(record);
@@ -61,11 +63,15 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
   };
 }
 
-function fineTuneOptions(options: TrainOptions): FineTuneOptions {
+function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
+  const { labelSmoothing, focal, huber, classWeights, warmUp } = options;
   const { lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads } =
     options;
   return withoutUndefined({
-    head: { kind: options.head ?? 'linear' },
+    head: headSpec(options),
+    task,
+    loss: withoutUndefined({ labelSmoothing, focal, huber }),
+    ...{ classWeights, warmUp },
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,

@@ -1,8 +1,10 @@
 /** `graft train`: caches what is missing (or reads features made elsewhere), trains the head, writes the run folder. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { buildHead } from '../heads/build-head.js';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Targets } from '../tasks/targets.js';
 import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
@@ -10,6 +12,7 @@ import { packageVersion } from '../version.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import { assertCalibratable, type Calibration } from './calibrate-head.js';
 import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
+import { type HeadOptions, headSpec, headTraining } from './head-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
@@ -20,16 +23,8 @@ import { openProgress, type RunIdentity, type RunProgress } from './run-progress
 import { assertSplittable, type SplitOptions } from './split-features.js';
 
 /** How a head is trained, whatever its features come from. */
-export interface FitOptions extends SplitOptions, TrackingOptions {
+export interface FitOptions extends SplitOptions, HeadOptions, TrackingOptions {
   readonly out: string;
-  readonly head?: 'linear' | undefined;
-  readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
-  readonly l2?: number | undefined;
-  readonly lr?: number | undefined;
-  readonly epochs?: number | undefined;
-  readonly batch?: number | undefined;
-  readonly standardize?: boolean | undefined;
-  readonly patience?: number | undefined;
   readonly threads?: number | undefined;
   /** Fits a temperature on the validation part, so that probabilities mean what they say. */
   readonly calibrate?: boolean | undefined;
@@ -45,19 +40,19 @@ export interface TrainOptions extends CacheOptions, FitOptions {
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
-  readonly weightDecay?: number | undefined;
-  readonly clipNorm?: number | undefined;
-  readonly ema?: number | undefined;
   readonly warmStart?: boolean | undefined;
 }
 
 export interface FeatureTrainOptions extends FitOptions {
   /** A safetensors file with features and labels, in place of a backbone and a data set. */
   readonly features: string;
+  /** single or ordered; the classes are in their order then. */
+  readonly task?: TaskKind | undefined;
 }
 
 export interface TrainReport {
   readonly run: string;
+  readonly task: TaskKind;
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly train: Score;
@@ -69,6 +64,8 @@ export interface TrainReport {
   readonly stoppedAt: number;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
+  /** With --knn: what the k nearest training examples predict of the validation part. */
+  readonly neighbours?: Score & { readonly k: number };
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
@@ -98,6 +95,7 @@ export interface FittedRun {
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
+  readonly neighbours?: TrainReport['neighbours'];
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on. */
@@ -115,8 +113,14 @@ export async function trainRun(
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
-  if (!isOfFile) await assertSplittable(options);
   if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
+  if (!isOfFile) {
+    const { task, classes } = await assertSplittable(options);
+    // What does not go together is said before hours of caching.
+    if (options.unfreeze === undefined) headTraining(options, task);
+    else refuseHeadOptions(options);
+    buildHead(headSpec(options), { dim: 1, outputCount: classes.length, task });
+  }
   const environment = await runEnvironment(options);
   let progress: RunProgress | undefined;
   const begin: FitContext['begin'] = async (identity) => {
@@ -147,6 +151,7 @@ export async function trainRun(
     const { classes } = parts.train;
     const report: TrainReport = {
       run: folder,
+      task: result.head.task,
       classes,
       examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
       train: result.train,
@@ -155,6 +160,7 @@ export async function trainRun(
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
       ...(headAlone && { headAlone }),
+      ...(fitted.neighbours && { neighbours: fitted.neighbours }),
       ...(evaluation && { metrics: metricsOf(evaluation) }),
       ...(evaluation?.calibration && { calibration: evaluation.calibration }),
     };
@@ -181,15 +187,16 @@ export async function trainRun(
   }
 }
 
+/** @throws GraftError INVALID_ARGUMENT for what has no meaning with --unfreeze. */
+function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
+  const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
+  if (flag === undefined) return;
+  throw new GraftError('INVALID_ARGUMENT', `--${flag} is not for training with --unfreeze; leave it away.`);
+}
+
 /** @throws GraftError INVALID_ARGUMENT for what has a meaning with --unfreeze alone. */
-function refuseTailOptions({ tailLr, layerDecay, weightDecay, clipNorm, ema }: TrainOptions): void {
-  const given = {
-    'tail-lr': tailLr,
-    'layer-decay': layerDecay,
-    'weight-decay': weightDecay,
-    'clip-norm': clipNorm,
-    ema,
-  };
+function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
+  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay };
   const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (flag === undefined) return;
   throw new GraftError(

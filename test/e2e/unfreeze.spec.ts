@@ -104,7 +104,7 @@ describe('graft run --unfreeze', function () {
       ['predict', '--model', report.model, path.join(data, 'dots')],
       env,
     );
-    expect(Object.keys(prediction!.scores)).to.have.members([...report.classes]);
+    expect(Object.keys(prediction!.scores!)).to.have.members([...report.classes]);
   });
 
   it('tells the weights, the disk and the memory before it begins, and computes nothing twice', async () => {
