@@ -28,6 +28,8 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 }
 
 export interface Parts {
+  /** Rows of the data set that train, in the order of `train`. */
+  readonly trainRows: readonly number[];
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
@@ -63,13 +65,15 @@ export async function splitFeatures(cached: CachedFeatures, options: SplitOption
     classes: dataset.classes,
   });
   return {
+    trainRows: train,
     train: await select(train),
     validation: validation.length > 0 ? await select(validation) : undefined,
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
 }
 
-function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
+/** sha256 of these rows, [rows, 32]. */
+export function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
   const selected = new Uint8Array(rows.length * 32);
   for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
   return selected;

@@ -1,5 +1,6 @@
 /** `graft train`: caches what is missing, trains the head, writes the run folder. */
 import path from 'node:path';
+import { GraftError } from '../errors.js';
 import type { TrainedHead } from '../heads/head.js';
 import { silentLogger } from '../logger.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -17,11 +18,12 @@ import {
   cacheFeatures,
   type Hooks,
 } from './cache-features.js';
+import { addViews, cacheViews, type ViewOptions, type ViewReport } from './cache-views.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { assertSplittable, type Parts, type SplitOptions, splitFeatures } from './split-features.js';
 import { claimRunFolder, type RunConfig, writeRunFolder } from './run-folder.js';
 
-export interface TrainOptions extends CacheOptions, SplitOptions {
+export interface TrainOptions extends CacheOptions, SplitOptions, ViewOptions {
   readonly out: string;
   readonly head?: 'linear' | undefined;
   readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
@@ -55,6 +57,8 @@ export interface TrainReport {
   readonly stoppedAt: number;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
+  /** With --views: what caching them took. */
+  readonly views?: ViewReport;
 }
 
 export interface TrainedRun {
@@ -66,8 +70,14 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   await assertSplittable(options);
+  if (options.views && options.unfreeze !== undefined) {
+    throw new GraftError(
+      'USAGE',
+      '--views goes with a head alone, not with --unfreeze; leave one of them out.',
+    );
+  }
   const fit = options.unfreeze === undefined ? fitHead : fineTuneRun;
-  const { cached, parts, result, training, weights, headAlone } = await fit(options, hooks);
+  const { cached, parts, result, training, weights, headAlone, views } = await fit(options, hooks);
   const { report: cache, backbone, dataset } = cached;
   const report: TrainReport = {
     run: folder,
@@ -79,6 +89,7 @@ export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promis
     seconds: result.seconds,
     stoppedAt: result.stoppedAt,
     ...(headAlone && { headAlone }),
+    ...(views && { views }),
   };
   const config: RunConfig = {
     version: packageVersion(),
@@ -115,6 +126,7 @@ export interface FittedRun {
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
+  readonly views?: ViewReport;
 }
 
 async function fitHead(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
@@ -132,10 +144,19 @@ async function fitHead(options: TrainOptions, hooks: Hooks): Promise<FittedRun> 
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
-  const result = await trainHead(parts.train, parts.validation, {
+  const views = options.views ? await cacheViews(cached, parts.trainRows, options, hooks) : undefined;
+  const train = views ? await addViews(parts, cached, views) : parts.train;
+  const result = await trainHead(train, parts.validation, {
     ...training,
     logger,
     ...(signal && { signal }),
   });
-  return { cached, parts, result, training: { ...training } };
+  const { views: count, augment, viewSeed } = options;
+  return {
+    cached,
+    parts,
+    result,
+    training: { ...training, ...(views && { views: count, augment, viewSeed }) },
+    ...(views && { views: views.report }),
+  };
 }

@@ -9,6 +9,7 @@ import {
   deviceOptions,
   outOption,
   trainingOptions,
+  viewOptions,
 } from '../shared-options.js';
 
 /** The flags of `train` and `run`. */
@@ -17,6 +18,7 @@ export const trainFlags = {
   ...dataOptions,
   ...outOption,
   ...trainingOptions,
+  ...viewOptions,
   ...cacheOptions,
   ...deviceOptions,
 } as const;
