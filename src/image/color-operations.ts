@@ -31,7 +31,7 @@ export function adjustSaturation(picture: Picture, factor: number): void {
   const { levels, channels } = picture;
   const size = picture.width * picture.height;
   for (let i = 0; i < size && channels === 3; i++) {
-    const grey = luma(picture, i, size) * (1 - factor);
+    const grey = Math.round(luma(picture, i, size)) * (1 - factor);
     for (let at = i; at < levels.length; at += size) levels[at] = clip(levels[at]! * factor + grey);
   }
 }
@@ -125,10 +125,10 @@ function forEachChannel(
   for (let c = 0; c < channels; c++) change(levels.subarray(c * size, (c + 1) * size));
 }
 
-/** ITU-R 601. */
+/** ITU-R 601, in Pillow's fixed point. */
 function luma({ levels, channels }: Picture, i: number, size: number): number {
   if (channels === 1) return levels[i]!;
-  return 0.299 * levels[i]! + 0.587 * levels[i + size]! + 0.114 * levels[i + 2 * size]!;
+  return (19595 * levels[i]! + 38470 * levels[i + size]! + 7471 * levels[i + 2 * size]!) / 65536;
 }
 
 function clip(level: number): number {
