@@ -1,6 +1,11 @@
 /** The public surface: one function per command, and the pieces they are made of. */
 export { checkGradients, type GradientCheck } from './autodiff/check-gradients.js';
-export { type Differentiated, type DifferentiateOptions, differentiate } from './autodiff/differentiate.js';
+export {
+  type Differentiated,
+  type DifferentiateOptions,
+  differentiate,
+  type Shapes,
+} from './autodiff/differentiate.js';
 export type { GradientRule, RuleContext } from './autodiff/gradient-rule.js';
 export { rules as gradientRules } from './autodiff/rules/index.js';
 export { trainableFromHere } from './autodiff/trainable-from-here.js';
@@ -16,6 +21,7 @@ export { GraphBuilder } from './onnx/graph-builder.js';
 export type { Graph, Model, Node } from './onnx/ir.js';
 export { decodeModel, readModel } from './onnx/read-model.js';
 export { encodeModel, writeModel } from './onnx/write-model.js';
+export { type AddedGradients, addGradients, type AddGradientsOptions } from './pipeline/add-gradients.js';
 export { listFeatureLayers } from './pipeline/analyse-model.js';
 export { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './pipeline/cache-features.js';
 export { type EvaluateOptions, type EvaluationReport, evaluateModel } from './pipeline/evaluate-model.js';

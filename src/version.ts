@@ -1,17 +1,33 @@
-/** This package's own version, from the package.json above this file (dist/ and a test build lie at different depths). */
+/** This package: its folder and version, from the package.json above this file (dist/ and a test build lie at different depths). */
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 
-export function packageVersion(): string {
-  for (const up of ['../package.json', '../../package.json', '../../../package.json']) {
+interface Found {
+  readonly folder: string;
+  readonly version: string;
+}
+
+function findPackage(): Found {
+  for (const up of ['../', '../../', '../../../']) {
     try {
-      const found = JSON.parse(readFileSync(new URL(up, import.meta.url), 'utf8')) as {
+      const folder = new URL(up, import.meta.url);
+      const found = JSON.parse(readFileSync(new URL('package.json', folder), 'utf8')) as {
         name: string;
         version: string;
       };
-      if (found.name === 'onnx-graft') return found.version;
+      if (found.name === 'onnx-graft') return { folder: fileURLToPath(folder), version: found.version };
     } catch {
       // Not at this depth.
     }
   }
-  return 'unknown';
+  return { folder: fileURLToPath(new URL('../', import.meta.url)), version: 'unknown' };
+}
+
+export function packageVersion(): string {
+  return findPackage().version;
+}
+
+/** Where package.json and what is shipped beside the code lie. */
+export function packageFolder(): string {
+  return findPackage().folder;
 }

@@ -11,7 +11,7 @@ const rows: readonly (readonly string[])[] = [
   ['graph'],
   ['autodiff', 'runtime'],
   ['models', 'image', 'sources', 'tasks', 'heads'],
-  ['dataset', 'features', 'train', 'export', 'predict', 'report'],
+  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'tracking'],
   ['pipeline'],
   ['cli', 'index.ts'],
 ];

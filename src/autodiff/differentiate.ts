@@ -1,41 +1,41 @@
 /** Reverse-mode differentiation: adds the backward pass of a graph as plain ONNX nodes. */
-import { GraftError, invalidArgument } from '../errors.js';
-import { nearNames } from '../graph/near-names.js';
+import { GraftError } from '../errors.js';
+import { valueDtype } from '../graph/value-dtype.js';
 import { intAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Dimension, Graph, Model, Node } from '../onnx/ir.js';
 import { type DType, dtypeFromCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
+import { chooseParameters } from './choose-parameters.js';
 import { createConstantReader } from './constant-values.js';
 import { nameGradients } from './name-gradients.js';
-import type { GradientRule, RuleContext } from './gradient-rule.js';
-import {
-  differentiableIndices,
-  findGradientPath,
-  type GradientPath,
-  refuseWithoutRule,
-  tabulateRules,
-} from './reachability.js';
+import type { GradientRule } from './gradient-rule.js';
+import { findGradientPath, type GradientPath, refuse, tabulateRules } from './reachability.js';
+import { ReversePass } from './reverse-pass.js';
 import { rules as allRules } from './rules/index.js';
 import { floatScalar } from './float-scalar.js';
-import { unbroadcast } from './unbroadcast.js';
 
 export interface DifferentiateOptions {
   /** A value; where it is not a scalar its sum is differentiated. */
   readonly loss: string;
-  /** Values, mostly inputs or initializers, whose gradients are wanted. */
-  readonly parameters: readonly string[];
+  /** Values, mostly inputs or initializers, whose gradients are wanted; 'all': every float initializer that has one. */
+  readonly parameters: 'all' | readonly string[];
   /**
-   * Real shapes of all values from a probe run (`probeShapes`). Sizes may differ at run time along free axes, but an
-   * axis that was 1 must stay 1: probe with a batch of 2 where it is free.
+   * Real shapes of all values from a probe run (`probeShapes`), a Map or a plain object. Sizes may differ at run time
+   * along free axes, but an axis that was 1 must stay 1: probe with a batch of 2 where it is free. What is left out is
+   * taken as the graph declares it, where it declares every size.
    */
-  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly shapes?: Shapes;
   /** A value of the graph that is the gradient of `loss`, of its shape; ones unless named. */
   readonly seed?: string;
   /** Operator set version of a bare graph; a model knows its own. Default 17. */
   readonly opset?: number;
   readonly rules?: readonly GradientRule[];
 }
+
+/** Shapes by value. */
+export type Shapes =
+  ReadonlyMap<string, readonly number[]> | Readonly<Record<string, readonly number[] | undefined>>;
 
 export interface Differentiated {
   /** The graph with the backward pass and an output `grad/<parameter>` for each parameter. */
@@ -47,99 +47,62 @@ export interface Differentiated {
 }
 
 /**
+ * Adds the backward pass of `loss` to a model, or to a bare graph.
  * @throws GraftError NO_GRADIENT_RULE once, listing every operator in the way that has no rule and the layer from
- * which on there is none; UNKNOWN_VALUE for a name that the graph does not hold.
+ * which on there is none; UNKNOWN_VALUE for a name that the graph does not hold; INVALID_ARGUMENT for a shape that is
+ * neither given nor declared. `addGradients` finds the shapes by itself.
  * @example
- * const { graph, gradients } = differentiate(model, { loss: 'loss', parameters: ['w'], shapes: await probeShapes(model) });
- * await writeModel({ ...model, graph }, 'with-gradients.onnx');
+ * const { model: withGradients, gradients } = differentiate(model, {
+ *   loss: 'loss', parameters: ['w'], shapes: await probeShapes(model) });
+ * await writeModel(withGradients, 'with-gradients.onnx'); // its output gradients.get('w') is 'grad/w'
  */
-export function differentiate(source: Graph | Model, options: DifferentiateOptions): Differentiated {
-  const { loss, parameters, shapes, rules = allRules } = options;
+export function differentiate(
+  source: Model,
+  options: DifferentiateOptions,
+): Differentiated & { readonly model: Model };
+export function differentiate(source: Graph | Model, options: DifferentiateOptions): Differentiated;
+export function differentiate(
+  source: Graph | Model,
+  options: DifferentiateOptions,
+): Differentiated & { readonly model?: Model } {
+  const { loss, shapes, rules = allRules } = options;
+  const model = 'graph' in source ? source : undefined;
   const graph = 'graph' in source ? source.graph : source;
-  const opset = ('graph' in source ? source.opsets.get('') : undefined) ?? options.opset ?? 17;
+  const opset = model?.opsets.get('') ?? options.opset ?? 17;
   const ruleOf = tabulateRules(rules);
   const names = namesOf(graph);
-  for (const name of [loss, ...parameters]) {
-    if (!names.values.has(name)) {
-      const near = nearNames(name, names.values).join(', ');
-      throw new GraftError('UNKNOWN_VALUE', `The graph holds no value "${name}". Near it: ${near}.`);
-    }
-  }
+  const parameters = chooseParameters(graph, options, names.values, ruleOf);
   const path = findGradientPath(graph, parameters, [loss], ruleOf);
-  refuseWithoutRule(graph, path.nodes, loss, ruleOf);
-  refuseUnreached(path, parameters, loss);
-
   const builder = new GraphBuilder({ opset, taken: names.all });
   const outputNames = new Map(parameters.map((name) => [name, builder.freshName(`grad/${name}`)]));
   const dtypes = floatTypes(graph, path);
-  const constantOf = createConstantReader(graph);
-  const shapeOf = (value: string): readonly number[] => {
-    const shape = shapes.get(value) ?? graph.initializers.get(value)?.dims;
-    if (!shape) throw invalidArgument('shapes', `a shape of value "${value}"`, undefined);
-    return shape;
-  };
+  const shapeOf = shapeReader(graph, shapes);
+  const pass = new ReversePass({
+    builder,
+    opset,
+    ruleOf,
+    shapeOf,
+    constantOf: createConstantReader(graph),
+    dtypeOf: (value) => dtypes.get(value) ?? valueDtype(graph, value),
+  });
   const gradients = new Map<string, string>();
-  const accumulate = (value: string, gradient: string): void => {
-    const earlier = gradients.get(value);
-    gradients.set(
-      value,
-      earlier === undefined
-        ? gradient
-        : builder.op('Add', [earlier, gradient], { name: `grad/${value}/sum` }),
-    );
-  };
-  const extended = new Map<Node, string[]>();
-  const runtimeShapes = new Map<string, string>();
-
-  accumulate(loss, options.seed ?? seed(builder, loss, shapeOf(loss), dtypes.get(loss) ?? 'float32'));
-  for (const node of path.nodes.toReversed()) {
-    const dY = node.outputs.map((output) => gradients.get(output));
-    if (dY.every((gradient) => gradient === undefined)) continue;
-    const rule = ruleOf(node)!;
-    const indices = differentiableIndices(node, rule);
-    const needs = (input: number): boolean =>
-      indices.includes(input) && path.values.has(node.inputs[input] ?? '');
-    const prefix = `grad/${node.name || node.outputs[0]}`;
-    const dtype = dtypes.get(node.outputs.find((output) => path.values.has(output)) ?? '') ?? 'float32';
-    const context: RuleContext = {
-      node,
-      x: node.inputs,
-      y: node.outputs,
-      dY,
-      builder,
-      opset,
-      dtypeOf: (value) => dtypes.get(value) ?? 'float32',
-      needs,
-      shapeOf,
-      constantOf,
-      scalar: (value) => floatScalar(builder, value, dtype),
-      shape(value) {
-        let name = runtimeShapes.get(value);
-        if (name === undefined) {
-          name = builder.op('Shape', [value], { name: `${value}/shape` });
-          runtimeShapes.set(value, name);
-        }
-        return name;
-      },
-      forwardOutput(index) {
-        const outputs = extended.get(node) ?? [...node.outputs];
-        while (outputs.length <= index) outputs.push('');
-        outputs[index] ||= builder.freshName(`${outputs[0]}/output_${index}`);
-        extended.set(node, outputs);
-        return outputs[index];
-      },
-      op: (opType, inputs, attributes = {}) =>
-        builder.op(opType, inputs, { name: `${prefix}/${opType}`, attributes }),
-      ops: (opType, inputs, outputCount, attributes = {}) =>
-        builder.ops(opType, inputs, outputCount, { name: `${prefix}/${opType}`, attributes }),
-    };
-    for (const [input, gradient] of rule.backward(context)) {
-      if (!needs(input)) continue;
-      const value = node.inputs[input]!;
-      accumulate(value, rule.broadcasts ? unbroadcast(context, gradient, value) : gradient);
-    }
+  const missing = path.nodes.filter((node) => !ruleOf(node));
+  try {
+    const lossType = dtypes.get(loss) ?? 'float32';
+    gradients.set(loss, options.seed ?? seed(builder, loss, pass.shapeOf(loss), lossType));
+    pass.survey(path, gradients);
+  } catch (error) {
+    // Without all rules the shapes may be no more than the caller could find.
+    if (missing.length === 0) throw error;
   }
+  const refusals = path.nodes.flatMap((node): [Node, string][] => {
+    const reason = ruleOf(node) ? pass.refusals.get(node) : '';
+    return reason === undefined ? [] : [[node, reason]];
+  });
+  if (refusals.length > 0) refuse(graph, new Map(refusals), loss, ruleOf);
+  refuseUnreached(path, parameters, loss);
 
+  builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...builder.nodes.map((node) => pass.extend(node)));
   const gradientOf = nameGradients(builder, gradients, outputNames);
   for (const [parameter, output] of outputNames) {
     builder.outputs.push({
@@ -147,25 +110,21 @@ export function differentiate(source: Graph | Model, options: DifferentiateOptio
       type: {
         kind: 'tensor',
         dtype: dtypes.get(parameter) ?? 'float32',
-        shape: declaredShape(graph, parameter) ?? shapeOf(parameter).map(() => null),
+        shape: declaredShape(graph, parameter) ?? pass.shapeOf(parameter).map(() => null),
       },
       docString: '',
       metadata: new Map(),
     });
   }
+  const result: Graph = {
+    ...graph,
+    nodes: [...graph.nodes.map((node) => pass.extend(node)), ...builder.nodes],
+    initializers: new Map([...graph.initializers, ...builder.initializers]),
+    outputs: [...graph.outputs, ...builder.outputs],
+  };
   return {
-    graph: {
-      ...graph,
-      nodes: [
-        ...graph.nodes.map((node) => {
-          const outputs = extended.get(node);
-          return outputs ? { ...node, outputs } : node;
-        }),
-        ...builder.nodes,
-      ],
-      initializers: new Map([...graph.initializers, ...builder.initializers]),
-      outputs: [...graph.outputs, ...builder.outputs],
-    },
+    graph: result,
+    ...(model && { model: { ...model, graph: result } }),
     gradients: outputNames,
     gradientOf,
   };
@@ -211,6 +170,21 @@ function refuseUnreached(path: GradientPath, parameters: readonly string[], loss
     `No gradient of the loss "${loss}" reaches ${unreached.map((name) => `"${name}"`).join(', ')}: ` +
       'the loss does not depend on it, or only through operators whose result is piecewise constant or data (an index, a shape, a frozen statistic).',
   );
+}
+
+/** The given shapes, and those that the graph declares without a free dimension. */
+function shapeReader(graph: Graph, shapes: Shapes = {}): (value: string) => readonly number[] | undefined {
+  const declared = new Map<string, readonly number[]>();
+  for (const { name, type } of [...graph.inputs, ...graph.valueInfo.values(), ...graph.outputs]) {
+    const shape = type?.kind === 'tensor' ? type.shape : undefined;
+    if (shape?.every((size) => typeof size === 'number')) declared.set(name, shape);
+  }
+  const given = isMap(shapes) ? (value: string) => shapes.get(value) : (value: string) => shapes[value];
+  return (value) => given(value) ?? graph.initializers.get(value)?.dims ?? declared.get(value);
+}
+
+function isMap(shapes: Shapes): shapes is ReadonlyMap<string, readonly number[]> {
+  return shapes instanceof Map;
 }
 
 function declaredShape(graph: Graph, value: string): readonly Dimension[] | undefined {

@@ -4,6 +4,7 @@ import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Node } from '../onnx/ir.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { Composition } from './compositions/index.js';
 
 export interface GradientRule {
   readonly opTypes: readonly string[];
@@ -14,6 +15,8 @@ export interface GradientRule {
    * node's attributes. An empty list: the operator computes data on which no gradient depends.
    */
   readonly differentiable: readonly number[] | 'all' | ((node: Node) => readonly number[]);
+  /** Outputs whose gradients `backward` uses. Default: the first; a gradient that arrives at another is refused. */
+  readonly differentiableOutputs?: readonly number[] | 'all';
   /** The inputs are broadcast to the shape of the first output, and the driver sums their gradients back. */
   readonly broadcasts?: boolean;
   /** Appends nodes and returns the gradient of each input that `needs(i)`. */
@@ -56,4 +59,6 @@ export interface RuleContext {
   dtypeOf(value: string): DType;
   /** A scalar of the type of the node's output. */
   scalar(value: number): string;
+  /** Writes the node again with plain operators and gives the gradients of its inputs through those. */
+  through(composition: Composition): ReadonlyMap<number, string>;
 }

@@ -36,7 +36,7 @@ export interface GradientPath {
 
 /** Everything between `from` and `to` along differentiable edges. */
 export function findGradientPath(
-  graph: Graph,
+  graph: Pick<Graph, 'nodes'>,
   from: readonly string[],
   to: readonly string[],
   ruleOf: RuleTable,
@@ -130,25 +130,24 @@ function bottlenecks(graph: Graph, loss: string, ruleOf: RuleTable): string[] {
   return chain.reverse().filter((value) => producer(value) !== undefined);
 }
 
+/** Why the gradient stops at each node that is in the way: '' where its operator has no rule at all. */
+export type Refusals = ReadonlyMap<Node, string>;
+
 /** The one refusal: every operator in the way, and from where on there is none. */
-export function refuseWithoutRule(
-  graph: Graph,
-  nodes: readonly Node[],
-  loss: string,
-  ruleOf: RuleTable,
-): void {
-  const missing = nodes.filter((node) => !ruleOf(node));
-  if (missing.length === 0) return;
-  const lines = missing.map(({ opType, domain, name, outputs }) => {
+export function refuse(graph: Graph, refusals: Refusals, loss: string, ruleOf: RuleTable): never {
+  const lines = [...refusals].map(([{ opType, domain, name, outputs }, reason]) => {
     const shown = domain === '' || domain === 'ai.onnx' ? opType : `${domain}.${opType}`;
-    return `  ${shown} "${name || outputs[0]}"`;
+    return `  ${reason || `${shown} "${name || outputs[0]}"`}`;
   });
-  const layer = latestDifferentiableLayer(graph, loss, ruleOf);
+  const layer = latestDifferentiableLayer(graph, loss, (node) =>
+    refusals.has(node) ? undefined : ruleOf(node),
+  );
+  const count = refusals.size;
   throw new GraftError(
     'NO_GRADIENT_RULE',
     [
-      `${missing.length} ${missing.length === 1 ? 'node' : 'nodes'} between the parameters and the loss "${loss}" ` +
-        `${missing.length === 1 ? 'has' : 'have'} no gradient rule:`,
+      `${count} ${count === 1 ? 'node' : 'nodes'} between the parameters and the loss "${loss}" ` +
+        `${count === 1 ? 'has' : 'have'} no gradient rule:`,
       ...lines,
       layer === undefined
         ? 'No layer lies behind all of them. Add rules in src/autodiff/rules.'

@@ -2,13 +2,24 @@
  * A float32 model as the same function in float64, for central differences: every float tensor becomes float64, and an
  * operator for which ONNX Runtime has no float64 kernel is written with operators that have one (`float64Forms`).
  */
+import { valueDtype } from '../graph/value-dtype.js';
 import { toAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
-import type { Attribute, Graph, Initializer, Model, Node, ValueInfo, ValueType } from '../onnx/ir.js';
+import {
+  type Attribute,
+  type Graph,
+  type Initializer,
+  type Model,
+  node as makeNode,
+  type Node,
+  type ValueInfo,
+  type ValueType,
+} from '../onnx/ir.js';
 import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { fromHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { compositionOf, expand } from './compositions/index.js';
 import { type Float64Form, float64Forms } from './float64-forms/index.js';
 
 export interface ToFloat64Options {
@@ -50,10 +61,30 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
       valueInfo: new Map(),
     };
   };
+  const all = new Map(shapes);
   const convertNode = (node: Node, target: GraphBuilder): void => {
+    const composition = compositionOf(node);
+    if (composition) {
+      const expansion = expand(composition, node, {
+        builder: target,
+        prefix: `f64/${node.outputs[0]}`,
+        opset,
+        shapeOf: (value) => all.get(value) ?? [],
+        dtypeOf: (value) => valueDtype(model.graph, value),
+        scalar: (value) => target.constant('f64/const', double([], [value])),
+      });
+      for (const [value, shape] of expansion.shapes) all.set(value, shape);
+      for (const inner of expansion.nodes) convertNode(inner, target);
+      for (const [i, output] of node.outputs.entries()) {
+        const source = expansion.outputs[i];
+        if (output !== '' && source)
+          target.nodes.push(makeNode({ opType: 'Identity', inputs: [source], outputs: [output] }));
+      }
+      return;
+    }
     const form = forms.get(node.domain === '' ? node.opType : `${node.domain}:${node.opType}`);
     if (form) {
-      const shapeOf = (value: string): readonly number[] => shapes.get(value) ?? [];
+      const shapeOf = (value: string): readonly number[] => all.get(value) ?? [];
       const result = form({
         node,
         x: node.inputs,

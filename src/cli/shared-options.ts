@@ -184,6 +184,47 @@ export const viewOptions = {
   'view-seed': { ...integer('view-seed'), default: 1, describe: 'Seed of the views' },
 } as const satisfies Record<string, Options>;
 
+/** In place of a backbone and a data set. */
+export const featuresOption = {
+  features: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Features made elsewhere, a .safetensors file, in place of --backbone and --data',
+  },
+} as const satisfies Record<string, Options>;
+
+export const runKeepingOptions = {
+  calibrate: {
+    type: 'boolean',
+    default: false,
+    describe: 'Scale the probabilities by a temperature fitted on the validation part',
+  },
+  resume: {
+    type: 'boolean',
+    describe:
+      'Go on with the unfinished run in --out, whose flags need no repeating; --no-resume begins again [default: go on if the settings are the same]',
+  },
+  'checkpoint-seconds': {
+    ...nonNegative('checkpoint-seconds'),
+    default: 30,
+    describe: 'Least time between two checkpoints; 0: each epoch',
+  },
+  tensorboard: {
+    type: 'string',
+    describe: 'Write event files below this folder [alone: tensorboard in the run folder]',
+  },
+  mlflow: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Log to the MLflow tracking server at this address',
+  },
+  'mlflow-experiment': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Experiment on that server [default: $MLFLOW_EXPERIMENT_NAME, else graft]',
+  },
+} as const satisfies Record<string, Options>;
+
 export const outOption = {
   out: { type: 'string', demandOption: true, requiresArg: true, describe: 'Run folder to write' },
 } as const satisfies Record<string, Options>;

@@ -2,7 +2,7 @@
 import { mergeModels } from '../graph/merge-models.js';
 import { appendHeadOutputs } from '../heads/build-head.js';
 import type { TrainedHead } from '../heads/head.js';
-import { type ModelMetadata, writeMetadata } from '../models/model-metadata.js';
+import { type ModelMetadata, writeHeadMetadata, writeMetadata } from '../models/model-metadata.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { taskOf } from '../tasks/task-of.js';
@@ -20,15 +20,33 @@ export interface ExportInput {
  * `probabilities`, or for numbers `values`. The standardisation is folded into the head's weights.
  */
 export function exportModel({ features, featuresOutput, head, metadata }: ExportInput): Model {
-  const builder = new GraphBuilder({ opset: features.opsets.get('') ?? 17 });
-  const outputCount = metadata.labels.length;
-  const x = builder.input('head/features', 'float32', ['batch', head.dim]);
+  const x = 'head/features';
+  const opset = features.opsets.get('') ?? 17;
+  const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata) });
+  const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
+  return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
+}
+
+/** A head alone, for features that come from elsewhere: `features` [batch, dim] in, the outputs of `exportModel` out. */
+export function exportHead(head: TrainedHead): Model {
+  return buildHeadModel(head, 'features', {
+    opset: 17,
+    metadata: writeHeadMetadata({ labels: head.classes, task: head.task }),
+  });
+}
+
+function buildHeadModel(
+  head: TrainedHead,
+  input: string,
+  { opset, metadata }: { opset: number; metadata: ReadonlyMap<string, string> },
+): Model {
+  const builder = new GraphBuilder({ opset });
+  const outputCount = head.classes.length;
+  const x = builder.input(input, 'float32', ['batch', head.dim]);
   const { logits, outputs } = appendHeadOutputs(builder, x, head);
   const { outputNames } = taskOf(head.task);
   const put = (value: string, name: string) => builder.output(value, 'float32', ['batch', outputCount], name);
   if (outputNames.logits) put(logits, outputNames.logits);
   put(outputs, outputNames.outputs);
-  const headModel = builder.model({ metadata: writeMetadata(metadata) });
-  const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
-  return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
+  return builder.model({ metadata });
 }

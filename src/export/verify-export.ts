@@ -32,9 +32,8 @@ export interface VerifyInput {
   readonly featuresInput: string;
   readonly featuresOutput: string;
   readonly head: TrainedHead;
-  readonly preprocess: PreprocessSpec;
-  /** Encoded. */
-  readonly images: readonly Uint8Array[];
+  /** What the merged file is run on, [images, …]: prepared images, or where there are none any numbers. */
+  readonly pixels: Tensor;
   readonly tolerance?: number;
 }
 
@@ -44,41 +43,72 @@ export interface VerifyInput {
  * @throws GraftError VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
-  const { images, preprocess, tolerance = float32Tolerance } = input;
-  if (images.length === 0) {
-    throw new GraftError('VERIFICATION_FAILED', 'Verification needs at least one image but there is none.');
-  }
-  const pixels = await loadPixels(images, preprocess);
+  const { merged, pixels, tolerance } = input;
   const expected = await referenceOutputs(input, pixels);
+  return compareOnProviders({ merged, inputs: pixels, expected, tolerance });
+}
+
+export interface VerifyHeadInput {
+  /** The exported file's bytes. */
+  readonly merged: Uint8Array;
+  readonly head: TrainedHead;
+  /** [rows, dim] */
+  readonly features: Tensor;
+}
+
+/** The same for a file that holds a head alone: the reference is the head as it was trained. */
+export async function verifyHead({ merged, head, features }: VerifyHeadInput): Promise<Verification> {
+  const reference = await openReference(head);
+  try {
+    return await compareOnProviders({ merged, inputs: features, expected: await reference.run([features]) });
+  } finally {
+    await reference.release();
+  }
+}
+
+interface Comparison {
+  readonly merged: Uint8Array;
+  readonly inputs: Tensor;
+  readonly expected: Outputs;
+  readonly tolerance?: number | undefined;
+}
+
+async function compareOnProviders({
+  merged,
+  inputs,
+  expected,
+  tolerance = float32Tolerance,
+}: Comparison): Promise<Verification> {
+  const examples = inputs.dims[0]!;
   const providers: { name: string; maxAbsDiff: number }[] = [];
   const check = async (name: string, session: Session): Promise<void> => {
     try {
-      const batched = await runMerged(session, pixels, images.length, expected.keys());
-      const single = await runMerged(session, pixels, 1, expected.keys());
+      const batched = await runMerged(session, inputs, examples, expected.keys());
+      const single = await runMerged(session, inputs, 1, expected.keys());
       const maxAbsDiff = Math.max(difference(batched, expected), difference(single, expected));
       providers.push({ name, maxAbsDiff });
     } finally {
       await session.release();
     }
   };
-  await check('cpu', await openSession(input.merged));
+  await check('cpu', await openSession(merged));
   if ((await providerStatus('cuda')).available)
-    await check('cuda', await openSession(input.merged, { device: 'cuda' }));
-  await check('wasm', await openWebSession(input.merged));
+    await check('cuda', await openSession(merged, { device: 'cuda' }));
+  await check('wasm', await openWebSession(merged));
   const worst = providers.reduce((a, b) => (b.maxAbsDiff > a.maxAbsDiff ? b : a));
   // Written so that NaN fails too.
   if (!(worst.maxAbsDiff <= tolerance)) {
     throw new GraftError(
       'VERIFICATION_FAILED',
       `The merged model differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)} on ${worst.name}, ` +
-        `over ${images.length} images; at most ${tolerance} was expected. Do not use this file.`,
+        `over ${examples} examples; at most ${tolerance} was expected. Do not use this file.`,
     );
   }
-  return { maxAbsDiff: worst.maxAbsDiff, examples: images.length, providers };
+  return { maxAbsDiff: worst.maxAbsDiff, examples, providers };
 }
 
 /** [images, C, H, W] (or NHWC) float32. */
-async function loadPixels(images: readonly Uint8Array[], preprocess: PreprocessSpec): Promise<Tensor> {
+export async function loadPixels(images: readonly Uint8Array[], preprocess: PreprocessSpec): Promise<Tensor> {
   const { channels, height, width } = pixelShape(preprocess);
   const perImage = channels * height * width;
   const data = new Float32Array(images.length * perImage);
@@ -94,6 +124,23 @@ type Outputs = ReadonlyMap<string, Float32Array>;
 
 async function referenceOutputs(input: VerifyInput, pixels: Tensor): Promise<Outputs> {
   const { features, featuresInput, featuresOutput, head } = input;
+  const backbone = await openSession(encodeModel(features));
+  const reference = await openReference(head);
+  try {
+    const rows: Tensor[] = [];
+    for (const image of batches(pixels, 1))
+      rows.push((await backbone.run({ [featuresInput]: image }))[featuresOutput]!);
+    return await reference.run(rows);
+  } finally {
+    await backbone.release();
+    await reference.release();
+  }
+}
+
+/** The trained head as a model of its own. */
+async function openReference(
+  head: TrainedHead,
+): Promise<{ run(rows: Iterable<Tensor>): Promise<Outputs>; release(): Promise<void> }> {
   const { outputNames } = taskOf(head.task);
   const builder = new GraphBuilder();
   const x = builder.input('features', 'float32', ['batch', head.dim]);
@@ -101,20 +148,18 @@ async function referenceOutputs(input: VerifyInput, pixels: Tensor): Promise<Out
   const values = new Map([[outputNames.outputs, outputs]]);
   if (outputNames.logits) values.set(outputNames.logits, logits);
   for (const value of values.values()) builder.output(value, 'float32', ['batch', head.classes.length]);
-  const backbone = await openSession(encodeModel(features));
-  const headSession = await openSession(encodeModel(builder.model()));
-  try {
-    const rows = new Map([...values.keys()].map((name) => [name, [] as Float32Array[]]));
-    for (const image of batches(pixels, 1)) {
-      const run = await backbone.run({ [featuresInput]: image });
-      const scored = await headSession.run({ [x]: run[featuresOutput]! });
-      for (const [name, value] of values) rows.get(name)!.push(scored[value]!.data as Float32Array);
-    }
-    return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
-  } finally {
-    await backbone.release();
-    await headSession.release();
-  }
+  const session = await openSession(encodeModel(builder.model()));
+  return {
+    async run(inputs) {
+      const rows = new Map([...values.keys()].map((name) => [name, [] as Float32Array[]]));
+      for (const features of inputs) {
+        const scored = await session.run({ [x]: features });
+        for (const [name, value] of values) rows.get(name)!.push(scored[value]!.data as Float32Array);
+      }
+      return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
+    },
+    release: () => session.release(),
+  };
 }
 
 async function runMerged(

@@ -89,5 +89,11 @@ export function appendHeadOutputs(
   head: TrainedHead,
 ): { readonly logits: string; readonly outputs: string } {
   const logits = appendHead(builder, features, head);
-  return { logits, outputs: taskOf(head.task).appendOutputs(builder, logits, 2, head.classes.length) };
+  const { temperature = 1 } = head;
+  let sure = logits;
+  if (temperature !== 1) {
+    const divisor = builder.constant('head/temperature', float32([], Float32Array.of(temperature)));
+    sure = builder.op('Div', [logits, divisor], { name: 'head/calibrated' });
+  }
+  return { logits, outputs: taskOf(head.task).appendOutputs(builder, sure, 2, head.classes.length) };
 }

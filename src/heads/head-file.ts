@@ -6,12 +6,13 @@ import { taskKinds } from '../tasks/task-of.js';
 import { buildHead, shapeOfHead } from './build-head.js';
 import type { HeadSpec, TrainedHead } from './head.js';
 
-export function encodeHead({ spec, task, dim, classes, parameters }: TrainedHead): Uint8Array {
+export function encodeHead({ spec, task, dim, classes, parameters, temperature }: TrainedHead): Uint8Array {
   return encodeSafetensors(parameters, {
     spec: JSON.stringify(spec),
     task,
     dim: String(dim),
     classes: JSON.stringify(classes),
+    ...(temperature !== undefined && { temperature: String(temperature) }),
   });
 }
 
@@ -28,7 +29,11 @@ export function decodeHead(bytes: Uint8Array, where: string): TrainedHead {
       dim: Number(metadata.dim),
       classes: JSON.parse(metadata.classes ?? '') as string[],
       parameters: tensors,
+      ...(metadata.temperature !== undefined && { temperature: Number(metadata.temperature) }),
     };
+    const { temperature = 1 } = head;
+    if (!(temperature > 0 && Number.isFinite(temperature)))
+      throw new Error(`temperature should be a number above 0 but is ${metadata.temperature}`);
     for (const [name, dims] of buildHead(head.spec, shapeOfHead(head)).kept) {
       const found = tensors.get(name)?.dims;
       if (String(found) !== String(dims))

@@ -53,6 +53,8 @@ export interface TrainedHead {
   readonly classes: readonly string[];
   /** By the names of `Head.kept`; they take raw features, the standardisation is folded in. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** What logits are divided by before the softmax, where the head was calibrated; the logits themselves stay. */
+  readonly temperature?: number;
 }
 
 export interface AppendOptions {

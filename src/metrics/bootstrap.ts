@@ -6,33 +6,54 @@ export interface Interval {
 }
 
 export interface BootstrapOptions {
+  /** Default: 1000, fewer (but 200) where the rows are so many that it would take seconds. */
   readonly resamples?: number;
   /** Share of the resamples inside the interval. */
   readonly confidence?: number;
   readonly seed?: number;
 }
 
+/** Draws in all, about a third of a second. */
+const drawBudget = 2e7;
+
 /**
- * Percentile interval of a metric by the bootstrap (Efron 1979): it is computed on rows drawn with replacement, again
- * and again.
- * @param metric - of the rows whose indices it is given; they are only lent to it
+ * Percentile intervals of several metrics by the bootstrap (Efron 1979): they are computed on rows drawn with
+ * replacement, again and again.
+ * @param measure - of the rows whose indices it is given, which are only lent to it; always the same number of metrics
  */
+export function bootstrapIntervals(
+  rows: number,
+  measure: (drawn: Int32Array) => readonly number[],
+  {
+    resamples = Math.round(Math.min(1000, Math.max(200, drawBudget / rows))),
+    confidence = 0.95,
+    seed = 1,
+  }: BootstrapOptions = {},
+): Interval[] {
+  const rng = createRng(seed);
+  const drawn = new Int32Array(rows);
+  const values: Float64Array[] = [];
+  for (let i = 0; i < resamples; i++) {
+    for (let row = 0; row < rows; row++) drawn[row] = rng.integer(rows);
+    measure(drawn).forEach((value, m) => {
+      (values[m] ??= new Float64Array(resamples))[i] = value;
+    });
+  }
+  const tail = (1 - confidence) / 2;
+  return values.map((sample) => {
+    sample.sort();
+    return { low: quantile(sample, tail), high: quantile(sample, 1 - tail) };
+  });
+}
+
+/** The interval of one metric; of NaN where there are no rows. */
 export function bootstrapInterval(
   rows: number,
   metric: (drawn: Int32Array) => number,
-  { resamples = 1000, confidence = 0.95, seed = 1 }: BootstrapOptions = {},
+  options?: BootstrapOptions,
 ): Interval {
   if (rows === 0) return { low: Number.NaN, high: Number.NaN };
-  const rng = createRng(seed);
-  const drawn = new Int32Array(rows);
-  const values = new Float64Array(resamples);
-  for (let i = 0; i < resamples; i++) {
-    for (let row = 0; row < rows; row++) drawn[row] = rng.integer(rows);
-    values[i] = metric(drawn);
-  }
-  values.sort();
-  const tail = (1 - confidence) / 2;
-  return { low: quantile(values, tail), high: quantile(values, 1 - tail) };
+  return bootstrapIntervals(rows, (drawn) => [metric(drawn)], options)[0]!;
 }
 
 /** Linear interpolation between the two sorted values around the position. */

@@ -1,7 +1,14 @@
 /** Metrics of class probabilities against labels, defined as scikit-learn defines them. */
-import { bootstrapInterval, type Interval } from './bootstrap.js';
+import { bootstrapIntervals, type Interval } from './bootstrap.js';
 import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from './calibration.js';
 import { averagePrecision, meanOverClasses, rocAuc } from './ranking.js';
+
+/** 95 % intervals by the bootstrap; null where there are no examples. */
+export interface ClassificationIntervals {
+  readonly accuracy: Interval;
+  readonly macroF1: Interval;
+  readonly loss: Interval;
+}
 
 export interface ClassMetrics {
   readonly precision: number;
@@ -25,13 +32,13 @@ export interface BasicMetrics {
 }
 
 export interface ClassificationMetrics extends BasicMetrics {
-  /** 95 % interval by the bootstrap. */
-  readonly accuracyInterval: Interval;
+  readonly intervals: ClassificationIntervals | null;
   /** Mean recall over the classes that have examples. */
   readonly balancedAccuracy: number;
   /** Of all decisions together; with one label an example it is the accuracy. */
   readonly microF1: number;
-  /** Share of examples whose label is among the five highest scores. */
+  /** Share of examples whose label is among the three, the five highest scores. */
+  readonly top3: number;
   readonly top5: number;
   /** Mean over the classes, one against the rest; null where no class has both kinds. */
   readonly rocAuc: number | null;
@@ -77,27 +84,65 @@ export function classificationMetrics(
   classCount: number,
 ): ClassificationMetrics {
   const basic = basicMetrics(probabilities, labels, classCount);
-  const isRight = Uint8Array.from({ length: labels.length }, (_, row) =>
-    predictedClass(probabilities, row, classCount) === labels[row] ? 1 : 0,
-  );
   const reliability = reliabilityCurve(probabilities, labels, classCount);
   const supported = basic.perClass.filter(({ support }) => support > 0);
   const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
   return {
     ...basic,
-    accuracyInterval: bootstrapInterval(labels.length, (drawn) => {
-      let right = 0;
-      for (const row of drawn) right += isRight[row]!;
-      return right / drawn.length;
-    }),
+    intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount) : null,
     balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
     microF1: basic.accuracy,
+    top3: topKAccuracy(probabilities, labels, classCount, 3),
     top5: topKAccuracy(probabilities, labels, classCount, 5),
     rocAuc: defined(meanOverClasses(probabilities, labels, classCount, rocAuc)),
     averagePrecision: defined(meanOverClasses(probabilities, labels, classCount, averagePrecision)),
     ece: expectedCalibrationError(reliability),
     reliability,
   };
+}
+
+/** All three from the same draws, each a count over them. */
+function bootstrapClasses(
+  probabilities: Float32Array,
+  labels: ArrayLike<number>,
+  classCount: number,
+): ClassificationIntervals {
+  const rows = labels.length;
+  const predicted = Int32Array.from({ length: rows }, (_, row) =>
+    predictedClass(probabilities, row, classCount),
+  );
+  const losses = Float64Array.from(
+    { length: rows },
+    (_, row) => -Math.log(Math.max(1e-15, probabilities[row * classCount + labels[row]!]!)),
+  );
+  const hits = new Int32Array(classCount);
+  // Labels and predictions of a class together: F1 = 2 · hits / (support + predicted).
+  const named = new Int32Array(classCount);
+  const [accuracy, macroF1, loss] = bootstrapIntervals(rows, (drawn) => {
+    hits.fill(0);
+    named.fill(0);
+    let lossSum = 0;
+    for (let i = 0; i < rows; i++) {
+      const row = drawn[i]!;
+      const label = labels[row]!;
+      const guess = predicted[row]!;
+      named[label]!++;
+      named[guess]!++;
+      if (label === guess) hits[label]!++;
+      lossSum += losses[row]!;
+    }
+    let right = 0;
+    let f1 = 0;
+    let present = 0;
+    for (let c = 0; c < classCount; c++) {
+      if (named[c] === 0) continue;
+      right += hits[c]!;
+      f1 += (2 * hits[c]!) / named[c]!;
+      present++;
+    }
+    return [right / rows, f1 / present, lossSum / rows];
+  });
+  return { accuracy: accuracy!, macroF1: macroF1!, loss: loss! };
 }
 
 /** Share of rows whose label is among the k highest scores; of equal scores the higher class counts as higher. */
@@ -130,14 +175,15 @@ function predictedClass(probabilities: Float32Array, row: number, classCount: nu
 }
 
 function describeClasses(confusion: readonly (readonly number[])[]): ClassMetrics[] {
+  const predicted = new Float64Array(confusion.length);
+  for (const row of confusion) for (let c = 0; c < row.length; c++) predicted[c]! += row[c]!;
   return confusion.map((row, c) => {
     const hits = row[c]!;
     const support = row.reduce((a, b) => a + b, 0);
-    const predicted = confusion.reduce((sum, other) => sum + other[c]!, 0);
     return {
-      precision: predicted > 0 ? hits / predicted : 0,
+      precision: predicted[c]! > 0 ? hits / predicted[c]! : 0,
       recall: support > 0 ? hits / support : 0,
-      f1: support + predicted > 0 ? (2 * hits) / (support + predicted) : 0,
+      f1: support + predicted[c]! > 0 ? (2 * hits) / (support + predicted[c]!) : 0,
       support,
     };
   });

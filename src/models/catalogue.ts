@@ -1,48 +1,65 @@
-/** Backbones by name: the built-in one, and files. */
-import { existsSync } from 'node:fs';
+/** Backbones that go by name: the built-in one, and those of onnx-models/catalogue.json, which are downloaded. */
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { unreadable } from '../errors.js';
 import { writeModel } from '../onnx/write-model.js';
-import { makeFolder } from '../write-durably.js';
+import { downloadFile } from '../sources/download-file.js';
+import { packageFolder } from '../version.js';
+import { makeFolder, writeDurably } from '../write-durably.js';
+import type { FetchHooks } from './fetch-hooks.js';
+import type { PreprocessSpec } from './preprocess-spec.js';
 import { buildScattering } from './scattering.js';
 
 export interface CatalogueEntry {
   readonly name: string;
   readonly description: string;
   readonly licence: string;
+  /** Where the weights come from. */
+  readonly source: string;
+  /** Absent for the built-in one. */
+  readonly url?: string;
+  /** Of the file behind `url`. */
+  readonly sha256?: string;
+  readonly preprocess?: PreprocessSpec;
 }
 
-const entries: readonly CatalogueEntry[] = [
-  {
-    name: 'scattering',
-    description: 'wavelet scattering network of second order, 64x64 pixels; built here, nothing to download',
-    licence: 'Apache-2.0',
-  },
-];
+const scattering: CatalogueEntry = {
+  name: 'scattering',
+  description: 'wavelet scattering network of second order, 64x64 pixels; built here, nothing to download',
+  licence: 'Apache-2.0',
+  source: 'built-in',
+};
 
-export async function listCatalogue(): Promise<readonly CatalogueEntry[]> {
-  return entries;
+/** @param file - another catalogue; default: $GRAFT_CATALOGUE, else the one of this package */
+export function listCatalogue(
+  file = process.env.GRAFT_CATALOGUE || path.join(packageFolder(), 'onnx-models', 'catalogue.json'),
+): readonly CatalogueEntry[] {
+  try {
+    return [scattering, ...(JSON.parse(readFileSync(file, 'utf8')) as CatalogueEntry[])];
+  } catch (error) {
+    throw unreadable(file, error);
+  }
 }
 
-/**
- * The file behind what a user names: a path, or the name of a catalogue entry, which is written into `folder`.
- * @throws GraftError FILE_NOT_FOUND telling the ways to name a backbone.
- */
-export async function resolveBackbone(
-  named: string,
-  { folder }: { folder: string },
-): Promise<{ path: string }> {
-  if (named === 'scattering') return { path: await writeScattering(folder) };
-  if (existsSync(named)) return { path: named };
-  throw new GraftError(
-    'FILE_NOT_FOUND',
-    `There is no backbone ${named}: expected the path of an ONNX file or a name of the catalogue (${entries
-      .map(({ name }) => name)
-      .join(', ')}).`,
-  );
+/** The model file of an entry, in `folder`; made or downloaded where it is not there yet. */
+export async function getCatalogueModel(
+  { name, licence, url, sha256, preprocess }: CatalogueEntry,
+  folder: string,
+  hooks: FetchHooks,
+): Promise<string> {
+  if (url === undefined) return writeScattering(folder);
+  // The sum in the name: a file in place is the right one, also after the catalogue has changed.
+  const stem = path.join(folder, `${name}-${sha256!.slice(0, 8)}`);
+  const file = `${stem}.onnx`;
+  await makeFolder(folder);
+  if (preprocess) await writeDurably(`${stem}.preprocess.json`, `${JSON.stringify(preprocess, null, 2)}\n`);
+  if (existsSync(file)) return file;
+  hooks.logger?.info(`Fetching ${name} (${licence}) from ${url}.`);
+  await downloadFile(url, file, { ...hooks, sha256 });
+  return file;
 }
 
-/** Written once; its bytes follow from the code, so a file of another version is replaced. */
+/** Its bytes follow from the code, so a file of another version is replaced. */
 async function writeScattering(folder: string): Promise<string> {
   const file = path.join(folder, 'scattering.onnx');
   await makeFolder(folder);

@@ -5,10 +5,13 @@ import { taskKinds } from '../tasks/task-of.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 import { parsePreprocess } from './read-preprocess.js';
 
-export interface ModelMetadata {
+export interface HeadMetadata {
   /** Names of the classes, labels or numbers that are predicted, in the order of the outputs. */
   readonly labels: readonly string[];
   readonly task: TaskKind;
+}
+
+export interface ModelMetadata extends HeadMetadata {
   readonly preprocess: PreprocessSpec;
   /** Tensor of the backbone that the head stands on, and its pooling. */
   readonly layer: string;
@@ -18,8 +21,7 @@ export interface ModelMetadata {
 
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
   return new Map([
-    ['graft.labels', JSON.stringify(metadata.labels)],
-    ['graft.task', metadata.task],
+    ...writeHeadMetadata(metadata),
     ['graft.preprocess', JSON.stringify(metadata.preprocess)],
     ['graft.layer', metadata.layer],
     ['graft.pool', metadata.pool],
@@ -27,10 +29,24 @@ export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
   ]);
 }
 
+/** Of a file that holds a head alone. */
+export function writeHeadMetadata({ labels, task }: HeadMetadata): Map<string, string> {
+  return new Map([
+    ['graft.labels', JSON.stringify(labels)],
+    ['graft.task', task],
+  ]);
+}
+
 /** @throws GraftError UNSUPPORTED_MODEL where the file was not exported by Graft, INVALID_MODEL where it is damaged. */
 export function readMetadata(entries: ReadonlyMap<string, string>, where: string): ModelMetadata {
   const labels = entries.get('graft.labels');
   const preprocess = entries.get('graft.preprocess');
+  if (labels !== undefined && preprocess === undefined) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${where} is a head alone: it takes features, not images. Export it again with --backbone to get a model for images.`,
+    );
+  }
   if (labels === undefined || preprocess === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',

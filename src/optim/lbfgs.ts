@@ -31,8 +31,29 @@ export interface LbfgsOptions {
   readonly rounding?: number;
   /** Length of the first step, in units of the gradient; 1 where the variables are scaled to curvature 1. */
   readonly firstStep?: number;
-  /** After each iteration; true stops. */
-  readonly onIteration?: (iteration: number, x: Float64Array, value: number) => Promise<boolean | undefined>;
+  /** Goes on from here, with the same bits as if it had never stopped; `start` and `curvature` are then not looked at. */
+  readonly from?: LbfgsState | undefined;
+  /** After each iteration; true stops. The state is only lent: copy what is to last. */
+  readonly onIteration?: (
+    iteration: number,
+    x: Float64Array,
+    value: number,
+    state: () => LbfgsState,
+  ) => Promise<boolean | undefined>;
+}
+
+/** All that the next iteration depends on. */
+export interface LbfgsState {
+  readonly iteration: number;
+  readonly x: Float64Array;
+  readonly value: number;
+  readonly gradient: Float64Array;
+  readonly pairs: readonly CurvaturePair[];
+  /** Of the objective, one an iteration. */
+  readonly values: readonly number[];
+  readonly evaluations: number;
+  /** Largest gradient component at which the search stops. */
+  readonly smallEnough: number;
 }
 
 export interface LbfgsResult {
@@ -72,12 +93,13 @@ export async function lbfgs(
     rounding = 1e-14,
     onIteration,
   } = options;
-  let x: Float64Array = start.slice();
-  let { value, gradient } = await objective(x);
-  let evaluations = 1;
-  const pairs: CurvaturePair[] = [...(options.curvature ?? [])];
-  const smallEnough = gradientTolerance * largestMagnitude(gradient);
-  const values = [value];
+  const { from } = options;
+  let x: Float64Array = from?.x ?? start.slice();
+  let { value, gradient } = from ?? (await objective(x));
+  let evaluations = from?.evaluations ?? 1;
+  const pairs: CurvaturePair[] = [...(from?.pairs ?? options.curvature ?? [])];
+  const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
+  const values = [...(from?.values ?? [value])];
   let expected = Number.POSITIVE_INFINITY;
   const done = (iterations: number, converged: boolean): LbfgsResult => ({
     x,
@@ -88,7 +110,7 @@ export async function lbfgs(
     curvature: pairs,
     expectedFall: expected,
   });
-  for (let iteration = 1; iteration <= maxIterations; iteration++) {
+  for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
     if (largestMagnitude(gradient) <= smallEnough) return done(iteration - 1, true);
     let direction = descentDirection(gradient, pairs);
     let slope = dot(direction, gradient);
@@ -122,7 +144,17 @@ export async function lbfgs(
     ({ x, value, gradient } = found);
     values.push(value);
     if (found.evaluations > patience) return done(iteration, false);
-    if (await onIteration?.(iteration, x, value)) return done(iteration, false);
+    const state = (): LbfgsState => ({
+      iteration,
+      x,
+      value,
+      gradient,
+      pairs,
+      values,
+      evaluations,
+      smallEnough,
+    });
+    if (await onIteration?.(iteration, x, value, state)) return done(iteration, false);
   }
   return done(maxIterations, false);
 }

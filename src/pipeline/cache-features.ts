@@ -11,7 +11,13 @@ import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtim
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
 import { cacheFolder, featuresFolder } from './cache-folder.js';
-import { type Backbone, type BackboneOptions, encodeFeatures, prepareBackbone } from './prepare-backbone.js';
+import {
+  type Backbone,
+  type BackboneHooks,
+  type BackboneOptions,
+  encodeFeatures,
+  prepareBackbone,
+} from './prepare-backbone.js';
 import { type LayerChoice, prepareLayers } from './prepare-layers.js';
 
 export interface CacheOptions extends BackboneOptions, DataOptions {
@@ -69,7 +75,7 @@ export interface CachedFeatures {
 /** From options to the model whose outputs are cached; `examples` is their number. */
 export type Prepare = (
   options: BackboneOptions,
-  context: { readonly folder: string; readonly logger: Logger },
+  context: BackboneHooks,
   examples: number,
 ) => Promise<Backbone>;
 
@@ -79,8 +85,7 @@ export async function cacheFeatures(
   hooks: Hooks = {},
   prepare: Prepare = prepareBackbone,
 ): Promise<CachedFeatures> {
-  const { logger = silentLogger } = hooks;
-  const setting = await prepareSetting(options, logger);
+  const setting = await prepareSetting(options, hooks);
   const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () => encodeFeatures(backbone));
   return cached!;
@@ -94,8 +99,7 @@ export async function cacheLayers(
   options: CacheOptions & { readonly layers: readonly LayerChoice[] },
   hooks: Hooks = {},
 ): Promise<CachedFeatures[]> {
-  const { logger = silentLogger } = hooks;
-  const setting = await prepareSetting(options, logger);
+  const setting = await prepareSetting(options, hooks);
   const { backbones, encode } = await prepareLayers(options, options.layers, setting.backboneHooks);
   return cacheOutputs(options, hooks, setting, backbones, encode);
 }
@@ -103,16 +107,19 @@ export async function cacheLayers(
 interface Setting {
   readonly device: ResolvedDevice;
   readonly dataset: Dataset;
-  readonly backboneHooks: { readonly folder: string; readonly logger: Logger };
+  readonly backboneHooks: BackboneHooks;
 }
 
-async function prepareSetting(options: CacheOptions, logger: Logger): Promise<Setting> {
+async function prepareSetting(
+  options: CacheOptions,
+  { logger = silentLogger, signal }: Hooks,
+): Promise<Setting> {
   const device = await resolveDevice(options.device ?? 'auto');
   const whole = await readDataset(options.data, options, logger);
   const { start, end } = shardBounds(whole.examples.length, options.shard);
   const dataset = options.shard ? { ...whole, examples: whole.examples.slice(start, end) } : whole;
   const folder = path.join(cacheFolder(options.cache), 'backbones');
-  return { device, dataset, backboneHooks: { folder, logger } };
+  return { device, dataset, backboneHooks: { folder, logger, signal } };
 }
 
 /** @param encode - the model that gives the features of all backbones at once */

@@ -97,11 +97,11 @@ export async function cacheViews(
 
 /** The training part with the views of its photos stacked below it. */
 export async function addViews(
-  { trainRows, train }: Parts,
+  { rows, train }: Parts,
   { keys }: CachedFeatures,
   { stores }: CachedViews,
 ): Promise<FeatureSet> {
-  const wanted = selectKeys(keys, trainRows);
+  const wanted = selectKeys(keys, rows.train);
   const views: Float32Array[] = [];
   for (const store of stores) views.push(await loadFeatures(store, wanted));
   return stackViews(train, views);

@@ -2,7 +2,7 @@
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { GraftError, messageOf } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import { type ClassificationMetrics, classificationMetrics } from '../metrics/classification.js';
+import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
@@ -18,11 +18,9 @@ export interface EvaluateOptions extends DataOptions {
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
-export interface EvaluationReport extends Omit<ClassificationMetrics, 'perClass'> {
-  readonly classes: readonly string[];
-  readonly perClass: readonly (ClassificationMetrics['perClass'][number] & { readonly label: string })[];
+export type EvaluationReport = Evaluation & {
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
-}
+};
 
 const batchSize = 16;
 
@@ -72,17 +70,9 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
       }
       onProgress?.({ done: start + batch.length, total: examples.length });
     }
-    const metrics = classificationMetrics(
-      probabilities.subarray(0, labels.length * classes.length),
-      labels,
-      classes.length,
-    );
-    return {
-      ...metrics,
-      classes,
-      perClass: metrics.perClass.map((row, i) => ({ label: classes[i]!, ...row })),
-      skipped,
-    };
+    const { task } = predictor.metadata;
+    const outputs = probabilities.subarray(0, labels.length * classes.length);
+    return { ...evaluateOutputs({ task, outputs, classes, labels }), skipped };
   } finally {
     await predictor.release();
   }

@@ -34,7 +34,7 @@ export async function examineMachine(): Promise<MachineReport> {
 }
 
 /** The nearest package.json above a library's entry file: not every package exports its own. */
-function installedVersion(name: string): string {
+export function installedVersion(name: string): string {
   try {
     let folder = path.dirname(createRequire(import.meta.url).resolve(name));
     while (path.basename(folder) !== name) folder = path.dirname(folder);

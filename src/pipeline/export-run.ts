@@ -2,18 +2,23 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
-import { exportModel } from '../export/export-model.js';
-import { type Verification, verifyExport } from '../export/verify-export.js';
+import { exportHead, exportModel } from '../export/export-model.js';
+import { loadPixels, type Verification, verifyExport, verifyHead } from '../export/verify-export.js';
+import type { Pool } from '../graph/pool-features.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
+import { pixelShape } from '../models/read-preprocess.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { createRng } from '../rng.js';
+import { sizeOf } from '../tensor/shape.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 import { readSource } from '../sources/read-source.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
-import { type RunFolder, readRunFolder } from './run-folder.js';
+import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -30,27 +35,42 @@ export interface ValueReport {
   readonly shape: readonly Dimension[];
 }
 
+export interface ExportOptions {
+  readonly run: string;
+  readonly out: string;
+  /** For a run on features that were made elsewhere: the backbone that makes them. */
+  readonly backbone?: string | undefined;
+  readonly layer?: string | undefined;
+  readonly pool?: Pool | undefined;
+  readonly preprocess?: string | undefined;
+}
+
 /** The file appears only after it was verified. */
-export async function exportRun(
-  options: { run: string; out: string },
-  hooks: Hooks = {},
-): Promise<ExportReport> {
+export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
-  const backbone = await backboneOfRun(run, hooks);
-  const { config, head } = run;
-  const merged = exportModel({
-    features: backbone.features,
-    featuresOutput: backbone.outputName,
-    head,
-    metadata: {
-      labels: head.classes,
-      task: head.task,
-      preprocess: config.preprocess,
-      layer: config.layer,
-      pool: config.pool,
-      backboneSha256: config.backboneSha256,
-    },
-  });
+  const { head, config } = run;
+  if (options.backbone !== undefined && !isFeatureRun(config)) {
+    throw new GraftError(
+      'USAGE',
+      `${run.folder} was trained on the backbone ${config.backbone}, which is merged; leave --backbone out.`,
+    );
+  }
+  const backbone = await backboneOfRun(run, options, hooks);
+  const merged = backbone
+    ? exportModel({
+        features: backbone.features,
+        featuresOutput: backbone.outputName,
+        head,
+        metadata: {
+          labels: head.classes,
+          task: head.task,
+          preprocess: backbone.preprocess,
+          layer: backbone.layer,
+          pool: backbone.pool,
+          backboneSha256: backbone.sha256,
+        },
+      })
+    : exportHead(head);
   const bytes = encodeModel(merged);
   const verified = await verifyBytes(bytes, run, backbone);
   const file = path.resolve(options.out);
@@ -79,10 +99,27 @@ export async function verifyRun(
   }
   decodeModel(bytes, { path: options.model });
   const run = await readRunFolder(options.run);
-  return verifyBytes(bytes, run, await backboneOfRun(run, hooks));
+  return verifyBytes(bytes, run, await backboneOfRun(run, {}, hooks));
 }
 
-async function backboneOfRun({ config, folder, weights }: RunFolder, { logger }: Hooks): Promise<Backbone> {
+/** Undefined for a head alone. */
+async function backboneOfRun(
+  { config, folder, weights, head }: RunFolder,
+  given: Partial<ExportOptions>,
+  { logger }: Hooks,
+): Promise<Backbone | undefined> {
+  const context = { folder: path.join(cacheFolder(), 'backbones'), ...(logger && { logger }) };
+  if (isFeatureRun(config)) {
+    if (given.backbone === undefined) return undefined;
+    const { backbone: file, layer, pool, preprocess } = given;
+    const backbone = await prepareBackbone({ backbone: file, layer, pool, preprocess }, context);
+    if (backbone.dim === head.dim) return backbone;
+    throw new GraftError(
+      'INVALID_ARGUMENT',
+      `The layer ${backbone.layer} of ${file} gives ${backbone.dim} features, but the head of ${folder} takes ${head.dim}; ` +
+        'name the --layer (and --pool) that the features were made with.',
+    );
+  }
   const backbone = await prepareBackbone(
     {
       backbone: config.backbone,
@@ -90,7 +127,7 @@ async function backboneOfRun({ config, folder, weights }: RunFolder, { logger }:
       pool: config.pool,
       preprocess: path.join(folder, 'config.json'),
     },
-    { folder: path.join(cacheFolder(), 'backbones'), ...(logger && { logger }) },
+    context,
   );
   if (backbone.sha256 !== config.backboneSha256) {
     throw new GraftError(
@@ -102,11 +139,22 @@ async function backboneOfRun({ config, folder, weights }: RunFolder, { logger }:
   return { ...backbone, features: replaceInitializers(backbone.features, weights) };
 }
 
+/** Rows or images that are made up where there are no real ones. */
+const madeUpCount = 16;
+
 async function verifyBytes(
   merged: Uint8Array,
   { config, head, folder }: RunFolder,
-  backbone: Backbone,
+  backbone: Backbone | undefined,
 ): Promise<Verification> {
+  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]) });
+  const { features, inputName: featuresInput, outputName: featuresOutput, preprocess } = backbone;
+  const input = { merged, features, featuresInput, featuresOutput, head };
+  if (isFeatureRun(config)) {
+    const { channels, height, width } = pixelShape(preprocess);
+    const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+    return verifyExport({ ...input, pixels: madeUp(dims) });
+  }
   const images: Uint8Array[] = [];
   for (const image of config.verifyImages) {
     try {
@@ -122,15 +170,17 @@ async function verifyBytes(
         `put the data set back at ${config.data}.`,
     );
   }
-  return verifyExport({
-    merged,
-    features: backbone.features,
-    featuresInput: backbone.inputName,
-    featuresOutput: backbone.outputName,
-    head,
-    preprocess: config.preprocess,
-    images,
-  });
+  return verifyExport({ ...input, pixels: await loadPixels(images, preprocess) });
+}
+
+/** Seeded draws from the standard normal distribution: [count, ...dims]. */
+function madeUp(dims: readonly number[]): Tensor {
+  const rng = createRng(1);
+  const shape = [madeUpCount, ...dims];
+  return float32(
+    shape,
+    Float32Array.from({ length: sizeOf(shape) }, () => rng.normal()),
+  );
 }
 
 function describeValue({ name, type }: ValueInfo): ValueReport {

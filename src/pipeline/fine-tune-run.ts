@@ -5,16 +5,17 @@ import { silentLogger } from '../logger.js';
 import { describeScore } from '../tasks/describe-score.js';
 import { openSession } from '../runtime/open-session.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
-import { cacheFeatures, type Hooks } from './cache-features.js';
+import { cacheFeatures } from './cache-features.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
+import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
-import type { FittedRun, TrainOptions } from './train-run.js';
+import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 /** Share of the machine's memory that the activations may take. */
 const memoryShare = 0.6;
 
-export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
+export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Promise<FittedRun> {
   const { logger = silentLogger, signal } = hooks;
   let unfrozen: UnfrozenBackbone | undefined;
   const cached = await cacheFeatures(options, hooks, async (given, context, examples) => {
@@ -42,11 +43,18 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
     batch: options.batch,
     threads: options.threads,
   }) as FineTuneOptions;
-  const onEpoch: FineTuneOptions['onEpoch'] = ({ epoch, train, validation }) =>
+  const onEpoch: FineTuneOptions['onEpoch'] = (record) => {
+    const { epoch, train, validation } = record;
+    hooks.onEpoch(record);
     logger.info(
       `epoch ${epoch}  train ${describeScore(train)}` +
         (validation ? `  validation ${describeScore(validation)}` : ''),
     );
+  };
+  await hooks.begin({
+    settings: { ...training, unfreeze: options.unfreeze, validation: options.validation ?? 0.2 },
+    data: digest(cached.store.folder, cached.keys),
+  });
   const { weights, headAlone, ...result } = await fineTune(
     tail,
     parts.train,
@@ -55,7 +63,7 @@ export async function fineTuneRun(options: TrainOptions, hooks: Hooks): Promise<
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
   );
   return {
-    cached: { ...cached, backbone },
+    config: { cached: { ...cached, backbone }, held: parts.held },
     parts,
     result,
     training: { ...training, unfreeze: options.unfreeze },

@@ -15,7 +15,7 @@ import { knownShape } from '../graph/plan-feeds.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { resolveBackbone } from '../models/catalogue.js';
+import { resolveBackbone } from '../models/resolve-backbone.js';
 import { guessPreprocess } from '../models/guess-preprocess.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { findPreprocess, pixelShape } from '../models/read-preprocess.js';
@@ -36,6 +36,13 @@ export interface BackboneOptions {
   readonly preprocess?: string | undefined;
 }
 
+export interface BackboneHooks {
+  /** Where backbones that go by name are kept. */
+  readonly folder: string;
+  readonly logger?: Logger;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface Backbone {
   readonly path: string;
   readonly sha256: string;
@@ -54,9 +61,9 @@ export interface Backbone {
 /** @throws GraftError where the file, the layer, the pooling or the preprocessing does not fit. */
 export async function prepareBackbone(
   { backbone, layer, pool, preprocess }: BackboneOptions,
-  { folder, logger = silentLogger }: { folder: string; logger?: Logger },
+  { folder, logger = silentLogger, signal }: BackboneHooks,
 ): Promise<Backbone> {
-  const { path: file } = await resolveBackbone(backbone, { folder });
+  const file = await resolveBackbone(backbone, { folder, logger, signal });
   let bytes: Uint8Array;
   try {
     bytes = await readFile(file);

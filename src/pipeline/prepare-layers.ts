@@ -2,12 +2,16 @@
 import { freeBatch } from '../graph/free-batch.js';
 import { cutModel } from '../graph/cut-model.js';
 import { type Pool, poolLayers } from '../graph/pool-features.js';
-import type { Logger } from '../logger.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { invalidArgument } from '../errors.js';
-import { type Backbone, type BackboneOptions, prepareBackbone } from './prepare-backbone.js';
+import {
+  type Backbone,
+  type BackboneHooks,
+  type BackboneOptions,
+  prepareBackbone,
+} from './prepare-backbone.js';
 
 export interface LayerChoice {
   readonly layer: string;
@@ -26,7 +30,7 @@ export interface PreparedLayers {
 export async function prepareLayers(
   options: BackboneOptions,
   layers: readonly LayerChoice[],
-  hooks: { readonly folder: string; readonly logger?: Logger },
+  hooks: BackboneHooks,
 ): Promise<PreparedLayers> {
   if (layers.length === 0) throw invalidArgument('layers', 'one layer or more', 'none');
   const alone: Backbone[] = [];

@@ -3,16 +3,22 @@ import path from 'node:path';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { runFiles } from './run-folder.js';
-import { type TrainOptions, type TrainReport, trainRun } from './train-run.js';
+import { type FeatureTrainOptions, type TrainOptions, type TrainReport, trainRun } from './train-run.js';
 
 /** The union of what the single commands report. Where two use one name, the later command's stands at the top. */
-export type RunReport = Omit<CacheReport, 'examples' | 'seconds'> &
+export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &
   TrainReport &
-  ExportReport & { readonly cache: CacheReport };
+  ExportReport & {
+    /** Absent where the features came from a file. */
+    readonly cache?: CacheReport;
+  };
 
-export async function runAll(options: TrainOptions, hooks: Hooks = {}): Promise<RunReport> {
+export async function runAll(
+  options: TrainOptions | FeatureTrainOptions,
+  hooks: Hooks = {},
+): Promise<RunReport> {
   const { report, cache } = await trainRun(options, hooks);
   hooks.logger?.info('Merging and verifying.');
   const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
-  return { ...cache, ...report, ...exported, cache };
+  return { ...cache, ...report, ...exported, ...(cache && { cache }) };
 }

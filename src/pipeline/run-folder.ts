@@ -1,6 +1,6 @@
 /**
  * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
- * (`head.safetensors`), and the exported model.
+ * (`head.safetensors`), how good it is (`evaluation.json`), and the exported model.
  */
 import { mkdir, readFile, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -14,25 +14,46 @@ import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { writeDurably } from '../write-durably.js';
+import type { RunEvaluation } from './evaluate-run.js';
+import type { RunEnvironment } from './run-environment.js';
 
-export interface RunConfig {
+/** What every run's configuration holds. */
+interface CommonConfig {
   readonly version: string;
+  /** Names of the classes, labels or numbers, in the order of the scores. */
+  readonly classes: readonly string[];
+  /** The training options as they were used. */
+  readonly training: Readonly<Record<string, unknown>>;
+  /** Where it was made. */
+  readonly environment?: RunEnvironment;
+}
+
+/** A head on features that were made elsewhere: what they were made with is not known here. */
+export interface FeatureRunConfig extends CommonConfig {
+  /** The file they came from, absolute. */
+  readonly features: string;
+  readonly dim: number;
+}
+
+/** A head on a backbone. */
+export interface RunConfig extends CommonConfig {
   readonly backbone: string;
   readonly backboneSha256: string;
   readonly layer: string;
   readonly pool: Pool;
   readonly preprocess: PreprocessSpec;
   readonly data: string;
-  readonly classes: readonly string[];
   /** Images for `graft verify`, from the validation part where there is one: absolute paths, or where they lie in archives. */
   readonly verifyImages: readonly (string | Located)[];
-  /** The training options as they were used. */
-  readonly training: Readonly<Record<string, unknown>>;
+}
+
+export function isFeatureRun(config: RunConfig | FeatureRunConfig): config is FeatureRunConfig {
+  return 'features' in config;
 }
 
 export interface RunFolder {
   readonly folder: string;
-  readonly config: RunConfig;
+  readonly config: RunConfig | FeatureRunConfig;
   readonly head: TrainedHead;
   /** New values of backbone weights, by name; undefined where the backbone stayed as it was. */
   readonly weights?: ReadonlyMap<string, Tensor>;
@@ -42,6 +63,8 @@ export const runFiles = {
   config: 'config.json',
   metrics: 'metrics.jsonl',
   result: 'result.json',
+  evaluation: 'evaluation.json',
+  report: 'report.html',
   head: 'head.safetensors',
   weights: 'backbone-weights.safetensors',
   model: 'model.onnx',
@@ -66,12 +89,14 @@ export async function writeRunFolder(
     config,
     history,
     result,
+    evaluation,
     head,
     weights,
   }: {
-    config: RunConfig;
+    config: RunConfig | FeatureRunConfig;
     history: readonly object[];
     result: object;
+    evaluation?: RunEvaluation | undefined;
     head: TrainedHead;
     weights?: ReadonlyMap<string, Tensor>;
   },
@@ -83,6 +108,8 @@ export async function writeRunFolder(
   await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
+  if (evaluation) await write(runFiles.evaluation, `${JSON.stringify(evaluation)}\n`);
+  else await rm(path.join(folder, runFiles.evaluation), { force: true });
   const weightsFile = path.join(folder, runFiles.weights);
   if (weights) await writeDurably(weightsFile, encodeSafetensors(weights));
   else await rm(weightsFile, { force: true });
@@ -106,10 +133,10 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
       { cause: error },
     );
   }
-  let config: RunConfig;
+  let config: RunConfig | FeatureRunConfig;
   try {
-    config = JSON.parse(text) as RunConfig;
-    parsePreprocess(config.preprocess, configFile);
+    config = JSON.parse(text) as RunConfig | FeatureRunConfig;
+    if (!isFeatureRun(config)) parsePreprocess(config.preprocess, configFile);
   } catch (error) {
     throw new GraftError('FILE_UNREADABLE', `${configFile} is damaged: ${messageOf(error)}`, {
       cause: error,

@@ -28,10 +28,10 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 }
 
 export interface Parts {
-  /** Rows of the data set that train, in the order of `train`. */
-  readonly trainRows: readonly number[];
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
+  /** Rows of the data set in each part. */
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
 }
@@ -65,9 +65,9 @@ export async function splitFeatures(cached: CachedFeatures, options: SplitOption
     classes: dataset.classes,
   });
   return {
-    trainRows: train,
     train: await select(train),
     validation: validation.length > 0 ? await select(validation) : undefined,
+    rows: { train, validation },
     held: spread(validation.length > 0 ? validation : train, verifyCount),
   };
 }

@@ -1,29 +1,27 @@
-/** `graft train`: caches what is missing, trains the head, writes the run folder. */
+/** `graft train`: caches what is missing (or reads features made elsewhere), trains the head, writes the run folder. */
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { GraftError } from '../errors.js';
-import type { TrainedHead } from '../heads/head.js';
 import { silentLogger } from '../logger.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  type Score,
-  type TrainOptions as HeadTrainOptions,
-  trainHead,
-  type TrainResult,
-} from '../train/train-head.js';
+import type { Targets } from '../tasks/targets.js';
+import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
 import { packageVersion } from '../version.js';
-import {
-  type CachedFeatures,
-  type CacheOptions,
-  type CacheReport,
-  cacheFeatures,
-  type Hooks,
-} from './cache-features.js';
-import { addViews, cacheViews, type ViewOptions, type ViewReport } from './cache-views.js';
+import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
+import { assertCalibratable, type Calibration } from './calibrate-head.js';
+import type { ViewOptions, ViewReport } from './cache-views.js';
+import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
 import { fineTuneRun } from './fine-tune-run.js';
-import { assertSplittable, type Parts, type SplitOptions, splitFeatures } from './split-features.js';
-import { claimRunFolder, type RunConfig, writeRunFolder } from './run-folder.js';
+import { fitFeatureFile } from './fit-feature-file.js';
+import { fitOnBackbone } from './fit-on-backbone.js';
+import { assertTrackable, openTrackers, type TrackingOptions } from './open-trackers.js';
+import { runEnvironment } from './run-environment.js';
+import { claimRunFolder, writeRunFolder } from './run-folder.js';
+import { openProgress, type RunIdentity, type RunProgress } from './run-progress.js';
+import { assertSplittable, type SplitOptions } from './split-features.js';
 
-export interface TrainOptions extends CacheOptions, SplitOptions, ViewOptions {
+/** How a head is trained, whatever its features come from. */
+export interface FitOptions extends SplitOptions, TrackingOptions {
   readonly out: string;
   readonly head?: 'linear' | undefined;
   readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
@@ -32,6 +30,17 @@ export interface TrainOptions extends CacheOptions, SplitOptions, ViewOptions {
   readonly epochs?: number | undefined;
   readonly batch?: number | undefined;
   readonly standardize?: boolean | undefined;
+  readonly patience?: number | undefined;
+  readonly threads?: number | undefined;
+  /** Fits a temperature on the validation part, so that probabilities mean what they say. */
+  readonly calibrate?: boolean | undefined;
+  /** True: there must be an unfinished run; false: begin again; default: go on where there is one of the same settings. */
+  readonly resume?: boolean | undefined;
+  /** Least seconds between two checkpoints (30). */
+  readonly checkpointSeconds?: number | undefined;
+}
+
+export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   /** Value of the backbone after which everything is trained too. */
   readonly unfreeze?: string | undefined;
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
@@ -41,7 +50,11 @@ export interface TrainOptions extends CacheOptions, SplitOptions, ViewOptions {
   readonly clipNorm?: number | undefined;
   readonly ema?: number | undefined;
   readonly warmStart?: boolean | undefined;
-  readonly patience?: number | undefined;
+}
+
+export interface FeatureTrainOptions extends FitOptions {
+  /** A safetensors file with features and labels, in place of a backbone and a data set. */
+  readonly features: string;
 }
 
 export interface TrainReport {
@@ -57,106 +70,206 @@ export interface TrainReport {
   readonly stoppedAt: number;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
+  /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
+  readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
+  readonly calibration?: Calibration;
   /** With --views: what caching them took. */
   readonly views?: ViewReport;
 }
 
 export interface TrainedRun {
   readonly report: TrainReport;
-  readonly cache: CacheReport;
+  /** Absent where the features came from a file. */
+  readonly cache?: CacheReport;
 }
 
-export async function trainRun(options: TrainOptions, hooks: Hooks = {}): Promise<TrainedRun> {
+/** What a way of training is given beside its options. */
+export interface FitContext extends Hooks {
+  /** Told of every epoch. */
+  readonly onEpoch: (record: EpochRecord) => void;
+  /** Once the data are known: what to go on from, and where to keep the state. Until then nothing of the folder changes. */
+  begin(identity: RunIdentity): Promise<RunProgress['checkpoint']>;
+}
+
+/** What every way of training gives to the run folder. */
+export interface FittedRun {
+  readonly parts: { readonly train: Targets; readonly validation: Targets | undefined };
+  readonly result: Omit<TrainResult, 'trained'>;
+  readonly config: RunConfigSource;
+  readonly training: Readonly<Record<string, unknown>>;
+  readonly evaluation?: RunEvaluation | undefined;
+  /** New values of backbone weights, by name. */
+  readonly weights?: ReadonlyMap<string, Tensor>;
+  readonly headAlone?: TrainReport['headAlone'];
+  readonly views?: ViewReport | undefined;
+}
+
+/** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on. */
+export type RunConfigSource =
+  | { readonly cached: CachedFeatures; readonly held: readonly number[] }
+  | { readonly features: string; readonly dim: number };
+
+export async function trainRun(
+  options: TrainOptions | FeatureTrainOptions,
+  hooks: Hooks = {},
+): Promise<TrainedRun> {
+  const { logger = silentLogger } = hooks;
+  assertCalibratable(options);
+  assertTrackable(options);
+  assertViewable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
-  await assertSplittable(options);
-  if (options.views && options.unfreeze !== undefined) {
-    throw new GraftError(
-      'USAGE',
-      '--views goes with a head alone, not with --unfreeze; leave one of them out.',
+  const isOfFile = 'features' in options;
+  if (!isOfFile) await assertSplittable(options);
+  const environment = await runEnvironment(options);
+  let progress: RunProgress | undefined;
+  const begin: FitContext['begin'] = async (identity) => {
+    const run = {
+      name: path.basename(folder),
+      parameters: flatten(identity.settings),
+      tags: {
+        ...(isOfFile ? { features: options.features } : { backbone: options.backbone, data: options.data }),
+      },
+    };
+    progress = await openProgress(
+      folder,
+      { ...identity, environment, options: toGoOnWith(options) },
+      {
+        ...options,
+        logger,
+        track: (isResumed) => openTrackers(folder, run, { ...options, isResumed }, logger),
+      },
     );
-  }
-  const fit = options.unfreeze === undefined ? fitHead : fineTuneRun;
-  const { cached, parts, result, training, weights, headAlone, views } = await fit(options, hooks);
-  const { report: cache, backbone, dataset } = cached;
-  const report: TrainReport = {
-    run: folder,
-    classes: dataset.classes,
-    examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
-    train: result.train,
-    validation: result.validation ?? null,
-    objective: result.objective,
-    seconds: result.seconds,
-    stoppedAt: result.stoppedAt,
-    ...(headAlone && { headAlone }),
-    ...(views && { views }),
+    return progress.checkpoint;
   };
-  const config: RunConfig = {
-    version: packageVersion(),
+  const context: FitContext = { ...hooks, begin, onEpoch: (record) => progress?.onEpoch(record) };
+  try {
+    const fitted = isOfFile
+      ? await fitFeatureFile(options, context)
+      : await (options.unfreeze === undefined ? fitOnBackbone : fineTuneRun)(options, context);
+    const { parts, result, training, evaluation, weights, headAlone, views } = fitted;
+    const { classes } = parts.train;
+    const report: TrainReport = {
+      run: folder,
+      classes,
+      examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
+      train: result.train,
+      validation: result.validation ?? null,
+      objective: result.objective,
+      seconds: result.seconds,
+      stoppedAt: result.stoppedAt,
+      ...(headAlone && { headAlone }),
+      ...(views && { views }),
+      ...(evaluation && { metrics: metricsOf(evaluation) }),
+      ...(evaluation?.calibration && { calibration: evaluation.calibration }),
+    };
+    await writeRunFolder(folder, {
+      config: {
+        ...sourceConfig(fitted.config),
+        version: packageVersion(),
+        classes,
+        training: { ...training, validation: options.validation ?? 0.2 },
+        environment,
+      },
+      history: result.history,
+      result: report,
+      evaluation,
+      head: result.head,
+      ...(weights && { weights }),
+    });
+    await progress?.end('finished', finalFigures(report));
+    return { report, ...('cached' in fitted.config && { cache: fitted.config.cached.report }) };
+  } catch (error) {
+    const isKilled = error instanceof GraftError && error.code === 'INTERRUPTED';
+    await progress?.end(isKilled ? 'killed' : 'failed', {});
+    throw error;
+  }
+}
+
+function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
+  const { views, unfreeze, features } = options as Partial<TrainOptions & FeatureTrainOptions>;
+  const other = unfreeze !== undefined ? '--unfreeze' : features !== undefined ? '--features' : undefined;
+  if (!views || !other) return;
+  throw new GraftError(
+    'USAGE',
+    `--views makes views of photos for a head alone and does not go with ${other}; leave one of them out.`,
+  );
+}
+
+/** The part of the configuration that tells where the features come from. */
+function sourceConfig(source: RunConfigSource) {
+  if ('features' in source) return { features: source.features, dim: source.dim };
+  const { backbone, dataset } = source.cached;
+  return {
     backbone: backbone.path,
     backboneSha256: backbone.sha256,
     layer: backbone.layer,
     pool: backbone.pool,
     preprocess: backbone.preprocess,
     data: dataset.root,
-    classes: dataset.classes,
-    verifyImages: parts.held.map((row) => {
-      const { path: file, source } = dataset.examples[row]!;
-      return source ? { path: file, source } : file;
+    verifyImages: source.held.map((row) => {
+      const { path: file, source: place } = dataset.examples[row]!;
+      return place ? { path: file, source: place } : file;
     }),
-    training: { ...training, validation: options.validation ?? 0.2 },
   };
-  await writeRunFolder(folder, {
-    config,
-    history: result.history,
-    result: report,
-    head: result.head,
-    ...(weights && { weights }),
-  });
-  return { report, cache };
 }
 
-/** What either way of training gives to the run folder. */
-export interface FittedRun {
-  /** Its backbone is the one that the head stands on. */
-  readonly cached: CachedFeatures;
-  readonly parts: Parts;
-  readonly result: Omit<TrainResult, 'head'> & { readonly head: TrainedHead };
-  readonly training: Readonly<Record<string, unknown>>;
-  /** New values of backbone weights, by name. */
-  readonly weights?: ReadonlyMap<string, Tensor>;
-  readonly headAlone?: TrainReport['headAlone'];
-  readonly views?: ViewReport;
-}
-
-async function fitHead(options: TrainOptions, hooks: Hooks): Promise<FittedRun> {
-  const { logger = silentLogger, signal } = hooks;
-  const cached = await cacheFeatures(options, hooks);
-  const parts = await splitFeatures(cached, options);
-  const training: HeadTrainOptions = {
-    head: { kind: options.head ?? 'linear' },
-    solver: options.solver ?? 'lbfgs',
-    l2: options.l2 ?? 1,
-    standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
-    ...(options.lr !== undefined && { lr: options.lr }),
-    ...(options.epochs !== undefined && { epochs: options.epochs }),
-    ...(options.batch !== undefined && { batch: options.batch }),
-    ...(options.threads !== undefined && { threads: options.threads }),
-  };
-  const views = options.views ? await cacheViews(cached, parts.trainRows, options, hooks) : undefined;
-  const train = views ? await addViews(parts, cached, views) : parts.train;
-  const result = await trainHead(train, parts.validation, {
-    ...training,
-    logger,
-    ...(signal && { signal }),
-  });
-  const { views: count, augment, viewSeed } = options;
+/** Options that hold in another working directory too, and without the password that an address may hold. */
+function toGoOnWith(options: TrainOptions | FeatureTrainOptions): Readonly<Record<string, unknown>> {
+  const { mlflow, ...rest } = options;
   return {
-    cached,
-    parts,
-    result,
-    training: { ...training, ...(views && { views: count, augment, viewSeed }) },
-    ...(views && { views: views.report }),
+    ...rest,
+    ...('data' in options && { data: path.resolve(options.data) }),
+    ...('features' in options && { features: path.resolve(options.features) }),
+    ...('backbone' in options &&
+      existsSync(options.backbone) && { backbone: path.resolve(options.backbone) }),
+    ...(mlflow !== undefined && !mlflow.includes('@') && { mlflow }),
   };
+}
+
+/** What fits into a report of a few lines; all of it is in `evaluation.json`. */
+function metricsOf({ part, evaluation }: RunEvaluation): NonNullable<TrainReport['metrics']> {
+  const pairs = 'confusedPairs' in evaluation ? { confusedPairs: evaluation.confusedPairs } : {};
+  const intervals = 'intervals' in evaluation ? { intervals: evaluation.intervals } : {};
+  return { part, ...figuresOfEvaluation(evaluation), ...intervals, ...pairs };
+}
+
+function finalFigures({
+  train,
+  validation,
+  metrics,
+  objective,
+  stoppedAt,
+}: TrainReport): Record<string, number> {
+  const named: [string, unknown][] = [
+    ...Object.entries(train).map(([name, value]) => [`train/${name}`, value] as [string, unknown]),
+    ...Object.entries({ ...validation, ...(metrics?.part === 'validation' && metrics) }).map(
+      ([name, value]) => [`validation/${name}`, value] as [string, unknown],
+    ),
+    ['objective', objective],
+    ['stoppedAt', stoppedAt],
+  ];
+  return Object.fromEntries(
+    named.filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]),
+    ),
+  );
+}
+
+/** @example flatten({ l2: 1, head: { kind: 'mlp' } }) // { l2: 1, 'head.kind': 'mlp' } */
+function flatten(
+  settings: Readonly<Record<string, unknown>>,
+  prefix = '',
+): Record<string, string | number | boolean> {
+  return Object.fromEntries(
+    Object.entries(settings).flatMap(([name, value]) => {
+      if (value === undefined || value === null) return [];
+      if (typeof value === 'object' && !Array.isArray(value)) {
+        return Object.entries(flatten(value as Record<string, unknown>, `${prefix}${name}.`));
+      }
+      const isPlain = typeof value === 'number' || typeof value === 'boolean' || typeof value === 'string';
+      const shown = isPlain ? value : JSON.stringify(value);
+      return [[`${prefix}${name}`, shown] as const];
+    }),
+  );
 }

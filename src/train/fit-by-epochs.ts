@@ -1,12 +1,13 @@
-import { adamwState, adamwStep } from '../optim/adamw.js';
+import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
 import { clipFactor } from '../optim/clip-norm.js';
-import { afterEpoch, plateauStart, scheduleFactor } from '../optim/schedules.js';
+import { afterEpoch, type PlateauState, plateauStart, scheduleFactor } from '../optim/schedules.js';
 import { sgdStep } from '../optim/sgd.js';
 import { averageDecay, followWeights } from '../optim/weight-average.js';
-import { createRng } from '../rng.js';
+import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import type { Fit, Fitted } from './train-head.js';
+import type { SolverState } from './training-state.js';
 
 /**
  * Mini-batches in a seeded order, a new one each epoch. The λ/2 · ‖W‖² of the objective acts as a decay of λ/rows on
@@ -31,7 +32,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const scored = average ?? weights;
   const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   const order = Int32Array.from({ length: rows }, (_, i) => i);
-  const rng = createRng(options.seed);
+  const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
   const predicted = new Float32Array(rows * outputCount);
   const stepsPerEpoch = Math.ceil(rows / batch);
   const steps = epochs * stepsPerEpoch;
@@ -59,7 +60,10 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   try {
     let best: Fitted | undefined;
     let bestLoss = Number.POSITIVE_INFINITY;
-    for (let epoch = 1; epoch <= epochs; epoch++) {
+    let epoch = 1;
+    if (fit.from)
+      ({ epoch, best, bestLoss, plateau } = restore(fit.from, { weights, average, states, order }));
+    for (; epoch <= epochs; epoch++) {
       rng.shuffle(order);
       const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;
@@ -96,6 +100,9 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
         bestLoss = watched;
         best = { parameters: copy(scored), objective, stoppedAt: epoch };
       } else if (validation && epoch - best!.stoppedAt >= patience) break;
+      await fit.checkpoint(epoch, () =>
+        stateOf({ epoch, best: best!, bestLoss, plateau, weights, average, states, order, rng }),
+      );
     }
     return best!;
   } finally {
@@ -107,6 +114,92 @@ function penaltyOf(weights: ReadonlyMap<string, Tensor>, penalized: readonly str
   let sum = 0;
   for (const name of penalized) for (const w of weights.get(name)!.data as Float32Array) sum += w * w;
   return 0.5 * l2 * sum;
+}
+
+/** What an epoch begins with, beside the data and the settings. */
+interface Moving {
+  readonly weights: ReadonlyMap<string, Tensor>;
+  readonly average: ReadonlyMap<string, Tensor> | undefined;
+  readonly states: ReadonlyMap<string, AdamWState>;
+  readonly order: Int32Array;
+  readonly rng: Rng;
+}
+
+interface Reached {
+  readonly epoch: number;
+  readonly best: Fitted;
+  readonly bestLoss: number;
+  readonly plateau: PlateauState;
+}
+
+function stateOf({
+  epoch,
+  best,
+  bestLoss,
+  plateau,
+  weights,
+  average,
+  states,
+  order,
+  rng,
+}: Moving & Reached): SolverState {
+  const { parameters, ...bestFields } = best;
+  const steps = Object.fromEntries([...states].map(([name, { t }]) => [name, t]));
+  const vector = (data: Float32Array): Tensor => float32([data.length], data);
+  return {
+    fields: {
+      epoch,
+      bestLoss,
+      best: bestFields,
+      steps,
+      rng: rng.state(),
+      // It begins at an infinite loss, which JSON cannot hold.
+      ...(Number.isFinite(plateau.best) && { plateau }),
+    },
+    tensors: new Map<string, Tensor>([
+      ...[...weights].map(([name, tensor]) => [`weights/${name}`, tensor] as const),
+      ...[...(average ?? [])].map(([name, tensor]) => [`average/${name}`, tensor] as const),
+      ...[...parameters].map(([name, tensor]) => [`best/${name}`, tensor] as const),
+      ...[...states].flatMap(([name, { m, v }]) => [
+        [`m/${name}`, vector(m)] as const,
+        [`v/${name}`, vector(v)] as const,
+      ]),
+      ['order', { dtype: 'int32', dims: [order.length], data: order }],
+    ]),
+  };
+}
+
+/** Puts everything as it was; the epoch is the next one. */
+function restore(
+  { fields, tensors }: SolverState,
+  { weights, average, states, order }: Omit<Moving, 'rng'>,
+): Reached {
+  const {
+    epoch,
+    bestLoss,
+    best,
+    steps,
+    plateau = plateauStart,
+  } = fields as {
+    epoch: number;
+    bestLoss: number;
+    plateau?: PlateauState;
+    best: Omit<Fitted, 'parameters'>;
+    steps: Record<string, number>;
+  };
+  const dataOf = (name: string) => tensors.get(name)!.data as Float32Array;
+  const parameters = new Map<string, Tensor>();
+  for (const [name, { dims, data }] of weights) {
+    (data as Float32Array).set(dataOf(`weights/${name}`));
+    (average?.get(name)?.data as Float32Array | undefined)?.set(dataOf(`average/${name}`));
+    parameters.set(name, float32(dims, dataOf(`best/${name}`).slice()));
+    const state = states.get(name)!;
+    state.m.set(dataOf(`m/${name}`));
+    state.v.set(dataOf(`v/${name}`));
+    state.t = steps[name]!;
+  }
+  order.set(tensors.get('order')!.data as Int32Array);
+  return { epoch: epoch + 1, best: { ...best, parameters }, bestLoss, plateau };
 }
 
 function copy(weights: ReadonlyMap<string, Tensor>): Map<string, Tensor> {

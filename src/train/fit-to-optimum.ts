@@ -1,10 +1,12 @@
-import { lbfgs, type LbfgsOptions } from '../optim/lbfgs.js';
+import { lbfgs, type LbfgsOptions, type LbfgsResult, type LbfgsState } from '../optim/lbfgs.js';
 import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
 import type { Precision } from '../tasks/loss-tape.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './train-head.js';
+import type { SolverState } from './training-state.js';
 
 /** Share of the objective by which float32 scores leave it uncertain. */
 const float32Rounding = 1e-7;
@@ -29,7 +31,8 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const start = isConvex ? startingPoint(problem) : layout.flatten(fit.parameters);
   const parametersAt = (u: Float64Array) => layout.unflatten(u.map((ui, i) => ui * replica.scale[i]!));
   const maxIterations = options.epochs ?? 1000;
-  let iterations = 0;
+  const begun = fit.from && restore(fit.from);
+  let iterations = begun?.iterations ?? 0;
   const search = async (precision: Precision, from: Float64Array, settings: LbfgsOptions) => {
     const step = await openExactStep({
       spec: options.head,
@@ -45,11 +48,14 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
       const { objectives } = replicaObjectives(step, layout, [replica]);
       const result = await lbfgs(objectives[0]!, from, {
         ...settings,
-        maxIterations: maxIterations - iterations,
-        onIteration: async (_, u, value) => {
+        maxIterations: maxIterations - iterations + (settings.from?.iteration ?? 0),
+        onIteration: async (_, u, value, state) => {
           iterations++;
           fit.check(iterations, value);
           if (isRecorded(iterations)) await fit.record(iterations, value, parametersAt(u));
+          await fit.checkpoint(iterations, () =>
+            stateOf(precision, iterations, state(), settings.expectedFall),
+          );
           return false;
         },
       });
@@ -58,6 +64,18 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
       await step.release();
     }
   };
+  const inFloat64 = (settings: LbfgsOptions, from = start) => search('float64', from, settings);
+  const finish = async (result: LbfgsResult): Promise<Fitted> => {
+    const parameters = parametersAt(result.x);
+    if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
+    if (iterations >= maxIterations) {
+      options.logger.warn(
+        `L-BFGS was stopped after ${iterations} iterations, before it had converged; allow more with --epochs.`,
+      );
+    }
+    return { parameters, objective: result.value, stoppedAt: iterations };
+  };
+  if (begun?.precision === 'float64') return finish(await inFloat64(begun.settings));
   const rough = await search(
     'float32',
     start.map((xi, i) => xi / replica.scale[i]!),
@@ -66,23 +84,61 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
       rounding: float32Rounding,
       patience: 5,
       ...(isConvex && { firstStep: 1 }),
+      ...begun?.settings,
     },
   );
   // A head that is not convex has no one optimum to be exact about.
-  const result = isConvex
-    ? await search('float64', rough.x, {
-        curvature: rough.curvature,
-        ...(rough.converged && { expectedFall: rough.expectedFall }),
-      })
-    : rough;
-  const parameters = parametersAt(result.x);
-  if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
-  if (iterations >= maxIterations) {
-    options.logger.warn(
-      `L-BFGS was stopped after ${iterations} iterations, before it had converged; allow more with --epochs.`,
-    );
-  }
-  return { parameters, objective: result.value, stoppedAt: iterations };
+  if (!isConvex) return finish(rough);
+  const settings = {
+    curvature: rough.curvature,
+    ...(rough.converged && { expectedFall: rough.expectedFall }),
+  };
+  return finish(await inFloat64(settings, rough.x));
+}
+
+function stateOf(
+  precision: Precision,
+  iterations: number,
+  { x, gradient, pairs, ...fields }: LbfgsState,
+  expectedFall: number | undefined,
+): SolverState {
+  const vector = (data: Float64Array): Tensor => ({ dtype: 'float64', dims: [data.length], data });
+  return {
+    fields: {
+      precision,
+      iterations,
+      ...fields,
+      ...(Number.isFinite(expectedFall) && { expectedFall }),
+      pairs: pairs.map(({ sy, yy }) => ({ sy, yy })),
+    },
+    tensors: new Map([
+      ['x', vector(x)],
+      ['gradient', vector(gradient)],
+      ...pairs.flatMap(({ s, y }, i) => [[`s/${i}`, vector(s)] as const, [`y/${i}`, vector(y)] as const]),
+    ]),
+  };
+}
+
+function restore({ fields, tensors }: SolverState): {
+  precision: Precision;
+  iterations: number;
+  settings: Pick<LbfgsOptions, 'from' | 'expectedFall'>;
+} {
+  const { precision, iterations, expectedFall, pairs, ...rest } = fields as unknown as {
+    precision: Precision;
+    iterations: number;
+    expectedFall?: number;
+    pairs: readonly { sy: number; yy: number }[];
+  } & Omit<LbfgsState, 'pairs' | 'x' | 'gradient'>;
+  // A copy: the file's bytes may be shared.
+  const vector = (name: string): Float64Array => (tensors.get(name)!.data as Float64Array).slice();
+  const from: LbfgsState = {
+    ...rest,
+    x: vector('x'),
+    gradient: vector('gradient'),
+    pairs: pairs.map(({ sy, yy }, i) => ({ s: vector(`s/${i}`), y: vector(`y/${i}`), sy, yy })),
+  };
+  return { precision, iterations, settings: { from, ...(expectedFall !== undefined && { expectedFall }) } };
 }
 
 /** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */

@@ -19,6 +19,7 @@ import { layoutParameters } from './parameter-layout.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
 import { fitStandardization, standardize } from './standardize.js';
 import { withoutViews } from './views.js';
+import type { Checkpoint, SolverState } from './training-state.js';
 
 export type { Score } from '../tasks/task.js';
 
@@ -62,6 +63,7 @@ export interface TrainOptions {
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
   readonly onEpoch?: (record: EpochRecord) => void;
+  readonly checkpoint?: Checkpoint | undefined;
 }
 
 export interface EpochRecord {
@@ -89,7 +91,9 @@ export interface Fit {
   readonly task: Task;
   readonly train: FeatureSet;
   readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly options: Required<Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal'>> &
+  readonly options: Required<
+    Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal' | 'checkpoint'>
+  > &
     Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay'>;
   /** Given where `train` was standardised for the solver's sake alone: the penalty is on raw features. */
   readonly rawPenalty?: Standardization | undefined;
@@ -98,6 +102,10 @@ export interface Fit {
   /** As the task's `balance` gives them. */
   readonly classWeights?: Float32Array | undefined;
   readonly threads?: number | undefined;
+  /** What the solver goes on from: a state that it once gave to `checkpoint`. */
+  readonly from: SolverState | undefined;
+  /** After each epoch, with what the next one depends on; it is asked for where it is time to keep it. */
+  checkpoint(epoch: number, state: () => SolverState): Promise<void>;
   /** Throws where training was interrupted or its objective is no number. */
   check(epoch: number, objective: number): void;
   /** Of the outputs of training row order[i] in row i. */
@@ -129,7 +137,7 @@ export async function trainHead(
   validation: FeatureSet | undefined,
   options: TrainOptions = {},
 ): Promise<TrainResult> {
-  const { threads, signal, ...given } = options;
+  const { threads, signal, checkpoint, ...given } = options;
   const spec = options.head ?? { kind: 'linear' };
   const settings: Fit['options'] = {
     head: spec,
@@ -177,9 +185,11 @@ export async function trainHead(
   const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
     task.measure(inUnits(await scorer.outputs(set.features, parameters)), set, settings.loss);
   try {
-    const history: EpochRecord[] = [];
+    const from = checkpoint?.from;
+    const history: EpochRecord[] = [...(from?.history ?? [])];
     const check: Fit['check'] = (epoch, objective) => {
-      if (signal?.aborted)
+      // With a checkpoint the epoch is first kept.
+      if (signal?.aborted && !checkpoint)
         throw new GraftError('INTERRUPTED', `Training was stopped at epoch ${epoch}; no head was written.`);
       if (Number.isFinite(objective)) return;
       throw new GraftError(
@@ -199,7 +209,23 @@ export async function trainHead(
       settings.onEpoch(entry);
       return entry;
     };
-    const started = performance.now();
+    const started = performance.now() - 1000 * (from?.seconds ?? 0);
+    let keptAt = performance.now();
+    const keep: Fit['checkpoint'] = async (epoch, state) => {
+      if (!checkpoint) return;
+      const now = performance.now();
+      const isDue = now - keptAt >= 1000 * checkpoint.everySeconds;
+      if (isDue || signal?.aborted) {
+        await checkpoint.save({ epoch, seconds: (now - started) / 1000, history, ...state() });
+        keptAt = performance.now();
+      }
+      if (signal?.aborted) {
+        throw new GraftError(
+          'INTERRUPTED',
+          `Training was stopped after epoch ${epoch}, which is kept: the same command goes on from there.`,
+        );
+      }
+    };
     const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
     const solve =
       spec.kind === 'prototype' ? fitPrototypes : settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
@@ -213,6 +239,8 @@ export async function trainHead(
       targetScaling,
       classWeights,
       threads,
+      from,
+      checkpoint: keep,
       check,
       measure: (outputs, order) => task.measure(inUnits(outputs), train, settings.loss, order),
       scoreTrain: (parameters) => score(plainSet, parameters),

@@ -15,8 +15,9 @@ const operands: readonly (readonly [string, readonly number[], readonly number[]
 ];
 
 const binary: GradientCase[] = ['Add', 'Sub', 'Mul', 'Div', 'Pow'].flatMap((op) =>
-  operands.map(([name, a, b]): GradientCase => ({
+  operands.map(([name, a, b], i): GradientCase => ({
     name: `${op} of ${name}`,
+    opset: [7, 13, 17, 23][i % 4]!,
     build: (builder, { weight }) =>
       builder.op(op, [
         weight('a', a, op === 'Pow' ? positive : undefined),
@@ -36,16 +37,24 @@ const unary: GradientCase[] = (
     ['Sin', undefined],
     ['Cos', undefined],
     ['Tan', (z: number) => Math.tanh(z)],
+    ['Asin', (z: number) => 0.9 * Math.tanh(z)],
+    ['Acos', (z: number) => 0.9 * Math.tanh(z)],
+    ['Atan', undefined],
+    ['Sinh', undefined],
+    ['Cosh', undefined],
+    ['Asinh', undefined],
+    ['Acosh', (z: number) => 1.2 + Math.abs(z)],
+    ['Atanh', (z: number) => 0.9 * Math.tanh(z)],
   ] as const
 ).flatMap(([op, values]) =>
-  [7, 13, 22].map((opset) => ({
+  (op.endsWith('h') ? [9, 13, 22] : [7, 13, 22]).map((opset) => ({
     name: op,
     opset,
     build: (b, { weight }) => b.op(op, [weight('x', [3, 5], values)]),
   })),
 );
 
-const powers: GradientCase[] = [1, 2, 3, 0.5, -1, -0.5].map((power) => ({
+const powers: GradientCase[] = [0, 1, 2, 3, 0.5, -1, -0.5].map((power) => ({
   name: `Pow with the constant ${power}`,
   build: (b, { weight, fixed }) => b.op('Pow', [weight('x', [2, 3], positive), fixed('p', [], [power])]),
 }));
@@ -71,6 +80,19 @@ const extremes: GradientCase[] = ['Max', 'Min'].flatMap((op): GradientCase[] => 
 const bounds = { min: { float: -0.6 }, max: { float: 0.9 } };
 
 const others: GradientCase[] = [
+  {
+    name: 'Pow with the constant 0, of zero',
+    build: (b, { weight, fixed }) =>
+      b.op('Add', [b.op('Pow', [weight('x', [2], [0, 2]), fixed('p', [], [0])]), weight('y', [2])]),
+  },
+  ...[10, 13, 17].map((opset): GradientCase => ({
+    name: 'Mod',
+    opset,
+    build: (b, { weight }) =>
+      b.op('Mod', [weight('a', [3, 2], (z) => 3 * z), weight('b', [2], nonzero)], {
+        attributes: { fmod: 1 },
+      }),
+  })),
   {
     name: 'Pow of a negative base, squared',
     build: (b, { weight, fixed }) => b.op('Pow', [weight('x', [5]), fixed('p', [1], [2])]),

@@ -95,6 +95,13 @@ const cases: GradientCase[] = [
     const wide = b.op('Cast', [weight('x', [2, 3])], { attributes: { to: 11 } });
     return b.op('Cast', [b.op('Exp', [wide])], { attributes: { to: 1 } });
   }),
+  ...at('ReverseSequence', [11, 13, 17], (b, { weight, ints }) =>
+    b.op('ReverseSequence', [weight('x', [4, 2, 3]), ints([3, 2])]),
+  ),
+  ...at('Compress', [11, 13, 17], (b, { weight, fixed }) => {
+    const kept = b.op('Cast', [fixed('kept', [3], [1, 0, 1])], { attributes: { to: 9 } });
+    return b.op('Compress', [weight('x', [2, 3]), kept], { attributes: { axis: 1 } });
+  }),
   ...at('CastLike', [15, 19], (b, { weight, fixed }) =>
     b.op('CastLike', [weight('x', [2, 3]), fixed('like', [], [1])]),
   ),

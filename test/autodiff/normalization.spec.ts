@@ -33,7 +33,8 @@ const rows: readonly Row[] = [
   { name: 'wider than the channels', opType: 'LRN', x: [2, 3, 4, 2], attributes: { size: 5, alpha: { float: 0.9 }, beta: { float: 0.5 }, bias: { float: 2 } } },
   { name: 'by the batch, in training mode', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], attributes: { training_mode: 1 }, opsets: [14, 17, 22], outputs: 3 },
   { name: 'of images by frozen statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], opsets: [9, 13, 22] },
-  { name: 'of vectors by frozen statistics', opType: 'BatchNormalization', x: [3, 4], parameters: [[4], [4]], attributes: { epsilon: { float: 1e-2 } } },
+  { name: 'of vectors by frozen statistics', opType: 'BatchNormalization', x: [3, 4], parameters: [[4], [4]], attributes: { epsilon: { float: 1e-2 } }, opsets: [7, 14, 25] },
+  { name: 'of volumes by frozen statistics', opType: 'BatchNormalization', x: [2, 3, 3, 1, 5], parameters: [[3], [3]], opsets: [7, 14, 25] },
 ]; // prettier-ignore
 
 const cases: GradientCase[] = rows.flatMap(({ name, opType, x, parameters = [], attributes = {}, opsets = [17], outputs = 1 }) =>

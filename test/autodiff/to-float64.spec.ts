@@ -22,7 +22,19 @@ interface FormCase {
 const image = [2, 4, 7, 6];
 const elementwise = ['Erf', 'Gelu', 'Elu', 'Selu', 'Celu', 'LeakyRelu', 'ThresholdedRelu', 'HardSigmoid'];
 const cases: readonly FormCase[] = [
-  ...[...elementwise, 'HardSwish', 'Softplus', 'Softsign', 'Mish', 'Tan'].map((op) => ({
+  ...[
+    ...elementwise,
+    'HardSwish',
+    'Softplus',
+    'Softsign',
+    'Mish',
+    'Tan',
+    'Atan',
+    'Asinh',
+    'Sinh',
+    'Cosh',
+    'Shrink',
+  ].map((op) => ({
     op,
     inputs: [[3, 5]],
     opset: 20,

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import type { Verification } from '../../src/export/verify-export.js';
+import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
 import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
@@ -27,7 +28,7 @@ describe('the main job on the built-in backbone', function () {
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('holds out a stratified fifth and tells both parts', () => {
-    const total = report.cache.examples;
+    const total = report.cache!.examples;
     expect(report.examples.validation).to.equal(Math.round(total / 5));
     expect(report.examples.train + report.examples.validation).to.equal(total);
   });
@@ -39,7 +40,7 @@ describe('the main job on the built-in backbone', function () {
   it('computes nothing in a second run, and learns the same', async () => {
     const again = await graftJson<RunReport>(['run', ...backbone, '--out', path.join(folder, 'again')], env);
     expect(again.computed).to.equal(0);
-    expect(again.cached).to.equal(report.cache.examples);
+    expect(again.cached).to.equal(report.cache!.examples);
     expect(again.objective).to.equal(report.objective);
     expect(readFileSync(again.model).equals(readFileSync(report.model))).to.equal(true);
   });
@@ -64,7 +65,7 @@ describe('the main job on the built-in backbone', function () {
       env,
     );
     expect(cached.computed).to.equal(0);
-    expect(cached.cached).to.equal(report.cache.examples);
+    expect(cached.cached).to.equal(report.cache!.examples);
   });
 
   it('writes every file of a run folder', () => {
@@ -135,7 +136,7 @@ describe('the main job on the built-in backbone', function () {
     const predictions = await graftJson<Prediction[]>(['predict', '--model', report.model, ...inputs], env);
     const right = predictions.filter(({ input, label }) => path.basename(path.dirname(input)) === label);
     expect(predictions).to.have.length(evaluation.examples);
-    expect(right.length / predictions.length).to.be.closeTo(evaluation.accuracy, 1e-12);
+    expect(right.length / predictions.length).to.be.closeTo((evaluation as ClassEvaluation).accuracy, 1e-12);
     const sum = Object.values(predictions[0]!.scores).reduce((a, b) => a + b, 0);
     expect(sum).to.be.closeTo(1, 1e-5);
   });

@@ -29,10 +29,7 @@ describe('Operations on colours', () => {
     const tolerance = name.startsWith('adjust') || name === 'stretchContrast' ? 1 : 0;
     it(`agree with Pillow within ${tolerance} for ${call}`, () => {
       const changed = picture();
-      const operation = operations[name as keyof typeof operations] as (
-        of: operations.Picture,
-        argument: number,
-      ) => void;
+      const operation = operations[name as keyof typeof operations];
       operation(changed, Number(argument));
       const wanted = planes(expected);
       let worst = 0;

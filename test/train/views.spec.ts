@@ -50,7 +50,7 @@ describe('Training on views', () => {
 
   it('minimises the mean over the views: as much as all rows with the penalty so many times', async () => {
     const stacked = stackViews(plain, views);
-    const { views: _, ...asRows } = stacked;
+    const asRows: FeatureSet = { ...stacked, views: 1 };
     const byViews = await train(stacked, { l2: 2 });
     const byRows = await train(asRows, { l2: 6 });
     expect(3 * byViews.objective).to.be.closeTo(byRows.objective, 1e-6 * byRows.objective);

@@ -1,45 +1,23 @@
-/** Activations by their definitions, and the error function by Gauss-Legendre quadrature. */
+/** Activations by their definitions, and the error function by an integral. */
 import { floatAttribute, stringAttribute } from '../../onnx/attributes.js';
 import type { Float64Form, FormContext } from './float64-form.js';
+import { integrate } from './quadrature.js';
 
-/** erf(x) = 2x/√π ∫₀¹ exp(−x²s²) ds. Beyond |x| = 6 it is ±1 in float64; there 48 points are exact to 1e-15. */
+/** erf(x) = 2x/√π ∫₀¹ exp(−x²s²) ds. Beyond |x| = 6 it is ±1 in float64; there the sum is exact to 1e-15. */
 function erf(at: FormContext, x: string): string {
-  const { nodes, weights } = gaussLegendre(48);
   const clamped = at.op('Max', [at.op('Min', [x, at.tensor([], [6])]), at.tensor([], [-6])]);
-  const flat = at.op('Reshape', [clamped, at.builder.ints([-1, 1])]);
-  const square = at.op('Mul', [flat, flat]);
-  const exponents = at.op('Mul', [
-    square,
-    at.tensor(
-      [1, 48],
-      nodes.map((s) => -s * s),
-    ),
-  ]);
-  const integral = at.op('MatMul', [at.op('Exp', [exponents]), at.tensor([48, 1], weights)]);
-  const value = at.op('Mul', [at.op('Mul', [flat, integral]), at.tensor([], [2 / Math.sqrt(Math.PI)])]);
-  return at.op('Reshape', [value, at.op('Shape', [x])]);
-}
-
-/** Points and weights on [0, 1]: Newton's iteration on the Legendre polynomials' three-term recurrence. */
-function gaussLegendre(count: number): { readonly nodes: number[]; readonly weights: number[] } {
-  const nodes: number[] = [];
-  const weights: number[] = [];
-  for (let i = 0; i < count; i++) {
-    let x = Math.cos((Math.PI * (i + 0.75)) / (count + 0.5));
-    let slope = 0;
-    for (let step = 0; step < 50; step++) {
-      let [previous, current] = [1, x];
-      for (let k = 2; k <= count; k++)
-        [previous, current] = [current, ((2 * k - 1) * x * current - (k - 1) * previous) / k];
-      slope = (count * (x * current - previous)) / (x * x - 1);
-      const change = current / slope;
-      x -= change;
-      if (Math.abs(change) < 1e-16) break;
-    }
-    nodes.push((1 + x) / 2);
-    weights.push(1 / ((1 - x * x) * slope * slope));
-  }
-  return { nodes, weights };
+  const mean = integrate(at, clamped, (squares, s) =>
+    at.op('Exp', [
+      at.op('Mul', [
+        squares,
+        at.tensor(
+          [1, s.length],
+          s.map((point) => -point * point),
+        ),
+      ]),
+    ]),
+  );
+  return at.op('Mul', [at.op('Mul', [clamped, mean]), at.tensor([], [2 / Math.sqrt(Math.PI)])]);
 }
 
 const number = (at: FormContext, value: number): string => at.tensor([], [value]);
@@ -128,6 +106,20 @@ export const activationForms: readonly (readonly [string, Float64Form])[] = [
     },
   ],
   [
+    'Shrink',
+    (at) => {
+      const x = at.x[0]!;
+      const bound = floatAttribute(at.node, 'lambd', 0.5);
+      const bias = number(at, floatAttribute(at.node, 'bias', 0));
+      const [above, below] = [
+        at.op('Greater', [x, number(at, bound)]),
+        at.op('Less', [x, number(at, -bound)]),
+      ];
+      const [positiveSide, negativeSide] = [at.op('Sub', [x, bias]), at.op('Add', [x, bias])];
+      return at.op('Where', [above, positiveSide, at.op('Where', [below, negativeSide, number(at, 0)])]);
+    },
+  ],
+  [
     'HardSigmoid',
     (at) =>
       hardSigmoid(at, at.x[0]!, floatAttribute(at.node, 'alpha', 0.2), floatAttribute(at.node, 'beta', 0.5)),
@@ -148,7 +140,6 @@ export const activationForms: readonly (readonly [string, Float64Form])[] = [
       return high ? extreme(at, 'Min', raised, high) : raised;
     },
   ],
-  ['Tan', (at) => at.op('Div', [at.op('Sin', [at.x[0]!]), at.op('Cos', [at.x[0]!])])],
   ['Mean', (at) => scale(at, at.op('Sum', at.x), 1 / at.x.length)],
 ];
 

@@ -6,6 +6,7 @@
  *   elu           1 where x > 0, else y + α        softplus    sigmoid x
  *   selu          γ where x > 0, else y + γα       softsign    1 / (1 + |x|)²
  *   celu          1 where x > 0, else y/α + 1      erf         2/√π exp(−x²)
+ *   shrink        1 where |x| > λ               (bias only shifts)
  *   hard sigmoid  α where 0 < y < 1                swish       s + α y (1 − s), s = sigmoid(α x)
  *   hard swish    x/3 + ½ where |x| < 3, else 1 where x > 0
  *   mish          t + x (1 − t²) sigmoid x, t = tanh softplus x
@@ -78,6 +79,9 @@ export const activations: readonly GradientRule[] = [
   ),
   activation('ThresholdedRelu', (at, dY, x) =>
     keepWhere(at, above(at, x, floatAttribute(at.node, 'alpha', 1)), dY),
+  ),
+  activation('Shrink', (at, dY, x) =>
+    keepWhere(at, above(at, at.op('Abs', [x]), floatAttribute(at.node, 'lambd', 0.5)), dY),
   ),
   activation('Elu', (at, dY, x, y) => exponential(at, dY, x, y, 1, floatAttribute(at.node, 'alpha', 1))),
   activation('Selu', (at, dY, x, y) => {

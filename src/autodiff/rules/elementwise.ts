@@ -11,12 +11,13 @@
  *   y = log x     dx = dy / x
  *   y = 1 / x     dx = -dy · y²
  *   y = |x|       dx = dy · sign x
+ *   y = a mod b   da = dy               db = -dy · ⌊a / b⌋, towards zero
  *   y = max(x₁…)  dxᵢ = dy where xᵢ = y, shared equally by all that are
  *   y = clip(x)   dx = dy strictly between the bounds, which are no parameters
  */
 import { floatAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
-import { choose, equalsBound, keepWhere } from '../append.js';
+import { choose, equalsBound, keepWhere, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 
 type Backward = (at: RuleContext, dY: string) => string;
@@ -82,6 +83,7 @@ const powerBase: Backward = (at, dY) => {
   const constant = at.constantOf(exponent);
   const power =
     constant?.data.length === 1 && constant.dtype !== 'float16' ? Number(constant.data[0]) : undefined;
+  if (power === 0) return zerosLike(at, x);
   if (power === 1) return dY;
   if (power === 2) return times(at, dY, times(at, x, at.scalar(2)));
   if (power === 0.5) return at.op('Div', [times(at, dY, at.scalar(0.5)), at.y[0]!]);
@@ -128,6 +130,11 @@ export const elementwise: readonly GradientRule[] = [
     (at, dY) => negated(at, at.op('Div', [times(at, dY, at.y[0]!), at.x[1]!])),
   ),
   binary('Pow', powerBase, powerExponent),
+  // Only fmod has floats in ONNX: a − b · trunc(a / b).
+  binary('Mod', pass, (at, dY) => {
+    const whole = at.op('Div', [at.op('Sub', [at.x[0]!, at.y[0]!]), at.x[1]!]);
+    return negated(at, times(at, dY, at.op('Floor', [at.op('Add', [whole, at.scalar(0.5)])])));
+  }),
   variadic('Sum', (_, dY) => () => dY),
   variadic('Mean', (at, dY) => {
     const share = times(at, dY, at.scalar(1 / at.x.length));
@@ -145,9 +152,6 @@ export const elementwise: readonly GradientRule[] = [
     const below = keepWhere(at, at.op('Less', [at.x[0]!, zero]), negated(at, dY));
     return choose(at, at.op('Greater', [at.x[0]!, zero]), dY, below);
   }),
-  unary('Sin', (at, dY) => times(at, dY, at.op('Cos', [at.x[0]!]))),
-  unary('Cos', (at, dY) => negated(at, times(at, dY, at.op('Sin', [at.x[0]!])))),
-  unary('Tan', (at, dY) => times(at, dY, at.op('Add', [times(at, at.y[0]!, at.y[0]!), at.scalar(1)]))),
   unary('Clip', clip),
   {
     opTypes: ['Where'],

@@ -1,6 +1,7 @@
 import type { GradientRule } from '../gradient-rule.js';
 import { activations } from './activation.js';
 import { batchNormalization } from './batch-normalization.js';
+import { composed } from './composed.js';
 import { convolution } from './convolution.js';
 import { einsum } from './einsum.js';
 import { elementwise } from './elementwise.js';
@@ -14,9 +15,11 @@ import { reductions } from './reduction.js';
 import { resize } from './resize.js';
 import { softmax } from './softmax.js';
 import { stops } from './stop.js';
+import { trigonometry } from './trigonometry.js';
 
 export const rules: readonly GradientRule[] = [
   ...elementwise,
+  ...trigonometry,
   ...activations,
   ...linear,
   ...einsum,
@@ -30,5 +33,6 @@ export const rules: readonly GradientRule[] = [
   ...batchNormalization,
   ...normalization,
   ...normDivision,
+  ...composed,
   ...stops,
 ];

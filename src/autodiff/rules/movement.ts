@@ -6,6 +6,7 @@
  *   tile               the same, with the repeats split off as axes of their own
  *   pad with constant  pad by the negated amounts        cast            cast back; stops at integers
  *   cumulative sum     from the other end                depth ↔ space
+ *   reversed sequences, compress                         by index (index-trick.ts)
  *
  * Sizes are those of the run, not of the probe, wherever the operator set allows it.
  */
@@ -52,12 +53,14 @@ const concat: GradientRule = {
   },
 };
 
-const split = moving(['Split'], (at) => {
+const splitParts = moving(['Split'], (at) => {
   const rank = at.shapeOf(at.x[0]!).length;
   const axis = positiveAxis(intAttribute(at.node, 'axis', 0), rank);
   const parts = at.y.map((part, i) => at.dY[i] ?? zerosLike(at, part));
   return at.op('Concat', parts, { axis });
 });
+
+const split: GradientRule = { ...splitParts, differentiableOutputs: 'all' };
 
 const tile = moving(['Tile'], (at, dY) => {
   const rank = at.shapeOf(at.x[0]!).length;
@@ -140,5 +143,6 @@ export const movement: readonly GradientRule[] = [
     backward: (at) =>
       new Map([[0, at.op('Cast', [at.dY[0]!], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })]]),
   },
+  moving(['ReverseSequence', 'Compress'], (at, dY) => moveBackByIndex(at, dY, { isOneToOne: true })),
   moving(['CastLike'], (at, dY) => at.op('Cast', [dY], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })),
 ];

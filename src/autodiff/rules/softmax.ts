@@ -86,6 +86,7 @@ export const softmax: readonly GradientRule[] = [
   {
     opTypes: ['SoftmaxCrossEntropyLoss'],
     differentiable: [0],
+    differentiableOutputs: [0, 1],
     backward(at) {
       const [dL, dLog] = at.dY;
       const logProbabilities = at.forwardOutput(1);

@@ -1,3 +1,5 @@
+import type { EvaluationReport } from '../../pipeline/evaluate-model.js';
+import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../output.js';
 import { dataOptions, deviceOptions, modelOption, onErrorOption } from '../shared-options.js';
@@ -17,19 +19,50 @@ export const evalCommand = defineCommand({
     const { evaluateModel } = await import('../../pipeline/evaluate-model.js');
     const onProgress = await output.progress('images', 'images');
     const report = await evaluateModel(args, { ...output, onProgress });
-    const summary =
-      `${report.examples} images  accuracy ${formatShare(report.accuracy)}  macro F1 ${formatShare(report.macroF1)}  ` +
-      `loss ${report.loss.toFixed(4)}  ECE ${report.ece.toFixed(4)}  skipped ${report.skipped.length}`;
-    const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
-      label,
-      formatShare(precision),
-      formatShare(recall),
-      formatShare(f1),
-      support,
-    ]);
-    output.result(
-      report,
-      `${summary}\n\n${formatTable([['class', 'precision', 'recall', 'F1', 'images'], ...rows])}`,
-    );
+    output.result(report, describeEvaluation(report));
   },
 });
+
+/** The figures, a table of the classes, the classes taken for another. */
+function describeEvaluation(report: EvaluationReport): string {
+  const skipped = report.skipped.length > 0 ? `, ${report.skipped.length} left out` : '';
+  const parts = [
+    [
+      `${report.examples} examples${skipped}`,
+      `loss  ${report.loss.toFixed(4)}`,
+      ...describeMetrics({ ...report }),
+    ].join('\n'),
+    formatTable(classTable(report)),
+  ];
+  if ('confusedPairs' in report && report.confusedPairs.length > 0) {
+    const rows = report.confusedPairs.map(({ label, prediction, examples, share }) => [
+      label,
+      '→',
+      prediction,
+      examples,
+      formatShare(share),
+    ]);
+    parts.push(`taken for another\n${formatTable(rows)}`);
+  }
+  return parts.join('\n\n');
+}
+
+function classTable(report: EvaluationReport): (string | number)[][] {
+  if (report.task === 'regression') {
+    const rows = report.perClass.map(({ label, r2, mae, rmse }) => [
+      label,
+      r2.toFixed(4),
+      mae.toPrecision(4),
+      rmse.toPrecision(4),
+    ]);
+    return [['number', 'R²', 'MAE', 'RMSE'], ...rows];
+  }
+  const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
+    label,
+    formatShare(precision),
+    formatShare(recall),
+    formatShare(f1),
+    support,
+  ]);
+  return [['class', 'precision', 'recall', 'F1', 'examples'], ...rows];
+}

@@ -1,6 +1,6 @@
 import { defineCommand } from '../define-command.js';
 import { describeExport } from './export.js';
-import { describeTraining, trainFlags } from './train.js';
+import { describeTraining, trainFlags, trainOptions } from './train.js';
 
 export const runCommand = defineCommand({
   command: 'run',
@@ -10,7 +10,7 @@ export const runCommand = defineCommand({
   async run(args, output) {
     const { runAll } = await import('../../pipeline/run-all.js');
     const onProgress = await output.progress('features', 'images');
-    const report = await runAll(args, { ...output, onProgress });
+    const report = await runAll(await trainOptions(args), { ...output, onProgress });
     output.result(report, `${describeTraining(report)}\n${describeExport(report)}`);
   },
 });

@@ -1,4 +1,6 @@
-import type { TrainReport } from '../../pipeline/train-run.js';
+import { GraftError } from '../../errors.js';
+import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/train-run.js';
+import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { describeScore } from '../../tasks/describe-score.js';
 import { formatSeconds } from '../output.js';
@@ -7,7 +9,9 @@ import {
   cacheOptions,
   dataOptions,
   deviceOptions,
+  featuresOption,
   outOption,
+  runKeepingOptions,
   trainingOptions,
   viewOptions,
 } from '../shared-options.js';
@@ -16,9 +20,14 @@ import {
 export const trainFlags = {
   ...backboneOptions,
   ...dataOptions,
+  // Not demanded by themselves: --features or --resume may stand in their place.
+  backbone: { ...backboneOptions.backbone, demandOption: false },
+  data: { ...dataOptions.data, demandOption: false },
+  ...featuresOption,
   ...outOption,
   ...trainingOptions,
   ...viewOptions,
+  ...runKeepingOptions,
   ...cacheOptions,
   ...deviceOptions,
 } as const;
@@ -31,10 +40,40 @@ export const trainCommand = defineCommand({
   async run(args, output) {
     const { trainRun } = await import('../../pipeline/train-run.js');
     const onProgress = await output.progress('features', 'images');
-    const { report, cache } = await trainRun(args, { ...output, onProgress });
-    output.result({ ...report, cache }, describeTraining(report));
+    const { report, cache } = await trainRun(await trainOptions(args), { ...output, onProgress });
+    output.result({ ...report, ...(cache && { cache }) }, describeTraining(report));
   },
 });
+
+/**
+ * What is trained on what: a backbone and data, a file of features, or what an unfinished run began with.
+ * @throws GraftError USAGE where it is none of them, or both.
+ */
+export async function trainOptions(
+  args: Omit<TrainOptions, 'backbone' | 'data'> & {
+    readonly backbone?: string | undefined;
+    readonly data?: string | undefined;
+    readonly features?: string | undefined;
+  },
+): Promise<TrainOptions | FeatureTrainOptions> {
+  const { backbone, data, features, ...rest } = args;
+  if (features !== undefined) {
+    const other = Object.entries({ backbone, data, unfreeze: args.unfreeze, layer: args.layer }).find(
+      ([, given]) => given,
+    );
+    if (other)
+      throw new GraftError('USAGE', `--features stands in place of --${other[0]}; give one of them.`);
+    return { ...rest, features };
+  }
+  if (backbone !== undefined && data !== undefined) return { ...rest, backbone, data };
+  if (args.resume && backbone === undefined && data === undefined) {
+    const { optionsOfUnfinished } = await import('../../pipeline/run-progress.js');
+    const begun = (await optionsOfUnfinished(args.out)) as unknown as TrainOptions | FeatureTrainOptions;
+    return { ...begun, out: args.out, resume: true };
+  }
+  const missing = [backbone === undefined && '--backbone', data === undefined && '--data'].filter(Boolean);
+  throw new GraftError('USAGE', `Missing: ${missing.join(' and ')} (or --features in place of both).`);
+}
 
 /** The result in a few lines. */
 export function describeTraining(report: TrainReport): string {
@@ -48,6 +87,15 @@ export function describeTraining(report: TrainReport): string {
   }
   if (report.headAlone?.validation) {
     lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
+  }
+  const { metrics, calibration } = report;
+  if (metrics) lines.push(...describeMetrics(metrics));
+  if (calibration) {
+    const { temperature, before, after } = calibration;
+    lines.push(
+      `calibrated  temperature ${temperature.toPrecision(4)}  ECE ${before.ece.toFixed(4)} → ${after.ece.toFixed(4)}  ` +
+        `loss ${before.loss.toFixed(4)} → ${after.loss.toFixed(4)}`,
+    );
   }
   return [...lines, report.run].join('\n');
 }

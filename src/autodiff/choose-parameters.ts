@@ -1,0 +1,44 @@
+import { GraftError } from '../errors.js';
+import { nearNames } from '../graph/near-names.js';
+import type { Graph } from '../onnx/ir.js';
+import { isFloat } from '../tensor/dtype.js';
+import { reaching, type RuleTable } from './reachability.js';
+
+/**
+ * The values to differentiate by: those asked for, or every float initializer from which a gradient path leads to the
+ * loss.
+ * @param known - all values of the graph
+ * @throws GraftError UNKNOWN_VALUE, or NO_GRADIENT_RULE for a value that holds no floats and where there is none.
+ */
+export function chooseParameters(
+  graph: Graph,
+  { loss, parameters }: { readonly loss: string; readonly parameters: 'all' | readonly string[] },
+  known: ReadonlySet<string>,
+  ruleOf: RuleTable,
+): readonly string[] {
+  assertFloats(graph, [loss], known);
+  if (parameters !== 'all') {
+    assertFloats(graph, parameters, known);
+    return parameters;
+  }
+  const floats = [...graph.initializers].filter(([, { dtype }]) => /^float(16|32|64)$/.test(dtype));
+  const found = reaching(graph, floats.map(([name]) => name), [loss], ruleOf); // prettier-ignore
+  if (found.length > 0) return found;
+  throw new GraftError(
+    'NO_GRADIENT_RULE',
+    `No gradient of "${loss}" reaches any float initializer of the model.`,
+  );
+}
+
+function assertFloats(graph: Graph, names: readonly string[], known: ReadonlySet<string>): void {
+  for (const name of names) {
+    if (!known.has(name)) {
+      const near = nearNames(name, known).join(', ');
+      throw new GraftError('UNKNOWN_VALUE', `The graph holds no value "${name}". Near it: ${near}.`);
+    }
+    const type = [...graph.inputs, ...graph.outputs].find((value) => value.name === name)?.type;
+    const dtype = graph.initializers.get(name)?.dtype ?? (type?.kind === 'tensor' ? type.dtype : undefined);
+    if (dtype === undefined || isFloat(dtype)) continue;
+    throw new GraftError('NO_GRADIENT_RULE', `"${name}" holds ${dtype} numbers; only floats have gradients.`);
+  }
+}

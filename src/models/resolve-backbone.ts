@@ -1,0 +1,26 @@
+import { existsSync } from 'node:fs';
+import { GraftError } from '../errors.js';
+import { getCatalogueModel, listCatalogue } from './catalogue.js';
+import type { FetchHooks } from './fetch-hooks.js';
+import { getHubModel } from './hub-model.js';
+
+/**
+ * The file behind what a user names: a path, a name of the catalogue or `hf:owner/repo`. What is not there yet is made or
+ * downloaded into `folder`.
+ * @throws GraftError FILE_NOT_FOUND telling the ways to name a backbone, and what downloading throws.
+ */
+export async function resolveBackbone(
+  named: string,
+  { folder, ...hooks }: { readonly folder: string } & FetchHooks,
+): Promise<string> {
+  if (named.startsWith('hf:')) return getHubModel(named, folder, hooks);
+  const catalogue = listCatalogue();
+  const entry = catalogue.find(({ name }) => name === named);
+  if (entry) return getCatalogueModel(entry, folder, hooks);
+  if (existsSync(named)) return named;
+  const names = catalogue.map(({ name }) => name).join(', ');
+  throw new GraftError(
+    'FILE_NOT_FOUND',
+    `There is no backbone ${named}: expected the path of an ONNX file, a name of the catalogue (${names}) or hf:owner/repo.`,
+  );
+}

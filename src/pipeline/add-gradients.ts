@@ -1,0 +1,98 @@
+/** A model with its gradients as further outputs, with all that `differentiate` needs to know found by trial runs. */
+import { checkGradientShapes } from '../autodiff/check-gradient-shapes.js';
+import { type Differentiated, differentiate } from '../autodiff/differentiate.js';
+import { GraftError } from '../errors.js';
+import { describeValues } from '../graph/cut-model.js';
+import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { raiseOpset } from '../graph/opset/raise-opset.js';
+import type { Graph, Model } from '../onnx/ir.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
+import { probeFreeShapes } from '../runtime/probe-sizes.js';
+
+export interface AddGradientsOptions {
+  /** The value to differentiate; its sum where it is not a scalar. Default: the model's only output. */
+  readonly loss?: string;
+  /** Default 'all': every float initializer from which a gradient path leads to the loss. */
+  readonly parameters?: 'all' | readonly string[];
+  /** Whole shapes of inputs whose free dimensions are not to be chosen. */
+  readonly inputShapes?: InputShapes;
+}
+
+export type InputShapes =
+  ReadonlyMap<string, readonly number[]> | Readonly<Record<string, readonly number[]>>;
+
+export interface AddedGradients {
+  /** All outputs of the old model, the loss, and the gradients. Weights stay initializers. */
+  readonly model: Model;
+  readonly loss: string;
+  readonly lossShape: readonly number[];
+  /** Name of the output that is each parameter's gradient: `grad/<parameter>`. */
+  readonly gradients: ReadonlyMap<string, string>;
+  /** The model that was differentiated: of a newer operator set where a gradient needs one. */
+  readonly source: Model;
+  /** Sizes of the inputs in the trial runs. */
+  readonly inputDims: ReadonlyMap<string, readonly number[]>;
+}
+
+/**
+ * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED.
+ * @example
+ * const { model, gradients } = await addGradients(await readModel('net.onnx'), { loss: 'loss' });
+ * await writeModel(model, 'net-with-gradients.onnx');
+ */
+export async function addGradients(
+  original: Model,
+  { parameters = 'all', inputShapes, ...options }: AddGradientsOptions = {},
+): Promise<AddedGradients> {
+  const plain = dropInitializerInputs(original);
+  const loss = options.loss ?? onlyOutput(plain.graph);
+  const wanted = new Map(inputShapes instanceof Map ? inputShapes : Object.entries(inputShapes ?? {}));
+  const { inputDims } = await probeFreeShapes(plain, wanted);
+  const { source, shapes, graph, gradients, gradientOf } = await differentiateRaised(plain, inputDims, {
+    loss,
+    parameters,
+  });
+  const model: Model = { ...source, graph: withOutput(graph, source, loss) };
+  await checkGradientShapes(model, gradientOf, inputDims);
+  return { model, loss, lossShape: shapes.get(loss)!, gradients, source, inputDims };
+}
+
+/**
+ * Some gradients (of a gather, a reflected pad) need operators of set 16. A model of an older one is raised to it, if
+ * need be and if it can.
+ */
+async function differentiateRaised(
+  model: Model,
+  inputDims: ReadonlyMap<string, readonly number[]>,
+  options: { readonly loss: string; readonly parameters: 'all' | readonly string[] },
+): Promise<
+  Differentiated & { readonly source: Model; readonly shapes: ReadonlyMap<string, readonly number[]> }
+> {
+  const attempt = async (source: Model) => {
+    const shapes = await probeShapes(source, { inputDims });
+    return { source, shapes, ...differentiate(source, { ...options, shapes }) };
+  };
+  try {
+    return await attempt(model);
+  } catch (error) {
+    const isOld = (model.opsets.get('') ?? addingOpset) < addingOpset;
+    if (!isOld || !(error instanceof GraftError && error.code === 'NO_GRADIENT_RULE')) throw error;
+    return await attempt(raiseOpset(model, addingOpset));
+  }
+}
+
+const addingOpset = 16;
+
+function onlyOutput({ outputs }: Graph): string {
+  if (outputs.length === 1) return outputs[0]!.name;
+  const names = outputs.map(({ name }) => name).join(', ');
+  throw new GraftError(
+    'USAGE',
+    `The model has ${outputs.length} outputs (${names}); say which is the loss with --loss.`,
+  );
+}
+
+function withOutput(graph: Graph, model: Model, name: string): Graph {
+  if (graph.outputs.some((output) => output.name === name)) return graph;
+  return { ...graph, outputs: [...graph.outputs, ...describeValues(model.graph, [name])] };
+}

@@ -1,0 +1,92 @@
+/** How good a run's head is on the part that was held out (or on what it was trained on, where none was). */
+import type { TrainedHead } from '../heads/head.js';
+import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
+import type { FeatureSet } from '../train/feature-set.js';
+import { scoreHead } from '../train/score-head.js';
+import type { Calibration } from './calibrate-head.js';
+
+export interface RatedExample {
+  /** Path of the image, or the number of the row. */
+  readonly path: string;
+  readonly label: string;
+  readonly prediction: string;
+  /** Probability of the prediction. */
+  readonly score: number;
+}
+
+/** `evaluation.json` of a run folder. */
+export interface RunEvaluation {
+  readonly part: 'train' | 'validation';
+  readonly evaluation: Evaluation;
+  readonly calibration?: Calibration;
+  /** Training examples of each class. */
+  readonly trainCounts: readonly number[];
+  /** Wrong predictions, the surest first: often a wrong label. */
+  readonly mistakes: readonly RatedExample[];
+  /** Predictions with the lowest probability. */
+  readonly leastCertain: readonly RatedExample[];
+}
+
+const listed = 12;
+
+export interface EvaluateRunInput {
+  readonly head: TrainedHead;
+  readonly part: RunEvaluation['part'];
+  readonly set: FeatureSet;
+  readonly trainCounts: readonly number[];
+  /** What row i of the set is called. */
+  nameOf(row: number): string;
+  readonly calibration?: Calibration | undefined;
+  readonly threads?: number | undefined;
+}
+
+export async function evaluateRun(input: EvaluateRunInput): Promise<RunEvaluation> {
+  const { head, part, set, trainCounts, nameOf, calibration, threads } = input;
+  const { outputs } = await scoreHead(head, set.features, threads);
+  const { classes, labels, targets } = set;
+  const evaluation = evaluateOutputs({ task: head.task, outputs, classes, labels, targets });
+  const isOneClass = head.task === 'single' || head.task === 'ordered';
+  const rated = isOneClass ? rate(outputs, set) : [];
+  const describe = ({ row, best, score }: Rated): RatedExample => ({
+    path: nameOf(row),
+    label: classes[labels[row]!]!,
+    prediction: classes[best]!,
+    score,
+  });
+  const bySure = [...rated].sort((a, b) => b.score - a.score || a.row - b.row);
+  return {
+    part,
+    evaluation,
+    ...(calibration && { calibration }),
+    trainCounts,
+    mistakes: bySure
+      .filter(({ row, best }) => best !== labels[row])
+      .slice(0, listed)
+      .map(describe),
+    leastCertain: bySure.slice(-listed).reverse().map(describe),
+  };
+}
+
+interface Rated {
+  readonly row: number;
+  readonly best: number;
+  readonly score: number;
+}
+
+function rate(outputs: Float32Array, { rows, classes }: FeatureSet): Rated[] {
+  return Array.from({ length: rows }, (_, row) => {
+    const at = row * classes.length;
+    let best = 0;
+    for (let c = 1; c < classes.length; c++) if (outputs[at + c]! > outputs[at + best]!) best = c;
+    return { row, best, score: outputs[at + best]! };
+  });
+}
+
+/** The figures of an evaluation that fit into a line: numbers alone. */
+export function figuresOfEvaluation(evaluation: Evaluation): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(evaluation).filter(
+      (entry): entry is [string, number] => typeof entry[1] === 'number' && Number.isFinite(entry[1]),
+    ),
+  );
+}

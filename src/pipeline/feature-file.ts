@@ -1,0 +1,298 @@
+/**
+ * `--features FILE.safetensors`: embeddings that were made elsewhere. Tensors `features` [N, D] float32 and `labels` [N]
+ * int64 or int32; metadata `classes`, a JSON array of names. Optional: `split` [N] integers (0 train, 1 validation,
+ * 2 test, left out here) and `groups` [N] integers (rows of one group stay on one side of the split).
+ * The file is hostile until checked.
+ */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import path from 'node:path';
+import { splitDataset } from '../dataset/split-dataset.js';
+import { GraftError, messageOf, unreadable } from '../errors.js';
+import {
+  decodeSafetensorsHeader,
+  safetensorsDataStart,
+  type SafetensorsEntry,
+  type SafetensorsHeader,
+} from '../tensor/safetensors.js';
+import type { FeatureSet } from '../train/feature-set.js';
+
+export interface FeatureFile {
+  readonly path: string;
+  readonly dim: number;
+  readonly rows: number;
+  readonly classes: readonly string[];
+  readonly labels: Int32Array;
+  readonly train: Int32Array;
+  readonly validation: Int32Array;
+  /** Tells this content from another: size, time of change, labels and split. */
+  readonly fingerprint: string;
+  /** Copies rows `from`, `from + 1`, … into `into`, [count, dim]. */
+  read(from: number, into: Float32Array): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface FeatureParts {
+  readonly train: FeatureSet;
+  readonly validation: FeatureSet | undefined;
+}
+
+/** Bytes a read: what is checked and spread over the parts at a time. */
+const blockBytes = 16 * 2 ** 20;
+
+/** @throws GraftError FILE_UNREADABLE, INVALID_DATASET for what is not as described above. */
+export async function openFeatureFile(
+  file: string,
+  options: { readonly validation?: number | undefined; readonly seed?: number | undefined },
+): Promise<FeatureFile> {
+  const where = path.resolve(file);
+  let handle: FileHandle;
+  try {
+    handle = await open(where, 'r');
+  } catch (error) {
+    throw unreadable(where, error);
+  }
+  try {
+    return await describe(handle, where, options);
+  } catch (error) {
+    await handle.close();
+    throw unreadable(where, error);
+  }
+}
+
+async function describe(
+  handle: FileHandle,
+  where: string,
+  options: { readonly validation?: number | undefined; readonly seed?: number | undefined },
+): Promise<FeatureFile> {
+  const { size, mtimeMs } = await handle.stat();
+  const start = await readBytes(handle, 0, Math.min(8, size), where);
+  const dataStart = safetensorsDataStart(start, size, where);
+  const header = decodeSafetensorsHeader(await readBytes(handle, 0, dataStart, where), size, where);
+  const features = entryOf(header, 'features', ['float32'], where);
+  if (features.dims.length !== 2 || features.dims.includes(0)) {
+    throw invalid(where, `features should have the shape [examples, numbers] but has [${features.dims}]`);
+  }
+  const [rows, dim] = features.dims as [number, number];
+  const classes = classesOf(header, where);
+  const integers = async (name: string): Promise<Float64Array> => {
+    const entry = entryOf(header, name, ['int64', 'int32', 'uint8'], where);
+    if (entry.dims.length !== 1 || entry.dims[0] !== rows) {
+      throw invalid(
+        where,
+        `${name} should have the shape [${rows}], one a row of features, but has [${entry.dims}]`,
+      );
+    }
+    return toNumbers(await readBytes(handle, entry.begin, entry.end - entry.begin, where), entry);
+  };
+  const labels = Int32Array.from(
+    checkRange(await integers('labels'), classes.length, 'label', `${classes.length} classes`, where),
+  );
+  const split = header.entries.has('split')
+    ? checkRange(await integers('split'), 3, 'split', 'train 0, validation 1 and test 2', where)
+    : undefined;
+  const groups = header.entries.has('groups') ? await integers('groups') : undefined;
+  const parts = choose({ labels, classes, split, groups, where, ...options });
+  const hash = createHash('sha256').update(`${size} ${mtimeMs} `);
+  for (const list of [labels, parts.train, parts.validation]) hash.update(list).update('|');
+  return {
+    path: where,
+    dim,
+    rows,
+    classes,
+    labels,
+    ...parts,
+    fingerprint: hash.digest('hex'),
+    async read(from, into) {
+      const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+      await readInto(handle, features.begin + from * dim * 4, bytes, where);
+      const bad = into.findIndex((value) => !Number.isFinite(value));
+      if (bad < 0) return;
+      const [row, column] = [from + Math.floor(bad / dim), bad % dim];
+      throw invalid(
+        where,
+        `features should be finite numbers but row ${row}, column ${column} is ${into[bad]}`,
+      );
+    },
+    close: () => handle.close(),
+  };
+}
+
+/** Both parts in memory, read once from the start of the file to its end. */
+export async function loadFeatureParts(file: FeatureFile): Promise<FeatureParts> {
+  const { dim, rows, classes } = file;
+  const select = (chosen: Int32Array): FeatureSet => ({
+    rows: chosen.length,
+    classes,
+    labels: Int32Array.from(chosen, (row) => file.labels[row]!),
+    features: new Float32Array(chosen.length * dim),
+    dim,
+  });
+  const parts = [file.train, file.validation].map((chosen) => ({ chosen, set: select(chosen), next: 0 }));
+  const blockRows = Math.max(1, Math.floor(blockBytes / (4 * dim)));
+  const block = new Float32Array(Math.min(rows, blockRows) * dim);
+  for (let from = 0; from < rows; from += blockRows) {
+    const count = Math.min(blockRows, rows - from);
+    const values = block.subarray(0, count * dim);
+    await file.read(from, values);
+    for (const part of parts) {
+      for (; part.next < part.chosen.length && part.chosen[part.next]! < from + count; part.next++) {
+        const at = (part.chosen[part.next]! - from) * dim;
+        part.set.features.set(values.subarray(at, at + dim), part.next * dim);
+      }
+    }
+  }
+  const [train, validation] = parts;
+  return { train: train!.set, validation: validation!.chosen.length > 0 ? validation!.set : undefined };
+}
+
+interface Choice {
+  readonly labels: Int32Array;
+  readonly classes: readonly string[];
+  readonly split: Float64Array | undefined;
+  readonly groups: Float64Array | undefined;
+  readonly where: string;
+  readonly validation?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+/** Rows of both parts, ascending. */
+function choose({ labels, classes, split, groups, where, ...options }: Choice): {
+  train: Int32Array;
+  validation: Int32Array;
+} {
+  const all = Int32Array.from(labels, (_, row) => row);
+  let train = all.filter((row) => (split?.[row] ?? 0) === 0);
+  let validation = all.filter((row) => split?.[row] === 1);
+  const share = options.validation ?? 0.2;
+  const seed = options.seed ?? 1;
+  if (validation.length === 0 && share > 0) {
+    const rows = train;
+    if (groups) {
+      const held = holdGroups(groups, rows, share, seed);
+      validation = rows.filter((row) => held.has(groups[row]!));
+      train = rows.filter((row) => !held.has(groups[row]!));
+    } else {
+      const sides = splitDataset(
+        rows.map((row) => labels[row]!),
+        classes.length,
+        { validation: share, seed },
+      );
+      train = Int32Array.from(sides.train, (i) => rows[i]!);
+      validation = Int32Array.from(sides.validation, (i) => rows[i]!);
+    }
+  }
+  const seen = new Set(train.map((row) => labels[row]!));
+  const empty = classes.filter((_, label) => !seen.has(label));
+  if (empty.length > 0) {
+    throw invalid(
+      where,
+      `every class needs a training row, but ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ', …' : ''} ` +
+        `${empty.length === 1 ? 'has' : 'have'} none`,
+    );
+  }
+  return { train, validation };
+}
+
+/** Groups in an order drawn by the seed until the share is reached. */
+function holdGroups(groups: Float64Array, rows: Int32Array, share: number, seed: number): Set<number> {
+  const sizes = new Map<number, number>();
+  for (const row of rows) sizes.set(groups[row]!, (sizes.get(groups[row]!) ?? 0) + 1);
+  const ranked = [...sizes].map(([group, size]) => {
+    const rank = createHash('sha256').update(`${seed}:${group}`).digest().readUIntBE(0, 6);
+    return { group, size, rank };
+  });
+  ranked.sort((a, b) => a.rank - b.rank || a.group - b.group);
+  const held = new Set<number>();
+  let count = 0;
+  for (const { group, size } of ranked) {
+    if (count + size / 2 > share * rows.length && held.size > 0) break;
+    if (held.size === ranked.length - 1) break;
+    held.add(group);
+    count += size;
+  }
+  return held;
+}
+
+function classesOf({ metadata }: SafetensorsHeader, where: string): string[] {
+  if (metadata.classes === undefined) {
+    throw invalid(where, 'its metadata should hold classes, a JSON array of names such as ["cat","dog"]');
+  }
+  let names: unknown;
+  try {
+    names = JSON.parse(metadata.classes);
+  } catch (error) {
+    throw invalid(where, `its metadata classes should be a JSON array of names (${messageOf(error)})`);
+  }
+  if (!Array.isArray(names) || !names.every((name): name is string => typeof name === 'string')) {
+    throw invalid(where, 'its metadata classes should be a JSON array of names');
+  }
+  if (names.length < 2)
+    throw invalid(where, `two classes or more are needed but classes names ${names.length}`);
+  if (new Set(names).size < names.length) throw invalid(where, 'its metadata classes names a class twice');
+  return names;
+}
+
+function entryOf(
+  { entries }: SafetensorsHeader,
+  name: string,
+  dtypes: readonly string[],
+  where: string,
+): SafetensorsEntry {
+  const entry = entries.get(name);
+  if (!entry) {
+    throw invalid(
+      where,
+      `there should be a tensor ${name} but there are ${[...entries.keys()].slice(0, 8).join(', ') || 'none'}`,
+    );
+  }
+  if (!dtypes.includes(entry.dtype)) {
+    throw invalid(where, `${name} should be ${dtypes.join(' or ')} but is ${entry.dtype}; convert it first`);
+  }
+  return entry;
+}
+
+/** Integers as numbers; those beyond 2⁵³ lose their last digits, which no label has. */
+function toNumbers(bytes: Uint8Array, { dtype }: SafetensorsEntry): Float64Array {
+  const { buffer } = bytes.slice();
+  if (dtype === 'int64') return Float64Array.from(new BigInt64Array(buffer), Number);
+  return Float64Array.from(dtype === 'int32' ? new Int32Array(buffer) : new Uint8Array(buffer));
+}
+
+function checkRange(
+  values: Float64Array,
+  count: number,
+  name: string,
+  expected: string,
+  where: string,
+): Float64Array {
+  const bad = values.findIndex((value) => value < 0 || value >= count);
+  if (bad < 0) return values;
+  throw invalid(where, `row ${bad} has the ${name} ${values[bad]}, but there are ${expected}`);
+}
+
+async function readBytes(
+  handle: FileHandle,
+  from: number,
+  length: number,
+  where: string,
+): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  await readInto(handle, from, bytes, where);
+  return bytes;
+}
+
+async function readInto(handle: FileHandle, from: number, into: Uint8Array, where: string): Promise<void> {
+  for (let done = 0; done < into.length;) {
+    const { bytesRead } = await handle.read(into, done, Math.min(into.length - done, 2 ** 30), from + done);
+    if (bytesRead === 0) throw invalid(where, `it ends at byte ${from + done}, before its tensors do`);
+    done += bytesRead;
+  }
+}
+
+function invalid(where: string, reason: string): GraftError {
+  return new GraftError(
+    'INVALID_DATASET',
+    `${where} does not hold features and labels as expected: ${reason}.`,
+  );
+}

@@ -1,0 +1,20 @@
+/** A head on features that were made elsewhere. */
+import { loadFeatureParts, openFeatureFile } from './feature-file.js';
+import { fitHead } from './fit-head.js';
+import type { FeatureTrainOptions, FitContext, FittedRun } from './train-run.js';
+
+export async function fitFeatureFile(options: FeatureTrainOptions, context: FitContext): Promise<FittedRun> {
+  const file = await openFeatureFile(options.features, options);
+  try {
+    const { train, validation } = await loadFeatureParts(file);
+    const named = validation ? file.validation : file.train;
+    const fitted = await fitHead(
+      { train, validation, data: file.fingerprint, nameOf: (row) => `row ${named[row]}` },
+      options,
+      context,
+    );
+    return { ...fitted, config: { features: file.path, dim: file.dim } };
+  } finally {
+    await file.close();
+  }
+}

@@ -1,0 +1,83 @@
+/** Trains a head on features in memory and measures it: what all sources of features share. */
+import type { FeatureSet } from '../train/feature-set.js';
+import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
+import { withoutViews } from '../train/views.js';
+import { silentLogger } from '../logger.js';
+import { calibrateHead } from './calibrate-head.js';
+import { evaluateRun } from './evaluate-run.js';
+import type { FitContext, FitOptions, FittedRun } from './train-run.js';
+
+export interface FitInput {
+  readonly train: FeatureSet;
+  readonly validation: FeatureSet | undefined;
+  /** Digest of both parts and of what their features come from. */
+  readonly data: string;
+  /** What a row of the validation part, or where there is none of the training part, is called. */
+  nameOf(row: number): string;
+}
+
+export async function fitHead(
+  { train, validation, data, nameOf }: FitInput,
+  options: FitOptions,
+  { logger = silentLogger, signal, begin, onEpoch }: FitContext,
+): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation'>> {
+  const training = headTrainOptions(options);
+  const plain = withoutViews(train);
+  const settings = {
+    ...training,
+    validation: options.validation ?? 0.2,
+    calibrate: options.calibrate ?? false,
+  };
+  const checkpoint = await begin({ settings, data });
+  const result = await trainHead(train, validation, {
+    ...training,
+    logger,
+    onEpoch,
+    checkpoint,
+    ...(signal && { signal }),
+  });
+  const { threads } = options;
+  const calibrated =
+    options.calibrate && validation ? await calibrateHead(result.head, validation, threads) : undefined;
+  const head = calibrated?.head ?? result.head;
+  const evaluation = await evaluateRun({
+    head,
+    part: validation ? 'validation' : 'train',
+    set: validation ?? plain,
+    trainCounts: countRows(plain),
+    nameOf,
+    calibration: calibrated?.calibration,
+    threads,
+  });
+  return {
+    parts: { train: plain, validation },
+    result: { ...result, head },
+    training: { ...settings },
+    evaluation,
+  };
+}
+
+function headTrainOptions(options: FitOptions): HeadTrainOptions {
+  return {
+    head: { kind: options.head ?? 'linear' },
+    solver: options.solver ?? 'lbfgs',
+    l2: options.l2 ?? 1,
+    standardize: options.standardize ?? true,
+    seed: options.seed ?? 1,
+    ...(options.lr !== undefined && { lr: options.lr }),
+    ...(options.epochs !== undefined && { epochs: options.epochs }),
+    ...(options.batch !== undefined && { batch: options.batch }),
+    ...(options.patience !== undefined && { patience: options.patience }),
+    ...(options.threads !== undefined && { threads: options.threads }),
+  };
+}
+
+/** Rows of each class, or with each label. */
+function countRows({ labels, targets, classes }: FeatureSet): number[] {
+  const counts = classes.map(() => 0);
+  for (const label of labels) counts[label]!++;
+  targets?.forEach((value, i) => {
+    if (value > 0.5) counts[i % classes.length]!++;
+  });
+  return counts;
+}

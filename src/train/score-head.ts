@@ -1,0 +1,51 @@
+/** What a trained head says about examples, as the exported model will. */
+import { appendHeadOutputs } from '../heads/build-head.js';
+import type { TrainedHead } from '../heads/head.js';
+import { GraphBuilder } from '../onnx/graph-builder.js';
+import { encodeModel } from '../onnx/write-model.js';
+import { openSession } from '../runtime/open-session.js';
+import { taskOf } from '../tasks/task-of.js';
+import { float32 } from '../tensor/tensor.js';
+import { trainingOpset } from './gradient-graph.js';
+
+/** Rows a run: bounds the memory of hidden layers and logits. */
+const chunkRows = 8192;
+
+export interface HeadOutputs {
+  /** [rows, logits]; before the temperature, where there is one. */
+  readonly logits: Float32Array;
+  /** [rows, classes] */
+  readonly outputs: Float32Array;
+}
+
+/** @param features - raw ones, [rows, dim] */
+export async function scoreHead(
+  head: TrainedHead,
+  features: Float32Array,
+  threads?: number,
+): Promise<HeadOutputs> {
+  const { dim, classes } = head;
+  const builder = new GraphBuilder({ opset: trainingOpset });
+  const x = builder.input('features', 'float32', ['batch', dim]);
+  const values = appendHeadOutputs(builder, x, head);
+  const width = taskOf(head.task).readout(classes.length).logits;
+  builder.output(values.logits, 'float32', ['batch', width]);
+  builder.output(values.outputs, 'float32', ['batch', classes.length]);
+  const session = await openSession(encodeModel(builder.model()), threads === undefined ? {} : { threads });
+  try {
+    const rows = features.length / dim;
+    const logits = new Float32Array(rows * width);
+    const outputs = new Float32Array(rows * classes.length);
+    for (let row = 0; row < rows; row += chunkRows) {
+      const end = Math.min(rows, row + chunkRows);
+      const found = await session.run({
+        [x]: float32([end - row, dim], features.subarray(row * dim, end * dim)),
+      });
+      logits.set(found[values.logits]!.data as Float32Array, row * width);
+      outputs.set(found[values.outputs]!.data as Float32Array, row * classes.length);
+    }
+    return { logits, outputs };
+  } finally {
+    await session.release();
+  }
+}

@@ -1,0 +1,138 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect } from 'chai';
+import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+const cli = path.resolve('dist/cli/index.js');
+
+/** Runs graft and kills it with SIGKILL as soon as `isTime` says so. @returns whether it was killed before it ended */
+async function killWhen(args: readonly string[], isTime: () => boolean): Promise<boolean> {
+  const child = spawn(process.execPath, [cli, ...args], { stdio: 'ignore' });
+  const ended = new Promise<NodeJS.Signals | null>((resolve) =>
+    child.on('close', (_, signal) => resolve(signal)),
+  );
+  while (child.exitCode === null && child.signalCode === null) {
+    if (isTime()) {
+      child.kill('SIGKILL');
+      break;
+    }
+    await sleep(1);
+  }
+  return (await ended) === 'SIGKILL';
+}
+
+const linesOf = (file: string): number =>
+  existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
+
+/** What must be equal of two runs: all but where they lie and how long they took. */
+function essence(run: string): Record<string, unknown> {
+  const result = JSON.parse(readFileSync(path.join(run, 'result.json'), 'utf8')) as Record<string, unknown>;
+  delete result.run;
+  delete result.seconds;
+  return {
+    result,
+    head: readFileSync(path.join(run, 'head.safetensors'), 'hex'),
+    metrics: readFileSync(path.join(run, 'metrics.jsonl'), 'utf8'),
+    evaluation: readFileSync(path.join(run, 'evaluation.json'), 'utf8'),
+    files: readdirSync(run).sort(),
+  };
+}
+
+describe('a training run that is killed', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const features = path.join(folder, 'features.safetensors');
+  const base = ['train', '--features', features, '--checkpoint-seconds', '0', '--threads', '1'];
+  const solvers: Readonly<Record<string, readonly string[]>> = {
+    adamw: ['--solver', 'adamw', '--lr', '0.0005', '--epochs', '40', '--batch', '16', '--patience', '40'],
+    sgd: ['--solver', 'sgd', '--lr', '0.0005', '--epochs', '40', '--batch', '16', '--patience', '40'],
+    lbfgs: ['--solver', 'lbfgs', '--l2', '0.00001'],
+  };
+
+  before(() => {
+    const set = madeUpFeatures({ rows: 1500, dim: 32, classCount: 6, spread: 2 });
+    // Features that hang together make the way to the optimum long.
+    for (let row = 0; row < set.rows; row++) {
+      for (let d = 1; d < set.dim; d++) {
+        const at = row * set.dim + d;
+        set.features[at] = 0.9 * set.features[at - 1]! + 0.2 * set.features[at]!;
+      }
+    }
+    writeFeatureFile(features, set);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const [solver, flags] of Object.entries(solvers)) {
+    it(`goes on to the same bits with ${solver}, however often`, async () => {
+      const whole = path.join(folder, `${solver}-whole`);
+      await graftJson([...base, ...flags, '--out', whole]);
+      const run = path.join(folder, `${solver}-killed`);
+      const call = [...base, ...flags, '--out', run];
+      const state = path.join(run, 'checkpoint', 'state.safetensors');
+      const metrics = path.join(run, 'metrics.jsonl');
+      const total = linesOf(path.join(whole, 'metrics.jsonl'));
+      const moments = [
+        () => existsSync(path.join(run, 'checkpoint', 'run.json')),
+        () => existsSync(state),
+        () => linesOf(metrics) >= Math.round(total / 3),
+        () => linesOf(metrics) >= Math.round((2 * total) / 3),
+      ];
+      let killed = 0;
+      for (const isTime of moments) if (await killWhen(call, isTime)) killed++;
+      expect(killed, 'kills before the end').to.be.at.least(3);
+      const { status, stderr } = await graft(call);
+      expect(status).to.equal(0);
+      expect(stderr).to.match(/Going on after epoch \d+ of the run/);
+      expect(essence(run)).to.deep.equal(essence(whole));
+      expect(existsSync(path.join(run, 'checkpoint'))).to.equal(false);
+    });
+  }
+
+  describe('and is then begun', () => {
+    const run = path.join(folder, 'unfinished');
+    const call = [...base, ...solvers.adamw!, '--out', run];
+    before(async () => {
+      const lines = () => linesOf(path.join(run, 'metrics.jsonl')) >= 10;
+      expect(await killWhen(call, lines)).to.equal(true);
+    });
+
+    it('with other settings, is refused in a sentence that names them', async () => {
+      const { status, stderr } = await graft([...call, '--l2', '7']);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/unfinished run of another configuration \(l2 was 1 and is 7\).*--no-resume/);
+    });
+
+    it('with other data, is refused too', async () => {
+      const other = path.join(folder, 'other.safetensors');
+      writeFeatureFile(other, madeUpFeatures({ rows: 400, dim: 32, classCount: 6 }));
+      const { status, stderr } = await graft([...call, '--features', other]);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/the data or its features have changed/);
+    });
+
+    it('by --resume alone, goes on with the flags it began with', async () => {
+      const { status, stderr } = await graft(['train', '--out', run, '--resume']);
+      expect(stderr).to.match(/Going on after epoch \d+/);
+      expect(status).to.equal(0);
+      expect(essence(run)).to.deep.equal(essence(path.join(folder, 'adamw-whole')));
+    });
+
+    it('once finished, has nothing to resume and says so', async () => {
+      const { status, stderr } = await graft([...call, '--resume']);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/no unfinished run in .*: it is finished/);
+    });
+
+    it('with --no-resume begins again', async () => {
+      const again = path.join(folder, 'again');
+      const flags = [...base, ...solvers.sgd!, '--out', again];
+      await killWhen(flags, () => linesOf(path.join(again, 'metrics.jsonl')) >= 10);
+      const { stderr } = await graft([...flags, '--no-resume']);
+      expect(stderr).to.not.match(/Going on/);
+      expect(essence(again)).to.deep.equal(essence(path.join(folder, 'sgd-whole')));
+    });
+  });
+});
