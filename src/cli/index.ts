@@ -17,6 +17,7 @@ import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
 import { runCommand } from './commands/run.js';
 import { trainCommand } from './commands/train.js';
+import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { readConfigFile } from './read-config-file.js';
 
@@ -31,6 +32,7 @@ const cli = yargs(args)
   .command(inspectCommand)
   .command(cacheCommand)
   .command(trainCommand)
+  .command(tuneCommand)
   .command(exportCommand)
   .command(verifyCommand)
   .command(evalCommand)

@@ -1,5 +1,6 @@
 /** `--views`: features of random views of the training photos, each view in a store of its own beside the plain one. */
 import path from 'node:path';
+import { selectKeys } from '../dataset/divide-dataset.js';
 import { extractFeatures, type ExtractTarget } from '../features/extract-features.js';
 import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
@@ -12,7 +13,7 @@ import { stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
 import { encodeFeatures } from './prepare-backbone.js';
-import { type Parts, selectKeys } from './split-features.js';
+import type { Parts } from './split-features.js';
 
 export interface ViewOptions {
   /** How many random views of each training photo; default none. */

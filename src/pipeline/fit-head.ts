@@ -3,11 +3,16 @@ import type { FeatureSet } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
 import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
+import { scoreNeighbours } from '../train/score-neighbours.js';
 import { calibrateHead } from './calibrate-head.js';
 import { evaluateRun } from './evaluate-run.js';
+import { headTraining } from './head-options.js';
 import type { FitContext, FitOptions, FittedRun } from './train-run.js';
 
 export interface FitInput {
+  readonly task: TaskKind;
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
   /** Digest of both parts and of what their features come from. */
@@ -17,11 +22,14 @@ export interface FitInput {
 }
 
 export async function fitHead(
-  { train, validation, data, nameOf }: FitInput,
+  { task, train, validation, data, nameOf }: FitInput,
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch }: FitContext,
-): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation'>> {
-  const training = headTrainOptions(options);
+): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours'>> {
+  const training: HeadTrainOptions = {
+    ...headTraining(options, task),
+    ...(options.threads !== undefined && { threads: options.threads }),
+  };
   const plain = withoutViews(train);
   const settings = {
     ...training,
@@ -49,26 +57,21 @@ export async function fitHead(
     calibration: calibrated?.calibration,
     threads,
   });
+  if (options.knn && !validation) {
+    logger.warn(
+      '--knn is measured on a validation part, but there is none; hold one out with --validation 0.2.',
+    );
+  }
+  const neighbours =
+    options.knn && validation
+      ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), plain, validation, options.knn, threads)) }
+      : undefined;
   return {
+    ...(neighbours && { neighbours }),
     parts: { train: plain, validation },
     result: { ...result, head },
     training: { ...settings },
     evaluation,
-  };
-}
-
-function headTrainOptions(options: FitOptions): HeadTrainOptions {
-  return {
-    head: { kind: options.head ?? 'linear' },
-    solver: options.solver ?? 'lbfgs',
-    l2: options.l2 ?? 1,
-    standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
-    ...(options.lr !== undefined && { lr: options.lr }),
-    ...(options.epochs !== undefined && { epochs: options.epochs }),
-    ...(options.batch !== undefined && { batch: options.batch }),
-    ...(options.patience !== undefined && { patience: options.patience }),
-    ...(options.threads !== undefined && { threads: options.threads }),
   };
 }
 

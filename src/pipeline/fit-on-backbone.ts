@@ -8,7 +8,7 @@ import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
   const cached = await cacheFeatures(options, context);
-  const parts = await splitFeatures(cached, options);
+  const parts = await splitFeatures(cached, options, context.logger);
   const { validation, rows, held } = parts;
   const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
   const train = views ? await addViews(parts, cached, views) : parts.train;
@@ -16,6 +16,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
   const named = validation ? rows.validation : rows.train;
   const fitted = await fitHead(
     {
+      task: dataset.task,
       train,
       validation,
       // Features follow from the store and the keys of what was cached in it.
@@ -24,6 +25,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
         keys,
         ...[rows.train, rows.validation].map((part) => Int32Array.from(part)),
         parts.train.labels,
+        ...(parts.train.targets ? [parts.train.targets] : []),
       ),
       nameOf: (row) => dataset.examples[named[row]!]!.path,
     },
