@@ -223,6 +223,20 @@ export const trainingOptions = {
   },
 } as const satisfies Record<string, Options>;
 
+export const viewOptions = {
+  views: {
+    ...positiveInteger('views'),
+    describe: 'Random views of each training photo to cache and train on [default: none]',
+  },
+  augment: {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'What views do: some of crop,flip,color,randaugment, or a .json file [default: crop,flip,color]',
+  },
+  'view-seed': { ...integer('view-seed'), default: 1, describe: 'Seed of the views' },
+} as const satisfies Record<string, Options>;
+
 /** In place of a backbone and a data set. */
 export const featuresOption = {
   features: {

@@ -1,6 +1,7 @@
 /** Trains a head on features in memory and measures it: what all sources of features share. */
 import type { FeatureSet } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
+import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
@@ -29,6 +30,7 @@ export async function fitHead(
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
+  const plain = withoutViews(train);
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
@@ -49,8 +51,8 @@ export async function fitHead(
   const evaluation = await evaluateRun({
     head,
     part: validation ? 'validation' : 'train',
-    set: validation ?? train,
-    trainCounts: countRows(train),
+    set: validation ?? plain,
+    trainCounts: countRows(plain),
     nameOf,
     calibration: calibrated?.calibration,
     threads,
@@ -62,11 +64,11 @@ export async function fitHead(
   }
   const neighbours =
     options.knn && validation
-      ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), train, validation, options.knn, threads)) }
+      ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), plain, validation, options.knn, threads)) }
       : undefined;
   return {
     ...(neighbours && { neighbours }),
-    parts: { train, validation },
+    parts: { train: plain, validation },
     result: { ...result, head },
     training: { ...settings },
     evaluation,

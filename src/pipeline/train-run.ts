@@ -11,6 +11,7 @@ import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
 import { packageVersion } from '../version.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import { assertCalibratable, type Calibration } from './calibrate-head.js';
+import type { ViewOptions, ViewReport } from './cache-views.js';
 import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
 import { type HeadOptions, headSpec, headTraining } from './head-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
@@ -34,7 +35,7 @@ export interface FitOptions extends SplitOptions, HeadOptions, TrackingOptions {
   readonly checkpointSeconds?: number | undefined;
 }
 
-export interface TrainOptions extends CacheOptions, FitOptions {
+export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   /** Value of the backbone after which everything is trained too. */
   readonly unfreeze?: string | undefined;
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
@@ -69,6 +70,8 @@ export interface TrainReport {
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
+  /** With --views: what caching them took. */
+  readonly views?: ViewReport;
 }
 
 export interface TrainedRun {
@@ -95,6 +98,7 @@ export interface FittedRun {
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
+  readonly views?: ViewReport | undefined;
   readonly neighbours?: TrainReport['neighbours'];
 }
 
@@ -110,6 +114,7 @@ export async function trainRun(
   const { logger = silentLogger } = hooks;
   assertCalibratable(options);
   assertTrackable(options);
+  assertViewable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
@@ -147,7 +152,7 @@ export async function trainRun(
     const fitted = isOfFile
       ? await fitFeatureFile(options, context)
       : await (options.unfreeze === undefined ? fitOnBackbone : fineTuneRun)(options, context);
-    const { parts, result, training, evaluation, weights, headAlone } = fitted;
+    const { parts, result, training, evaluation, weights, headAlone, views } = fitted;
     const { classes } = parts.train;
     const report: TrainReport = {
       run: folder,
@@ -160,6 +165,7 @@ export async function trainRun(
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
       ...(headAlone && { headAlone }),
+      ...(views && { views }),
       ...(fitted.neighbours && { neighbours: fitted.neighbours }),
       ...(evaluation && { metrics: metricsOf(evaluation) }),
       ...(evaluation?.calibration && { calibration: evaluation.calibration }),
@@ -202,6 +208,16 @@ function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
   throw new GraftError(
     'INVALID_ARGUMENT',
     `--${flag} is about the layers that --unfreeze trains; name one with --unfreeze, or leave --${flag} away.`,
+  );
+}
+
+function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
+  const { views, unfreeze, features } = options as Partial<TrainOptions & FeatureTrainOptions>;
+  const other = unfreeze !== undefined ? '--unfreeze' : features !== undefined ? '--features' : undefined;
+  if (!views || !other) return;
+  throw new GraftError(
+    'USAGE',
+    `--views makes views of photos for a head alone and does not go with ${other}; leave one of them out.`,
   );
 }
 

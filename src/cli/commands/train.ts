@@ -13,6 +13,7 @@ import {
   outOption,
   runKeepingOptions,
   trainingOptions,
+  viewOptions,
 } from '../shared-options.js';
 
 /** The flags of `train` and `run`. */
@@ -25,6 +26,7 @@ export const trainFlags = {
   ...featuresOption,
   ...outOption,
   ...trainingOptions,
+  ...viewOptions,
   ...runKeepingOptions,
   ...cacheOptions,
   ...deviceOptions,
