@@ -32,7 +32,7 @@ export interface Chart {
 
 const width = 720;
 const height = 440;
-const plot = { left: 76, right: 696, top: 74, bottom: 384 };
+const plot = { left: 76, right: 696, top: 92, bottom: 384 };
 const grey = '#52606d';
 
 export function drawCurves(chart: Chart): string {
