@@ -127,7 +127,10 @@ export async function tuneRun(
     seed,
   );
   logger.info(`Judging ${candidates.length} candidates on ${foldCount} folds of ${train.rows} examples.`);
-  const log = await openLog(path.join(folder, progressFile), fingerprint(base, places, folds));
+  const log = await openLog(
+    path.join(folder, progressFile),
+    fingerprint({ ...base, epochs: options.epochs }, places, folds),
+  );
   const judged: Judged<LayerCandidate>[] = [];
   for (const place of places) {
     const own = candidates.filter(({ layer }) => layer === place.layer);
@@ -138,6 +141,7 @@ export async function tuneRun(
       folds,
       foldCount,
       base,
+      epochs: options.epochs,
       signal,
       onJudged: () => onCandidate?.({ done: ++done, total: candidates.length }),
     });
@@ -210,7 +214,6 @@ function baseOf(options: TuneOptions, task: TaskKind) {
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,
     classWeights: options.classWeights ?? 'none',
-    ...(options.epochs !== undefined && { epochs: options.epochs }),
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.threads !== undefined && { threads: options.threads }),
     ...(options.weightDecay !== undefined && { weightDecay: options.weightDecay }),
@@ -298,7 +301,8 @@ function trainingOf(
     l2,
     lr,
     solver: solver === 'none' ? undefined : solver,
-    epochs: epochs ?? options.epochs,
+    // What bounds epochs is no bound for L-BFGS, which goes to the optimum.
+    epochs: isExact ? undefined : (epochs ?? options.epochs),
     // Of a search, whose fits are short, the last one begins again.
     resume: false,
   };

@@ -20,13 +20,14 @@ export interface CrossValidation<C extends Candidate = Candidate> {
   readonly folds: Int32Array;
   readonly foldCount: number;
   /** What all candidates have in common. */
-  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr'>;
+  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
+  /** Most epochs of those that go by them (30); L-BFGS goes to the optimum. */
+  readonly epochs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
   /** After each candidate. */
   readonly onJudged?: (judged: Judged<C>) => void;
 }
 
-/** Epochs of a candidate unless the caller says otherwise. */
 const usualEpochs = 30;
 /** Candidates that go by epochs from which on they are halved. */
 const manyCandidates = 6;
@@ -77,12 +78,11 @@ async function halve<C extends Candidate>(
   candidates: readonly C[],
   setting: CrossValidation<C>,
 ): Promise<Judged<C>[]> {
-  const { base, onJudged } = setting;
-  const epochs = base.epochs ?? usualEpochs;
+  const { epochs = usualEpochs, onJudged } = setting;
   const goesByEpochs = ({ solver }: Candidate): boolean => solver === 'adamw' || solver === 'sgd';
   const done: Judged<C>[] = [];
   for (const candidate of candidates.filter((each) => !goesByEpochs(each))) {
-    done.push(await judgeAlone(candidate, setting, base.epochs));
+    done.push(await judgeAlone(candidate, setting, undefined));
     onJudged?.(done.at(-1)!);
   }
   let left = candidates.filter(goesByEpochs);

@@ -17,7 +17,7 @@ export interface LearningCurveOptions {
   readonly train: FeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
-  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr'>;
+  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
   readonly shares?: readonly number[];
   readonly signal?: AbortSignal | undefined;
   readonly onSize?: (done: number, total: number) => void;

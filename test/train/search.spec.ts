@@ -62,8 +62,8 @@ describe('Cross-validation', () => {
 
   it('judges a candidate that goes by epochs at one epoch for all folds, as fits of their own are then', async () => {
     const candidate: Candidate = { head: { kind: 'linear' }, solver: 'adamw', l2: 1, lr: 0.05 };
-    const base = { epochs: 12, batch: 32, threads: 1 };
-    const [found] = await crossValidate([candidate], { train, folds, foldCount: 3, base });
+    const base = { batch: 32, threads: 1 };
+    const [found] = await crossValidate([candidate], { train, folds, foldCount: 3, base, epochs: 12 });
     const rows = Array.from(folds.keys());
     for (let fold = 0; fold < 3; fold++) {
       const alone = await trainHead(
@@ -75,10 +75,23 @@ describe('Cross-validation', () => {
           train,
           rows.filter((row) => folds[row] === fold),
         ),
-        { ...base, solver: 'adamw', l2: 1, lr: 0.05, patience: 100 },
+        { ...base, epochs: 12, solver: 'adamw', l2: 1, lr: 0.05, patience: 100 },
       );
       expect(alone.history[found!.epochs! - 1]!.validation!.accuracy).to.equal(found!.folds[fold]);
     }
+  });
+
+  it('does not bound L-BFGS by the epochs of other solvers', async () => {
+    const candidate: Candidate = { head: { kind: 'linear' }, solver: 'lbfgs', l2: 0.1 };
+    const setting = { train, folds, foldCount: 3 };
+    // Balanced classes go fit by fold, not through the sweep.
+    const judge = (epochs?: number) =>
+      crossValidate([candidate], {
+        ...setting,
+        base: { classWeights: 'balanced', threads: 1 },
+        epochs,
+      });
+    expect((await judge(1))[0]!.loss).to.equal((await judge())[0]!.loss);
   });
 
   it('drops most of many such candidates early, the bad rates first', async () => {
@@ -89,8 +102,8 @@ describe('Cross-validation', () => {
       l2: 1,
       lr,
     }));
-    const base = { epochs: 9, batch: 32, threads: 1 };
-    const found = await crossValidate(candidates, { train, folds, foldCount: 3, base });
+    const base = { batch: 32, threads: 1 };
+    const found = await crossValidate(candidates, { train, folds, foldCount: 3, base, epochs: 9 });
     const finished = found.filter(({ droppedAt }) => droppedAt === undefined);
     expect(finished.map(({ candidate }) => candidate.lr)).to.have.members([3e-2, 5e-2]);
     expect(found.filter(({ droppedAt }) => droppedAt === 1)).to.have.length(4);
