@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
+import { reportRun } from './report-run.js';
 import { runFiles } from './run-folder.js';
 import { type FeatureTrainOptions, type TrainOptions, type TrainReport, trainRun } from './train-run.js';
 
@@ -11,6 +12,8 @@ export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &
   ExportReport & {
     /** Absent where the features came from a file. */
     readonly cache?: CacheReport;
+    /** The page that `graft report` writes. */
+    readonly report: string;
   };
 
 export async function runAll(
@@ -20,5 +23,6 @@ export async function runAll(
   const { report, cache } = await trainRun(options, hooks);
   hooks.logger?.info('Merging and verifying.');
   const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
-  return { ...cache, ...report, ...exported, ...(cache && { cache }) };
+  const { report: page } = await reportRun({ run: report.run });
+  return { ...cache, ...report, ...exported, ...(cache && { cache }), report: page };
 }
