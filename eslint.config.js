@@ -2,7 +2,7 @@ import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['build*/', 'dist/', 'runs/', 'node_modules/'] },
+  { ignores: ['build*/', 'dist/', 'runs/', 'node_modules/', 'assembly/'] },
   eslint.configs.recommended,
   {
     files: ['**/*.ts'],

@@ -55,7 +55,7 @@ say(
     `largest difference ${report.verified.maxAbsDiff.toExponential(1)} over ${report.verified.examples} photos`,
 );
 say(
-  `prediction    ${path.relative('.', prediction!.input)} → ${prediction!.label} (${percent(prediction!.score)})`,
+  `prediction    ${path.relative('.', prediction!.input)} → ${prediction!.label} (${percent(prediction!.score!)})`,
 );
 say(`done in ${((performance.now() - started) / 1000).toFixed(1)} s`);
 

@@ -69,7 +69,21 @@ export const dataOptions = {
     describe: 'Folder with one folder a class; CSV, TSV, JSONL; tar or Parquet shards (folder, a-{0..9}.tar)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
-  'label-column': { type: 'string', requiresArg: true, describe: 'Column of labels in a table' },
+  'label-column': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Column of labels in a table; several (a,b) are numbers or 0/1 labels',
+  },
+  'group-column': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Column of what belongs together (patient, camera): never in two parts',
+  },
+  task: {
+    choices: ['single', 'multi', 'regression', 'ordered'],
+    describe: 'What labels are: classes, sets, numbers, grades [default: multi for lists, else single]',
+  },
+  order: { type: 'string', requiresArg: true, describe: 'Ordered classes, lowest first: poor,fair,good' },
   header: {
     type: 'boolean',
     default: true,
@@ -123,14 +137,39 @@ export const cacheOptions = {
 } as const satisfies Record<string, Options>;
 
 export const trainingOptions = {
-  head: { choices: ['linear'], default: 'linear', describe: 'Kind of head' },
+  head: { choices: ['linear', 'mlp', 'cosine', 'prototype'], default: 'linear', describe: 'Kind of head' },
+  hidden: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'mlp: widths of the hidden layers, as 512,256 [default: 256]',
+  },
+  dropout: { ...share('dropout'), describe: 'mlp: share of hidden values dropped in training [default: 0]' },
+  activation: {
+    choices: ['relu', 'gelu', 'tanh', 'silu'],
+    describe: 'mlp: of the hidden layers [default: relu]',
+  },
+  scale: { ...positive('scale'), describe: 'cosine: factor of the cosines at the start [default: 16]' },
+  'class-weights': { choices: ['none', 'balanced'], describe: 'balanced: all classes count alike' },
+  'label-smoothing': {
+    ...share('label-smoothing'),
+    describe: 'Share of each target spread over all classes',
+  },
+  focal: { ...positive('focal'), describe: 'γ of the focal loss: easy examples count less' },
+  huber: { ...positive('huber'), describe: 'regression: δ from which errors count linearly' },
+  mixup: { ...nonNegative('mixup'), describe: 'α of mixup on features (adamw, sgd)' },
   solver: {
     choices: ['lbfgs', 'adamw', 'sgd'],
-    default: 'lbfgs',
-    describe: 'lbfgs goes to the optimum; adamw and sgd go by epochs',
+    describe: 'lbfgs goes to the optimum; adamw and sgd go by epochs [default: linear lbfgs, else adamw]',
   },
   l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty λ: sum of losses + λ/2·‖W‖²' },
   lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
+  momentum: { ...share('momentum'), describe: 'Of sgd [default: 0.9]' },
+  nesterov: { type: 'boolean', describe: "Nesterov's momentum in sgd [default: true]" },
+  schedule: {
+    choices: ['constant', 'step', 'cosine', 'one-cycle', 'plateau'],
+    describe: 'Learning rate over time (adamw, sgd) [default: constant]',
+  },
+  'warm-up': { ...share('warm-up'), describe: 'Share of the steps in which the rate rises [default: 0]' },
   epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
   batch: {
     ...positiveInteger('batch'),
@@ -139,6 +178,11 @@ export const trainingOptions = {
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
+  duplicates: {
+    choices: ['warn', 'remove', 'keep'],
+    default: 'warn',
+    describe: 'Images with the same bytes: said, left out, or neither',
+  },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
   unfreeze: {
     type: 'string',
@@ -153,11 +197,17 @@ export const trainingOptions = {
     ...positive('layer-decay'),
     describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
   },
-  'weight-decay': { ...nonNegative('weight-decay'), describe: 'Of the unfrozen layers [default: 0]' },
-  'clip-norm': { ...positive('clip-norm'), describe: 'Most of the gradient norm, unfrozen [default: 1]' },
+  'weight-decay': {
+    ...nonNegative('weight-decay'),
+    describe: 'Of the weights (adamw, sgd; unfrozen layers) [default: from --l2]',
+  },
+  'clip-norm': {
+    ...positive('clip-norm'),
+    describe: 'Most of the gradient norm [default: none; unfrozen 1]',
+  },
   ema: {
     ...share('ema'),
-    describe: 'Running average of the weights, unfrozen: its decay [default: 0, none]',
+    describe: 'Running average of the weights that is kept: its decay [default: 0, none]',
   },
   'warm-start': {
     type: 'boolean',

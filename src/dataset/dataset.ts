@@ -1,19 +1,25 @@
 /** A labelled data set as a list; bytes are read when they are needed. */
 import type { Located } from '../sources/source.js';
+import type { TaskKind } from '../tasks/task.js';
 
 export type Split = 'train' | 'validation' | 'test';
 
 /** `path` is the absolute path of the image, or what names it where it lies elsewhere: an archive's member, an address. */
 export interface Example extends Located {
-  /** Index into `classes`. */
+  /** Index into `classes`; where there are `targets`, the row of these. */
   readonly label: number;
   /** Set where the data set itself says which part the example belongs to. */
   readonly split?: Split;
+  /** Number of what it belongs to (a patient, a camera); set where a column of groups was asked for. */
+  readonly group?: number;
 }
 
 export interface Dataset {
   readonly root: string;
-  /** Sorted by name. */
+  readonly task: TaskKind;
+  /** Names of the outputs: classes sorted by name or in their order, labels, or numbers. */
   readonly classes: readonly string[];
+  /** What each distinct label stands for, [labels, classes]: 0 or 1 for each class (multi), or numbers (regression). */
+  readonly targets?: Float32Array | undefined;
   readonly examples: readonly Example[];
 }

@@ -3,16 +3,20 @@ import { resolve } from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Dataset } from './dataset.js';
+import { interpretLabels, type LabelOptions } from './interpret-labels.js';
 import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
 import { readTable } from './read-table.js';
 import { readTar } from './read-tar.js';
 import { asShard, expandBraces, type ShardFile, shardsOfFolder } from './shard-files.js';
 
-export interface DataOptions {
+export interface DataOptions extends LabelOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
   readonly imageColumn?: string | undefined;
+  /** Several, with commas between, are numbers to be predicted, or labels that a 1 stands for. */
   readonly labelColumn?: string | undefined;
+  /** Column that tells what belongs together and must not lie in two parts. */
+  readonly groupColumn?: string | undefined;
   readonly header?: boolean | undefined;
 }
 
@@ -26,8 +30,15 @@ export async function readDataset(
   options: DataOptions = {},
   logger: Logger = silentLogger,
 ): Promise<Dataset> {
-  const dataset = await readAny(path, options, logger);
-  if (dataset.classes.length < 2) {
+  const dataset = interpretLabels(await readAny(path, options, logger), options, logger);
+  if (options.groupColumn !== undefined && dataset.examples[0]?.group === undefined) {
+    throw new GraftError(
+      'USAGE',
+      `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its images in one.`,
+    );
+  }
+  const needed = dataset.task === 'single' || dataset.task === 'ordered' ? 2 : 1;
+  if (dataset.classes.length < needed) {
     throw new GraftError(
       'INVALID_DATASET',
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +

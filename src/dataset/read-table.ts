@@ -2,6 +2,7 @@ import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
+import type { TaskKind } from '../tasks/task.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
@@ -16,9 +17,11 @@ import { imageColumns, labelColumns } from './usual-columns.js';
  * @throws GraftError INVALID_DATASET naming file, row and column.
  */
 export async function readTable(file: string, options: DataOptions, logger: Logger): Promise<Dataset> {
-  const { imageColumn, labelColumn, header = true } = options;
+  const { imageColumn, labelColumn, groupColumn, header = true } = options;
   const folder = path.dirname(path.resolve(file));
   let names: readonly string[] = [];
+  let labelNames: readonly string[] = [];
+  let places = { split: -1, group: -1 };
   const choose = (columns: readonly string[]): readonly string[] => {
     const pick = (
       given: string | undefined,
@@ -35,24 +38,34 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
           `${columns.join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
       );
     };
-    names = [
-      pick(imageColumn, imageColumns, '0', '--image-column'),
-      pick(labelColumn, labelColumns, '1', '--label-column'),
-    ];
-    return header && columns.includes('split') ? [...names, 'split'] : names;
+    const image = pick(imageColumn, imageColumns, '0', '--image-column');
+    const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
+    labelNames = several
+      ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
+      : [pick(labelColumn, labelColumns, '1', '--label-column')];
+    const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
+    const split = header && columns.includes('split') ? ['split'] : [];
+    names = [image, ...split, ...group, ...labelNames];
+    places = { split: split.length > 0 ? 1 : -1, group: group.length > 0 ? 1 + split.length : -1 };
+    return names;
   };
 
   const found = new ExampleCollector();
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header })) {
-    const [image, label, part] = values.map((value, i) => textOf(value, names[i] ?? 'split', row, file));
-    if (!image || !label) {
-      const column = names[image ? 1 : 0]!;
+    const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
+    const image = texts[0]!;
+    const labels = texts.slice(-labelNames.length);
+    const group = places.group < 0 ? undefined : texts[places.group]!;
+    const missing = !image ? names[0]! : labels.includes('') ? labelNames[labels.indexOf('')]! : undefined;
+    if (missing !== undefined || group === '') {
+      const column = missing ?? groupColumn!;
       const known = lacking.get(column);
       if (known) known.count++;
       else lacking.set(column, { count: 1, row });
       continue;
     }
+    const part = places.split < 0 ? '' : texts[places.split]!;
     const split = part ? splitOfFolder(part) : undefined;
     if (part && !split) {
       throw new GraftError(
@@ -60,7 +73,8 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
         `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(part)}.`,
       );
     }
-    found.add(label, locate(image, folder), split);
+    const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
+    found.add(label, locate(image, folder), split, group);
   }
   for (const [column, { count, row }] of lacking) {
     logger.warn(
@@ -82,8 +96,32 @@ function textOf(value: unknown, column: string, row: number, file: string): stri
   if (typeof value === 'string') return value.trim();
   if (value === undefined) return '';
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string' || typeof item === 'number'))
+    return JSON.stringify(value);
   throw new GraftError(
     'INVALID_DATASET',
     `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${JSON.stringify(value).slice(0, 60)}.`,
+  );
+}
+
+/** Several columns as one label: their numbers, or the names of those with a 1. */
+function joinLabels(
+  values: readonly string[],
+  names: readonly string[],
+  task: TaskKind | undefined,
+  file: string,
+): string {
+  if (task === 'regression') return JSON.stringify(values);
+  if (task !== 'multi') {
+    throw new GraftError(
+      'USAGE',
+      `Several label columns of ${file} are numbers or labels: say --task regression or --task multi.`,
+    );
+  }
+  const strange = values.find((value) => !/^(0|1|true|false)$/i.test(value));
+  if (strange === undefined) return JSON.stringify(names.filter((_, i) => /^(1|true)$/i.test(values[i]!)));
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected 0 or 1 in the label columns of ${file} but found ${JSON.stringify(strange)}.`,
   );
 }

@@ -8,6 +8,8 @@ export interface SplitOptions {
   readonly seed?: number;
   /** sha256 of each example's bytes, [n, 32]. With it the side an example falls on follows from what it is. */
   readonly keys?: Uint8Array;
+  /** Of the classes, for errors. */
+  readonly names?: readonly string[] | undefined;
 }
 
 /** Positions in the list of labels, ascending. */
@@ -25,7 +27,7 @@ export interface DatasetSplit {
 export function splitDataset(
   labels: ArrayLike<number>,
   classCount: number,
-  { validation: share = 0.2, seed = 1, keys }: SplitOptions = {},
+  { validation: share = 0.2, seed = 1, keys, names }: SplitOptions = {},
 ): DatasetSplit {
   if (!(share >= 0 && share < 1)) throw invalidArgument('validation', 'a share from 0 to below 1', share);
   if (share === 0)
@@ -36,7 +38,7 @@ export function splitDataset(
   if (thin >= 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected two examples or more of every class to hold a validation part out, but class number ${thin + 1} has ${members[thin]!.length}; ` +
+      `Expected two examples or more of every class to hold a validation part out, but ${names ? `class ${names[thin]}` : `class number ${thin + 1}`} has ${members[thin]!.length}; ` +
         'add examples, or train on everything with --validation 0.',
     );
   }

@@ -30,20 +30,26 @@ export function defaultPool(
 }
 
 /**
- * Whether the first token of an image transformer stands for the whole image: a learned vector is put before the
- * patches, or the network itself reads its first token alone.
+ * Whether the first token of `layer` stands for the whole image: an image transformer puts a learned vector before the
+ * patches, or reads its first token alone. Values before that, of another number of tokens, have no such token.
  */
-export function hasClassToken(flow: DataFlow, shapes: Shapes): boolean {
+export function hasClassToken(flow: DataFlow, shapes: Shapes, layer: string): boolean {
   const { graph, sources } = flow;
   // The first token of a text encoder is trained by a later task only; their mean is the better feature without it.
   if (sources.some((source) => shapes.get(source)?.length === 2)) return false;
-  const isTokens = (value: string): boolean => shapes.get(value)?.length === 3;
+  const tokenCount = (value: string | undefined): number | undefined => {
+    const shape = shapes.get(value ?? '');
+    return shape?.length === 3 ? shape[1] : undefined;
+  };
+  const count = tokenCount(layer);
+  if (count === undefined) return false;
   return graph.nodes.some((node) => {
-    const inputs = flow.inputs(node);
-    if (inputs.length === 0 || !isTokens(inputs[0]!)) return false;
+    const [tokens] = flow.inputs(node);
+    if (tokens === undefined || tokenCount(tokens) === undefined) return false;
     if (node.opType === 'Concat') {
       const [learned] = node.inputs;
       return (
+        tokenCount(node.outputs[0]) === count &&
         intAttribute(node, 'axis', 0) === 1 &&
         learned !== undefined &&
         !flow.carries(learned) &&
@@ -52,7 +58,8 @@ export function hasClassToken(flow: DataFlow, shapes: Shapes): boolean {
     }
     return (
       node.opType === 'Gather' &&
-      inputs[0] === node.inputs[0] &&
+      tokenCount(tokens) === count &&
+      tokens === node.inputs[0] &&
       intAttribute(node, 'axis', 0) === 1 &&
       isZero(graph, node.inputs[1]!)
     );

@@ -7,6 +7,7 @@ import { defaultPool, hasClassToken } from './default-pool.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
 import { type Ending, findEnding } from './find-ending.js';
 import { lastTokens } from './last-tokens.js';
+import { linearLayer } from './linear-layer.js';
 import { mainInputs } from './main-inputs.js';
 import type { Pool } from './pool-features.js';
 import { channelCount, type Layout, positionCount, type Shapes, valueLayouts } from './value-layout.js';
@@ -57,12 +58,11 @@ export function analyseStructure(
   const best = recommend(flow, shapes, layouts);
   if (!best) return { layers: [] };
   const blocks = findBlocks(flow, shapes, layouts, best.value);
-  const classToken = hasClassToken(flow, shapes);
   const parameters = countParameters(graph);
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
-    const pool = defaultPool(name, { shape, layout, classToken });
+    const pool = defaultPool(name, { shape, layout, classToken: hasClassToken(flow, shapes, name) });
     const positions = positionCount(shape, layout);
     return {
       name,
@@ -131,9 +131,24 @@ function recommend(
   if (ending?.kind === 'pooler' && isComputed(ending.feature)) {
     return { value: ending.feature, reason: "the model's pooled output" };
   }
-  return stage === undefined
-    ? undefined
-    : { value: stage, reason: 'richest maps at the end of the backbone' };
+  if (stage !== undefined) return { value: stage, reason: 'richest maps at the end of the backbone' };
+  const dense = beforeLastDense(flow, shapes);
+  return dense === undefined ? undefined : { value: dense, reason: 'what enters the last dense layer' };
+}
+
+/** Of a network whose end has no known form: the last value that a dense layer multiplies. */
+function beforeLastDense(flow: DataFlow, shapes: Shapes): string | undefined {
+  const last = flow.graph.nodes.findLast((node) => linearLayer(node, flow)?.kind === 'dense');
+  let value = last && linearLayer(last, flow)!.data;
+  // Tokens are multiplied as the rows of one matrix.
+  while (value !== undefined && shapes.get(value)?.[0] !== 1) {
+    const node = flow.producer(value);
+    value =
+      node && ['Reshape', 'Flatten', 'Squeeze'].includes(node.opType) ? flow.inputs(node)[0] : undefined;
+  }
+  const isUsable =
+    value !== undefined && flow.producer(value) !== undefined && shapes.get(value)!.length >= 2;
+  return isUsable ? value : undefined;
 }
 
 function classes({ size }: Ending): string {

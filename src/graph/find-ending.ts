@@ -3,6 +3,7 @@
  * vector that is the model's own embedding.
  */
 import { GraftError } from '../errors.js';
+import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
@@ -57,6 +58,9 @@ const scoring: ReadonlySet<string> = new Set([
   'QLinearAveragePool',
   'ReduceMean',
   'ReduceSum',
+  'ReduceMax',
+  'Max',
+  'Expand',
 ]);
 const pooling: ReadonlySet<string> = new Set([
   'GlobalAveragePool',
@@ -196,8 +200,11 @@ function findLast(
     const node = flow.producer(value);
     if (!node || normalising.has(node.opType)) return undefined;
     const layer = linearLayer(node, flow);
-    if (layer && node.opType !== 'ConvTranspose')
+    if (layer && node.opType !== 'ConvTranspose') {
+      if (layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh')
+        return { kind: 'pooler' };
       return { kind: 'scores', node, layer, isPooled, isProbability };
+    }
     const inputs = flow.inputs(node);
     if (node.opType === 'Tanh') {
       const before = walk(inputs[0]!, isPooled, isProbability);
@@ -211,10 +218,16 @@ function findLast(
       places.length > 1 &&
       (node.opType === 'Concat' || node.opType === 'Add') &&
       places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1);
-    if (places.length !== 1 && !isHeads) return undefined;
+    // Softmax in single steps: numbers beside their own largest, or their own sum.
+    const isOwnScale =
+      places.length > 1 &&
+      (node.opType === 'Sub' || node.opType === 'Div') &&
+      places.slice(1).every((input) => isReductionOf(places[0]!, input, flow));
+    if (places.length !== 1 && !isHeads && !isOwnScale) return undefined;
     const pools = pooling.has(node.opType) && positions(places[0]!) > 1 && positions(node.outputs[0]!) === 1;
     for (const input of places) {
-      const found = walk(input, isPooled || pools, isProbability || probability.has(node.opType));
+      const scores = isProbability || probability.has(node.opType) || (isOwnScale && node.opType === 'Div');
+      const found = walk(input, isPooled || pools, scores);
       if (found) return found;
     }
     return undefined;
@@ -228,6 +241,20 @@ function findLast(
   return walk(output, false, false);
 }
 
+/** Whether `scale` is the largest of `value`, or the sum, spread over it again. */
+function isReductionOf(value: string, scale: string, flow: DataFlow): boolean {
+  let name = scale;
+  for (let steps = 0; steps < 6; steps++) {
+    const node = flow.producer(name);
+    const input = node && flow.inputs(node)[0];
+    if (!node || input === undefined) return false;
+    if (node.opType === 'ReduceMax' || node.opType === 'ReduceSum') return input === value;
+    if (!['Max', 'Reshape', 'Expand', 'Unsqueeze', 'Identity'].includes(node.opType)) return false;
+    name = input;
+  }
+  return false;
+}
+
 function addsBias({ outputs }: Node, flow: DataFlow): boolean {
   const users = flow.users(outputs[0]!);
   return (
@@ -236,13 +263,15 @@ function addsBias({ outputs }: Node, flow: DataFlow): boolean {
   );
 }
 
-/** The same numbers, before what inference leaves as it is. */
+/** The same numbers, before what inference leaves as it is, and before they are rounded for the next layer. */
 function beforeDropout(value: string, flow: DataFlow): string {
   const node = flow.producer(value);
   if (!node) return value;
   const before = flow.inputs(node)[0];
   if (before === undefined || !flow.producer(before)) return value;
-  if (node.opType === 'Dropout' || node.opType === 'Identity') return beforeDropout(before, flow);
+  if (['Dropout', 'Identity', 'QuantizeLinear', 'DynamicQuantizeLinear'].includes(node.opType)) {
+    return beforeDropout(before, flow);
+  }
   if (node.opType === 'DequantizeLinear' && flow.producer(before)?.opType === 'QuantizeLinear') {
     return beforeDropout(flow.inputs(flow.producer(before)!)[0]!, flow);
   }

@@ -1,128 +1,281 @@
 /**
- * Makes the first dimension of inputs and outputs free, also where exporters baked batch 1 into constants.
+ * Makes the batch of a model free, also where exporters baked a batch of 1 into constants:
  *
- * - A Reshape of computed data to a constant [1, …] means [batch, …]: its 1 becomes −1 (whatever is left over), or 0
- *   (as the input has it) where −1 is taken already.
- * - A Resize to constant sizes [1, …] gets its sizes computed: the first one from the shape of its input.
+ * - the shape of a Reshape: the batch's axis becomes −1 (whatever is left over), or 0 (as the input has it);
+ * - the sizes of a Resize and the shape of an Expand;
+ * - one class token, one initial state: put beside or into a batch, they are repeated for it.
+ *
+ * A graph that is free already stays as it is.
  */
-import { tensorAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
-import { valuesRead } from '../onnx/graph-index.js';
-import { toTensor } from '../onnx/initializer.js';
-import type { Graph, Initializer, Model, Node, ValueInfo } from '../onnx/ir.js';
+import { intAttribute } from '../onnx/attributes.js';
+import { indexGraph, valuesRead } from '../onnx/graph-index.js';
+import type { Graph, Model, Node, ValueInfo } from '../onnx/ir.js';
+import { isFloat } from '../tensor/dtype.js';
+import { positiveAxis } from '../tensor/shape.js';
 import { int64 } from '../tensor/tensor.js';
+import { type BatchAxis, batchAxes } from './batch-axes.js';
+import { namesOf } from './names-of.js';
+import { factsOf } from './value-facts.js';
+import type { Shapes } from './value-layout.js';
 
 export const batchDimension = 'batch';
 
-export function freeBatch(model: Model): Model {
+/** @param shapes - of all values, from a run on one example */
+export function freeBatch(model: Model, shapes: Shapes): Model {
   const { graph } = model;
-  const computed = valuesFromInputs(graph);
-  const constants = constantsOf(graph);
-  const builder = new GraphBuilder({
-    opset: model.opsets.get('') ?? 17,
-    taken: [...graph.initializers.keys(), ...computed, ...graph.nodes.flatMap(({ outputs }) => outputs)],
-  });
-  for (const node of graph.nodes) {
-    const rule =
-      node.domain === '' && computed.has(node.inputs[0] ?? '') ? rules.get(node.opType) : undefined;
-    const shape = rule && bakedShape(constants.get(node.inputs[rule.shapeInput] ?? ''));
-    if (!rule || !shape) builder.nodes.push(node);
-    else {
-      // A constant of its own: the old one may serve other nodes, for which the 1 is no batch.
-      const freed = rule.free(builder, node, shape);
-      builder.nodes.push({ ...node, inputs: node.inputs.with(rule.shapeInput, freed) });
-    }
-  }
-  const initializers = new Map([...graph.initializers, ...builder.initializers]);
+  const names = namesOf(graph);
+  const freeing = new Freeing(
+    graph,
+    shapes,
+    new GraphBuilder({ opset: model.opsets.get('') ?? 17, taken: [...names.values, ...names.nodes] }),
+  );
+  const { nodes, constants } = freeing.run();
+  const initializers = new Map([...graph.initializers, ...constants]);
   return {
     ...model,
     graph: {
       ...graph,
-      nodes: builder.nodes,
+      nodes,
       initializers,
-      inputs: graph.inputs.map((value) => (initializers.has(value.name) ? value : freedValue(value))),
-      outputs: graph.outputs.map(freedValue),
+      inputs: graph.inputs.map((value) =>
+        initializers.has(value.name) ? value : freedValue(value, { axis: 0, outer: 1 }),
+      ),
+      outputs: graph.outputs.map((value) =>
+        freedValue(value, freeing.axes.get(value.name) ?? { axis: 0, outer: 1 }),
+      ),
       // Shapes noted for batch 1 would be wrong now; those of weights and constants stay.
-      valueInfo: new Map([...graph.valueInfo].filter(([name]) => !computed.has(name))),
+      valueInfo: new Map([...graph.valueInfo].filter(([name]) => !freeing.fromInputs.has(name))),
     },
   };
 }
 
-interface FreeingRule {
-  /** Which input holds the constant shape. */
-  readonly shapeInput: number;
-  /** Returns the value to use in its place; may append nodes. */
-  free(builder: GraphBuilder, node: Node, shape: readonly number[]): string;
-}
+class Freeing {
+  readonly axes: ReadonlyMap<string, BatchAxis>;
+  /** Whatever depends on an input, be it on its shape alone. */
+  readonly fromInputs: ReadonlySet<string>;
+  readonly #graph: Graph;
+  readonly #shapes: Shapes;
+  readonly #builder: GraphBuilder;
+  readonly #facts;
+  readonly #index;
+  readonly #counts = new Map<string, string>();
+  /** Whether the file says that the batch is 1, so that what is computed may count on it. */
+  readonly #isFixed: boolean;
 
-const rules: ReadonlyMap<string, FreeingRule> = new Map<string, FreeingRule>([
-  [
-    'Reshape',
-    {
-      shapeInput: 1,
-      free: (builder, { outputs }, [, ...rest]) => {
-        const freed = [rest.includes(-1) ? 0 : -1, ...rest];
-        return builder.constant(`${outputs[0]}/shape`, int64([freed.length], freed));
-      },
-    },
-  ],
-  [
-    'Resize',
-    {
-      shapeInput: 3,
-      free: (builder, { inputs, outputs }, [, ...rest]) => {
-        const name = `${outputs[0]}/sizes`;
-        const shape = builder.op('Shape', [inputs[0]!], { name: `${name}/shape` });
-        const first = builder.op('Gather', [shape, builder.ints([0])], {
-          name: `${name}/batch`,
+  constructor(graph: Graph, shapes: Shapes, builder: GraphBuilder) {
+    this.axes = batchAxes(graph, shapes);
+    this.fromInputs = valuesFromInputs(graph);
+    this.#graph = graph;
+    this.#shapes = shapes;
+    this.#builder = builder;
+    this.#facts = factsOf(graph);
+    this.#index = indexGraph(graph);
+    this.#isFixed = graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.shape?.[0] === 1);
+  }
+
+  run() {
+    const { nodes, initializers: constants } = this.#builder;
+    for (const node of this.#graph.nodes) nodes.push(this.#freed(node));
+    return { nodes, constants };
+  }
+
+  #freed(node: Node): Node {
+    if (node.domain !== '') return node;
+    switch (node.opType) {
+      case 'Reshape':
+        return this.#freeReshape(node);
+      case 'Resize':
+        return this.#freeSizes(node);
+      case 'Expand':
+        return this.#freeExpand(node);
+      case 'Concat':
+        return this.#repeatBeside(node);
+      case 'LSTM':
+      case 'GRU':
+      case 'RNN':
+        return this.#repeatStates(node);
+      default:
+        return node;
+    }
+  }
+
+  #freeReshape(node: Node): Node {
+    const [data = '', shape = ''] = node.inputs;
+    const to = this.axes.get(node.outputs[0]!);
+    const dims = this.#constant(shape);
+    if (!to) return node;
+    if (!dims) return this.#freeJoinedShape(node, to.axis);
+    const dim = dims[to.axis];
+    if (dim === undefined || dim === -1) return node;
+    const from = this.axes.get(data);
+    const isSame = from?.axis === to.axis && this.#shapes.get(data)?.[to.axis] === dim;
+    const zeroCopies = intAttribute(node, 'allowzero', 0) === 0;
+    if (dim === 0 && zeroCopies && from?.axis === to.axis) return node;
+    const freed = dims.slice();
+    const rest = dims.indexOf(-1);
+    if (rest === -1) freed[to.axis] = -1;
+    else if (isSame && zeroCopies) freed[to.axis] = 0;
+    else {
+      freed[to.axis] = -1;
+      freed[rest] = this.#shapes.get(node.outputs[0]!)![rest]!;
+    }
+    // A constant of its own: the old one may serve other nodes, for which the 1 is no batch.
+    return withInput(
+      node,
+      1,
+      this.#builder.constant(`${node.outputs[0]}/shape`, int64([freed.length], freed)),
+    );
+  }
+
+  /** A shape put together from parts, some computed: the batch's own part becomes −1. */
+  #freeJoinedShape(node: Node, axis: number): Node {
+    const joined = this.#index.producer(node.inputs[1]!);
+    if (joined?.opType !== 'Concat') return node;
+    const parts = joined.inputs.map((part) => this.#constant(part));
+    if (parts.some((part) => part?.includes(-1) === true)) return node;
+    let start = 0;
+    for (const [i, name] of joined.inputs.entries()) {
+      const length = this.#shapes.get(name)?.[0] ?? 1;
+      const part = parts[i];
+      if (axis >= start && axis < start + length) {
+        // A computed part may be windows of an example · 1.
+        if (part ? part[axis - start]! <= 0 : !this.#isFixed || length > 1) return node;
+        const freed = this.#builder.ints((part ?? [0]).with(axis - start, -1));
+        const [shape] = this.#builder.ops('Concat', joined.inputs.with(i, freed), 1, {
+          name: `${node.outputs[0]}/shape`,
           attributes: { axis: 0 },
         });
-        return builder.op('Concat', [first, builder.ints(rest)], { name, attributes: { axis: 0 } });
-      },
-    },
-  ],
-]);
+        return withInput(node, 1, shape!);
+      }
+      start += length;
+    }
+    return node;
+  }
+
+  #freeSizes(node: Node): Node {
+    const sizes = this.#constant(node.inputs[3]);
+    const to = this.axes.get(node.outputs[0]!);
+    // Sizes of some axes alone name no batch.
+    if (!sizes || !to || sizes.length !== this.#shapes.get(node.outputs[0]!)?.length) return node;
+    return withInput(node, 3, this.#withBatch(sizes, node.inputs[0]!, to.axis, `${node.outputs[0]}/sizes`));
+  }
+
+  /** Where the data has its batch already, a 1 leaves it. */
+  #freeExpand(node: Node): Node {
+    const [data = '', shape] = node.inputs;
+    const to = this.axes.get(node.outputs[0]!);
+    const dims = this.#constant(shape);
+    if (!to || !dims || !this.axes.has(data)) return node;
+    const axis = to.axis - (this.#shapes.get(node.outputs[0]!)!.length - dims.length);
+    if (axis < 0 || dims[axis] === 1) return node;
+    return withInput(node, 1, this.#builder.ints(dims.with(axis, 1)));
+  }
+
+  /** What is not of the batch, beside what is, comes once for each example: a class token. */
+  #repeatBeside(node: Node): Node {
+    const to = this.axes.get(node.outputs[0]!);
+    const carrier = node.inputs.find((input) => this.axes.has(input));
+    const rank = this.#shapes.get(node.outputs[0]!)?.length ?? 0;
+    if (!to || carrier === undefined || positiveAxis(intAttribute(node, 'axis', 0), rank) === to.axis)
+      return node;
+    const inputs = node.inputs.map((input) => this.#repeated(input, { carrier, axis: to.axis }));
+    return { ...node, inputs };
+  }
+
+  #repeatStates(node: Node): Node {
+    const [carrier = ''] = node.inputs;
+    const batch = this.axes.get(carrier);
+    if (!batch) return node;
+    // Initial states are [directions, batch, …]; with layout 1 the batch comes first.
+    const axis = intAttribute(node, 'layout', 0) === 0 ? 1 : 0;
+    const inputs = node.inputs.map((input, i) =>
+      i === 5 || i === 6 ? this.#repeated(input, { carrier, carrierAxis: batch.axis, axis }) : input,
+    );
+    return { ...node, inputs };
+  }
+
+  /**
+   * The value, expanded along `axis` to the carrier's batch, where it is a constant of batch 1. Indices are left alone:
+   * repeated, they would all mean the first example.
+   */
+  #repeated(
+    value: string,
+    { carrier, axis, carrierAxis = axis }: { carrier: string; axis: number; carrierAxis?: number },
+  ): string {
+    const shape = this.#shapes.get(value);
+    const dtype = this.#facts.dtypeOf(value) ?? 'float32';
+    if (value === '' || this.fromInputs.has(value) || shape?.[axis] !== 1 || !isFloat(dtype)) return value;
+    if (this.#shapes.get(carrier)?.[carrierAxis] !== 1) return value;
+    const target = this.#withBatch(
+      shape.map(() => 1),
+      carrier,
+      axis,
+      `${value}/shape`,
+      carrierAxis,
+    );
+    return this.#builder.op('Expand', [value, target], { name: `${value}/batch` });
+  }
+
+  /** `dims` with the carrier's batch in place of the dimension at `axis`. */
+  #withBatch(
+    dims: readonly number[],
+    carrier: string,
+    axis: number,
+    name: string,
+    carrierAxis = axis,
+  ): string {
+    const parts = [dims.slice(0, axis), undefined, dims.slice(axis + 1)]
+      .filter((part) => part?.length !== 0)
+      .map((part) => (part ? this.#builder.ints(part) : this.#countAlong(carrier, carrierAxis)));
+    return this.#builder.op('Concat', parts, { name, attributes: { axis: 0 } });
+  }
+
+  /** How long the value is along the axis, [1] int64. */
+  #countAlong(value: string, axis: number): string {
+    const key = `${axis} ${value}`;
+    let count = this.#counts.get(key);
+    if (count === undefined) {
+      const shape = this.#builder.op('Shape', [value], { name: `${value}/shape` });
+      count = this.#builder.op('Gather', [shape, this.#builder.ints([axis])], {
+        name: `${value}/count`,
+        attributes: { axis: 0 },
+      });
+      this.#counts.set(key, count);
+    }
+    return count;
+  }
+
+  #constant(value: string | undefined): number[] | undefined {
+    const constant = value === undefined || value === '' ? undefined : this.#facts.constantOf(value);
+    return constant?.dtype === 'int64' && constant.dims.length === 1
+      ? Array.from(constant.data, Number)
+      : undefined;
+  }
+}
+
+const withInput = (node: Node, i: number, value: string): Node => ({
+  ...node,
+  inputs: node.inputs.with(i, value),
+});
 
 function valuesFromInputs(graph: Graph): Set<string> {
-  const computed = new Set(
-    graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)),
-  );
+  const found = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));
   for (const node of graph.nodes) {
-    // A shape is known data, not pixels: what is computed from it alone is not batched.
-    if (node.opType === 'Shape' || node.opType === 'Size') continue;
     for (const input of valuesRead(node)) {
-      if (!computed.has(input)) continue;
-      for (const output of node.outputs) computed.add(output);
+      if (!found.has(input)) continue;
+      for (const output of node.outputs) found.add(output);
       break;
     }
   }
-  return computed;
+  return found;
 }
 
-function constantsOf(graph: Graph): Map<string, Initializer> {
-  const constants = new Map(graph.initializers);
-  for (const node of graph.nodes) {
-    const value = isConstant(node) ? tensorAttribute(node, 'value') : undefined;
-    if (value) constants.set(node.outputs[0]!, value);
-  }
-  return constants;
-}
-
-function isConstant(node: Node): boolean {
-  return node.opType === 'Constant' && node.domain === '' && node.attributes.has('value');
-}
-
-/** The constant's dimensions where the first one is a 1 to be freed. */
-function bakedShape(shape: Initializer | undefined): number[] | undefined {
-  if (shape?.dtype !== 'int64' || shape.dims.length !== 1 || shape.dims[0]! < 1) return undefined;
-  const dims = Array.from(toTensor(shape).data, Number);
-  return dims[0] === 1 ? dims : undefined;
-}
-
-function freedValue(value: ValueInfo): ValueInfo {
+/** The value with a free batch; a size above 1 there is no batch, or several of its axes in one. */
+function freedValue(value: ValueInfo, { axis }: BatchAxis): ValueInfo {
   const { type } = value;
-  if (type?.kind !== 'tensor' || !type.shape?.length) return value;
-  const [first, ...rest] = type.shape;
-  if (typeof first === 'number' && first !== 1) return value;
-  return { ...value, type: { ...type, shape: [batchDimension, ...rest] } };
+  if (type?.kind !== 'tensor' || !type.shape || axis >= type.shape.length) return value;
+  const dim = type.shape[axis]!;
+  if (axis === 0 && typeof dim === 'number' && dim !== 1) return value;
+  return { ...value, type: { ...type, shape: type.shape.with(axis, axis === 0 ? batchDimension : null) } };
 }

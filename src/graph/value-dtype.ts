@@ -50,7 +50,7 @@ export function valueDtype(graph: Graph, value: string): DType {
     if (initializer) return initializer.dtype;
     const node = producer(name);
     if (!node) return 'float32';
-    const made = madeDtype(node);
+    const made = madeDtype(node, node.outputs.indexOf(name));
     if (made !== undefined) return made;
     const source = node.inputs[like.get(node.opType) ?? 0];
     if (source === undefined || source === '') return node.opType === 'QuantizeLinear' ? 'uint8' : 'float32';
@@ -59,7 +59,8 @@ export function valueDtype(graph: Graph, value: string): DType {
   return 'float32';
 }
 
-function madeDtype({ opType, attributes, inputs }: Node): DType | undefined {
+function madeDtype({ opType, attributes, inputs }: Node, output: number): DType | undefined {
+  if (opType === 'DynamicQuantizeLinear') return output === 1 ? 'float32' : 'uint8';
   const known = fixed.get(opType);
   if (known) return known;
   if (opType === 'QuantizeLinear' && inputs.length < 3) return 'uint8';

@@ -4,7 +4,7 @@ import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import { type DecodedImage, type DecodeOptions, decodeImage } from './decode-image.js';
 import { planResize } from './plan-resize.js';
-import { clippedLevels, type PixelWriter, resizeInto } from './resize-image.js';
+import { type PixelWriter, resizeInto } from './resize-image.js';
 
 /**
  * Fills `into`, the C · H · W floats of one image, by `spec`; the resize agrees with Pillow's and torchvision's.
@@ -43,7 +43,10 @@ function pixelWriter(spec: PreprocessSpec, into: Float32Array): PixelWriter {
       columnStride: planar ? 1 : channels,
       channels: Array.from({ length: channels }, (_, source) => {
         const c = spec.channelOrder === 'bgr' ? channels - 1 - source : source;
-        const levels = clippedLevels((pixel) => (pixel * spec.scale - spec.mean[c]!) / spec.std[c]!);
+        const levels = Float32Array.from(
+          { length: 256 },
+          (_, level) => (level * spec.scale - spec.mean[c]!) / spec.std[c]!,
+        );
         return { offset: planar ? c * width * height : c, levels };
       }),
     };

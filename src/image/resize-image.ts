@@ -1,11 +1,13 @@
 /**
  * Pillow's separable resize, bit for bit (8-bit pixels between the two passes, 22-bit weights), whose second pass
- * ends in the normalised floats: no image-sized buffer is made except the reused one between the passes.
+ * ends in the normalised floats. Both passes are kernels that do four values at a time; they work in a memory of their
+ * own, which rows of the image are copied into strip by strip, so that it stays small for photos of any size.
  */
 import type { ResizeKernel } from '../models/preprocess-spec.js';
+import { type Kernels, openKernels } from '../simd/kernels.js';
 import type { DecodedImage } from './decode-image.js';
 import type { ResizePlan } from './plan-resize.js';
-import { type ResizeWeights, resizeWeights, weightBits } from './resize-weights.js';
+import { type ResizeWeights, resizeWeights } from './resize-weights.js';
 
 /** Where pixel (y, x, c) of the window is written: at y · row + x · column + `channels[c]`'s offset. */
 export interface PixelWriter {
@@ -14,26 +16,17 @@ export interface PixelWriter {
   readonly height: number;
   readonly rowStride: number;
   readonly columnStride: number;
-  /** For each source channel: the offset of its first value, and what `clippedLevels` made of its 256 values. */
+  /** For each source channel: the offset of its first value, and the value of each of the 256 levels. */
   readonly channels: readonly { readonly offset: number; readonly levels: Float32Array }[];
 }
 
-/** Negative lobes carry sums out of 0 to 255, for these kernels by less than this. */
-const lowestLevel = -384;
-const levelMask = 1023;
+/** Source rows that are in the kernels' memory at a time. */
+const stripBytes = 2 ** 20;
+/** The kernels read in fours, past the end of what they use. */
+const margin = 16;
 
-/** A table that clips by being looked up: entry (level − lowestLevel) holds the value of the level clipped to 0 to 255. */
-export function clippedLevels(valueOf: (level: number) => number): Float32Array {
-  return Float32Array.from({ length: levelMask + 1 }, (_, i) =>
-    valueOf(Math.min(255, Math.max(0, i + lowestLevel))),
-  );
-}
-
-// The work between two awaits is synchronous, so all images of a thread share these.
-let between = new Uint8Array(0);
-let sums = new Int32Array(0);
-
-const half = 1 << (weightBits - 1);
+// The work between two awaits is synchronous, so all images of a thread share this.
+let shared: Kernels | undefined;
 
 /** Resizes `image` to the plan's size and writes the plan's window; what lies outside the image is level 0. */
 export function resizeInto(
@@ -49,154 +42,116 @@ export function resizeInto(
   if (x0 > 0 || y0 > 0 || x1 < writer.width || y1 < writer.height) fillBlack(writer);
   if (x1 <= x0 || y1 <= y0) return;
   const rows = resizeWeights(image.height, plan.height, plan.top + y0, y1 - y0, kernel);
-  const firstRow = rows.first[0]!;
-  const rowCount = lastSource(rows) - firstRow;
-  const length = x1 - x0;
-  const planeSize = rowCount * length;
-  if (between.length < planeSize * image.channels) between = new Uint8Array(planeSize * image.channels);
-  if (plan.width === image.width && x0 === 0 && length === image.width && plan.left === 0) {
-    splitPlanes(image, firstRow, rowCount, between);
-  } else {
-    const columns = resizeWeights(image.width, plan.width, plan.left + x0, length, kernel);
-    resizeRows(image, columns, firstRow, rowCount, between);
-  }
-  for (let c = 0; c < image.channels; c++) {
-    const { offset, levels } = writer.channels[c]!;
-    const start = offset + y0 * writer.rowStride + x0 * writer.columnStride;
-    resizeColumns(between, c * planeSize - firstRow * length, length, rows, writer, start, levels);
-  }
+  const columns = resizeWeights(image.width, plan.width, plan.left + x0, x1 - x0, kernel);
+  const window = { width: x1 - x0, height: y1 - y0, start: y0 * writer.rowStride + x0 * writer.columnStride };
+  const kernels = (shared ??= openKernels());
+  const planes = resizeRows(kernels, image, columns, rows);
+  resizeColumns(kernels, planes, rows, window, writer);
 }
 
-function lastSource({ first, count }: ResizeWeights): number {
-  return first[first.length - 1]! + count[count.length - 1]!;
+/** Planes of the window's width, one a channel, in the kernels' memory. */
+interface Planes {
+  readonly at: number;
+  readonly planeBytes: number;
+  /** Row of the source that is first in a plane. */
+  readonly firstRow: number;
+  /** First address that is free. */
+  readonly end: number;
 }
 
-/** Rows that keep their width, from interleaved channels to one plane a channel. */
-function splitPlanes(
-  { data, width, channels }: DecodedImage,
-  firstRow: number,
-  rowCount: number,
-  out: Uint8Array,
-): void {
-  const size = rowCount * width;
-  const start = firstRow * width * channels;
-  for (let c = 0; c < channels; c++) {
-    for (let i = 0, p = start + c; i < size; i++, p += channels) out[c * size + i] = data[p]!;
-  }
-}
-
-/** The horizontal pass over `rowCount` rows from `firstRow`, from interleaved channels to one plane a channel. */
+/** The horizontal pass over the rows of the image that the vertical one needs. */
 function resizeRows(
+  kernels: Kernels,
   { data, width, channels }: DecodedImage,
-  { first, count, values, stride }: ResizeWeights,
-  firstRow: number,
-  rowCount: number,
-  out: Uint8Array,
-): void {
-  const outWidth = first.length;
-  const planeSize = rowCount * outWidth;
-  let o = 0;
-  for (let y = 0; y < rowCount; y++) {
-    const row = (firstRow + y) * width * channels;
-    for (let x = 0; x < outWidth; x++, o++) {
-      const w = x * stride;
-      const end = w + count[x]!;
-      let p = row + first[x]! * channels;
-      if (channels === 3) {
-        let r = half;
-        let g = half;
-        let b = half;
-        for (let k = w; k < end; k++) {
-          const weight = values[k]!;
-          r = (r + Math.imul(data[p]!, weight)) | 0;
-          g = (g + Math.imul(data[p + 1]!, weight)) | 0;
-          b = (b + Math.imul(data[p + 2]!, weight)) | 0;
-          p += 3;
-        }
-        out[o] = clip(r);
-        out[o + planeSize] = clip(g);
-        out[o + 2 * planeSize] = clip(b);
-      } else {
-        let sum = half;
-        for (let k = w; k < end; k++) sum = (sum + Math.imul(data[p++]!, values[k]!)) | 0;
-        out[o] = clip(sum);
-      }
-    }
+  columns: ResizeWeights,
+  rows: ResizeWeights,
+): Planes {
+  const outWidth = columns.first.length;
+  const firstRow = rows.first[0]!;
+  const rowCount = rows.first.at(-1)! + rows.count.at(-1)! - firstRow;
+  const rowBytes = width * channels;
+  const stripRows = Math.min(rowCount, Math.max(1, Math.floor(stripBytes / rowBytes)));
+  const planeBytes = rowCount * outWidth;
+  const planes = 0;
+  const strip = aligned(planes + planeBytes * channels + margin);
+  const weights = aligned(strip + stripRows * rowBytes + margin);
+  kernels.reserve(weights + sizeOf(columns));
+  const at = place(kernels, columns, weights);
+  const memory = new Uint8Array(kernels.buffer());
+  for (let row = 0; row < rowCount; row += stripRows) {
+    const count = Math.min(stripRows, rowCount - row);
+    const start = (firstRow + row) * rowBytes;
+    memory.set(data.subarray(start, start + count * rowBytes), strip);
+    const out = planes + row * outWidth;
+    kernels.resizeRows(strip, rowBytes, channels, count, outWidth, ...at, columns.stride, out, planeBytes);
   }
+  return { at: planes, planeBytes, firstRow, end: strip };
 }
 
-/**
- * The vertical pass over one plane, whose source row y begins at `base + y · length`; it ends in the normalised floats.
- * One and two rows (enlarging by bilinear) go without the sums in between: that is half of the whole time.
- */
+/** The vertical pass over each plane, and the copy of what it gives to its place. */
 function resizeColumns(
-  lines: Uint8Array,
-  base: number,
-  length: number,
-  { first, count, values, stride }: ResizeWeights,
-  { into, rowStride, columnStride }: PixelWriter,
-  start: number,
-  levels: Float32Array,
+  kernels: Kernels,
+  { at: planes, planeBytes, firstRow, end }: Planes,
+  rows: ResizeWeights,
+  { width, height, start }: { readonly width: number; readonly height: number; readonly start: number },
+  { into, rowStride, columnStride, channels }: PixelWriter,
 ): void {
-  for (let y = 0; y < first.length; y++) {
-    const w = y * stride;
-    const taps = count[y]!;
-    const line = base + first[y]! * length;
-    let o = start + y * rowStride;
-    const w0 = values[w]!;
-    if (taps === 2 && columnStride === 1) {
-      const w1 = values[w + 1]!;
-      const next = line + length;
-      for (let i = 0; i < length; i++) {
-        const sum = half + Math.imul(lines[line + i]!, w0) + Math.imul(lines[next + i]!, w1);
-        into[o + i] = levels[((sum >> weightBits) - lowestLevel) & levelMask]!;
-      }
-    } else if (taps === 1) {
-      for (let i = 0; i < length; i++, o += columnStride) {
-        const sum = half + Math.imul(lines[line + i]!, w0);
-        into[o] = levels[((sum >> weightBits) - lowestLevel) & levelMask]!;
-      }
-    } else {
-      if (sums.length < length) sums = new Int32Array(length);
-      sumRows(lines, line, length, values, w, taps);
-      for (let i = 0; i < length; i++, o += columnStride) {
-        into[o] = levels[((sums[i]! >> weightBits) - lowestLevel) & levelMask]!;
+  const isPlanar = columnStride === 1;
+  // Planes are computed one by one into the same memory; channels side by side all before they are copied.
+  const floatsPerRow = isPlanar ? width : width * columnStride;
+  const levels = end;
+  const weights = aligned(levels + 256 * 4);
+  const out = aligned(weights + sizeOf(rows));
+  kernels.reserve(out + (height * floatsPerRow + margin) * 4);
+  const at = place(kernels, rows, weights);
+  const floats = new Float32Array(kernels.buffer(), out, height * floatsPerRow);
+  const copyRows = (offset: number): void => {
+    if (floatsPerRow === rowStride) into.set(floats, offset);
+    else {
+      for (let y = 0; y < height; y++) {
+        into.set(floats.subarray(y * floatsPerRow, (y + 1) * floatsPerRow), offset + y * rowStride);
       }
     }
+  };
+  const count = isPlanar ? channels.length : columnStride;
+  for (let c = 0; c < count; c++) {
+    const channel = channels[c]!;
+    new Float32Array(kernels.buffer(), levels, 256).set(channel.levels);
+    const plane = planes + c * planeBytes - firstRow * width;
+    const first = isPlanar ? out : out + 4 * channel.offset;
+    const strides = [isPlanar ? width : floatsPerRow, columnStride];
+    kernels.resizeColumns(plane, width, height, ...at, rows.stride, levels, first, ...strides);
+    if (isPlanar) copyRows(start + channel.offset);
   }
+  if (!isPlanar) copyRows(start);
 }
 
-/** Weighted sums of `taps` rows, two or more, into `sums`. */
-function sumRows(
-  lines: Uint8Array,
-  line: number,
-  length: number,
-  values: Int32Array,
-  w: number,
-  taps: number,
-): void {
-  const out = sums;
-  const w0 = values[w]!;
-  const w1 = values[w + 1]!;
-  for (let i = 0; i < length; i++) {
-    out[i] = half + Math.imul(lines[line + i]!, w0) + Math.imul(lines[line + length + i]!, w1);
-  }
-  for (let k = 2; k < taps; k++) {
-    const weight = values[w + k]!;
-    const row = line + k * length;
-    for (let i = 0; i < length; i++) out[i] = out[i]! + Math.imul(lines[row + i]!, weight);
-  }
+/** Puts weights into the memory; the addresses of first, count and values. */
+function place(
+  kernels: Kernels,
+  { first, count, values }: ResizeWeights,
+  address: number,
+): [number, number, number] {
+  const memory = new Int32Array(kernels.buffer());
+  const at = address / 4;
+  memory.set(first, at);
+  memory.set(count, at + first.length);
+  memory.set(values, at + 2 * first.length);
+  return [address, address + 4 * first.length, address + 8 * first.length];
 }
 
-function clip(sum: number): number {
-  const level = sum >> weightBits;
-  return level < 0 ? 0 : level > 255 ? 255 : level;
+function sizeOf({ first, values }: ResizeWeights): number {
+  return 4 * (2 * first.length + values.length);
+}
+
+function aligned(address: number): number {
+  return Math.ceil(address / 16) * 16;
 }
 
 function fillBlack({ into, width, height, rowStride, columnStride, channels }: PixelWriter): void {
   for (const { offset, levels } of channels) {
     for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) into[offset + y * rowStride + x * columnStride] = levels[-lowestLevel]!;
+      for (let x = 0; x < width; x++) into[offset + y * rowStride + x * columnStride] = levels[0]!;
     }
   }
 }

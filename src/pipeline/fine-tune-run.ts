@@ -6,6 +6,7 @@ import { describeScore } from '../tasks/describe-score.js';
 import { openSession } from '../runtime/open-session.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
 import { cacheFeatures } from './cache-features.js';
+import { headSpec } from './head-options.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import { digest } from './run-progress.js';
@@ -25,9 +26,9 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
     return unfrozen.frozen;
   });
   const { tail, backbone } = unfrozen!;
-  const parts = await splitFeatures(cached, options);
+  const parts = await splitFeatures(cached, options, logger);
   const training = withoutUndefined({
-    head: { kind: options.head ?? 'linear' },
+    head: headSpec(options),
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,

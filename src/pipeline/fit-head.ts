@@ -2,11 +2,14 @@
 import type { FeatureSet } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
 import { silentLogger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
 import { calibrateHead } from './calibrate-head.js';
 import { evaluateRun } from './evaluate-run.js';
+import { headTraining } from './head-options.js';
 import type { FitContext, FitOptions, FittedRun } from './train-run.js';
 
 export interface FitInput {
+  readonly task: TaskKind;
   readonly train: FeatureSet;
   readonly validation: FeatureSet | undefined;
   /** Digest of both parts and of what their features come from. */
@@ -16,11 +19,14 @@ export interface FitInput {
 }
 
 export async function fitHead(
-  { train, validation, data, nameOf }: FitInput,
+  { task, train, validation, data, nameOf }: FitInput,
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch }: FitContext,
 ): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation'>> {
-  const training = headTrainOptions(options);
+  const training: HeadTrainOptions = {
+    ...headTraining(options, task),
+    ...(options.threads !== undefined && { threads: options.threads }),
+  };
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
@@ -48,21 +54,6 @@ export async function fitHead(
     threads,
   });
   return { parts: { train, validation }, result: { ...result, head }, training: { ...settings }, evaluation };
-}
-
-function headTrainOptions(options: FitOptions): HeadTrainOptions {
-  return {
-    head: { kind: options.head ?? 'linear' },
-    solver: options.solver ?? 'lbfgs',
-    l2: options.l2 ?? 1,
-    standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
-    ...(options.lr !== undefined && { lr: options.lr }),
-    ...(options.epochs !== undefined && { epochs: options.epochs }),
-    ...(options.batch !== undefined && { batch: options.batch }),
-    ...(options.patience !== undefined && { patience: options.patience }),
-    ...(options.threads !== undefined && { threads: options.threads }),
-  };
 }
 
 /** Rows of each class, or with each label. */

@@ -7,11 +7,12 @@ import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
   const cached = await cacheFeatures(options, context);
-  const { train, validation, rows, held } = await splitFeatures(cached, options);
+  const { train, validation, rows, held } = await splitFeatures(cached, options, context.logger);
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
   const fitted = await fitHead(
     {
+      task: dataset.task,
       train,
       validation,
       // Features follow from the store and the keys of what was cached in it.
@@ -20,6 +21,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
         keys,
         ...[rows.train, rows.validation].map((part) => Int32Array.from(part)),
         train.labels,
+        ...(train.targets ? [train.targets] : []),
       ),
       nameOf: (row) => dataset.examples[named[row]!]!.path,
     },

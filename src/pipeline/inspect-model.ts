@@ -7,6 +7,7 @@ import type { FeatureLayer } from '../graph/feature-layers.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { drawBlocks } from '../report/draw-blocks.js';
+import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
@@ -92,8 +93,10 @@ function factsOf({ nodes, parameters, opsets, producer }: Inspection): string[] 
   ];
 }
 
+/** Symbols that an exporter made up of a whole path are no more than an unknown size to a reader. */
 function showValue({ name, dtype, shape }: InspectedValue): string {
-  return `${name}  ${dtype} ${formatShape(shape)}`;
+  const sizes = shape.map((dim) => (typeof dim === 'string' && dim.length > 16 ? null : dim));
+  return `${shorten(name, 26)}  ${dtype} ${formatShape(sizes)}`;
 }
 
 function describe({ name, type }: ValueInfo): InspectedValue {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { silentLogger } from '../logger.js';
+import type { ModelMetadata } from '../models/model-metadata.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { listFiles } from '../sources/list-files.js';
@@ -19,10 +20,16 @@ export interface PredictOptions {
 
 export interface Prediction {
   readonly input: string;
-  readonly label: string;
-  readonly score: number;
+  /** The likeliest class; with several labels an example those with 0.5 or more, joined by |. Absent for numbers. */
+  readonly label?: string;
+  /** Probability of the label; of the likeliest one where there may be several. */
+  readonly score?: number;
   /** Probability by label. */
-  readonly scores: Readonly<Record<string, number>>;
+  readonly scores?: Readonly<Record<string, number>>;
+  /** Where there may be several labels: those with 0.5 or more. */
+  readonly labels?: readonly string[];
+  /** Predicted numbers by name. */
+  readonly values?: Readonly<Record<string, number>>;
 }
 
 const batchSize = 16;
@@ -39,7 +46,6 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
     ...(options.threads && { threads: options.threads }),
   });
   try {
-    const { labels } = predictor.metadata;
     const predictions: Prediction[] = [];
     for (let start = 0; start < images.length; start += batchSize) {
       if (signal?.aborted)
@@ -54,7 +60,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
         logger.warn(`Left out ${image.path}: ${messageOf(error)}`);
       });
       for (const { image, probabilities } of rows)
-        predictions.push(describe(image.path, probabilities, labels));
+        predictions.push(describe(image.path, probabilities, predictor.metadata));
       onProgress?.({ done: start + batch.length, total: images.length });
     }
     return predictions;
@@ -122,12 +128,16 @@ async function predictBatch(
   }
 }
 
-function describe(input: string, probabilities: Float32Array, labels: readonly string[]): Prediction {
-  const best = probabilities.indexOf(probabilities.reduce((a, b) => Math.max(a, b)));
-  return {
-    input,
-    label: labels[best]!,
-    score: probabilities[best]!,
-    scores: Object.fromEntries(labels.map((label, i) => [label, probabilities[i]!])),
-  };
+function describe(
+  input: string,
+  outputs: Float32Array,
+  { labels: names, task }: Pick<ModelMetadata, 'labels' | 'task'>,
+): Prediction {
+  const byName = Object.fromEntries(names.map((name, i) => [name, outputs[i]!]));
+  if (task === 'regression') return { input, values: byName };
+  const best = outputs.indexOf(outputs.reduce((a, b) => Math.max(a, b)));
+  const score = outputs[best]!;
+  if (task !== 'multi') return { input, label: names[best]!, score, scores: byName };
+  const labels = names.filter((_, i) => outputs[i]! >= 0.5);
+  return { input, label: labels.join('|'), score, scores: byName, labels };
 }

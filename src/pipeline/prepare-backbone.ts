@@ -92,10 +92,14 @@ export async function prepareBackbone(
     const pooling = usedPool === 'none' && length === 2 ? 'as it is' : `pooled by ${usedPool}`;
     logger.info(`Feature layer ${chosen} ${formatShape(layerShape)}, ${pooling}: ${reason}.`);
   }
-  const pooled = poolFeatures(freeBatch(onlyImage(cutModel(model, [chosen]), input, chosen, file)), chosen, {
-    pool: usedPool,
-    shape: layerShape,
-  });
+  const pooled = poolFeatures(
+    freeBatch(onlyImage(cutModel(model, [chosen]), input, chosen, file), shapes),
+    chosen,
+    {
+      pool: usedPool,
+      shape: layerShape,
+    },
+  );
   return {
     path: path.resolve(file),
     sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -145,7 +149,7 @@ async function examineLayer(model: Model, layer: string, probe: ProbeOptions): P
     return defaultPool(layer, {
       shape: shapes.get(layer)!,
       layout: valueLayouts(cut.graph, shapes).get(layer)!,
-      classToken: hasClassToken(flow, shapes),
+      classToken: hasClassToken(flow, shapes, layer),
     });
   };
   return { chosen: layer, shapes, defaultPool: pool };

@@ -42,9 +42,9 @@ export async function prepareLayers(
   const image = preprocess.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
   const names = [...new Set(alone.map(({ layer }) => layer))];
   const cut = cutModel(model, names);
-  const shapes = await probeShapes(cut, { inputDims: new Map([[inputName, image]]), names });
+  const shapes = await probeShapes(cut, { inputDims: new Map([[inputName, image]]) });
   const pooled = poolLayers(
-    freeBatch(cut),
+    freeBatch(cut, shapes),
     alone.map(({ layer, pool }) => ({ value: layer, pool, shape: shapes.get(layer)! })),
   );
   const backbones = alone.map((backbone, i) => ({ ...backbone, outputName: pooled.outputs[i]!.name }));

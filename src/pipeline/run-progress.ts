@@ -127,7 +127,7 @@ export async function openProgress(
 }
 
 /** Everything that decides the result, as one digest. */
-export function digest(...parts: readonly (string | Uint8Array | Int32Array)[]): string {
+export function digest(...parts: readonly (string | Uint8Array | Int32Array | Float32Array)[]): string {
   const hash = createHash('sha256');
   for (const part of parts) hash.update(part).update('|');
   return hash.digest('hex');

@@ -1,16 +1,19 @@
 /** Which examples train and which validate: the data set's own parts where it has them, else a stratified seeded split. */
 import type { Dataset } from '../dataset/dataset.js';
+import { type DivideOptions, divideDataset, selectKeys } from '../dataset/divide-dataset.js';
 import { readDataset } from '../dataset/read-dataset.js';
+import { sayBalance } from '../dataset/say-balance.js';
 import { splitDataset } from '../dataset/split-dataset.js';
+import { stratify } from '../dataset/stratify.js';
 import { GraftError } from '../errors.js';
 import { loadFeatures } from '../features/load-features.js';
+import { type Logger, silentLogger } from '../logger.js';
+import type { Targets } from '../tasks/targets.js';
 import type { FeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 
-export interface SplitOptions {
-  /** Share held out for validation; 0 trains on everything. */
-  readonly validation?: number | undefined;
-  readonly seed?: number | undefined;
+export interface SplitOptions extends DivideOptions {
+  readonly classWeights?: 'none' | 'balanced' | undefined;
 }
 
 /** Verification looks at this many images. */
@@ -20,11 +23,15 @@ const verifyCount = 32;
  * Reads the data set's list alone, so that one that cannot be split does not cost hours of caching first.
  * @throws GraftError INVALID_DATASET
  */
-export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<void> {
-  const { examples, classes } = await readDataset(options.data, options);
-  const isGiven = examples.some(({ split }) => split === 'validation');
-  const labels = examples.filter(({ split }) => (split ?? 'train') === 'train').map(({ label }) => label);
-  if (!isGiven) splitDataset(labels, classes.length, { validation: options.validation ?? 0.2 });
+export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
+  const dataset = await readDataset(options.data, options);
+  const { examples, classes } = dataset;
+  if (examples.some(({ split }) => split === 'validation')) return dataset;
+  const rows = [...examples.keys()].filter((row) => (examples[row]!.split ?? 'train') === 'train');
+  const { of, count } = stratify(dataset, rows);
+  const names = count === classes.length ? classes : undefined;
+  splitDataset(of, count, { validation: options.validation ?? 0.2, names });
+  return dataset;
 }
 
 export interface Parts {
@@ -34,48 +41,66 @@ export interface Parts {
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
+  /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
+  readonly trainGroups: Int32Array | undefined;
 }
 
 /** Splits and loads. */
-export async function splitFeatures(cached: CachedFeatures, options: SplitOptions): Promise<Parts> {
-  const { dataset, keys, store } = cached;
-  const usable = rowsWithFeatures(dataset, keys);
-  const partOf = (part: 'train' | 'validation') =>
-    usable.filter((row) => (dataset.examples[row]!.split ?? 'train') === part);
-  let train = partOf('train');
-  let validation = partOf('validation');
-  const share = options.validation ?? 0.2;
-  if (validation.length === 0 && share > 0) {
-    const labels = train.map((row) => dataset.examples[row]!.label);
-    const split = splitDataset(labels, dataset.classes.length, {
-      validation: share,
-      seed: options.seed ?? 1,
-      keys: selectKeys(keys, train),
-    });
-    const rows = train;
-    train = Array.from(split.train, (i) => rows[i]!);
-    validation = Array.from(split.validation, (i) => rows[i]!);
-  }
-  assertEveryClass(train, dataset);
-  const select = async (rows: readonly number[]): Promise<FeatureSet> => ({
-    features: await loadFeatures(store, selectKeys(keys, rows)),
+export async function splitFeatures(
+  cached: CachedFeatures,
+  options: SplitOptions,
+  logger: Logger = silentLogger,
+): Promise<Parts> {
+  const { train, validation, ...rest } = splitRows(cached, options, logger);
+  const select = async (part: PartRows): Promise<FeatureSet> => ({
+    ...part.targets,
+    features: await loadFeatures(cached.store, part.keys),
     dim: cached.backbone.dim,
-    rows: rows.length,
-    labels: Int32Array.from(rows, (row) => dataset.examples[row]!.label),
-    classes: dataset.classes,
   });
-  return {
-    train: await select(train),
-    validation: validation.length > 0 ? await select(validation) : undefined,
-    rows: { train, validation },
-    held: spread(validation.length > 0 ? validation : train, verifyCount),
-  };
+  return { train: await select(train), validation: validation && (await select(validation)), ...rest };
 }
 
-function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
-  const selected = new Uint8Array(rows.length * 32);
-  for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
-  return selected;
+/** One part of a data set, its features not yet read. */
+export interface PartRows {
+  readonly targets: Targets;
+  /** sha256 of each example's bytes, [rows, 32]. */
+  readonly keys: Uint8Array;
+}
+
+/**
+ * Which examples are in which part; those without features are in none.
+ * @throws GraftError INVALID_DATASET
+ */
+export function splitRows(
+  { dataset, keys }: Pick<CachedFeatures, 'dataset' | 'keys'>,
+  options: SplitOptions,
+  logger: Logger = silentLogger,
+): {
+  readonly train: PartRows;
+  readonly validation: PartRows | undefined;
+  readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
+  readonly held: readonly number[];
+  readonly trainGroups: Int32Array | undefined;
+} {
+  const usable = rowsWithFeatures(dataset, keys);
+  const { train, validation, trainGroups } = divideDataset(dataset, usable, keys, options, logger);
+  const known = knownClasses(train, dataset, logger);
+  const judged = dropUnknown(validation, known, dataset, logger);
+  const select = (rows: readonly number[]): PartRows => ({
+    targets: targetsOf(rows, dataset, known),
+    keys: selectKeys(keys, rows),
+  });
+  if (dataset.task !== 'regression') {
+    const isWeighted = options.classWeights === 'balanced';
+    sayBalance(known.names, countClasses(targetsOf(train, dataset, known)), { isWeighted }, logger);
+  }
+  return {
+    train: select(train),
+    validation: judged.length > 0 ? select(judged) : undefined,
+    rows: { train, validation: judged },
+    held: spread(judged.length > 0 ? judged : train, verifyCount),
+    trainGroups,
+  };
 }
 
 function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {
@@ -86,15 +111,89 @@ function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {
   return rows;
 }
 
-function assertEveryClass(rows: readonly number[], { examples, classes, root }: Dataset): void {
-  const seen = new Set(rows.map((row) => examples[row]!.label));
-  const empty = classes.filter((_, label) => !seen.has(label));
-  if (empty.length === 0) return;
-  throw new GraftError(
-    'INVALID_DATASET',
-    `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${empty.join(', ')} of ${root}; ` +
-      'add images or remove the class.',
+interface KnownClasses {
+  readonly names: readonly string[];
+  /** Where each class of the data set is among them; -1 where training has no example of it. */
+  readonly placeOf: Int32Array;
+}
+
+/**
+ * Classes that only parts held out have cannot be learned: they are left out and said. A class that the whole data set
+ * should have but of which no image is left is an error.
+ */
+function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger): KnownClasses {
+  const { examples, classes, root, task, targets } = dataset;
+  const all = { names: classes, placeOf: Int32Array.from(classes, (_, c) => c) };
+  if (task === 'regression') return all;
+  const isSeen = new Uint8Array(classes.length);
+  for (const row of train) {
+    const { label } = examples[row]!;
+    if (!targets) isSeen[label] = 1;
+    else for (let c = 0; c < classes.length; c++) isSeen[c]! |= targets[label * classes.length + c]!;
+  }
+  const empty = classes.filter((_, c) => isSeen[c] === 0);
+  if (empty.length === 0) return all;
+  const isOnlyHeld = examples.some(({ split }) => split === 'validation' || split === 'test');
+  const names = classes.filter((_, c) => isSeen[c] === 1);
+  if (!isOnlyHeld || names.length < (targets ? 1 : 2)) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${empty.join(', ')} of ${root}; ` +
+        'add images or remove the class.',
+    );
+  }
+  logger.warn(
+    `${empty.length === 1 ? 'Class' : 'Classes'} ${empty.join(', ')} of ${root} ${empty.length === 1 ? 'has' : 'have'} no ` +
+      'training example, so the model will not know it.',
   );
+  let place = 0;
+  return { names, placeOf: Int32Array.from(classes, (_, c) => (isSeen[c] ? place++ : -1)) };
+}
+
+/** Without the examples whose class training does not have. */
+function dropUnknown(
+  rows: readonly number[],
+  { placeOf }: KnownClasses,
+  { examples, classes, targets }: Dataset,
+  logger: Logger,
+): readonly number[] {
+  const isKnown = (row: number): boolean => {
+    const { label } = examples[row]!;
+    if (!targets) return placeOf[label]! >= 0;
+    return classes.every((_, c) => placeOf[c]! >= 0 || targets[label * classes.length + c] === 0);
+  };
+  const known = rows.filter(isKnown);
+  if (known.length < rows.length) {
+    logger.warn(
+      `${rows.length - known.length} of ${rows.length} validation examples have a label that training does not have, and are left out.`,
+    );
+  }
+  return known;
+}
+
+function targetsOf(
+  rows: readonly number[],
+  { examples, classes, targets }: Dataset,
+  { names, placeOf }: KnownClasses,
+): Targets {
+  const base = { rows: rows.length, classes: names };
+  if (!targets) return { ...base, labels: Int32Array.from(rows, (row) => placeOf[examples[row]!.label]!) };
+  const values = new Float32Array(rows.length * names.length);
+  rows.forEach((row, i) => {
+    const from = examples[row]!.label * classes.length;
+    for (let c = 0; c < classes.length; c++) {
+      if (placeOf[c]! >= 0) values[i * names.length + placeOf[c]!] = targets[from + c]!;
+    }
+  });
+  return { ...base, labels: new Int32Array(), targets: values };
+}
+
+/** Examples of each class, or with each label. */
+function countClasses({ rows, labels, targets, classes }: Targets): Float64Array {
+  const counts = new Float64Array(classes.length);
+  for (const label of labels) counts[label]!++;
+  for (let i = 0; targets && i < rows * classes.length; i++) counts[i % classes.length]! += targets[i]!;
+  return counts;
 }
 
 /** At most `count` items, evenly apart, so that all classes get their turn. */

@@ -1,8 +1,10 @@
 /** `graft train`: caches what is missing (or reads features made elsewhere), trains the head, writes the run folder. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
+import { buildHead } from '../heads/build-head.js';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Targets } from '../tasks/targets.js';
 import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
@@ -10,6 +12,7 @@ import { packageVersion } from '../version.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import { assertCalibratable, type Calibration } from './calibrate-head.js';
 import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
+import { type HeadOptions, headSpec, headTraining } from './head-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
@@ -20,16 +23,8 @@ import { openProgress, type RunIdentity, type RunProgress } from './run-progress
 import { assertSplittable, type SplitOptions } from './split-features.js';
 
 /** How a head is trained, whatever its features come from. */
-export interface FitOptions extends SplitOptions, TrackingOptions {
+export interface FitOptions extends SplitOptions, HeadOptions, TrackingOptions {
   readonly out: string;
-  readonly head?: 'linear' | undefined;
-  readonly solver?: 'lbfgs' | 'adamw' | 'sgd' | undefined;
-  readonly l2?: number | undefined;
-  readonly lr?: number | undefined;
-  readonly epochs?: number | undefined;
-  readonly batch?: number | undefined;
-  readonly standardize?: boolean | undefined;
-  readonly patience?: number | undefined;
   readonly threads?: number | undefined;
   /** Fits a temperature on the validation part, so that probabilities mean what they say. */
   readonly calibrate?: boolean | undefined;
@@ -45,19 +40,19 @@ export interface TrainOptions extends CacheOptions, FitOptions {
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
-  readonly weightDecay?: number | undefined;
-  readonly clipNorm?: number | undefined;
-  readonly ema?: number | undefined;
   readonly warmStart?: boolean | undefined;
 }
 
 export interface FeatureTrainOptions extends FitOptions {
   /** A safetensors file with features and labels, in place of a backbone and a data set. */
   readonly features: string;
+  /** single or ordered; the classes are in their order then. */
+  readonly task?: TaskKind | undefined;
 }
 
 export interface TrainReport {
   readonly run: string;
+  readonly task: TaskKind;
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly train: Score;
@@ -115,7 +110,12 @@ export async function trainRun(
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
-  if (!isOfFile) await assertSplittable(options);
+  if (!isOfFile) {
+    const { task, classes } = await assertSplittable(options);
+    // What does not go together is said before hours of caching.
+    if (options.unfreeze === undefined) headTraining(options, task);
+    buildHead(headSpec(options), { dim: 1, outputCount: classes.length, task });
+  }
   const environment = await runEnvironment(options);
   let progress: RunProgress | undefined;
   const begin: FitContext['begin'] = async (identity) => {
@@ -146,6 +146,7 @@ export async function trainRun(
     const { classes } = parts.train;
     const report: TrainReport = {
       run: folder,
+      task: result.head.task,
       classes,
       examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
       train: result.train,

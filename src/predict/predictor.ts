@@ -1,16 +1,17 @@
-/** An exported model that takes image bytes and gives class probabilities; all it needs is in the one file. */
+/** An exported model that takes image bytes and gives probabilities or numbers; all it needs is in the one file. */
 import { preprocessImage } from '../image/preprocess-image.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import { readModel } from '../onnx/read-model.js';
 import { openSession } from '../runtime/open-session.js';
 import type { SessionOptions } from '../runtime/session.js';
+import { taskOf } from '../tasks/task-of.js';
 import { float32 } from '../tensor/tensor.js';
 
 export interface Predictor {
   readonly metadata: ModelMetadata;
   /**
-   * Probabilities [images, classes] of encoded images (JPEG, PNG, …), run as one batch.
+   * Probabilities, or the numbers of a regression, [images, labels] of encoded images (JPEG, PNG, …), run as one batch.
    * @throws GraftError INVALID_IMAGE for the first one that cannot be decoded.
    */
   predict(images: readonly Uint8Array[]): Promise<Float32Array>;
@@ -38,7 +39,8 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
       );
       const feed = float32([images.length, ...dims], pixels.subarray(0, images.length * perImage));
       const outputs = await session.run({ [input]: feed });
-      return outputs.probabilities!.data as Float32Array;
+      const { outputs: name } = taskOf(metadata.task).outputNames;
+      return outputs[name]!.data as Float32Array;
     },
     release: () => session.release(),
   };

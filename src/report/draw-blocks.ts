@@ -183,7 +183,11 @@ function drawStage(
 
 function titleOf({ blocks, end }: Stage, kind: 'vector' | 'maps' | 'tokens'): string {
   const weighted = blocks.filter(({ isWeighted }) => isWeighted).length;
-  if (kind === 'vector') return weighted === 0 ? 'Pooling' : count(weighted, 'dense layer');
+  if (kind === 'vector') {
+    if (weighted > 0) return count(weighted, 'dense layer');
+    const isGathered = blocks.some(({ nodes }) => nodes.some(({ opType }) => opType === 'Gather'));
+    return isGathered ? 'One token' : 'Pooling';
+  }
   const attentive = blocks.filter(({ hasAttention }) => hasAttention).length;
   if (attentive === 0) return count(weighted, 'block');
   const places = `${end.positions} ${kind === 'tokens' ? 'tokens' : 'places'}`;
@@ -287,7 +291,8 @@ function summariseOperators(nodes: readonly Node[]): string {
   for (const { opType } of nodes) counts.set(opType, (counts.get(opType) ?? 0) + 1);
   const all = [...counts].sort(([, a], [, b]) => b - a);
   const telling = all.filter(([opType]) => !uninteresting.has(opType));
-  const shown = telling.length > 0 ? telling : all;
+  const computing = all.filter(([opType]) => opType !== 'Constant' && opType !== 'Identity');
+  const shown = [telling, computing, all].find((list) => list.length > 0) ?? [];
   const texts = shown
     .slice(0, 5)
     .map(([opType, count]) => (count === 1 ? shorten(opType, 24) : `${count} ${shorten(opType, 24)}`));

@@ -1,7 +1,7 @@
 /** Trains a head on features: to the optimum (L-BFGS), by epochs (AdamW, SGD), or in closed form (prototypes). */
 import { GraftError, invalidArgument } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
+import type { Head, HeadKindName, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { ScheduleKind } from '../optim/schedules.js';
 import { createRng } from '../rng.js';
@@ -243,7 +243,7 @@ export async function trainHead(
     const seconds = (performance.now() - started) / 1000;
     const trainScore = await score(trainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
-    warnOfOverfitting(task, trainScore, validationScore, settings.logger);
+    warnOfOverfitting(task, spec, trainScore, validationScore, settings.logger);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {
@@ -337,12 +337,26 @@ function assertFinite(name: string, values: Float32Array, columns: number): void
   }
 }
 
-function warnOfOverfitting(task: Task, train: Score, validation: Score | undefined, logger: Logger): void {
+/** What to do about it, for each kind of head. */
+const overfittingRemedies: Readonly<Record<HeadKindName, string>> = {
+  linear: 'a larger --l2, more images, or another --layer',
+  mlp: 'more --dropout, a smaller --hidden, a larger --weight-decay, --mixup 0.2, or --head linear',
+  cosine: 'fewer --epochs, --mixup 0.2, more images, or another --layer',
+  prototype: 'more images, or another --layer',
+};
+
+function warnOfOverfitting(
+  task: Task,
+  { kind }: HeadSpec,
+  train: Score,
+  validation: Score | undefined,
+  logger: Logger,
+): void {
   const { name, title } = task.figure;
   const [onTrain, onValidation] = [train[name], validation?.[name]];
   if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
   logger.warn(
     `Overfitting: ${title} ${formatFigure(name, onTrain)} on the training part but ${formatFigure(name, onValidation)} on the validation part. ` +
-      'Try a larger --l2, more images, or another --layer.',
+      `Try ${overfittingRemedies[kind]}.`,
   );
 }

@@ -279,7 +279,7 @@ describe('Reading a data set', () => {
           'jsonl',
           /a text or a number for image in row 1 .*"path"/,
         ],
-        ['{"image":"a.jpg","label":["cat","dog"]}', 'jsonl', /a text or a number for label in row 1/],
+        ['{"image":"a.jpg","label":{"cat":1}}', 'jsonl', /a text or a number for label in row 1/],
         [
           Buffer.from('image,label\ncaf\xe9.jpg,cat\n', 'latin1'),
           'csv',

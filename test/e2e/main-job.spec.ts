@@ -137,7 +137,7 @@ describe('the main job on the built-in backbone', function () {
     const right = predictions.filter(({ input, label }) => path.basename(path.dirname(input)) === label);
     expect(predictions).to.have.length(evaluation.examples);
     expect(right.length / predictions.length).to.be.closeTo((evaluation as ClassEvaluation).accuracy, 1e-12);
-    const sum = Object.values(predictions[0]!.scores).reduce((a, b) => a + b, 0);
+    const sum = Object.values(predictions[0]!.scores!).reduce((a, b) => a + b, 0);
     expect(sum).to.be.closeTo(1, 1e-5);
   });
 

@@ -22,7 +22,11 @@ export const predictCommand = defineCommand<typeof options, { inputs: string[] }
     const inputs = (await Promise.all(args.inputs.map(expandStdin))).flat();
     const onProgress = await output.progress('images', 'images');
     const predictions = await predictInputs({ ...args, inputs }, { ...output, onProgress });
-    const rows = predictions.map(({ input, label, score }) => [input, label, formatShare(score)]);
+    const rows = predictions.map(({ input, label, score, values }) =>
+      values
+        ? [input, ...Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(5)}`)]
+        : [input, label === '' ? '(none)' : label!, formatShare(score!)],
+    );
     output.result(predictions, formatTable(rows));
   },
 });

@@ -73,11 +73,19 @@ export async function trainOptions(
   throw new GraftError('USAGE', `Missing: ${missing.join(' and ')} (or --features in place of both).`);
 }
 
+/** What `classes` are, by task. */
+const outputsOf = {
+  single: 'classes',
+  ordered: 'ordered classes',
+  multi: 'labels',
+  regression: 'predicted number(s)',
+} as const;
+
 /** The result in a few lines. */
 export function describeTraining(report: TrainReport): string {
   const { train, validation, examples } = report;
   const lines = [
-    `${report.classes.length} classes, trained on ${examples.train} examples in ${formatSeconds(report.seconds)} (${report.stoppedAt} epochs)`,
+    `${report.classes.length} ${outputsOf[report.task]}, trained on ${examples.train} examples in ${formatSeconds(report.seconds)} (${report.stoppedAt} epochs)`,
     `train       ${describeScore(train)}`,
   ];
   if (validation) {

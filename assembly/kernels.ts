@@ -1,0 +1,97 @@
+/**
+ * The loops that JavaScript runs four times too slowly, in AssemblyScript: `scripts/build-kernels.sh` compiles them into
+ * src/simd/kernels-wasm.ts, which is committed. Addresses are bytes in the module's memory; the caller lays it out and
+ * leaves 16 bytes after everything that is read in fours.
+ */
+
+/**
+ * AdamW's step on `n` float32 in place, `n` a multiple of 4; the formula is in src/optim/adamw.ts. What is small beside 1
+ * (1 - β, lr · decay) comes as such: taken from 1 in float32 it would lose its digits.
+ */
+export function adamw(
+  n: i32, weights: usize, gradient: usize, m: usize, v: usize,
+  keepM: f32, takeM: f32, keepV: f32, takeV: f32, stepSize: f32, secondScale: f32, epsilon: f32, pull: f32,
+): void {
+  for (let at: usize = 0, end: usize = (<usize>n) << 2; at < end; at += 16) {
+    const g = v128.load(gradient + at);
+    const w = v128.load(weights + at);
+    const gg = f32x4.mul(g, g);
+    const mi = f32x4.add(f32x4.mul(f32x4.splat(keepM), v128.load(m + at)), f32x4.mul(f32x4.splat(takeM), g));
+    const vi = f32x4.add(f32x4.mul(f32x4.splat(keepV), v128.load(v + at)), f32x4.mul(f32x4.splat(takeV), gg));
+    v128.store(m + at, mi);
+    v128.store(v + at, vi);
+    const root = f32x4.add(f32x4.mul(f32x4.sqrt(vi), f32x4.splat(secondScale)), f32x4.splat(epsilon));
+    const step = f32x4.div(f32x4.mul(f32x4.splat(stepSize), mi), root);
+    v128.store(weights + at, f32x4.sub(w, f32x4.add(step, f32x4.mul(f32x4.splat(pull), w))));
+  }
+}
+
+/** Four bytes as int32. */
+// @ts-ignore: decorator
+@inline
+function bytes4(at: usize): v128 {
+  return i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(at)));
+}
+
+/** Sums in 22-bit fixed point to levels 0 to 255. */
+// @ts-ignore: decorator
+@inline
+function toLevels(sum: v128): v128 {
+  return i32x4.max_s(i32x4.splat(0), i32x4.min_s(i32x4.splat(255), i32x4.shr_s(sum, 22)));
+}
+
+/** Horizontal pass of a resize over `rowCount` rows: pixels of `channels` (1 or 3) bytes to one plane a channel. */
+export function resizeRows(
+  image: usize, rowBytes: i32, channels: i32, rowCount: i32, outWidth: i32,
+  first: usize, count: usize, values: usize, stride: i32, out: usize, planeBytes: i32,
+): void {
+  for (let y = 0; y < rowCount; y++) {
+    const row = image + <usize>y * <usize>rowBytes;
+    let o = out + <usize>(y * outWidth);
+    for (let x = 0; x < outWidth; x++, o++) {
+      let w = values + ((<usize>(x * stride)) << 2);
+      const end = w + ((<usize>load<i32>(count + ((<usize>x) << 2))) << 2);
+      let pixel = row + <usize>(load<i32>(first + ((<usize>x) << 2)) * channels);
+      let sum = i32x4.splat(1 << 21);
+      for (; w < end; w += 4, pixel += channels) {
+        sum = i32x4.add(sum, i32x4.mul(bytes4(pixel), v128.load32_splat(w)));
+      }
+      const level = toLevels(sum);
+      store<u8>(o, <u8>i32x4.extract_lane(level, 0));
+      if (channels == 3) {
+        store<u8>(o + planeBytes, <u8>i32x4.extract_lane(level, 1));
+        store<u8>(o + 2 * planeBytes, <u8>i32x4.extract_lane(level, 2));
+      }
+    }
+  }
+}
+
+/**
+ * Vertical pass over one plane, whose source row y begins at `plane + y · length`; level l ends as float32 number l of
+ * `levels`, at `out + (y · rowStride + x · columnStride) · 4`.
+ */
+export function resizeColumns(
+  plane: usize, length: i32, rows: i32, first: usize, count: usize, values: usize, stride: i32,
+  levels: usize, out: usize, rowStride: i32, columnStride: i32,
+): void {
+  const step = (<usize>columnStride) << 2;
+  for (let y = 0; y < rows; y++) {
+    const weights = values + ((<usize>(y * stride)) << 2);
+    const end = weights + ((<usize>load<i32>(count + ((<usize>y) << 2))) << 2);
+    const line = plane + <usize>(load<i32>(first + ((<usize>y) << 2)) * length);
+    let o = out + ((<usize>(y * rowStride)) << 2);
+    for (let x = 0; x < length; x += 4) {
+      let sum = i32x4.splat(1 << 21);
+      for (let w = weights, p = line + <usize>x; w < end; w += 4, p += length) {
+        sum = i32x4.add(sum, i32x4.mul(bytes4(p), v128.load32_splat(w)));
+      }
+      const at = i32x4.shl(toLevels(sum), 2);
+      store<f32>(o, load<f32>(levels + <usize>i32x4.extract_lane(at, 0)));
+      const left = length - x;
+      if (left > 1) store<f32>(o + step, load<f32>(levels + <usize>i32x4.extract_lane(at, 1)));
+      if (left > 2) store<f32>(o + 2 * step, load<f32>(levels + <usize>i32x4.extract_lane(at, 2)));
+      if (left > 3) store<f32>(o + 3 * step, load<f32>(levels + <usize>i32x4.extract_lane(at, 3)));
+      o += 4 * step;
+    }
+  }
+}

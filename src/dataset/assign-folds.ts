@@ -1,0 +1,125 @@
+/**
+ * Stratified folds of whole groups, and a held-out part of them. Groups go one by one, in a seeded order with the large
+ * ones first, to where they bring the classes nearest to their shares; without groups every row is one.
+ */
+import { createHash } from 'node:crypto';
+import { GraftError, invalidArgument } from '../errors.js';
+import { createRng } from '../rng.js';
+
+export interface FoldOptions {
+  readonly seed?: number;
+  /** Group of each row; a group is never divided. */
+  readonly groups?: Int32Array | undefined;
+  /** sha256 of each row's bytes, [rows, 32]: the order follows from them, not from that of the rows. */
+  readonly keys?: Uint8Array | undefined;
+}
+
+/**
+ * The fold of each row, 0 to folds - 1; each class lies in the folds as evenly as the groups allow.
+ * @throws GraftError INVALID_DATASET where there are fewer groups than folds.
+ */
+export function assignFolds(
+  labels: ArrayLike<number>,
+  classCount: number,
+  folds: number,
+  options: FoldOptions = {},
+): Int32Array {
+  if (!Number.isSafeInteger(folds) || folds < 2)
+    throw invalidArgument('folds', 'a whole number above 1', folds);
+  const units = collectUnits(labels, options);
+  if (units.length < folds) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected ${folds} groups or more for ${folds} folds but there are ${units.length}; take fewer folds.`,
+    );
+  }
+  const totals = totalsOf(units, classCount);
+  const counts = Array.from({ length: folds }, () => new Float64Array(classCount));
+  const sizes = new Float64Array(folds);
+  const foldOf = new Int32Array(labels.length);
+  for (const { rows, classes } of units) {
+    let best = 0;
+    let bestCost = Number.POSITIVE_INFINITY;
+    for (let fold = 0; fold < folds; fold++) {
+      // What the sum of squared class shares grows by; equal ones are told apart by the size of the fold.
+      let cost = 1e-6 * sizes[fold]!;
+      for (const [c, n] of classes) cost += (n * (2 * counts[fold]![c]! + n)) / totals[c]!;
+      if (cost < bestCost) [best, bestCost] = [fold, cost];
+    }
+    for (const [c, n] of classes) counts[best]![c]! += n;
+    sizes[best]! += rows.length;
+    for (const row of rows) foldOf[row] = best;
+  }
+  return foldOf;
+}
+
+/**
+ * Rows to hold out: whole groups, about `share` of each class, and never the last group of a class.
+ * @throws GraftError INVALID_DATASET where that leaves nothing to hold out.
+ */
+export function holdOutGroups(
+  labels: ArrayLike<number>,
+  classCount: number,
+  share: number,
+  options: FoldOptions = {},
+): Set<number> {
+  const units = collectUnits(labels, options);
+  const left = totalsOf(units, classCount);
+  const wanted = left.map((total) => share * total);
+  const held = new Float64Array(classCount);
+  const rowsHeld = new Set<number>();
+  for (const { rows, classes } of units) {
+    let change = 0;
+    let isLast = false;
+    for (const [c, n] of classes) {
+      const [before, after] = [held[c]! - wanted[c]!, held[c]! + n - wanted[c]!];
+      change += (after * after - before * before) / wanted[c]!;
+      if (left[c]! - n < 1) isLast = true;
+    }
+    if (isLast || change >= 0) continue;
+    for (const [c, n] of classes) {
+      held[c]! += n;
+      left[c]! -= n;
+    }
+    for (const row of rows) rowsHeld.add(row);
+  }
+  if (rowsHeld.size > 0) return rowsHeld;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The ${units.length} groups are too few or too large to hold ${(100 * share).toFixed(0)} % out without dividing one; ` +
+      'use finer groups, or train on everything with --validation 0.',
+  );
+}
+
+interface Unit {
+  readonly rows: number[];
+  /** Rows of each class. */
+  readonly classes: Map<number, number>;
+  rank: number;
+}
+
+function collectUnits(labels: ArrayLike<number>, { seed = 1, groups, keys }: FoldOptions): Unit[] {
+  const units = new Map<number, Unit>();
+  for (let row = 0; row < labels.length; row++) {
+    const group = groups?.[row] ?? row;
+    let unit = units.get(group);
+    if (!unit) units.set(group, (unit = { rows: [], classes: new Map(), rank: Number.POSITIVE_INFINITY }));
+    unit.rows.push(row);
+    unit.classes.set(labels[row]!, (unit.classes.get(labels[row]!) ?? 0) + 1);
+    if (keys) unit.rank = Math.min(unit.rank, rankOf(keys.subarray(row * 32, (row + 1) * 32), seed));
+  }
+  const rng = createRng(seed);
+  const list = [...units.values()];
+  if (!keys) for (const unit of list) unit.rank = rng.uniform();
+  return list.sort((a, b) => b.rows.length - a.rows.length || a.rank - b.rank || a.rows[0]! - b.rows[0]!);
+}
+
+function rankOf(key: Uint8Array, seed: number): number {
+  return createHash('sha256').update(`${seed}:`).update(key).digest().readUIntBE(0, 6);
+}
+
+function totalsOf(units: readonly Unit[], classCount: number): Float64Array {
+  const totals = new Float64Array(classCount);
+  for (const { classes } of units) for (const [c, n] of classes) totals[c]! += n;
+  return totals;
+}

@@ -1,0 +1,137 @@
+/**
+ * What the labels of a data set mean, from the task: readers collect each distinct label as it is written; here they
+ * become classes in an order, sets of labels, or numbers.
+ */
+import { GraftError } from '../errors.js';
+import type { Logger } from '../logger.js';
+import type { TaskKind } from '../tasks/task.js';
+import type { Dataset } from './dataset.js';
+
+export interface LabelOptions {
+  /** Default: multi where labels are lists, else single. */
+  readonly task?: TaskKind | undefined;
+  /** Names of ordered classes, lowest first, with commas between; needed where they are no numbers. */
+  readonly order?: string | undefined;
+  /** Names of the columns that numbers come from. */
+  readonly labelColumn?: string | undefined;
+}
+
+/**
+ * @param written - its `classes` are the labels as they are written, each once
+ * @throws GraftError INVALID_DATASET naming a label that does not go with the task.
+ */
+export function interpretLabels(written: Dataset, options: LabelOptions, logger: Logger): Dataset {
+  const { classes, root } = written;
+  switch (options.task ?? inferTask(written, logger)) {
+    case 'single':
+      return { ...written, task: 'single' };
+    case 'multi': {
+      const sets = classes.map(splitLabels);
+      const names = [...new Set(sets.flat())].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const targets = new Float32Array(classes.length * names.length);
+      sets.forEach((set, i) => {
+        for (const name of set) targets[i * names.length + names.indexOf(name)] = 1;
+      });
+      return { ...written, task: 'multi', classes: names, targets };
+    }
+    case 'regression': {
+      const rows = classes.map((label) => parseNumbers(label, root));
+      const count = rows[0]?.length ?? 0;
+      const uneven = rows.findIndex(({ length }) => length !== count);
+      if (uneven >= 0) {
+        throw new GraftError(
+          'INVALID_DATASET',
+          `Expected ${count} numbers in every label of ${root}, as in ${JSON.stringify(classes[0])}, but ` +
+            `${JSON.stringify(classes[uneven])} holds ${rows[uneven]!.length}.`,
+        );
+      }
+      const names = nameNumbers(count, options.labelColumn);
+      return { ...written, task: 'regression', classes: names, targets: Float32Array.from(rows.flat()) };
+    }
+    case 'ordered': {
+      const names = orderClasses(classes, options.order, root);
+      const places = classes.map((name) => names.indexOf(name));
+      const examples = written.examples.map((example) => ({ ...example, label: places[example.label]! }));
+      return { ...written, task: 'ordered', classes: names, examples };
+    }
+  }
+}
+
+/** Lists are taken for sets of labels where their parts come again elsewhere; a lone "a|b" may be a name. */
+function inferTask({ classes, root, examples }: Dataset, logger: Logger): TaskKind {
+  const sets = classes.map(splitLabels);
+  const seen = new Map<string, number>();
+  for (const name of sets.flat()) seen.set(name, (seen.get(name) ?? 0) + 1);
+  const list = sets.findIndex((set) => set.length > 1 && set.some((name) => seen.get(name)! > 1));
+  if (list >= 0) {
+    logger.warn(
+      `Labels of ${root} are lists, for instance ${JSON.stringify(classes[list])}: taken as several labels an example ` +
+        '(--task multi). Pass --task single where each is one class.',
+    );
+    return 'multi';
+  }
+  if (classes.length > Math.max(20, examples.length / 10) && classes.every(isNumber)) {
+    logger.warn(
+      `Labels of ${root} are ${classes.length} different numbers, taken as that many classes; pass --task regression ` +
+        'where they are amounts, or --task ordered where they are grades.',
+    );
+  }
+  return 'single';
+}
+
+/** The parts of "a|b", "a;b" or a JSON list; a text without these is one label. */
+export function splitLabels(text: string): string[] {
+  const parts = text.startsWith('[') ? parseList(text) : undefined;
+  return (parts ?? text.split(/[|;]/)).map((part) => part.trim()).filter((part) => part !== '');
+}
+
+function parseList(text: string): string[] | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return Array.isArray(parsed) ? parsed.map(String) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isNumber(text: string): boolean {
+  return text !== '' && Number.isFinite(Number(text));
+}
+
+function parseNumbers(label: string, root: string): number[] {
+  const parts = splitLabels(label);
+  const bad = parts.find((part) => !isNumber(part));
+  if (bad === undefined && parts.length > 0) return parts.map(Number);
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected numbers as labels of ${root} for --task regression but found ${JSON.stringify(bad ?? label)}.`,
+  );
+}
+
+function nameNumbers(count: number, columns: string | undefined): string[] {
+  const named = columns?.split(',').map((name) => name.trim());
+  if (named?.length === count) return named;
+  if (count === 1) return ['value'];
+  return Array.from({ length: count }, (_, i) => `${named?.length === 1 ? named[0] : 'value'}${i + 1}`);
+}
+
+function orderClasses(classes: readonly string[], order: string | undefined, root: string): string[] {
+  if (order === undefined) {
+    if (classes.every(isNumber)) return [...classes].sort((a, b) => Number(a) - Number(b));
+    throw new GraftError(
+      'INVALID_DATASET',
+      `The classes of ${root} are no numbers (${classes.slice(0, 5).join(', ')}), so their order is not known; ` +
+        'give it with --order lowest,…,highest.',
+    );
+  }
+  const names = order.split(',').map((name) => name.trim());
+  const strange = classes.filter((name) => !names.includes(name));
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (strange.length === 0 && twice === undefined) return names.filter((name) => classes.includes(name));
+  throw new GraftError(
+    'INVALID_DATASET',
+    twice === undefined
+      ? `--order lacks ${strange.join(', ')} of ${root}; name every class, lowest first.`
+      : `--order names ${twice} twice.`,
+  );
+}

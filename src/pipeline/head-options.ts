@@ -1,0 +1,137 @@
+/** From flags to what `trainHead` takes: the kind of head, its loss, its solver. */
+import { GraftError } from '../errors.js';
+import type { Activation, HeadKindName, HeadSpec } from '../heads/head.js';
+import type { ScheduleKind } from '../optim/schedules.js';
+import type { TaskKind } from '../tasks/task.js';
+import type { Solver, TrainOptions } from '../train/train-head.js';
+
+export interface HeadOptions {
+  readonly head?: HeadKindName | undefined;
+  /** Widths of the hidden layers of an MLP, with commas between; default 256. */
+  readonly hidden?: string | undefined;
+  readonly dropout?: number | undefined;
+  readonly activation?: Activation | undefined;
+  /** Factor of the cosine head at the start; default 16. */
+  readonly scale?: number | undefined;
+  readonly labelSmoothing?: number | undefined;
+  readonly focal?: number | undefined;
+  readonly huber?: number | undefined;
+  readonly classWeights?: 'none' | 'balanced' | undefined;
+  readonly solver?: Solver | undefined;
+  readonly l2?: number | undefined;
+  readonly lr?: number | undefined;
+  readonly epochs?: number | undefined;
+  readonly batch?: number | undefined;
+  readonly patience?: number | undefined;
+  readonly standardize?: boolean | undefined;
+  readonly seed?: number | undefined;
+  readonly weightDecay?: number | undefined;
+  readonly momentum?: number | undefined;
+  readonly nesterov?: boolean | undefined;
+  readonly schedule?: ScheduleKind | undefined;
+  readonly warmUp?: number | undefined;
+  readonly clipNorm?: number | undefined;
+  readonly ema?: number | undefined;
+  readonly mixup?: number | undefined;
+}
+
+/** @throws GraftError USAGE for flags that do not go together. */
+export function headSpec(options: HeadOptions): HeadSpec {
+  const { head: kind = 'linear' } = options;
+  const flagsOf = { mlp: ['hidden', 'dropout', 'activation'], cosine: ['scale'] } as const;
+  for (const [owner, names] of Object.entries(flagsOf)) {
+    const stray = names.find((name) => options[name] !== undefined);
+    if (stray && owner !== kind) {
+      throw new GraftError('USAGE', `--${stray} is for --head ${owner}, but the head is ${kind}.`);
+    }
+  }
+  if (kind === 'mlp') {
+    const { hidden = '256', activation = 'relu', dropout = 0 } = options;
+    return { kind, hidden: parseWidths(hidden), activation, dropout };
+  }
+  return kind === 'cosine' ? { kind, scale: options.scale ?? 16 } : { kind };
+}
+
+/** @throws GraftError USAGE for flags that do not go together. */
+export function headTraining(options: HeadOptions, task: TaskKind): TrainOptions {
+  const head = headSpec(options);
+  const solver = options.solver ?? (head.kind === 'linear' ? 'lbfgs' : 'adamw');
+  assertGoTogether(options, task, head.kind === 'prototype' ? 'no' : solver);
+  const { labelSmoothing, focal, huber } = options;
+  const loss = defined({ labelSmoothing, focal, huber });
+  return {
+    head,
+    task,
+    solver,
+    l2: options.l2 ?? 1,
+    standardize: options.standardize ?? true,
+    seed: options.seed ?? 1,
+    ...(Object.keys(loss).length > 0 && { loss }),
+    ...defined({
+      classWeights: options.classWeights,
+      lr: options.lr,
+      epochs: options.epochs,
+      batch: options.batch,
+      patience: options.patience,
+      weightDecay: options.weightDecay,
+      momentum: options.momentum,
+      nesterov: options.nesterov,
+      schedule: options.schedule,
+      warmUp: options.warmUp,
+      clipNorm: options.clipNorm,
+      ema: options.ema,
+      mixup: options.mixup,
+    }),
+  };
+}
+
+/** Of epochs: L-BFGS sees all examples at once and chooses its own steps. */
+const epochFlags = {
+  mixup: '--mixup',
+  ema: '--ema',
+  schedule: '--schedule',
+  warmUp: '--warm-up',
+  clipNorm: '--clip-norm',
+  weightDecay: '--weight-decay',
+  lr: '--lr',
+} as const;
+
+function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver | 'no'): void {
+  const refuse = (message: string): never => {
+    throw new GraftError('USAGE', message);
+  };
+  if (solver === 'lbfgs' || solver === 'no') {
+    const names = Object.keys(epochFlags) as (keyof typeof epochFlags)[];
+    const stray = names.find((name) => options[name] !== undefined);
+    if (stray)
+      refuse(
+        `${epochFlags[stray]} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`,
+      );
+  }
+  if (solver !== 'sgd' && (options.momentum !== undefined || options.nesterov !== undefined)) {
+    refuse(`--momentum and --nesterov are for --solver sgd, but it is ${solver}.`);
+  }
+  if (options.huber !== undefined && task !== 'regression')
+    refuse(`--huber is for --task regression, but the task is ${task}.`);
+  if (options.focal !== undefined && task !== 'single' && task !== 'multi')
+    refuse(`--focal is for --task single and multi, but the task is ${task}.`);
+  if (options.focal !== undefined && options.labelSmoothing !== undefined)
+    refuse('--focal and --label-smoothing pull in opposite directions; take one of them.');
+  if (task === 'regression' && (options.labelSmoothing !== undefined || options.classWeights === 'balanced'))
+    refuse('--label-smoothing and --class-weights are for classes and labels, but the task is regression.');
+}
+
+function parseWidths(text: string): number[] {
+  const widths = String(text).split(',').map(Number);
+  if (widths.every((width) => Number.isSafeInteger(width) && width > 0)) return widths;
+  throw new GraftError(
+    'USAGE',
+    `Expected whole numbers above 0 for --hidden, as in 512,256, but received ${JSON.stringify(text)}.`,
+  );
+}
+
+function defined<T extends Record<string, unknown>>(
+  fields: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never;
+}

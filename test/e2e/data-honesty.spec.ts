@@ -1,0 +1,209 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import sharp from 'sharp';
+import { preprocess, tinyBackbone } from '../features/tiny-backbone.js';
+import { graft, graftJson, type Outcome, temporaryFolder } from './graft.js';
+
+interface Report {
+  readonly task: string;
+  readonly classes: readonly string[];
+  readonly examples: { readonly train: number; readonly validation: number };
+  readonly train: Readonly<Record<string, number>>;
+}
+
+interface Row {
+  readonly image: string;
+  readonly label: string;
+  readonly split?: string;
+  readonly who?: string;
+}
+
+describe('what a data set hides', function () {
+  this.timeout(60_000);
+  const folder = temporaryFolder();
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const backbone = path.join(folder, 'tiny.onnx');
+  const spec = path.join(folder, 'preprocess.json');
+  let tables = 0;
+
+  before(async () => {
+    writeFileSync(backbone, tinyBackbone());
+    writeFileSync(spec, JSON.stringify(preprocess));
+    // image0 … image39, all different; copies are rows that name the same file.
+    for (let i = 0; i < 40; i++) {
+      const background = { r: 6 * i, g: 255 - 5 * i, b: (i * 97) % 256 };
+      await sharp({ create: { width: 12, height: 12, channels: 3, background } })
+        .png()
+        .toFile(path.join(folder, `image${i}.png`));
+    }
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  const rowsOf = (count: number, row: (i: number) => Partial<Row> & { label: string }): Row[] =>
+    Array.from({ length: count }, (_, i) => ({ image: `image${i}.png`, ...row(i) }));
+
+  function train(rows: readonly Row[], ...flags: string[]): string[] {
+    const table = path.join(folder, `table${tables++}.csv`);
+    const columns = ['image', 'label', 'split', 'who'] as const;
+    const used = columns.filter((column) => rows.some((row) => row[column] !== undefined));
+    writeFileSync(
+      table,
+      [used.join(), ...rows.map((row) => used.map((column) => row[column]).join())].join('\n'),
+    );
+    return [
+      ...['train', '--backbone', backbone, '--layer', 'features', '--preprocess', spec, '--data', table],
+      ...['--out', path.join(folder, 'run'), '--device', 'cpu', ...flags],
+    ];
+  }
+
+  async function report(rows: readonly Row[], ...flags: string[]): Promise<Report & { said: string }> {
+    const { status, stdout, stderr } = await graft([...train(rows, ...flags), '--json'], env);
+    expect(status, stderr).to.equal(0);
+    return { ...(JSON.parse(stdout) as Report), said: stderr };
+  }
+
+  function expectRefusal({ status, stderr }: Outcome, expected: number, message: RegExp): void {
+    expect(stderr).to.match(message);
+    expect(stderr).not.to.match(/\n\s+at /);
+    expect(status).to.equal(expected);
+  }
+
+  const twoClasses = (i: number): { label: string } => ({ label: i % 2 ? 'odd' : 'even' });
+
+  it('copies across given parts: said, and left out of training on request', async () => {
+    const rows = [
+      ...rowsOf(20, (i) => ({ ...twoClasses(i), split: i < 16 ? 'train' : 'validation' })),
+      { image: 'image16.png', label: 'even', split: 'train' },
+    ];
+    const warned = await report(rows);
+    expect(warned.said).to.match(
+      /1 validation image also in the training part .*image16.*--duplicates remove/,
+    );
+    expect(warned.examples).to.deep.equal({ train: 17, validation: 4 });
+    const removed = await report(rows, '--duplicates', 'remove');
+    expect(removed.examples).to.deep.equal({ train: 16, validation: 4 });
+    expect((await report(rows, '--duplicates', 'keep')).said).not.to.match(/also in the training part/);
+  });
+
+  it('copies in a data set that is split here: they lie in one part', async () => {
+    // Each image five times: a split that divided copies would hold some of one out.
+    const rows = Array.from({ length: 5 }, () => rowsOf(12, twoClasses)).flat();
+    const { said, examples } = await report(rows, '--validation', '0.3');
+    expect(said).to.match(/48 images are copies .*same part/);
+    expect(examples.validation % 5).to.equal(0);
+    expect(examples.validation).to.be.within(10, 30);
+    const removed = await report(rows, '--duplicates', 'remove');
+    expect(removed.examples.train + removed.examples.validation).to.equal(12);
+  });
+
+  it('the same bytes with two labels: said with both, and left out on request', async () => {
+    const rows = [...rowsOf(20, twoClasses), { image: 'image3.png', label: 'even' }];
+    const warned = await report(rows);
+    expect(warned.said).to.match(/1 image with two labels.*image3\.png \(odd\).*image3\.png \(even\)/);
+    const removed = await report(rows, '--duplicates', 'remove');
+    expect(removed.examples.train + removed.examples.validation).to.equal(19);
+  });
+
+  it('groups: none lies in two parts, and a given split that divides one is refused', async () => {
+    const rows = rowsOf(40, (i) => ({ label: i % 2 ? 'odd' : 'even', who: `p${Math.floor(i / 8)}` }));
+    const { examples } = await report(rows, '--group-column', 'who', '--validation', '0.2');
+    expect(examples).to.deep.equal({ train: 32, validation: 8 });
+    const divided = rows.map((row, i) => ({ ...row, split: i < 20 ? 'train' : 'validation' }));
+    expectRefusal(
+      await graft(train(divided, '--group-column', 'who'), env),
+      1,
+      /group .* two parts: .*image16.*image20/,
+    );
+    expectRefusal(await graft(train(rows, '--group-column', 'nobody'), env), 1, /column nobody/);
+  });
+
+  it('missing labels: left out, counted, with the first row', async () => {
+    const rows = rowsOf(24, (i) => ({ label: i === 4 || i === 9 ? '' : twoClasses(i).label }));
+    const { said, examples } = await report(rows);
+    expect(said).to.match(/2 rows of .* without label left out, the first one row 6/);
+    expect(examples.train + examples.validation).to.equal(22);
+  });
+
+  it('classes that only the validation part has: said and left out of it', async () => {
+    const rows = rowsOf(24, (i) => ({
+      label: i >= 22 ? 'strange' : twoClasses(i).label,
+      split: i < 16 ? 'train' : 'validation',
+    }));
+    const { said, examples, classes } = await report(rows);
+    expect(said).to.match(/Class strange .* no training example/);
+    expect(said).to.match(/2 of 8 validation examples have a label that training does not have/);
+    expect(examples).to.deep.equal({ train: 16, validation: 6 });
+    expect(classes).to.deep.equal(['even', 'odd']);
+  });
+
+  it('heavy imbalance and tiny classes: said with the remedy', async () => {
+    const rows = rowsOf(40, (i) => ({ label: i < 37 ? 'much' : 'little' }));
+    const { said } = await report(rows);
+    expect(said).to.match(/A class is tiny: little \(2\)/);
+    expect(said).to.match(/Heavy imbalance: 30 .* of much but 2 of little.*--class-weights balanced/);
+    expect((await report(rows, '--class-weights', 'balanced')).said).not.to.match(/Heavy imbalance/);
+  });
+
+  it('lists as labels: taken as several labels, and said; as one class each on request', async () => {
+    const rows = rowsOf(40, (i) => ({ label: ['a|b', 'a', 'b', 'b;c'][i % 4]! }));
+    const multi = await report(rows);
+    expect(multi.said).to.match(/Labels of .* are lists.*"a\|b".*--task multi.*--task single/);
+    expect(multi.task).to.equal('multi');
+    expect(multi.classes).to.deep.equal(['a', 'b', 'c']);
+    const single = await report(rows, '--task', 'single');
+    expect(single.classes).to.deep.equal(['a', 'a|b', 'b', 'b;c']);
+  });
+
+  it('numbers: classes unless they are asked to be numbers or grades', async () => {
+    const rows = rowsOf(40, (i) => ({ label: String(10 * (i % 4)) }));
+    expect((await report(rows)).task).to.equal('single');
+    const regression = await report(rows, '--task', 'regression');
+    expect(regression.train).to.have.any.keys('r2');
+    const ordered = await report(rows, '--task', 'ordered');
+    expect(ordered.classes).to.deep.equal(['0', '10', '20', '30']);
+    const words = rowsOf(40, (i) => ({ label: ['good', 'fair', 'poor'][i % 3]! }));
+    expectRefusal(await graft(train(words, '--task', 'ordered'), env), 1, /order is not known.*--order/);
+    const named = await report(words, '--task', 'ordered', '--order', 'poor,fair,good');
+    expect(named.classes).to.deep.equal(['poor', 'fair', 'good']);
+    expectRefusal(await graft(train(words, '--task', 'regression'), env), 1, /Expected numbers .*"fair"/);
+  });
+
+  it('flags that do not go together are refused before anything is cached', async () => {
+    const rows = rowsOf(20, twoClasses);
+    for (const [flags, message] of [
+      [['--dropout', '0.5'], /--dropout is for --head mlp/],
+      [['--mixup', '0.2'], /--mixup is for the solvers that go by epochs/],
+      [['--solver', 'adamw', '--momentum', '0.5'], /--momentum .* --solver sgd/],
+      [['--huber', '1'], /--huber is for --task regression/],
+      [['--focal', '2', '--label-smoothing', '0.1'], /opposite directions/],
+      [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
+    ] as const) {
+      expectRefusal(await graft(train(rows, ...flags), env), 2, message);
+    }
+    expectRefusal(
+      await graft(train(rows, '--task', 'ordered', '--order', 'even,odd', '--head', 'prototype'), env),
+      1,
+      /prototype head is for classes/,
+    );
+  });
+
+  it('an exported model says its task, and eval and predict go by it', async () => {
+    const rows = rowsOf(40, (i) => ({ label: ['a|b', 'a', 'b'][i % 3]! }));
+    const flags = train(rows, '--task', 'multi');
+    const run = await graftJson<Report & { model: string }>(['run', ...flags.slice(1)], env);
+    const table = flags[flags.indexOf('--data') + 1]!;
+    const evaluation = await graftJson<Report & { examples: number }>(
+      ['eval', '--model', run.model, '--data', table],
+      env,
+    );
+    expect(evaluation.task).to.equal('multi');
+    expect(evaluation.examples).to.equal(40);
+    const [prediction] = await graftJson<{ labels: string[]; scores: object }[]>(
+      ['predict', '--model', run.model, path.join(folder, 'image0.png')],
+      env,
+    );
+    expect(Object.keys(prediction!.scores)).to.deep.equal(['a', 'b']);
+    expect(readFileSync(run.model).includes('graft.task')).to.equal(true);
+  });
+});
