@@ -72,7 +72,7 @@ function section(title: string, content: string): string {
 
 function figures({ evaluation, examples, part }: RunPage): string {
   if (!evaluation) return '';
-  const of = (value: number, interval?: { low: number; high: number }  , show = percent) =>
+  const of = (value: number, interval?: { low: number; high: number }, show = percent) =>
     [show(value), interval && `${show(interval.low)} to ${show(interval.high)}`] as const;
   const plain = (value: number): string => value.toPrecision(4);
   const cards: (readonly [string, readonly [string, string | undefined]])[] = [];
