@@ -20,6 +20,18 @@ class Residual(nn.Module):
         return self.body(x) + (self.shortcut(x) if len(self.shortcut) else x)
 
 
+class Shuffle(nn.Module):
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x):
+        left, right = x.chunk(2, 1)
+        joined = torch.cat([left, self.body(right)], 1)
+        n, channels, height, width = joined.shape
+        return joined.view(n, 2, channels // 2, height, width).transpose(1, 2).reshape(joined.shape)
+
+
 def build(layers):
     made = []
     for layer in layers:
@@ -27,7 +39,7 @@ def build(layers):
         if kind == "conv":
             kernel = layer["kernel"]
             made.append(
-                nn.Conv2d(layer["in"], layer["out"], kernel, layer["stride"], kernel // 2, groups=layer["groups"], bias=False)
+                nn.Conv2d(layer["in"], layer["out"], kernel, layer["stride"], kernel // 2, groups=layer["groups"], bias=layer.get("bias", False))
             )
         elif kind == "batchNorm":
             made.append(nn.BatchNorm2d(layer["channels"]))
@@ -35,6 +47,10 @@ def build(layers):
             made.append(nn.ReLU())
         elif kind == "relu6":
             made.append(nn.ReLU6())
+        elif kind == "leakyRelu":
+            made.append(nn.LeakyReLU(0.1))
+        elif kind == "shuffle":
+            made.append(Shuffle(build(layer["body"])))
         elif kind == "residual":
             made.append(Residual(build(layer["body"]), build(layer["shortcut"])))
         elif kind == "pool":

@@ -46,10 +46,11 @@ const classCount = 10;
 const opset = 17;
 
 type Layer =
-  | { readonly kind: 'conv'; readonly in: number; readonly out: number; readonly kernel: number; readonly stride: number; readonly groups: number }
+  | { readonly kind: 'conv'; readonly in: number; readonly out: number; readonly kernel: number; readonly stride: number; readonly groups: number; readonly bias?: boolean }
   | { readonly kind: 'batchNorm'; readonly channels: number }
-  | { readonly kind: 'relu' | 'relu6' | 'pool' }
+  | { readonly kind: 'relu' | 'relu6' | 'leakyRelu' | 'pool' }
   | { readonly kind: 'linear'; readonly in: number; readonly out: number }
+  | { readonly kind: 'shuffle'; readonly channels: number; readonly body: readonly Layer[] }
   | { readonly kind: 'residual'; readonly body: readonly Layer[]; readonly shortcut: readonly Layer[] }; // prettier-ignore
 
 const convolution = (from: number, to: number, kernel: number, stride = 1, groups = 1): Layer[] => [
@@ -86,6 +87,16 @@ function bottleneck(from: number, wide: number, to: number): Layer[] {
   return [{ kind: 'residual', body, shortcut: [] }, { kind: 'relu' }];
 }
 
+/** Half of the channels pass, the others go through the body; then all are shuffled. Batch norm is folded. */
+function shuffleUnit(channels: number): Layer[] {
+  const half = channels / 2;
+  const conv = (kernel: number, groups: number): Layer => ({
+    ...{ kind: 'conv', in: half, out: half, kernel, stride: 1, groups, bias: true },
+  });
+  const body: Layer[] = [conv(1, 1), { kind: 'leakyRelu' }, conv(3, half), conv(1, 1), { kind: 'leakyRelu' }];
+  return [{ kind: 'shuffle', channels, body }];
+}
+
 interface Tail {
   readonly name: string;
   readonly input: readonly number[];
@@ -120,11 +131,17 @@ const allTails: readonly Tail[] = [
     input: [2048, 7, 7],
     layers: [...bottleneck(2048, 512, 2048), ...head(2048)],
   },
+  {
+    name: 'shuffle units (NanoDet from tensor 658)',
+    input: [464, 13, 13],
+    layers: [...shuffleUnit(464), ...shuffleUnit(464), ...head(464)],
+  },
 ];
 const tails = allTails.filter(({ name }) => name.includes(flags.tail ?? ''));
 
 /** Writes the tail with random weights; parameters in PyTorch's order. */
-function buildTail({ input, layers }: Tail) {
+function buildTail(tail: Tail) {
+  const { input, layers } = tail;
   const builder = new GraphBuilder({ opset });
   const rng = createRng(1);
   const parameters: string[] = [];
@@ -146,7 +163,8 @@ function buildTail({ input, layers }: Tail) {
           pads: [0, 0, 0, 0].fill(layer.kernel >> 1),
           group: layer.groups,
         };
-        return builder.op('Conv', [x, w], { name: 'conv', attributes });
+        const operands = layer.bias ? [x, w, parameter('conv/bias', [layer.out], 0.05)] : [x, w];
+        return builder.op('Conv', operands, { name: 'conv', attributes });
       }
       case 'batchNorm': {
         const [scale, bias] = [parameter('norm/scale', [layer.channels], 0.1, 1), parameter('norm/bias', [layer.channels], 0.1)];
@@ -157,6 +175,17 @@ function buildTail({ input, layers }: Tail) {
         return builder.op('Relu', [x], { name: 'relu' });
       case 'relu6':
         return builder.op('Clip', [x, builder.scalar(0), builder.scalar(6)], { name: 'relu6' });
+      case 'leakyRelu':
+        return builder.op('LeakyRelu', [x], { name: 'leaky_relu', attributes: { alpha: { float: 0.1 } } });
+      case 'shuffle': {
+        const half = layer.channels / 2;
+        const side = tail.input[1]!;
+        const [left, right] = builder.ops('Split', [x, builder.ints([half, half])], 2, { name: 'half', attributes: { axis: 1 } }) as [string, string];
+        const joined = builder.op('Concat', [left, append(layer.body, right)], { name: 'joined', attributes: { axis: 1 } });
+        const groups = builder.op('Reshape', [joined, builder.ints([-1, 2, half, side, side])], { name: 'groups' });
+        const swapped = builder.op('Transpose', [groups], { name: 'swapped', attributes: { perm: [0, 2, 1, 3, 4] } });
+        return builder.op('Reshape', [swapped, builder.ints([-1, layer.channels, side, side])], { name: 'shuffled' });
+      } // prettier-ignore
       case 'pool':
         return builder.op('Flatten', [builder.op('GlobalAveragePool', [x], { name: 'pool' })], {
           name: 'flat',

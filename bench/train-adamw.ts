@@ -64,7 +64,15 @@ const linear = (rows: number, dim: number, classes: number, batch: number): Case
   head: { kind: 'linear' },
   widths: [dim, classes],
 });
-const cases: readonly Case[] = [linear(16384, 1280, 100, 256), linear(16384, 384, 2, 32)];
+const cases: readonly Case[] = [
+  linear(16384, 1280, 100, 256),
+  linear(16384, 384, 2, 32),
+  {
+    ...linear(16384, 768, 20, 256),
+    head: { kind: 'mlp', hidden: [512], activation: 'relu', dropout: 0 },
+    widths: [768, 512, 20],
+  },
+];
 
 function drawSet({ rows, dim, classes }: Case): FeatureSet {
   const rng = createRng(1);

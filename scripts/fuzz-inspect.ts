@@ -15,7 +15,7 @@ import { createRng } from '../src/rng.js';
 import { mutateBytes } from './mutate-bytes.js';
 
 const [count = '', seed = '', ...files] = process.argv.slice(2);
-const perChildMs = 20_000;
+const perMutationMs = 60_000;
 
 async function inspectFrom(start: number): Promise<void> {
   const folder = await mkdtemp(path.join(tmpdir(), 'graft-fuzz-'));
@@ -58,10 +58,10 @@ async function supervise(): Promise<void> {
       isHanging = true;
       child.kill('SIGKILL');
     };
-    let timer = setTimeout(stop, perChildMs);
+    let timer = setTimeout(stop, perMutationMs);
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       clearTimeout(timer);
-      timer = setTimeout(stop, perChildMs);
+      timer = setTimeout(stop, perMutationMs);
       for (const line of text.split('\n')) {
         if (/^\d+$/.test(line)) current = Number(line);
         else if (line.startsWith('improper')) failures.push(line);

@@ -93,10 +93,15 @@ sbatch --wait --dependency="afterany:$cache" --output="$scratch/train.json" --er
   "$root/docs/cluster/slurm-train.sh" || { tail -n 20 "$scratch"/*.err "$scratch"/*.log >&2; exit 1; }
 
 scontrol show job "$cache" --oneliner | grep -o ' NodeList=[a-z0-9]*' | sort | uniq -c | awk '{ print $1 " tasks on " substr($2, 10) }'
-# What each task did, then: nothing is missing, and every row is the one that a single process computes.
+# What each task did, then: no row is missing, and each is the one that a single process computes.
 read_json() { node -p "const r = JSON.parse(fs.readFileSync('$1')); $2"; }
 sum=0
 for ((i = 0; i < tasks; i++)); do
+  if [ ! -s "$scratch/cache-$i.json" ]; then
+    echo "Task $i left no report:" >&2
+    cat "$scratch/cache-$i.err" >&2
+    exit 1
+  fi
   read_json "$scratch/cache-$i.json" '`part ${r.shard.index}/${r.shard.count}: ${r.examples} photos, ${r.computed} computed`'
   sum=$((sum + $(read_json "$scratch/cache-$i.json" r.computed)))
 done
@@ -104,10 +109,12 @@ for cache in shared/cache single; do
   graft cache export --backbone "$BACKBONE" --data "$DATA" --cache "$scratch/$cache" --format npy \
     --out "$scratch/$cache-rows" --json >"$scratch/$cache.json"
 done
-missing=$(read_json "$scratch/shared/cache.json" r.cache.computed)
 alone=$(read_json "$scratch/single.json" r.cache.computed)
-echo "tasks computed $sum rows, one process $alone; missing after the array: $missing"
-[ "$missing" = 0 ] && [ "$sum" = "$alone" ]
+echo "the tasks computed $sum rows, one process $alone"
+if [ "$sum" != "$alone" ]; then
+  echo "The array left rows out or computed some twice." >&2
+  exit 1
+fi
 cmp "$scratch"/{shared/cache,single}-rows/features.npy
 cmp "$scratch"/{shared/cache,single}-rows/examples.csv
 read_json "$scratch/train.json" '`trained on it: ${(100 * r.validation.accuracy).toFixed(1)} % of the validation part`'

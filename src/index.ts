@@ -31,6 +31,7 @@ export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type RunReport, runAll } from './pipeline/run-all.js';
 export { type TrainOptions, type TrainReport, trainRun } from './pipeline/train-run.js';
+export { type TuneOptions, type TuneReport, tuneRun } from './pipeline/tune-run.js';
 export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';
 export { openPredictor, type Predictor } from './predict/predictor.js';
 export { probeShapes } from './runtime/probe-shapes.js';

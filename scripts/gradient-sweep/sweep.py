@@ -155,7 +155,7 @@ def compare(name, style, folder):
             pass
     inputs = draw()
     opset = int(re.search(r"\d+", STYLES[style] if isinstance(STYLES[style], str) else style).group())
-    output = module(**inputs)
+    output = module(*inputs.values())
     classes = opset >= 12 and output.dim() != 4
     rows = output.numel() // output.shape[-1]
     inputs["target"] = torch.randint(0, output.shape[-1], (rows,)) if classes else torch.randn_like(output)

@@ -1,17 +1,16 @@
 /**
- * Compares the gradients of a model with central finite differences of the same function in float64:
- *
- *   ∂L/∂p ≈ (L(p + h) − L(p − h)) / 2h,   h = 1e-5 · max(1, |p|)
+ * Compares the gradients of a model with central differences of the same function in float64.
  *
  * The analytic gradients run as they are shipped, in float32; the differences run on `toFloat64(model)`, where their
  * error is about 1e-10 of the loss. The float64 loss is compared with the float32 one too, so that a fault in the
- * float64 form of an operator is seen as such.
+ * float64 form of an operator is seen as such. A loss of several elements is weighted at random, as the gradients of its
+ * plain sum may all be nothing (of a softmax, for one).
  */
 import { GraftError } from '../errors.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
-import { toTensor } from '../onnx/initializer.js';
-import { type Model, tensorValue, type ValueInfo } from '../onnx/ir.js';
+import { toInitializer, toTensor } from '../onnx/initializer.js';
+import { type Graph, type Model, tensorValue, type ValueInfo } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { createRng, type Rng } from '../rng.js';
 import { openSession } from '../runtime/open-session.js';
@@ -19,20 +18,21 @@ import { probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+import { centralDifference } from './central-difference.js';
 import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
 import { toDouble, toFloat64 } from './to-float64.js';
 
 export interface CheckGradientsOptions {
-  /** A value of the model; its sum is differentiated. */
+  /** A value of the model. */
   readonly loss: string;
   /** Inputs or initializers, float32. */
   readonly parameters: readonly string[];
   /** Inputs to use; the others are drawn at random with the sizes of `inputDims`: normal floats, integers 0 and 1. */
   readonly feeds?: TensorMap;
   readonly inputDims?: ReadonlyMap<string, readonly number[]>;
-  /** Most elements of each parameter that are compared, drawn at random where there are more. */
+  /** Most elements of each parameter that are compared, at random where there are more. Default: what a minute allows, up to 8. */
   readonly samples?: number;
   readonly seed?: number;
   readonly rules?: readonly GradientRule[];
@@ -42,6 +42,8 @@ export interface GradientCheck {
   readonly name: string;
   readonly shape: readonly number[];
   readonly compared: number;
+  /** Elements that lay on a kink, where there is no one slope, and so were not compared. */
+  readonly kinks: number;
   /** Both gradients of the element where they differ most. */
   readonly analytic: number;
   readonly numeric: number;
@@ -55,14 +57,15 @@ export interface GradientCheck {
 /** @throws GraftError VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
 export async function checkGradients(
   source: Model,
-  { loss, parameters, feeds = {}, inputDims, samples = 64, seed = 1, rules }: CheckGradientsOptions,
+  { loss, parameters, feeds = {}, inputDims, samples, seed = 1, rules }: CheckGradientsOptions,
 ): Promise<GradientCheck[]> {
   const rng = createRng(seed);
   const model = cutModel(dropInitializerInputs(source), [loss]);
   const inputs = randomFeeds(model.graph.inputs, feeds, inputDims, rng);
   const dims = new Map(Object.entries(inputs).map(([name, tensor]) => [name, tensor.dims]));
   const shapes = await probeShapes(model, { inputDims: dims, feeds: inputs });
-  const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, rules });
+  const weighting = drawWeighting(shapes.get(loss)!, rng);
+  const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, weighting, rules });
 
   const values = new Map(
     parameters.map((name) => [name, toDouble(inputs[name] ?? toTensor(model.graph.initializers.get(name)!))]),
@@ -73,31 +76,67 @@ export async function checkGradients(
   try {
     const point: Record<string, Tensor> = {};
     for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
-    const evaluate = async (): Promise<number> => sum((await session.run(point))[loss]!);
-    compareLosses(await evaluate(), analytic.loss);
+    const run = async (): Promise<Weighted> => weigh((await session.run(point))[loss]!, weighting);
+    const here = await run();
+    compareLosses(here, analytic.loss);
+    const began = performance.now();
+    await run();
+    const most = samples ?? affordableSamples(performance.now() - began, parameters.length);
     const compared: Compared[] = [];
     for (const [name, tensor] of values) {
-      const data = tensor.data as Float64Array;
-      const elements = chooseElements(data.length, samples, rng);
-      const differences: number[] = [];
-      for (const i of elements) {
-        const before = data[i]!;
-        const h = 1e-5 * Math.max(1, Math.abs(before));
-        data[i] = before + h;
-        const above = await evaluate();
-        data[i] = before - h;
-        const below = await evaluate();
-        data[i] = before;
-        differences.push((above - below) / (2 * h));
-      }
       const gradient = analytic.gradients.get(name)!;
-      compared.push({ name, shape: tensor.dims, elements, gradient, differences });
+      const [elements, differences]: [number[], number[]] = [[], []];
+      let kinks = 0;
+      for (const i of chooseElements(sizeOf(tensor.dims), most, rng)) {
+        const slope = await centralDifference(tensor.data as Float64Array, i, {
+          evaluate: async () => (await run()).total,
+          here: here.total,
+          magnitude: here.magnitude,
+          tolerance: 1e-4 * largestOf(gradient.data),
+        });
+        if (slope === undefined) kinks++;
+        else {
+          elements.push(i);
+          differences.push(slope);
+        }
+      }
+      compared.push({ name, shape: tensor.dims, elements, kinks, gradient, differences });
     }
     const largest = Math.max(...compared.map(({ differences }) => largestOf(differences)));
     return compared.map((row) => findWorst(row, largest));
   } finally {
     await session.release();
   }
+}
+
+/** As many as a minute allows, between 1 and 8. @param milliseconds - of one evaluation; each difference takes two */
+function affordableSamples(milliseconds: number, parameterCount: number): number {
+  return Math.max(1, Math.min(8, Math.floor(60_000 / (2 * milliseconds * parameterCount))));
+}
+
+/** 1 for a scalar, else normal numbers in the shape of the loss. */
+function drawWeighting(shape: readonly number[], rng: Rng): Tensor {
+  const count = sizeOf(shape);
+  return float32(
+    shape,
+    Array.from({ length: count }, () => (count === 1 ? 1 : rng.normal())),
+  );
+}
+
+interface Weighted {
+  readonly total: number;
+  /** Sum of the magnitudes of what `total` is the sum of. */
+  readonly magnitude: number;
+}
+
+function weigh({ data }: Tensor, weighting: Tensor): Weighted {
+  let [total, magnitude] = [0, 0];
+  for (let i = 0; i < data.length; i++) {
+    const value = Number(data[i]) * Number(weighting.data[i]);
+    total += value;
+    magnitude += Math.abs(value);
+  }
+  return { total, magnitude };
 }
 
 async function analyticGradients(
@@ -107,20 +146,28 @@ async function analyticGradients(
     parameters,
     shapes,
     inputs,
+    weighting,
     rules,
   }: {
     readonly loss: string;
     readonly parameters: readonly string[];
     readonly shapes: ReadonlyMap<string, readonly number[]>;
     readonly inputs: TensorMap;
+    readonly weighting: Tensor;
     readonly rules: readonly GradientRule[] | undefined;
   },
-): Promise<{ readonly loss: number; readonly gradients: ReadonlyMap<string, Tensor> }> {
+): Promise<{ readonly loss: Weighted; readonly gradients: ReadonlyMap<string, Tensor> }> {
   const opset = model.opsets.get('') ?? 17;
-  const { graph, gradients } = differentiate(model.graph, {
+  const seed = uniqueName('check/weighting', shapes);
+  const source: Graph = {
+    ...model.graph,
+    initializers: new Map([...model.graph.initializers, [seed, toInitializer(seed, weighting)]]),
+  };
+  const { graph, gradients } = differentiate(source, {
     loss,
     parameters,
     shapes,
+    seed,
     opset,
     ...(rules && { rules }),
   });
@@ -141,7 +188,7 @@ async function analyticGradients(
       }
       found.set(parameter, gradient);
     }
-    return { loss: sum(outputs[loss]!), gradients: found };
+    return { loss: weigh(outputs[loss]!, weighting), gradients: found };
   } finally {
     await session.release();
   }
@@ -197,13 +244,14 @@ interface Compared {
   readonly name: string;
   readonly shape: readonly number[];
   readonly elements: readonly number[];
+  readonly kinks: number;
   readonly gradient: Tensor;
   /** One for each of `elements`. */
   readonly differences: readonly number[];
 }
 
 function findWorst(
-  { name, shape, elements, gradient, differences }: Compared,
+  { name, shape, elements, kinks, gradient, differences }: Compared,
   largest: number,
 ): GradientCheck {
   const scale = Math.max(largestOf(gradient.data), largestOf(differences), 1e-4 * largest);
@@ -219,6 +267,7 @@ function findWorst(
     name,
     shape,
     compared: elements.length,
+    kinks,
     analytic,
     numeric,
     maxRelativeError: error === 0 ? 0 : error / scale,
@@ -231,17 +280,15 @@ function largestOf(values: Iterable<number | bigint>): number {
   return largest;
 }
 
-function compareLosses(wide: number, narrow: number): void {
-  const error = Math.abs(wide - narrow) / Math.max(1, Math.abs(wide));
+function compareLosses(wide: Weighted, narrow: Weighted): void {
+  const error = Math.abs(wide.total - narrow.total) / Math.max(1, wide.magnitude);
   if (error < 1e-3) return;
   throw new GraftError(
     'VERIFICATION_FAILED',
-    `The model's loss is ${narrow} in float32 but ${wide} in float64, so finite differences say nothing of its gradients.`,
+    `The model's loss is ${narrow.total} in float32 but ${wide.total} in float64, so finite differences say nothing of its gradients.`,
   );
 }
 
-function sum({ data }: Tensor): number {
-  let total = 0;
-  for (const value of data) total += Number(value);
-  return total;
+function uniqueName(wanted: string, taken: ReadonlyMap<string, unknown>): string {
+  return taken.has(wanted) ? uniqueName(`${wanted}_`, taken) : wanted;
 }

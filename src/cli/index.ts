@@ -18,6 +18,7 @@ import { predictCommand } from './commands/predict.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
 import { trainCommand } from './commands/train.js';
+import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { readConfigFile } from './read-config-file.js';
 
@@ -32,6 +33,7 @@ const cli = yargs(args)
   .command(inspectCommand)
   .command(cacheCommand)
   .command(trainCommand)
+  .command(tuneCommand)
   .command(exportCommand)
   .command(verifyCommand)
   .command(evalCommand)

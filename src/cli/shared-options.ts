@@ -28,6 +28,8 @@ function numeric(name: string, expected: string, accepts: (value: number) => boo
 
 export const positiveInteger = (name: string) =>
   numeric(name, 'a whole number above 0', (value) => Number.isSafeInteger(value) && value > 0);
+export const foldCount = (name: string) =>
+  numeric(name, 'a whole number of 2 or more', (value) => Number.isSafeInteger(value) && value > 1);
 export const nonNegative = (name: string) =>
   numeric(name, 'a number of 0 or more', (value) => Number.isFinite(value) && value >= 0);
 export const positive = (name: string) =>
@@ -156,6 +158,7 @@ export const trainingOptions = {
   },
   focal: { ...positive('focal'), describe: 'γ of the focal loss: easy examples count less' },
   huber: { ...positive('huber'), describe: 'regression: δ from which errors count linearly' },
+  knn: { ...positiveInteger('knn'), describe: 'Also measure what the K nearest training examples predict' },
   mixup: { ...nonNegative('mixup'), describe: 'α of mixup on features (adamw, sgd)' },
   solver: {
     choices: ['lbfgs', 'adamw', 'sgd'],
@@ -218,6 +221,20 @@ export const trainingOptions = {
     ...positiveInteger('patience'),
     describe: 'Epochs without a better validation loss before training stops',
   },
+} as const satisfies Record<string, Options>;
+
+export const viewOptions = {
+  views: {
+    ...positiveInteger('views'),
+    describe: 'Random views of each training photo to cache and train on [default: none]',
+  },
+  augment: {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'What views do: some of crop,flip,color,randaugment, or a .json file [default: crop,flip,color]',
+  },
+  'view-seed': { ...integer('view-seed'), default: 1, describe: 'Seed of the views' },
 } as const satisfies Record<string, Options>;
 
 /** In place of a backbone and a data set. */

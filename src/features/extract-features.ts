@@ -1,6 +1,6 @@
 /**
  * Fills stores with the features of a list of images, computing only the rows that are missing. Several stores, one for
- * each output of the model (feature layers), are filled in one pass.
+ * each output of the model (feature layers) and each random view of the images, are filled in one pass.
  *
  * The list is cut into groups of successive distinct examples; what a group lacks becomes one shard. Groups follow from
  * the list alone, and a shard is written when its group is done, in order: an interrupted run that is started again
@@ -9,6 +9,7 @@
 import { dirname } from 'node:path';
 import { GraftError, invalidArgument } from '../errors.js';
 import type { OnProgress } from '../logger.js';
+import type { RandomView } from '../image/random-view.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import type { NodeProvider } from '../runtime/providers.js';
@@ -53,6 +54,8 @@ export interface ExtractTarget {
   readonly store: FeatureStore;
   /** Name of the model's output; default: its first one. */
   readonly output?: string | undefined;
+  /** Rows of random views of the images, all views of an image from one decode; default: of the images as they are. */
+  readonly view?: RandomView | undefined;
 }
 
 export interface Skipped {
@@ -119,6 +122,9 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   const memo = await HashMemo.open(dirname(stores[0]!.folder), examples, { forget: options.rehash });
   const isWanted = (sha256: Uint8Array) => stores.some((store) => store.find(sha256) === undefined);
 
+  const views = [...new Set(targets.map(({ view }) => view))];
+  const viewOf = targets.map(({ view }) => views.indexOf(view));
+
   let pool: WorkerPool | undefined;
   let writer: GroupWriter | undefined;
   const startComputing = async () => {
@@ -127,7 +133,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     const setup = {
       model: typeof model === 'string' ? model : shared(model),
       input: options.input,
-      outputs: targets.map(({ store, output }) => ({ name: output, dim: store.dim })),
+      views,
+      outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
       preprocess: options.preprocess,
       pixels: pixelShape(options.preprocess),
       batch: plan.batch,
@@ -137,6 +144,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     pool = new WorkerPool(setup, plan.workers);
     return new GroupWriter(stores, pool, {
       batch: plan.batch,
+      views: viewOf,
       onBatch: advance,
       onBroken(path, reason) {
         if (onError === 'fail') throw refuse(path, reason);

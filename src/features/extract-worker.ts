@@ -4,7 +4,7 @@
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { GraftError, messageOf } from '../errors.js';
-import { preprocessImage } from '../image/preprocess-image.js';
+import { preprocessViews } from '../image/preprocess-image.js';
 import { openOnProvider } from '../runtime/open-session.js';
 import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -21,11 +21,16 @@ const { model, preprocess, pixels, batch, threads } = setup;
 const { height, width, channels } = pixels;
 const imageSize = height * width * channels;
 const imageDims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
-const buffers = Array.from({ length: batchesPerWorker }, () => new Float32Array(batch * imageSize));
+const buffers = Array.from(
+  { length: batchesPerWorker },
+  () => new Float32Array(batch * setup.views.length * imageSize),
+);
 
 interface DecodedBatch {
   readonly id: number;
   readonly count: number;
+  readonly views: readonly number[];
+  /** The images of the first view wanted, then those of the next one. */
   readonly buffer: Float32Array;
   readonly broken: readonly { readonly slot: number; readonly reason: string }[];
 }
@@ -51,39 +56,51 @@ port.on('message', (message: BatchMessage | 'close') => {
 });
 
 /** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
-async function decodeBatch({ id, images }: BatchMessage, buffer: Float32Array): Promise<DecodedBatch> {
+async function decodeBatch(
+  { id, images, keys, views }: BatchMessage,
+  buffer: Float32Array,
+): Promise<DecodedBatch> {
   const broken: { slot: number; reason: string }[] = [];
   await Promise.all(
     images.map(async (bytes, slot) => {
-      const into = buffer.subarray(slot * imageSize, (slot + 1) * imageSize);
+      const wanted = views.map((view, place) => {
+        const at = (place * images.length + slot) * imageSize;
+        return { view: setup.views[view], into: buffer.subarray(at, at + imageSize) };
+      });
       try {
-        await preprocessImage(bytes, preprocess, into);
+        await preprocessViews(bytes, keys[slot]!, preprocess, wanted);
       } catch (error) {
         // Anything else (no memory, a bug) says nothing about the image and must not be recorded as its fault.
         if (!(error instanceof GraftError) || error.code !== 'INVALID_IMAGE') throw error;
-        into.fill(0);
+        for (const { into } of wanted) into.fill(0);
         broken.push({ slot, reason: error.message });
       }
     }),
   );
-  return { id, count: images.length, buffer, broken: broken.sort((a, b) => a.slot - b.slot) };
+  return { id, count: images.length, views, buffer, broken: broken.sort((a, b) => a.slot - b.slot) };
 }
 
-async function runBatch(session: Session, { id, count, buffer, broken }: DecodedBatch): Promise<void> {
-  const features = setup.outputs.map(({ dim }) => new Float32Array(count * dim));
-  await runImages(session, buffer, 0, count, features);
+async function runBatch(session: Session, { id, count, views, buffer, broken }: DecodedBatch): Promise<void> {
+  const features = setup.outputs.map(
+    ({ dim, view }) => new Float32Array(views.includes(view) ? count * dim : 0),
+  );
+  for (const [place, view] of views.entries()) {
+    const images = buffer.subarray(place * count * imageSize, (place + 1) * count * imageSize);
+    await runImages(session, images, 0, count, view, features);
+  }
   send(
     { kind: 'done', id, features, broken },
     features.map((values) => values.buffer),
   );
 }
 
-/** Images `start` to `end` of the batch. Where the memory does not suffice for so many at once, in halves. */
+/** Images `start` to `end` of one view of the batch. Where the memory does not suffice for so many at once, in halves. */
 async function runImages(
   session: Session,
   buffer: Float32Array,
   start: number,
   end: number,
+  view: number,
   features: readonly Float32Array[],
 ): Promise<void> {
   const input: Tensor = {
@@ -97,10 +114,11 @@ async function runImages(
   } catch (error) {
     if (end - start === 1 || !isOutOfMemory(error)) throw error;
     const middle = (start + end) >> 1;
-    await runImages(session, buffer, start, middle, features);
-    return runImages(session, buffer, middle, end, features);
+    await runImages(session, buffer, start, middle, view, features);
+    return runImages(session, buffer, middle, end, view, features);
   }
-  for (const [i, { name, dim }] of setup.outputs.entries()) {
+  for (const [i, { name, dim, view: own }] of setup.outputs.entries()) {
+    if (own !== view) continue;
     const { dtype, dims, data } = outputs[name ?? session.outputNames[0]!]!;
     if (!(data instanceof Float32Array) || data.length !== (end - start) * dim) {
       throw new GraftError(

@@ -1,6 +1,7 @@
 /** What a feature store holds, and the name that follows from it. */
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
+import type { RandomView } from '../image/random-view.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 
 /** Raised when the meaning of a row or the layout of a shard changes; older stores are then simply not found. */
@@ -16,10 +17,18 @@ export interface FeatureSource {
   /** How the layer's axes were reduced to one vector. */
   readonly pool: string;
   readonly preprocess: PreprocessSpec;
-  /** Name of the augmentation view; 'original' for none. */
+  /** Name of the augmentation view, as `viewName` gives it; 'original' for none. */
   readonly view: string;
   /** Type that rows are stored as. float16 halves the disk and rounds to 11 bits of mantissa. */
   readonly dtype: FeatureDType;
+}
+
+/**
+ * Tells one random view from all others: its number, its seed and every bound of what is done. The number in front is
+ * raised when the same bounds come to mean other pixels.
+ */
+export function viewName({ number, seed, augment }: RandomView): string {
+  return `view ${number} of seed ${seed}, augment 1 ${canonicalJson(augment)}`;
 }
 
 /** The store's name: sha256, as 64 hex digits, of the source as canonical JSON. */

@@ -17,6 +17,8 @@ export interface MissingExample {
 
 export interface GroupWriterOptions {
   readonly batch: number;
+  /** For each store: which of the workers' views its rows are of. */
+  readonly views: readonly number[];
   /** Called with the number of examples that came back. */
   onBatch(count: number): void;
   /** Called for each image that could not be decoded; may throw to stop everything. */
@@ -82,7 +84,15 @@ export class GroupWriter {
     const examples = this.#waiting;
     this.#waiting = [];
     const { onBatch, onBroken } = this.#options;
-    const result = this.#pool.run(examples.map(({ bytes }) => bytes)).then((features) => {
+    const wanted = new Set(
+      this.#options.views.filter((_, target) => examples.some(({ lacking }) => lacking[target])),
+    );
+    const batch = {
+      images: examples.map(({ bytes }) => bytes),
+      keys: examples.map(({ sha256 }) => sha256),
+      views: [...wanted],
+    };
+    const result = this.#pool.run(batch).then((features) => {
       for (const { slot, reason } of features.broken) onBroken(examples[slot]!.path, reason);
       onBatch(examples.length);
       return features;

@@ -70,18 +70,37 @@ export function encodeShard(content: ShardContent, format: ShardFormat): { name:
 export async function readShardIndex(path: string, name: string, format: ShardFormat): Promise<ShardIndex> {
   const file = await open(path, 'r');
   try {
-    const { size } = await file.stat();
-    let start = await readAt(file, 0, Math.min(size, 4096));
-    const dataStart = safetensorsDataStart(start, size, path);
-    if (dataStart > start.length) start = await readAt(file, 0, dataStart);
-    const { entries, metadata } = decodeSafetensorsHeader(start, size, path);
-    checkEntries(entries, format, path);
+    const { entries, metadata } = await readHeader(file, format, path);
     const { begin, end } = entries.get('keys')!;
     const keys = await readAt(file, begin, end - begin);
     return { keys, skipped: checkIndex(keys, metadata, name, format, path) };
   } finally {
     await file.close();
   }
+}
+
+/**
+ * Where the features of a shard begin, in bytes from the start of the file.
+ * @throws GraftError as `readShardIndex`
+ */
+export async function locateRows(path: string, format: ShardFormat): Promise<number> {
+  const file = await open(path, 'r');
+  try {
+    const { entries } = await readHeader(file, format, path);
+    return entries.get('features')!.begin;
+  } finally {
+    await file.close();
+  }
+}
+
+async function readHeader(file: FileHandle, format: ShardFormat, path: string) {
+  const { size } = await file.stat();
+  let start = await readAt(file, 0, Math.min(size, 4096));
+  const dataStart = safetensorsDataStart(start, size, path);
+  if (dataStart > start.length) start = await readAt(file, 0, dataStart);
+  const header = decodeSafetensorsHeader(start, size, path);
+  checkEntries(header.entries, format, path);
+  return header;
 }
 
 /**

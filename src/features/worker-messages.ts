@@ -1,5 +1,6 @@
 /** What the main thread and the extraction workers say to each other. */
 import type { GraftErrorCode } from '../errors.js';
+import type { RandomView } from '../image/random-view.js';
 import type { PixelShape, PreprocessSpec } from '../models/preprocess-spec.js';
 import type { NodeProvider } from '../runtime/providers.js';
 
@@ -14,8 +15,15 @@ export interface WorkerSetup {
   readonly model: SharedArrayBuffer | string;
   /** Name; undefined is the model's first one. */
   readonly input: string | undefined;
-  /** What is wanted of the model, by name (undefined is its first output), with the values in a row. */
-  readonly outputs: readonly { readonly name: string | undefined; readonly dim: number }[];
+  /** What the model is run on for each image: the plain image (undefined) and random views of it. */
+  readonly views: readonly (RandomView | undefined)[];
+  /** What is wanted of the model, by name (undefined is its first output), of which view, with the values in a row. */
+  readonly outputs: readonly {
+    readonly name: string | undefined;
+    /** Index into `views`. */
+    readonly view: number;
+    readonly dim: number;
+  }[];
   readonly preprocess: PreprocessSpec;
   readonly pixels: PixelShape;
   /** Most images in one batch. */
@@ -29,10 +37,14 @@ export interface WorkerSetup {
 export interface BatchMessage {
   readonly id: number;
   readonly images: readonly Uint8Array[];
+  /** sha256 of each image. */
+  readonly keys: readonly Uint8Array[];
+  /** Which of the views are wanted, as indices into them. */
+  readonly views: readonly number[];
 }
 
 export interface BatchFeatures {
-  /** [images, dim] of each output; rows of broken images are meaningless. */
+  /** [images, dim] of each output, empty where its view was not wanted; rows of broken images are meaningless. */
   readonly features: readonly Float32Array[];
   readonly broken: readonly { readonly slot: number; readonly reason: string }[];
 }

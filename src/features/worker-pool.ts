@@ -51,16 +51,20 @@ export class WorkerPool {
   }
 
   /** Computes a batch on the least busy worker. The images' memory is handed over: do not touch it afterwards. */
-  run(images: readonly Uint8Array<ArrayBuffer>[]): Promise<BatchFeatures> {
+  run(batch: {
+    readonly images: readonly Uint8Array<ArrayBuffer>[];
+    readonly keys: readonly Uint8Array[];
+    readonly views: readonly number[];
+  }): Promise<BatchFeatures> {
     if (this.#failure) return Promise.reject(this.#failure);
     const seat = this.#leastBusy();
-    const message: BatchMessage = { id: this.#nextId++, images };
+    const message: BatchMessage = { id: this.#nextId++, ...batch };
     const result = new Promise<BatchFeatures>((resolve, reject) =>
       seat.pending.set(message.id, { resolve, reject }),
     );
     seat.worker.postMessage(
       message,
-      images.map(({ buffer }) => buffer),
+      batch.images.map(({ buffer }) => buffer),
     );
     return result;
   }

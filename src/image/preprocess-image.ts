@@ -1,9 +1,10 @@
-/** One image file's bytes to one row of a batch: decode, resize, crop, normalise. */
+/** One image file's bytes to one row of a batch: decode, resize, crop, normalise; or to several, of random views. */
 import { invalidArgument } from '../errors.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import { type DecodedImage, type DecodeOptions, decodeImage } from './decode-image.js';
 import { planResize } from './plan-resize.js';
+import { augmentLevels, cutWindow, drawWindow, type RandomView, viewRng } from './random-view.js';
 import { type PixelWriter, resizeInto } from './resize-image.js';
 
 /**
@@ -14,18 +15,94 @@ export async function preprocessImage(
   bytes: Uint8Array,
   spec: PreprocessSpec,
   into: Float32Array,
-  { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
+  options: Pick<DecodeOptions, 'maxPixels'> = {},
 ): Promise<void> {
   const output = pixelShape(spec);
   const length = output.channels * output.height * output.width;
   if (into.length !== length) {
     throw invalidArgument('into', `${length} floats (${Object.values(output).join(' x ')})`, into.length);
   }
-  const { background, profiles } = spec;
+  writePlain(await decodeFor(bytes, spec, options), spec, into);
+}
+
+/**
+ * The plain image (no view) and random views of it, from one decode.
+ * @param sha256 - of `bytes`
+ * @throws GraftError as `preprocessImage`
+ */
+export async function preprocessViews(
+  bytes: Uint8Array,
+  sha256: Uint8Array,
+  spec: PreprocessSpec,
+  views: readonly { readonly view: RandomView | undefined; readonly into: Float32Array }[],
+): Promise<void> {
+  const image = await decodeFor(bytes, spec);
+  for (const { view, into } of views) {
+    if (view) writeView(image, sha256, spec, view, into);
+    else writePlain(image, spec, into);
+  }
+}
+
+async function decodeFor(
+  bytes: Uint8Array,
+  { background, profiles, channelOrder }: PreprocessSpec,
+  { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
+): Promise<DecodedImage> {
   const decoded = await decodeImage(bytes, { maxPixels, background, profiles });
-  const image = spec.channelOrder === 'gray' ? toGray(decoded) : toColour(decoded);
-  const plan = planResize(spec, image, output);
+  return channelOrder === 'gray' ? toGray(decoded) : toColour(decoded);
+}
+
+function writePlain(image: DecodedImage, spec: PreprocessSpec, into: Float32Array): void {
+  const plan = planResize(spec, image, pixelShape(spec));
   resizeInto(image, plan, spec.resize?.kernel ?? 'nearest', pixelWriter(spec, into));
+}
+
+// The work between two awaits is synchronous, so all images of a thread share this.
+let levels = new Float32Array(0);
+
+/** A crop takes the place of the spec's resize and crop, as in training; the other operations come after them. */
+function writeView(
+  image: DecodedImage,
+  sha256: Uint8Array,
+  spec: PreprocessSpec,
+  view: RandomView,
+  into: Float32Array,
+): void {
+  const rng = viewRng(view, sha256);
+  const { crop } = view.augment;
+  const { width, height, channels } = pixelShape(spec);
+  const size = width * height;
+  const seen = crop ? cutWindow(image, drawWindow(image, crop, rng)) : image;
+  const plan = crop
+    ? { width, height, left: 0, top: 0 }
+    : planResize(spec, image, { width, height, channels });
+  if (levels.length < channels * size) levels = new Float32Array(channels * size);
+  const picture = { channels, width, height, levels: levels.subarray(0, channels * size) };
+  resizeInto(seen, plan, spec.resize?.kernel ?? 'bilinear', {
+    into: picture.levels,
+    width,
+    height,
+    rowStride: width,
+    columnStride: 1,
+    channels: Array.from({ length: channels }, (_, c) => ({ offset: c * size, levels: sameLevels })),
+  });
+  augmentLevels(picture, view.augment, rng);
+  const writer = pixelWriter(spec, into);
+  for (let source = 0; source < channels; source++) {
+    const c = outputChannel(spec, source, channels);
+    const factor = spec.scale / spec.std[c]!;
+    const shift = spec.mean[c]! / spec.std[c]!;
+    const start = writer.channels[source]!.offset;
+    for (let i = 0, o = start; i < size; i++, o += writer.columnStride) {
+      into[o] = picture.levels[source * size + i]! * factor - shift;
+    }
+  }
+}
+
+const sameLevels = Float32Array.from({ length: 256 }, (_, level) => level);
+
+function outputChannel({ channelOrder }: PreprocessSpec, source: number, channels: number): number {
+  return channelOrder === 'bgr' ? channels - 1 - source : source;
 }
 
 const writers = new WeakMap<PreprocessSpec, Omit<PixelWriter, 'into'>>();
@@ -42,7 +119,7 @@ function pixelWriter(spec: PreprocessSpec, into: Float32Array): PixelWriter {
       rowStride: planar ? width : width * channels,
       columnStride: planar ? 1 : channels,
       channels: Array.from({ length: channels }, (_, source) => {
-        const c = spec.channelOrder === 'bgr' ? channels - 1 - source : source;
+        const c = outputChannel(spec, source, channels);
         const levels = Float32Array.from(
           { length: 256 },
           (_, level) => (level * spec.scale - spec.mean[c]!) / spec.std[c]!,

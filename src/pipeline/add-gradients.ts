@@ -32,6 +32,8 @@ export interface AddedGradients {
   readonly source: Model;
   /** Sizes of the inputs in the trial runs. */
   readonly inputDims: ReadonlyMap<string, readonly number[]>;
+  /** Inputs with free sizes beside the batch, which were chosen for the trial runs. */
+  readonly chosen: readonly string[];
 }
 
 /**
@@ -54,7 +56,19 @@ export async function addGradients(
   });
   const model: Model = { ...source, graph: withOutput(graph, source, loss) };
   await checkGradientShapes(model, gradientOf, inputDims);
-  return { model, loss, lossShape: shapes.get(loss)!, gradients, source, inputDims };
+  const chosen = source.graph.inputs.filter(({ name, type }) => {
+    const shape = type?.kind === 'tensor' ? type.shape : undefined;
+    return !wanted.has(name) && shape?.slice(1).some((size) => typeof size !== 'number');
+  });
+  return {
+    model,
+    loss,
+    lossShape: shapes.get(loss)!,
+    gradients,
+    source,
+    inputDims,
+    chosen: chosen.map(({ name }) => name),
+  };
 }
 
 /**

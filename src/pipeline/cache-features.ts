@@ -7,7 +7,7 @@ import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
-import { type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
+import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
 import { cacheFolder, featuresFolder } from './cache-folder.js';
@@ -62,6 +62,8 @@ export interface CacheReport {
 
 export interface CachedFeatures {
   readonly report: CacheReport;
+  /** Where the features were computed, or would have been. */
+  readonly provider: NodeProvider;
   readonly backbone: Backbone;
   /** What was looked at: with a shard, only its examples. */
   readonly dataset: Dataset;
@@ -169,7 +171,7 @@ async function cacheOutputs(
       const examples = dataset.examples.length;
       const shard = options.shard ?? null;
       const report = { store: store.folder, layer, dim, dtype, shard, examples, ...counts };
-      return { report, backbone, dataset, store, keys };
+      return { report, provider: device.provider, backbone, dataset, store, keys };
     }),
   );
 }

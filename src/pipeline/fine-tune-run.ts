@@ -1,20 +1,21 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
-import { totalmem } from 'node:os';
-import { GraftError } from '../errors.js';
+import { openRows } from '../features/row-reader.js';
 import { silentLogger } from '../logger.js';
-import { describeScore } from '../tasks/describe-score.js';
 import { openSession } from '../runtime/open-session.js';
+import { describeScore } from '../tasks/describe-score.js';
+import type { TaskKind } from '../tasks/task.js';
+import { toHalfArray } from '../tensor/float16.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
+import type { ActivationSet } from '../train/row-source.js';
 import { cacheFeatures } from './cache-features.js';
+import { assessCost } from './activation-cost.js';
+import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { headSpec } from './head-options.js';
-import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import { digest } from './run-progress.js';
-import { splitFeatures } from './split-features.js';
+import { type PartRows, splitRows } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
-
-/** Share of the machine's memory that the activations may take. */
-const memoryShare = 0.6;
 
 export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Promise<FittedRun> {
   const { logger = silentLogger, signal } = hooks;
@@ -22,34 +23,23 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
   const cached = await cacheFeatures(options, hooks, async (given, context, examples) => {
     const backbone = await prepareBackbone(given, context);
     unfrozen = await prepareTail(backbone, options.unfreeze!);
-    sayCost(unfrozen, examples, logger.info);
+    await assessCost(unfrozen, examples, options, logger);
     return unfrozen.frozen;
   });
   const { tail, backbone } = unfrozen!;
-  const parts = await splitFeatures(cached, options, logger);
-  const training = withoutUndefined({
-    head: headSpec(options),
-    l2: options.l2 ?? 1,
-    standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
-    lr: options.lr,
-    tailLr: options.tailLr,
-    layerDecay: options.layerDecay,
-    weightDecay: options.weightDecay,
-    clipNorm: options.clipNorm,
-    ema: options.ema,
-    warmStart: options.warmStart,
-    patience: options.patience,
-    epochs: options.epochs,
-    batch: options.batch,
-    threads: options.threads,
-  }) as FineTuneOptions;
+  const parts = splitRows(cached, options, logger);
+  const open = async ({ targets, keys }: PartRows): Promise<ActivationSet> => ({
+    ...targets,
+    activations: await openRows(cached.store, keys),
+  });
+  const train = await open(parts.train);
+  const validation = parts.validation && (await open(parts.validation));
+  const training = fineTuneOptions(options, cached.dataset.task);
   const onEpoch: FineTuneOptions['onEpoch'] = (record) => {
-    const { epoch, train, validation } = record;
+    const { epoch, train: score, validation: held } = record;
     hooks.onEpoch(record);
     logger.info(
-      `epoch ${epoch}  train ${describeScore(train)}` +
-        (validation ? `  validation ${describeScore(validation)}` : ''),
+      `epoch ${epoch}  train ${describeScore(score)}` + (held ? `  validation ${describeScore(held)}` : ''),
     );
   };
   await hooks.begin({
@@ -58,38 +48,51 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
   });
   const { weights, headAlone, ...result } = await fineTune(
     tail,
-    parts.train,
-    parts.validation,
+    train,
+    validation,
     { ...training, logger, onEpoch, ...(signal && { signal }) },
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
   );
   return {
     config: { cached: { ...cached, backbone }, held: parts.held },
-    parts,
+    parts: { train, validation },
     result,
     training: { ...training, unfreeze: options.unfreeze },
-    weights,
+    weights: asInBackbone(weights, backbone),
     ...(headAlone && { headAlone }),
   };
 }
 
-/** What the activations take, said before anything is computed. */
-function sayCost({ frozen, tail }: UnfrozenBackbone, examples: number, say: (message: string) => void): void {
-  const bytes = frozen.dim * 4 * examples;
-  const shapes = tail.crossing.map(({ name, dims }) => `${name} ${dims.join('x')}`).join(', ');
-  const gigabytes = (size: number) => `${(size / 1e9).toFixed(2)} GB`;
-  say(
-    `Activations at ${shapes}: ${frozen.dim} values an example, ${gigabytes(bytes)} on disk and in memory for ${examples} examples.`,
-  );
-  if (bytes > memoryShare * totalmem()) {
-    throw new GraftError(
-      'OUT_OF_MEMORY',
-      `The activations at ${shapes} of ${examples} examples take ${gigabytes(bytes)}, but this machine has ` +
-        `${gigabytes(totalmem())} of memory; unfreeze a later layer or train on fewer examples.`,
-    );
-  }
+function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
+  const { labelSmoothing, focal, huber, classWeights, warmUp } = options;
+  const { lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads } =
+    options;
+  return withoutUndefined({
+    head: headSpec(options),
+    task,
+    loss: withoutUndefined({ labelSmoothing, focal, huber }),
+    ...{ classWeights, warmUp },
+    l2: options.l2 ?? 1,
+    standardize: options.standardize ?? true,
+    seed: options.seed ?? 1,
+    ...{ lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads },
+  });
 }
 
-function withoutUndefined(fields: Record<string, unknown>): Record<string, unknown> {
+function withoutUndefined(fields: Record<string, unknown>): FineTuneOptions {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** The trained weights in the types that the backbone holds them in: those of a float16 model are rounded to it. */
+function asInBackbone(
+  weights: ReadonlyMap<string, Tensor>,
+  { features }: Backbone,
+): ReadonlyMap<string, Tensor> {
+  return new Map(
+    [...weights].map(([name, tensor]) => {
+      const isHalf = features.graph.initializers.get(name)?.dtype === 'float16';
+      const data = isHalf ? toHalfArray(tensor.data as Float32Array) : tensor.data;
+      return [name, isHalf ? { dtype: 'float16', dims: tensor.dims, data } : tensor] as const;
+    }),
+  );
 }

@@ -1,8 +1,11 @@
 /** Trains a head on features in memory and measures it: what all sources of features share. */
 import type { FeatureSet } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
+import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
+import { scoreNeighbours } from '../train/score-neighbours.js';
 import { calibrateHead } from './calibrate-head.js';
 import { evaluateRun } from './evaluate-run.js';
 import { headTraining } from './head-options.js';
@@ -22,11 +25,12 @@ export async function fitHead(
   { task, train, validation, data, nameOf }: FitInput,
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch }: FitContext,
-): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation'>> {
+): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours'>> {
   const training: HeadTrainOptions = {
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
+  const plain = withoutViews(train);
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
@@ -47,13 +51,28 @@ export async function fitHead(
   const evaluation = await evaluateRun({
     head,
     part: validation ? 'validation' : 'train',
-    set: validation ?? train,
-    trainCounts: countRows(train),
+    set: validation ?? plain,
+    trainCounts: countRows(plain),
     nameOf,
     calibration: calibrated?.calibration,
     threads,
   });
-  return { parts: { train, validation }, result: { ...result, head }, training: { ...settings }, evaluation };
+  if (options.knn && !validation) {
+    logger.warn(
+      '--knn is measured on a validation part, but there is none; hold one out with --validation 0.2.',
+    );
+  }
+  const neighbours =
+    options.knn && validation
+      ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), plain, validation, options.knn, threads)) }
+      : undefined;
+  return {
+    ...(neighbours && { neighbours }),
+    parts: { train: plain, validation },
+    result: { ...result, head },
+    training: { ...settings },
+    evaluation,
+  };
 }
 
 /** Rows of each class, or with each label. */

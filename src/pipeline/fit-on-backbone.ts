@@ -1,5 +1,6 @@
 /** A head on a frozen backbone: caches what is missing, splits, trains. */
 import { cacheFeatures } from './cache-features.js';
+import { addViews, cacheViews } from './cache-views.js';
 import { fitHead } from './fit-head.js';
 import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
@@ -7,7 +8,10 @@ import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
   const cached = await cacheFeatures(options, context);
-  const { train, validation, rows, held } = await splitFeatures(cached, options, context.logger);
+  const parts = await splitFeatures(cached, options, context.logger);
+  const { validation, rows, held } = parts;
+  const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
+  const train = views ? await addViews(parts, cached, views) : parts.train;
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
   const fitted = await fitHead(
@@ -17,16 +21,16 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
       validation,
       // Features follow from the store and the keys of what was cached in it.
       data: digest(
-        store.folder,
+        [store, ...(views?.stores ?? [])].map(({ folder }) => folder).join('\n'),
         keys,
         ...[rows.train, rows.validation].map((part) => Int32Array.from(part)),
-        train.labels,
-        ...(train.targets ? [train.targets] : []),
+        parts.train.labels,
+        ...(parts.train.targets ? [parts.train.targets] : []),
       ),
       nameOf: (row) => dataset.examples[named[row]!]!.path,
     },
     options,
     context,
   );
-  return { ...fitted, config: { cached, held } };
+  return { ...fitted, config: { cached, held }, views: views?.report };
 }

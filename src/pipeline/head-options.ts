@@ -33,6 +33,8 @@ export interface HeadOptions {
   readonly clipNorm?: number | undefined;
   readonly ema?: number | undefined;
   readonly mixup?: number | undefined;
+  /** Also measures what this many nearest training examples predict; needs a validation part. */
+  readonly knn?: number | undefined;
 }
 
 /** @throws GraftError USAGE for flags that do not go together. */

@@ -1,5 +1,8 @@
 /** Cuts a prepared backbone once more, where training is to begin: what is cached, and what is trained on it. */
+import { halfToFloat32 } from '../graph/half-to-float32.js';
+import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { splitAfter } from '../graph/split-after.js';
+import { factsOf } from '../graph/value-facts.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { type Model, tensorValue } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -44,6 +47,7 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   });
   const dim = crossing.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
   const packed = packActivations(split.frozen, split.crossing, dim);
+  const trainable = newestRules(halfToFloat32(split.tail));
   const shared = new Set(
     [...split.tail.graph.initializers.keys()].filter((name) => split.frozen.graph.initializers.has(name)),
   );
@@ -58,7 +62,7 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
       outputName: packed.output,
     },
     tail: {
-      model: split.tail,
+      model: trainable,
       crossing,
       output: backbone.outputName,
       dim: backbone.dim,
@@ -67,7 +71,21 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   };
 }
 
-/** All values at the cut, flattened, one after another. */
+/** Losses and gradients are written for this operator set or a newer one. */
+const trainingOpset = 17;
+
+/** The tail on a newer operator set, where every operator can be raised; otherwise as it is. */
+function newestRules(tail: Model): Model {
+  if ((tail.opsets.get('') ?? trainingOpset) >= trainingOpset) return tail;
+  try {
+    return raiseOpset(tail, trainingOpset);
+  } catch (error) {
+    if (error instanceof GraftError) return tail;
+    throw error;
+  }
+}
+
+/** All values at the cut, flattened, one after another, as float32. */
 function packActivations(
   frozen: Model,
   crossing: readonly string[],
@@ -79,9 +97,12 @@ function packActivations(
     ...graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
   ];
   const builder = new GraphBuilder({ opset: frozen.opsets.get('') ?? 17, taken });
-  const rows = crossing.map((name) =>
-    builder.op('Flatten', [name], { name: `activations/${name}`, attributes: { axis: 1 } }),
-  );
+  const { dtypeOf } = factsOf(graph);
+  const rows = crossing.map((name) => {
+    const flat = builder.op('Flatten', [name], { name: `activations/${name}`, attributes: { axis: 1 } });
+    if (dtypeOf(name) !== 'float16') return flat;
+    return builder.op('Cast', [flat], { name: `activations/${name}/float32`, attributes: { to: 1 } });
+  });
   const output =
     rows.length === 1
       ? rows[0]!

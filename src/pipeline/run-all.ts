@@ -4,7 +4,14 @@ import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
 import { runFiles } from './run-folder.js';
-import { type FeatureTrainOptions, type TrainOptions, type TrainReport, trainRun } from './train-run.js';
+import {
+  type FeatureTrainOptions,
+  type TrainedRun,
+  type TrainOptions,
+  type TrainReport,
+  trainRun,
+} from './train-run.js';
+import { type TuneHooks, type TuneOptions, type TuneReport, tuneRun } from './tune-run.js';
 
 /** The union of what the single commands report. Where two use one name, the later command's stands at the top. */
 export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &
@@ -20,7 +27,19 @@ export async function runAll(
   options: TrainOptions | FeatureTrainOptions,
   hooks: Hooks = {},
 ): Promise<RunReport> {
-  const { report, cache } = await trainRun(options, hooks);
+  return exportTrained(await trainRun(options, hooks), hooks);
+}
+
+/** The same after a search. */
+export async function tuneAndExport(
+  options: TuneOptions,
+  hooks: TuneHooks = {},
+): Promise<RunReport & { readonly tune: TuneReport }> {
+  const { report: tune, cache } = await tuneRun(options, hooks);
+  return { ...(await exportTrained({ report: tune.trained, ...(cache && { cache }) }, hooks)), tune };
+}
+
+async function exportTrained({ report, cache }: TrainedRun, hooks: Hooks): Promise<RunReport> {
   hooks.logger?.info('Merging and verifying.');
   const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
   const { report: page } = await reportRun({ run: report.run });

@@ -11,6 +11,7 @@ import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
 import { packageVersion } from '../version.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import { assertCalibratable, type Calibration } from './calibrate-head.js';
+import type { ViewOptions, ViewReport } from './cache-views.js';
 import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
 import { type HeadOptions, headSpec, headTraining } from './head-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
@@ -34,7 +35,7 @@ export interface FitOptions extends SplitOptions, HeadOptions, TrackingOptions {
   readonly checkpointSeconds?: number | undefined;
 }
 
-export interface TrainOptions extends CacheOptions, FitOptions {
+export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   /** Value of the backbone after which everything is trained too. */
   readonly unfreeze?: string | undefined;
   /** Learning rate of the unfrozen layers; default: 0.1 of the head's. */
@@ -64,9 +65,13 @@ export interface TrainReport {
   readonly stoppedAt: number;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
+  /** With --knn: what the k nearest training examples predict of the validation part. */
+  readonly neighbours?: Score & { readonly k: number };
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
+  /** With --views: what caching them took. */
+  readonly views?: ViewReport;
 }
 
 export interface TrainedRun {
@@ -93,6 +98,8 @@ export interface FittedRun {
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
+  readonly views?: ViewReport | undefined;
+  readonly neighbours?: TrainReport['neighbours'];
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on. */
@@ -107,13 +114,16 @@ export async function trainRun(
   const { logger = silentLogger } = hooks;
   assertCalibratable(options);
   assertTrackable(options);
+  assertViewable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
+  if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
   if (!isOfFile) {
     const { task, classes } = await assertSplittable(options);
     // What does not go together is said before hours of caching.
     if (options.unfreeze === undefined) headTraining(options, task);
+    else refuseHeadOptions(options);
     buildHead(headSpec(options), { dim: 1, outputCount: classes.length, task });
   }
   const environment = await runEnvironment(options);
@@ -142,7 +152,7 @@ export async function trainRun(
     const fitted = isOfFile
       ? await fitFeatureFile(options, context)
       : await (options.unfreeze === undefined ? fitOnBackbone : fineTuneRun)(options, context);
-    const { parts, result, training, evaluation, weights, headAlone } = fitted;
+    const { parts, result, training, evaluation, weights, headAlone, views } = fitted;
     const { classes } = parts.train;
     const report: TrainReport = {
       run: folder,
@@ -155,6 +165,8 @@ export async function trainRun(
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
       ...(headAlone && { headAlone }),
+      ...(views && { views }),
+      ...(fitted.neighbours && { neighbours: fitted.neighbours }),
       ...(evaluation && { metrics: metricsOf(evaluation) }),
       ...(evaluation?.calibration && { calibration: evaluation.calibration }),
     };
@@ -179,6 +191,34 @@ export async function trainRun(
     await progress?.end(isKilled ? 'killed' : 'failed', {});
     throw error;
   }
+}
+
+/** @throws GraftError INVALID_ARGUMENT for what has no meaning with --unfreeze. */
+function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
+  const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
+  if (flag === undefined) return;
+  throw new GraftError('INVALID_ARGUMENT', `--${flag} is not for training with --unfreeze; leave it away.`);
+}
+
+/** @throws GraftError INVALID_ARGUMENT for what has a meaning with --unfreeze alone. */
+function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
+  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay };
+  const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
+  if (flag === undefined) return;
+  throw new GraftError(
+    'INVALID_ARGUMENT',
+    `--${flag} is about the layers that --unfreeze trains; name one with --unfreeze, or leave --${flag} away.`,
+  );
+}
+
+function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
+  const { views, unfreeze, features } = options as Partial<TrainOptions & FeatureTrainOptions>;
+  const other = unfreeze !== undefined ? '--unfreeze' : features !== undefined ? '--features' : undefined;
+  if (!views || !other) return;
+  throw new GraftError(
+    'USAGE',
+    `--views makes views of photos for a head alone and does not go with ${other}; leave one of them out.`,
+  );
 }
 
 /** The part of the configuration that tells where the features come from. */

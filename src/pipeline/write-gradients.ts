@@ -20,7 +20,7 @@ export interface GradientOptions {
   readonly inputShapes?: InputShapes;
   /** Compare with central differences in float64. */
   readonly check?: boolean;
-  /** Most elements of each parameter that are compared. */
+  /** Most elements of each parameter that are compared. Default: what a minute allows, up to 8. */
   readonly samples?: number;
   readonly seed?: number;
 }
@@ -36,6 +36,8 @@ export interface GradientReport {
     readonly output: string;
     readonly shape: readonly Dimension[];
   }[];
+  /** Sizes of the inputs in the trial run. */
+  readonly inputShapes: Readonly<Record<string, readonly number[]>>;
   readonly model?: string;
   readonly check?: readonly GradientCheck[];
 }
@@ -46,18 +48,24 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED.
  */
 export async function writeGradients(
-  { model: path, wrt = 'all', out, inputShapes, check = false, samples = 8, seed = 1, ...options }: GradientOptions,
+  { model: path, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
   { logger }: { readonly logger?: Logger } = {},
 ): Promise<GradientReport> {
-  const { model, loss, lossShape, gradients, source, inputDims } = await addGradients(await readModel(path), {
+  const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(await readModel(path), {
     parameters: wrt,
     ...(options.loss !== undefined && { loss: options.loss }),
     ...(inputShapes && { inputShapes }),
   });
+  for (const name of chosen) {
+    logger?.info(
+      `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of convolutions and pooling hold for these sizes, with any batch; say others with --input-shape.`,
+    );
+  }
   const isSummed = sizeOf(lossShape) !== 1;
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
+  if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
   const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, samples, seed })
+    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, ...(samples !== undefined && { samples }) })
     : undefined;
   if (out !== undefined) await writeModel(model, out);
   return {
@@ -69,6 +77,7 @@ export async function writeGradients(
       output,
       shape: declaredShape(model.graph, output),
     })),
+    inputShapes: Object.fromEntries(inputDims),
     ...(out !== undefined && { model: out }),
     ...(checks && { check: checks }),
   };

@@ -1,102 +1,182 @@
-/** A figure over the epochs, of the training part and of the validation part. Colours come from the page's style. */
-import { element, escapeXml } from './svg-elements.js';
+/** A line chart as SVG: curves with error bars over a linear or logarithmic axis. */
+import { box, element, line } from './svg-elements.js';
+
+export interface CurvePoint {
+  readonly x: number;
+  readonly y: number;
+  /** Half the length of an error bar. */
+  readonly spread?: number;
+}
 
 export interface Curve {
-  readonly name: 'train' | 'validation';
-  readonly points: readonly (readonly [epoch: number, value: number])[];
+  readonly name: string;
+  readonly colour: string;
+  readonly points: readonly CurvePoint[];
+  /** What is a guess, not a measurement. */
+  readonly dashed?: boolean;
+  readonly markers?: boolean;
 }
 
-export interface CurveChart {
+export interface Chart {
   readonly title: string;
+  readonly subtitle?: string;
+  readonly xTitle: string;
+  readonly yTitle: string;
+  readonly isLogX?: boolean;
   readonly curves: readonly Curve[];
-  readonly format: (value: number) => string;
-  /** The epoch whose weights were kept. */
-  readonly kept?: number;
+  /** Vertical lines. */
+  readonly marks?: readonly { readonly x: number; readonly label: string }[];
+  readonly formatX?: (x: number) => string;
+  readonly formatY?: (y: number) => string;
 }
 
-const size = { width: 460, height: 250 } as const;
-const frame = { left: 58, right: 14, top: 14, bottom: 34 } as const;
+const width = 720;
+const height = 440;
+const plot = { left: 76, right: 696, top: 74, bottom: 384 };
+const grey = '#52606d';
 
-export function drawCurves({ title, curves, format, kept }: CurveChart): string {
-  const points = curves.flatMap((curve) => curve.points);
-  const [firstEpoch, lastEpoch] = rangeOf(points.map(([epoch]) => epoch));
-  const [low, high] = padded(rangeOf(points.map(([, value]) => value)));
-  // The iterations of L-BFGS are recorded at powers of two.
-  const isLogarithmic = lastEpoch > 20 && points.length / curves.length < lastEpoch / 2;
-  const along = isLogarithmic ? Math.log2 : (epoch: number): number => epoch;
-  const spanX = along(lastEpoch) - along(firstEpoch) || 1;
-  const x = (epoch: number): number =>
-    frame.left + ((along(epoch) - along(firstEpoch)) / spanX) * (size.width - frame.left - frame.right);
-  const y = (value: number): number =>
-    size.height - frame.bottom - ((value - low) / (high - low)) * (size.height - frame.top - frame.bottom);
-  const parts: string[] = [];
-  for (let i = 0; i <= 4; i++) {
-    const value = low + ((high - low) * i) / 4;
-    const at = y(value);
+export function drawCurves(chart: Chart): string {
+  const { curves, isLogX = false, marks = [], formatX = formatPlain, formatY = formatPlain } = chart;
+  const points = curves.flatMap((curve) => curve.points).filter(({ x, y }) => Number.isFinite(x + y));
+  const toAxis = (x: number): number => (isLogX ? Math.log10(x) : x);
+  const [xLow, xHigh] = extent(points.map(({ x }) => toAxis(x)));
+  const [yLow, yHigh] = extent(points.flatMap(({ y, spread = 0 }) => [y - spread, y + spread]));
+  const xTicks = isLogX ? logTicks(xLow, xHigh) : ticks(xLow, xHigh);
+  const yTicks = ticks(yLow, yHigh);
+  const low = Math.min(yLow, yTicks[0] ?? yLow);
+  const high = Math.max(yHigh, yTicks.at(-1) ?? yHigh);
+  const px = (x: number): number =>
+    plot.left + ((toAxis(x) - xLow) / (xHigh - xLow || 1)) * (plot.right - plot.left);
+  const py = (y: number): number => plot.bottom - ((y - low) / (high - low || 1)) * (plot.bottom - plot.top);
+  const parts = [
+    box(0, 0, width, height, { fill: '#ffffff' }),
+    line(24, 32, chart.title, { size: 17, weight: 600 }),
+    ...(chart.subtitle === undefined ? [] : [line(24, 54, chart.subtitle, { size: 13, fill: grey })]),
+  ];
+  for (const y of yTicks) {
     parts.push(
-      element('line', { class: 'grid', x1: frame.left, x2: size.width - frame.right, y1: at, y2: at }),
+      rule(plot.left, py(y), plot.right, py(y), '#e4e7eb'),
+      line(plot.left - 8, py(y) + 4, formatY(y), { size: 12, fill: grey, anchor: 'end' }),
     );
-    parts.push(label(frame.left - 8, at + 4, format(value), 'end'));
   }
-  for (const epoch of ticks(firstEpoch, lastEpoch, isLogarithmic))
-    parts.push(label(x(epoch), size.height - frame.bottom + 18, String(epoch), 'middle'));
-  if (kept !== undefined && kept >= firstEpoch && kept <= lastEpoch) {
-    const at = x(kept);
-    const line = element(
-      'line',
-      { class: 'kept', x1: at, x2: at, y1: frame.top, y2: size.height - frame.bottom },
-      [element('title', {}, [`kept: epoch ${kept}`])],
+  for (const x of xTicks) {
+    parts.push(
+      rule(px(x), plot.bottom, px(x), plot.bottom + 5, grey),
+      line(px(x), plot.bottom + 20, formatX(x), { size: 12, fill: grey, anchor: 'middle' }),
     );
-    parts.push(line);
   }
-  for (const { name, points: own } of curves) {
-    const path = own
-      .map(([epoch, value], i) => `${i === 0 ? 'M' : 'L'}${round(x(epoch))} ${round(y(value))}`)
-      .join('');
-    parts.push(element('path', { class: `curve ${name}`, d: path }));
-    if (own.length <= 40) {
-      for (const [epoch, value] of own) {
-        const text = `${name}, epoch ${epoch}: ${format(value)}`;
-        const dot = { class: `dot ${name}`, cx: x(epoch), cy: y(value), r: 3 };
-        parts.push(element('circle', dot, [element('title', {}, [escapeXml(text)])]));
-      }
+  parts.push(
+    rule(plot.left, plot.bottom, plot.right, plot.bottom, grey),
+    line((plot.left + plot.right) / 2, height - 12, chart.xTitle, { anchor: 'middle' }),
+    element('g', { transform: `translate(20 ${(plot.top + plot.bottom) / 2}) rotate(-90)` }, [
+      line(0, 0, chart.yTitle, { anchor: 'middle' }),
+    ]),
+  );
+  for (const [i, { x, label }] of marks.entries()) {
+    const isRight = px(x) > (plot.left + plot.right) / 2;
+    parts.push(
+      rule(px(x), plot.top, px(x), plot.bottom, '#9aa5b1', '4 4'),
+      line(px(x) + (isRight ? -6 : 6), plot.top + 12 + 16 * i, label, {
+        size: 12,
+        fill: grey,
+        anchor: isRight ? 'end' : 'start',
+      }),
+    );
+  }
+  for (const curve of curves) parts.push(...drawCurve(curve, px, py));
+  parts.push(...legend(curves));
+  return `${element(
+    'svg',
+    {
+      xmlns: 'http://www.w3.org/2000/svg',
+      viewBox: `0 0 ${width} ${height}`,
+      width,
+      height,
+      'font-family': 'system-ui, "DejaVu Sans", sans-serif',
+    },
+    parts,
+  )}\n`;
+}
+
+function drawCurve(
+  { points, colour, dashed, markers }: Curve,
+  px: (x: number) => number,
+  py: (y: number) => number,
+): string[] {
+  const shown = points.filter(({ x, y }) => Number.isFinite(x + y));
+  const path = shown.map(({ x, y }) => `${px(x).toFixed(1)},${py(y).toFixed(1)}`).join(' ');
+  const parts = [
+    element('polyline', {
+      points: path,
+      fill: 'none',
+      stroke: colour,
+      'stroke-width': 2,
+      'stroke-linejoin': 'round',
+      'stroke-dasharray': dashed ? '6 5' : undefined,
+    }),
+  ];
+  for (const { x, y, spread } of shown) {
+    if (spread !== undefined && spread > 0)
+      parts.push(rule(px(x), py(y - spread), px(x), py(y + spread), colour));
+    if (markers) parts.push(element('circle', { cx: px(x), cy: py(y), r: 3.5, fill: colour }));
+  }
+  return parts;
+}
+
+/** Above the plot, to the right. */
+function legend(curves: readonly Curve[]): string[] {
+  const parts: string[] = [];
+  let x = plot.right;
+  for (const { name, colour, dashed } of curves.toReversed()) {
+    x -= 8 + 7 * name.length;
+    parts.push(line(x, plot.top - 10, name, { size: 12, fill: grey }));
+    x -= 26;
+    parts.push(rule(x, plot.top - 14, x + 20, plot.top - 14, colour, dashed ? '6 5' : undefined, 2));
+    x -= 12;
+  }
+  return parts;
+}
+
+function rule(
+  x1: number,
+  y1: number,
+  x2: number,
+  y2: number,
+  stroke: string,
+  dash?: string,
+  weight = 1,
+): string {
+  return element('line', { x1, y1, x2, y2, stroke, 'stroke-width': weight, 'stroke-dasharray': dash });
+}
+
+function extent(values: readonly number[]): [number, number] {
+  if (values.length === 0) return [0, 1];
+  const low = values.reduce((a, b) => Math.min(a, b));
+  const high = values.reduce((a, b) => Math.max(a, b));
+  return low === high ? [low - 0.5, high + 0.5] : [low, high];
+}
+
+/** Round numbers from at most `low` to at least `high`: 1, 2 or 5 times a power of ten apart. */
+function ticks(low: number, high: number): number[] {
+  const rough = (high - low) / 5;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough)!;
+  const first = Math.floor(low / step + 1e-9);
+  const last = Math.ceil(high / step - 1e-9);
+  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+}
+
+function logTicks(low: number, high: number): number[] {
+  const found: number[] = [];
+  for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
+    for (const factor of high - low > 2.5 ? [1] : [1, 2, 5]) {
+      const tick = factor * 10 ** power;
+      if (Math.log10(tick) >= low - 1e-9 && Math.log10(tick) <= high + 1e-9) found.push(tick);
     }
   }
-  return element(
-    'svg',
-    { viewBox: `0 0 ${size.width} ${size.height}`, role: 'img', 'aria-label': `${title} over the epochs` },
-    parts,
-  );
+  return found;
 }
 
-function label(x: number, y: number, text: string, anchor: 'start' | 'middle' | 'end'): string {
-  return element('text', { x, y, 'text-anchor': anchor }, [escapeXml(text)]);
-}
-
-function rangeOf(values: readonly number[]): [number, number] {
-  let low = Number.POSITIVE_INFINITY;
-  let high = Number.NEGATIVE_INFINITY;
-  for (const value of values) {
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return values.length > 0 ? [low, high] : [0, 1];
-}
-
-function padded([low, high]: [number, number]): [number, number] {
-  const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
-  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
-}
-
-function ticks(first: number, last: number, isLogarithmic: boolean): number[] {
-  if (first === last) return [first];
-  const wanted = 5;
-  const at = Array.from({ length: wanted + 1 }, (_, i) =>
-    isLogarithmic ? first * (last / first) ** (i / wanted) : first + ((last - first) * i) / wanted,
-  );
-  return [...new Set(at.map(Math.round))];
-}
-
-function round(value: number): number {
-  return Math.round(value * 10) / 10;
+function formatPlain(value: number): string {
+  return String(Number(value.toPrecision(6)));
 }

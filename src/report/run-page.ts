@@ -2,7 +2,7 @@
 import type { Evaluation } from '../metrics/evaluation.js';
 import type { EpochRecord } from '../train/train-head.js';
 import { drawConfusion } from './draw-confusion.js';
-import { type Curve, drawCurves } from './draw-curves.js';
+import { type Curve, drawHistory } from './draw-history.js';
 import { drawReliability } from './draw-reliability.js';
 import { pageStyle } from './page-style.js';
 import { escapeXml } from './svg-elements.js';
@@ -127,7 +127,7 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
       }))
       .filter(({ points }) => points.length > 0);
     if (drawn.length === 0) return '';
-    const svg = drawCurves({ title, curves: drawn, format, kept: stoppedAt });
+    const svg = drawHistory({ title, curves: drawn, format, kept: stoppedAt });
     return `<figure>${svg}<figcaption>${escapeXml(title)}</figcaption></figure>`;
   };
   const key =

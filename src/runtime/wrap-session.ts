@@ -23,12 +23,17 @@ export function wrapSession(
     outputNames: session.outputNames,
     async run(feeds: TensorMap, into?: TensorMap) {
       try {
-        const outputs = into
-          ? await session.run(toOrt(feeds), { ...allOutputs(session), ...toOrt(into) })
-          : await session.run(toOrt(feeds));
+        // onnxruntime-web runs in memory of its own and leaves the caller's untouched: what comes back is copied.
+        const isCopied = provider === 'wasm';
+        const outputs =
+          into && !isCopied
+            ? await session.run(toOrt(feeds), { ...allOutputs(session), ...toOrt(into) })
+            : await session.run(toOrt(feeds));
         const result: Record<string, Tensor> = {};
         for (const [name, { type, dims, data }] of Object.entries(outputs)) {
-          result[name] = { dtype: type, dims, data: data as TypedArray };
+          const given = isCopied ? into?.[name] : undefined;
+          if (given) (given.data as Float32Array).set(data as Float32Array);
+          result[name] = given ?? { dtype: type, dims, data: data as TypedArray };
         }
         return result;
       } catch (error) {

@@ -6,7 +6,6 @@
  *
  * Without standardisation the penalty λ/2 · w² of a raw weight w = u / σ becomes λ/(2σ²) · u²: the same objective.
  */
-import type { Standardization } from '../heads/head.js';
 import type { Prior } from '../tasks/task.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import type { Replica } from './replica-objective.js';
@@ -16,22 +15,22 @@ export interface ConvexProblem {
   readonly penalized: readonly string[];
   /** λ, times what the head's parametrisation asks for. */
   readonly l2: number;
-  /** Given where the penalty is on raw features though the step sees standardised ones. */
-  readonly rawPenalty?: Standardization | undefined;
+  /** Per feature: the penalty is on weight / unit. The deviations, where it is on raw features but the step sees standardised ones. */
+  readonly weightUnits?: Float64Array | undefined;
   /** Of the examples without those held out. */
   readonly prior: Prior;
   readonly heldOut?: number;
 }
 
 export function scaleProblem(problem: ConvexProblem): Replica {
-  const { layout, penalized, l2, rawPenalty, prior, heldOut = -1 } = problem;
+  const { layout, penalized, l2, weightUnits, prior, heldOut = -1 } = problem;
   const penalty = new Float64Array(layout.size);
   const scale = new Float64Array(layout.size);
   for (const { name, from, to, columns } of layout.parts) {
     const isPenalized = penalized.includes(name);
     for (let i = from; i < to; i++) {
       const feature = Math.floor((i - from) / columns);
-      if (isPenalized) penalty[i] = rawPenalty ? l2 / rawPenalty.std[feature]! ** 2 : l2;
+      if (isPenalized) penalty[i] = weightUnits ? l2 / weightUnits[feature]! ** 2 : l2;
       const curvature = prior.curvature[(i - from) % columns] ?? prior.curvature[0]!;
       scale[i] = 1 / Math.sqrt(curvature + penalty[i]!);
     }

@@ -5,4 +5,6 @@ export interface FeatureSet extends Targets {
   /** [rows, dim], row-major. */
   readonly features: Float32Array;
   readonly dim: number;
+  /** How often each example appears, view after view (see `stackViews`); default once. */
+  readonly views?: number;
 }

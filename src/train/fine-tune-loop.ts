@@ -1,255 +1,148 @@
-/** The loop of fine-tuning: AdamW over the weights of tail and head, the validation loss watched, the best kept. */
+/** The loop of fine-tuning: epochs of seeded batches, the validation loss watched, the best weights kept. */
 import { GraftError } from '../errors.js';
-import { buildHead } from '../heads/build-head.js';
-import type { HeadSpec } from '../heads/head.js';
-import { classificationMetrics } from '../metrics/classification.js';
-import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
 import { createRng } from '../rng.js';
 import type { Session } from '../runtime/session.js';
+import { massTable } from '../tasks/targets.js';
+import type { LossSpec, Task } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
-import { softmaxRows } from './softmax-rows.js';
+import { inOrder, readBatches } from './read-batches.js';
+import type { ActivationSet } from './row-source.js';
+import { copyParameters, type TailOptimizer } from './tail-optimizer.js';
 import type { TailGraph } from './tail-step.js';
 import type { EpochRecord, Score } from './train-head.js';
 
 export interface LoopSettings {
-  readonly head: HeadSpec;
-  readonly l2: number;
-  readonly lr: number;
-  readonly tailLr: number;
-  readonly layerDecay: number;
-  readonly weightDecay: number;
-  readonly clipNorm: number;
-  readonly ema: number;
+  readonly loss: LossSpec;
+  readonly classWeights: Float32Array | undefined;
   readonly epochs: number;
+  /** Share of the first steps in which the rates rise from 0. */
   readonly warmUp: number;
   readonly batch: number;
   readonly seed: number;
   readonly patience: number;
-  readonly signal?: AbortSignal;
+  readonly signal: AbortSignal | undefined;
   readonly onEpoch: (record: EpochRecord) => void;
 }
 
-/** Rows that are scored at once. */
-export const scoreBatch = 64;
+export interface LoopInput {
+  readonly graph: TailGraph;
+  readonly step: Session;
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly optimizer: TailOptimizer;
+  readonly train: ActivationSet;
+  readonly task: Task;
+  readonly settings: LoopSettings;
+  /** Score of what was put out for training row order[i] in row i. */
+  measure(outputs: Float32Array, order: Uint32Array): Score;
+  /** Of these parameters on the validation part; undefined where there is none. */
+  validate: ((parameters: ReadonlyMap<string, Tensor>) => Promise<Score>) | undefined;
+  /** Validation loss at the start, where that is worth keeping. */
+  readonly startLoss: number | undefined;
+}
 
-export interface Kept {
+export interface LoopOutcome {
+  /** Epoch whose weights were kept; 0 for those of the start. */
   readonly epoch: number;
   readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly history: readonly EpochRecord[];
 }
 
-export class FineTuneLoop {
-  readonly history: EpochRecord[] = [];
-  readonly #graph: TailGraph;
-  readonly #step: Session;
-  readonly #scorer: Session;
-  readonly #parameters: ReadonlyMap<string, Tensor>;
-  readonly #settings: LoopSettings;
-  readonly #train: FeatureSet;
-  readonly #validation: FeatureSet | undefined;
-  readonly #states: ReadonlyMap<string, AdamWState>;
-  /** Where the gradients of every step are written; in the order of the parameters. */
-  readonly #gradients: ReadonlyMap<string, Tensor>;
-  readonly #rates: ReadonlyMap<string, { readonly lr: number; readonly decay: number }>;
-
-  constructor(
-    { graph, step, scorer }: { graph: TailGraph; step: Session; scorer: Session },
-    parameters: ReadonlyMap<string, Tensor>,
-    settings: LoopSettings,
-    train: FeatureSet,
-    validation: FeatureSet | undefined,
-  ) {
-    this.#graph = graph;
-    this.#step = step;
-    this.#scorer = scorer;
-    this.#parameters = parameters;
-    this.#settings = settings;
-    this.#train = train;
-    this.#validation = validation;
-    this.#states = new Map([...parameters].map(([name, { data }]) => [name, adamwState(data.length)]));
-    this.#gradients = new Map(
-      [...parameters].map(([name, { dims, data }]) => [name, float32(dims, new Float32Array(data.length))]),
-    );
-    const { lr, tailLr, layerDecay, weightDecay, l2 } = settings;
-    const penalized = buildHead(settings.head, {
-      dim: train.dim,
-      outputCount: train.classes.length,
-      task: 'single',
-    }).penalized.map((name) => graph.headInputs.get(name)!);
-    this.#rates = new Map(
-      [...parameters].map(([name, { dims }]) => {
-        const depth = graph.depthOf.get(name);
-        return [
-          name,
-          depth === undefined
-            ? { lr, decay: penalized.includes(name) ? l2 / train.rows : 0 }
-            : { lr: tailLr * layerDecay ** depth, decay: dims.length > 1 ? weightDecay : 0 },
-        ];
-      }),
-    );
-  }
-
-  /** @param startLoss - validation loss at the start, where it is worth keeping */
-  async run(startLoss: number | undefined): Promise<Kept> {
-    const { epochs, batch, seed, patience, ema, onEpoch, signal } = this.#settings;
-    const train = this.#train;
-    const rng = createRng(seed);
-    const order = Uint32Array.from({ length: train.rows }, (_, i) => i);
-    const size = Math.min(batch, train.rows);
-    const x = new Float32Array(size * train.dim);
-    const y = new Float32Array(size * train.classes.length);
-    const average = ema > 0 ? copyParameters(this.#parameters) : undefined;
-    const evaluated = average ?? this.#parameters;
-    const steps = epochs * Math.ceil(train.rows / size);
-    let done = 0;
-    let best: Kept = { epoch: 0, parameters: copyParameters(evaluated) };
-    let bestLoss = startLoss ?? Number.POSITIVE_INFINITY;
-    for (let epoch = 1; epoch <= epochs; epoch++) {
-      rng.shuffle(order);
-      let loss = 0;
-      let correct = 0;
-      for (let start = 0; start < train.rows; start += size) {
-        if (signal?.aborted) throw interrupted(epoch);
-        const rows = order.subarray(start, Math.min(start + size, train.rows));
-        const result = await this.#descend(rows, x, y, this.#rateAt(++done / steps));
-        loss += result.loss;
-        correct += result.correct;
-        if (average) follow(average, this.#parameters, Math.min(ema, done / (done + 10)));
-      }
-      if (!Number.isFinite(loss)) throw diverged(epoch);
-      // The training score is that of the epoch as it went, before each step: a pass over the data less.
-      const trained: Score = { accuracy: correct / train.rows, loss: loss / train.rows };
-      const validation = this.#validation && (await this.score(this.#validation, evaluated));
-      const record: EpochRecord = {
-        epoch,
-        objective: loss,
-        train: trained,
-        ...(validation && { validation: { accuracy: validation.accuracy, loss: validation.loss } }),
-      };
-      this.history.push(record);
-      onEpoch(record);
-      const watched = validation?.loss;
-      if (watched === undefined) best = { epoch, parameters: evaluated };
-      else if (watched < bestLoss) {
-        bestLoss = watched;
-        best = { epoch, parameters: copyParameters(evaluated) };
-      } else if (epoch - best.epoch >= patience) break;
+/** @throws GraftError TRAINING_FAILED where the loss is no number any more, INTERRUPTED by the signal. */
+export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
+  const { optimizer, train, settings, measure, validate } = input;
+  const { evaluated } = optimizer;
+  const { epochs, batch, patience } = settings;
+  const outputCount = train.classes.length;
+  const outputs = new Float32Array(train.rows * outputCount);
+  const descend = makeStep(input);
+  const rng = createRng(settings.seed);
+  const order = inOrder(train.rows);
+  const steps = epochs * Math.ceil(train.rows / batch);
+  const history: EpochRecord[] = [];
+  let done = 0;
+  let best = { epoch: 0, parameters: copyParameters(evaluated) };
+  let bestLoss = input.startLoss ?? Number.POSITIVE_INFINITY;
+  for (let epoch = 1; epoch <= epochs; epoch++) {
+    rng.shuffle(order);
+    let at = 0;
+    for await (const { rows, values } of readBatches(train.activations, order, batch)) {
+      await eventsHandled();
+      if (settings.signal?.aborted) throw interrupted(epoch);
+      const into = outputs.subarray(at, (at += rows.length * outputCount));
+      await descend(rows, values, into);
+      if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
+      optimizer.step(rows.length, rateAt(++done / steps, settings.warmUp));
     }
-    return best;
-  }
-
-  /** One step of AdamW on the mean loss of these rows. */
-  async #descend(rows: Uint32Array, x: Float32Array, y: Float32Array, rate: number) {
-    const { dim, features, labels, classes } = this.#train;
-    const classCount = classes.length;
-    const count = rows.length;
-    y.fill(0);
-    for (let i = 0; i < count; i++) {
-      const row = rows[i]!;
-      x.set(features.subarray(row * dim, (row + 1) * dim), i * dim);
-      y[i * classCount + labels[row]!] = 1;
-    }
-    const { loss, logits } = this.#graph;
-    const into = Object.fromEntries(
-      [...this.#gradients].map(([name, tensor]) => [this.#graph.gradients.get(name)!, tensor]),
-    );
-    const feeds = {
-      ...this.#feeds(x, count, this.#parameters),
-      [this.#graph.targets]: float32([count, classCount], y.subarray(0, count * classCount)),
+    // The training score is that of the epoch as it went, before each step: a pass over the data less.
+    const trained = measure(outputs, order);
+    const validation = await validate?.(evaluated);
+    const record: EpochRecord = {
+      epoch,
+      objective: trained.loss * train.rows,
+      train: trained,
+      ...(validation && { validation }),
     };
-    const outputs = await this.#step.run(feeds, into);
-    const scale = this.#clipScale(count);
-    for (const [name, { data }] of this.#parameters) {
-      const gradient = this.#gradients.get(name)!.data as Float32Array;
-      for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
-      const { lr, decay } = this.#rates.get(name)!;
-      adamwStep(data as Float32Array, gradient, this.#states.get(name)!, { lr: lr * rate, decay });
-    }
-    const scores = outputs[logits]!.data as Float32Array;
-    let correct = 0;
-    for (let i = 0; i < count; i++) {
-      if (argmax(scores, i * classCount, classCount) === labels[rows[i]!]) correct++;
-    }
-    return { loss: Number(outputs[loss]!.data[0]), correct };
+    history.push(record);
+    settings.onEpoch(record);
+    if (!validation) best = { epoch, parameters: evaluated as Map<string, Tensor> };
+    else if (validation.loss < bestLoss) {
+      bestLoss = validation.loss;
+      best = { epoch, parameters: copyParameters(evaluated) };
+    } else if (epoch - best.epoch >= patience) break;
   }
-
-  /** What turns summed gradients into clipped ones of the mean. */
-  #clipScale(count: number): number {
-    let squares = 0;
-    for (const { data } of this.#gradients.values()) {
-      const gradient = data as Float32Array;
-      for (let i = 0; i < gradient.length; i++) squares += gradient[i]! * gradient[i]!;
-    }
-    const norm = Math.sqrt(squares) / count;
-    return Math.min(1, this.#settings.clipNorm / norm) / count;
-  }
-
-  /** Linear warm-up, then a cosine from 1 to 0; `progress` in (0, 1]. */
-  #rateAt(progress: number): number {
-    const { warmUp } = this.#settings;
-    if (progress < warmUp) return progress / warmUp;
-    return 0.5 * (1 + Math.cos((Math.PI * (progress - warmUp)) / (1 - warmUp)));
-  }
-
-  async score(set: FeatureSet, parameters: ReadonlyMap<string, Tensor>) {
-    const classCount = set.classes.length;
-    const { logits } = this.#graph;
-    const scores = new Float32Array(set.rows * classCount);
-    for (let start = 0; start < set.rows; start += scoreBatch) {
-      const count = Math.min(scoreBatch, set.rows - start);
-      const x = set.features.subarray(start * set.dim, (start + count) * set.dim);
-      const into = {
-        [logits]: float32(
-          [count, classCount],
-          scores.subarray(start * classCount, (start + count) * classCount),
-        ),
-      };
-      await this.#scorer.run(this.#feeds(x, count, parameters), into);
-    }
-    const {
-      accuracy,
-      loss: meanLoss,
-      macroF1,
-    } = classificationMetrics(softmaxRows(scores, classCount), set.labels, classCount);
-    return { accuracy, loss: meanLoss, macroF1 };
-  }
-
-  #feeds(x: Float32Array, count: number, parameters: ReadonlyMap<string, Tensor>) {
-    const { activations } = this.#graph;
-    const { dim } = this.#train;
-    return {
-      [activations]: float32([count, dim], x.subarray(0, count * dim)),
-      ...Object.fromEntries(parameters),
-    };
-  }
+  return { ...best, history };
 }
 
-export function copyParameters(parameters: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  return new Map(
-    [...parameters].map(([name, { dims, data }]) => [name, float32(dims, (data as Float32Array).slice())]),
+/** Runs the training graph on one batch: gradients go to the optimizer, outputs into the given memory. */
+function makeStep({ graph, step, parameters, optimizer, train, task, settings }: LoopInput) {
+  const outputCount = train.classes.length;
+  const masses =
+    task.targetForm === 'label'
+      ? massTable(outputCount, settings.loss.labelSmoothing, settings.classWeights)
+      : undefined;
+  const targets = new Float32Array(settings.batch * outputCount);
+  const weights = Object.fromEntries(parameters);
+  const gradients = Object.fromEntries(
+    [...optimizer.gradients].map(([name, tensor]) => [graph.gradients.get(name)!, tensor]),
   );
+  return async (rows: Uint32Array, values: Float32Array, into: Float32Array): Promise<void> => {
+    const count = rows.length;
+    for (let i = 0; i < count; i++) {
+      const [from, start] = masses ? [masses, train.labels[rows[i]!]!] : [train.targets!, rows[i]!];
+      for (let c = 0; c < outputCount; c++) {
+        targets[i * outputCount + c] = from[start * outputCount + c]!;
+      }
+    }
+    await step.run(
+      {
+        ...weights,
+        [graph.activations]: float32([count, train.activations.dim], values),
+        [graph.targets]: float32([count, outputCount], targets.subarray(0, count * outputCount)),
+      },
+      { ...gradients, [graph.outputs]: float32([count, outputCount], into) },
+    );
+  };
 }
 
-/** average = decay · average + (1 - decay) · parameters */
-function follow(average: Map<string, Tensor>, parameters: ReadonlyMap<string, Tensor>, decay: number): void {
-  for (const [name, { data }] of parameters) {
-    const into = average.get(name)!.data as Float32Array;
-    const from = data as Float32Array;
-    for (let i = 0; i < into.length; i++) into[i] = decay * into[i]! + (1 - decay) * from[i]!;
-  }
+/** Linear warm-up, then a cosine from 1 to 0; `progress` in (0, 1]. */
+function rateAt(progress: number, warmUp: number): number {
+  if (progress < warmUp) return progress / warmUp;
+  return 0.5 * (1 + Math.cos((Math.PI * (progress - warmUp)) / (1 - warmUp)));
 }
 
-function argmax(values: Float32Array, start: number, length: number): number {
-  let best = 0;
-  for (let i = 1; i < length; i++) if (values[start + i]! > values[start + best]!) best = i;
-  return best;
+/** onnxruntime-node blocks the thread: without a pause between steps a Ctrl-C would not be heard before the end. */
+function eventsHandled(): Promise<void> {
+  return new Promise((resolve) => {
+    if (typeof setImmediate === 'function') setImmediate(resolve);
+    else setTimeout(resolve);
+  });
 }
 
 function interrupted(epoch: number): GraftError {
-  return new GraftError('INTERRUPTED', `Fine-tuning was stopped in epoch ${epoch}; no head was written.`);
+  return new GraftError('INTERRUPTED', `Fine-tuning was stopped in epoch ${epoch}; nothing was written.`);
 }
 
-function diverged(epoch: number): GraftError {
+export function diverged(epoch: number): GraftError {
   return new GraftError(
     'TRAINING_FAILED',
     `The loss became infinite in epoch ${epoch}; lower the learning rates with --lr and --tail-lr.`,

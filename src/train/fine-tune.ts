@@ -3,19 +3,32 @@
  * layers stay as they are. The head is fitted first and the tail then moves slowly from where pre-training left it
  * (linear probing, then fine-tuning: Kumar et al. 2022), with AdamW and a learning rate that falls by a cosine.
  */
+import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { HeadSpec, TrainedHead } from '../heads/head.js';
+import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { encodeModel } from '../onnx/write-model.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
+import type { SessionOptions } from '../runtime/session.js';
+import { formatFigure } from '../tasks/describe-score.js';
+import type { Targets } from '../tasks/targets.js';
+import type { LossSpec, Task, TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
-import { copyParameters, FineTuneLoop, type LoopSettings, scoreBatch } from './fine-tune-loop.js';
-import { fitStandardization, standardize } from './standardize.js';
-import { buildTailGraph, type OpenSession, packTail, type Tail, type TailGraph } from './tail-step.js';
-import { type EpochRecord, type Score, trainHead } from './train-head.js';
+import { diverged, runFineTuning } from './fine-tune-loop.js';
+import type { ActivationSet } from './row-source.js';
+import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
+import { fitStandardization } from './standardize.js';
+import { copyParameters, tailOptimizer } from './tail-optimizer.js';
+import { computeFeatures, computeOutputs } from './tail-scorer.js';
+import { buildTailGraph, type OpenSession, type Tail } from './tail-step.js';
+import { type EpochRecord, type Score, startingParameters, trainHead } from './train-head.js';
 
 export interface FineTuneOptions {
   readonly head?: HeadSpec;
+  readonly task?: TaskKind;
+  readonly loss?: LossSpec;
+  readonly classWeights?: 'none' | 'balanced';
   /** λ of the head: fitted first with it, then a decay of λ/rows on the mean loss. */
   readonly l2?: number;
   /** Of the head. */
@@ -63,72 +76,102 @@ export interface FineTuned {
 }
 
 /**
- * @param train - `features` holds the activations at the cut, [rows, activations]
- * @throws GraftError NO_GRADIENT_RULE, UNSUPPORTED_MODEL, TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
+ * @throws GraftError NO_GRADIENT_RULE, UNSUPPORTED_MODEL, INVALID_ARGUMENT, TRAINING_FAILED where the loss becomes
+ *   infinite, INTERRUPTED.
  */
 export async function fineTune(
   tail: Tail,
-  train: FeatureSet,
-  validation: FeatureSet | undefined,
+  train: ActivationSet,
+  validation: ActivationSet | undefined,
   options: FineTuneOptions,
   open: OpenSession,
 ): Promise<FineTuned> {
   const settings = withDefaults(options);
-  const { head, logger, threads, seed } = settings;
-  const classCount = train.classes.length;
-  const sessionOptions = threads === undefined ? {} : { threads };
-  const kind = buildHead(head, { dim: tail.dim, outputCount: classCount, task: 'single' });
-
-  // The features at the start: what they are scaled by, and what the head is fitted on.
-  const features = await featuresOf(tail, train, open, sessionOptions);
-  const scaling = settings.standardize ? fitStandardization(features) : undefined;
-  const scaled = (set: FeatureSet): FeatureSet => (scaling ? standardize(set, scaling) : set);
-  const started = performance.now();
-  const graph = await buildTailGraph(tail, { head, classCount, scaling });
-  const step = await open(encodeModel(graph.model), sessionOptions);
-  const scorer = await open(encodeModel(graph.scorer), sessionOptions);
-  try {
-    const start = await trainHead(
-      scaled(features),
-      validation && scaled(await featuresOf(tail, validation, open, sessionOptions)),
-      {
-        head,
-        l2: settings.l2,
-        standardize: false,
-        seed,
-        ...sessionOptions,
-        // Without warm start one iteration gives the parameters their shapes and first values.
-        ...(!settings.warmStart && { epochs: 1, solver: 'adamw' as const }),
-      },
+  const { head: spec } = settings;
+  if (spec.kind === 'prototype') {
+    throw new GraftError(
+      'INVALID_ARGUMENT',
+      'The prototype head has nothing to train by steps; take --head linear, mlp or cosine with --unfreeze.',
     );
-    const parameters = startingParameters(graph, start.head);
-    const loop = new FineTuneLoop({ graph, step, scorer }, parameters, settings, train, validation);
-    const kept = await loop.run(settings.warmStart ? start.validation?.loss : undefined);
-    const at = (names: Iterable<readonly [string, string]>): Map<string, Tensor> =>
-      new Map([...names].map(([name, input]) => [name, kept.parameters.get(input)!]));
-    const headParameters = at(graph.headInputs);
-    const seconds = (performance.now() - started) / 1000;
-    const trainScore = await loop.score(train, kept.parameters);
-    const validationScore = validation && (await loop.score(validation, kept.parameters));
-    warnOfOverfitting(trainScore, validationScore, logger);
+  }
+  const started = performance.now();
+  const sessionOptions: SessionOptions = settings.threads === undefined ? {} : { threads: settings.threads };
+  const outputCount = train.classes.length;
+  const task = taskOf(settings.task);
+  const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
+  // Numbers are predicted at mean 0 and deviation 1, so that one learning rate fits them all.
+  const targetScaling = settings.task === 'regression' ? fitTargetScaling(train) : undefined;
+  const scaled = <T extends Targets>(set: T): T => (targetScaling ? scaleTargets(set, targetScaling) : set);
+  const [features, heldFeatures] = await featuresOf(tail, train, validation, open, sessionOptions);
+  const start = await startHead(scaled(features), heldFeatures && scaled(heldFeatures), settings);
+
+  const graph = await buildTailGraph(tail, {
+    head: spec,
+    task: settings.task,
+    outputCount,
+    scaling: start.scaling,
+    loss: settings.loss,
+    classWeights,
+    targetScale: targetScaling?.std,
+  });
+  const step = await open(encodeModel(graph.model), sessionOptions);
+  const scorer = await open(encodeModel(graph.scorer), sessionOptions).catch(async (error: unknown) => {
+    await step.release();
+    throw error;
+  });
+  try {
+    const measure = (outputs: Float32Array, set: ActivationSet, order?: ArrayLike<number>): Score =>
+      task.measure(targetScaling ? unscale(outputs, targetScaling) : outputs, set, settings.loss, order);
+    const score = async (set: ActivationSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
+      measure(await computeOutputs(scorer, graph, set.activations, parameters, outputCount), set);
+    const head = buildHead(spec, { dim: tail.dim, outputCount, task: settings.task });
+    const headDecay = (settings.l2 * head.penaltyFactor) / train.rows;
+    // Copies: the optimizer writes into them.
+    const parameters = copyParameters(
+      new Map([...graph.weights, ...renamed(start.parameters, graph.headInputs)]),
+    );
+    const atStart = settings.warmStart
+      ? {
+          train: await score(train, parameters),
+          ...(validation && { validation: await score(validation, parameters) }),
+        }
+      : undefined;
+    const kept = await runFineTuning({
+      graph,
+      step,
+      parameters,
+      optimizer: tailOptimizer(
+        parameters,
+        graph.depthOf,
+        new Set(head.penalized.map((name) => graph.headInputs.get(name)!)),
+        { ...settings, headDecay },
+      ),
+      train: scaled(train),
+      task,
+      settings: { ...settings, classWeights },
+      measure: (outputs, order) => measure(outputs, train, order),
+      validate: validation && ((current) => score(validation, current)),
+      startLoss: atStart?.validation?.loss,
+    });
+    const trainScore = await score(train, kept.parameters);
+    if (!Number.isFinite(trainScore.loss)) throw diverged(kept.history.length);
+    const validationScore = validation && (await score(validation, kept.parameters));
+    warnOfOverfitting(task, trainScore, validationScore, settings.logger);
+    const trained = new Map([...graph.headInputs].map(([name, at]) => [name, kept.parameters.get(at)!]));
+    const inUnits = targetScaling ? unscaleLastLayer(trained, targetScaling) : trained;
+    const finished = head.finish(inUnits, start.scaling);
     return {
-      head: {
-        spec: head,
-        task: 'single',
-        dim: tail.dim,
-        classes: train.classes,
-        parameters: kind.finish(headParameters, scaling),
-      },
-      weights: at([...graph.weights.keys()].map((name) => [name, name] as const)),
-      objective: trainScore.loss * train.rows + penalty(headParameters, kind.penalized, settings.l2),
-      train: { accuracy: trainScore.accuracy, loss: trainScore.loss },
+      head: { spec, task: settings.task, dim: tail.dim, classes: train.classes, parameters: finished },
+      weights: new Map([...graph.weights.keys()].map((name) => [name, kept.parameters.get(name)!])),
+      objective:
+        trainScore.loss * train.rows +
+        0.5 * settings.l2 * head.penaltyFactor * sumSquares(settings.standardize ? inUnits : finished, head),
+      train: trainScore,
       ...(validationScore && { validation: validationScore }),
-      headAlone: settings.warmStart
-        ? { train: start.train, ...(start.validation && { validation: start.validation }) }
-        : undefined,
-      seconds,
+      headAlone: atStart,
+      seconds: (performance.now() - started) / 1000,
       stoppedAt: kept.epoch,
-      history: loop.history,
+      history: kept.history,
     };
   } finally {
     await step.release();
@@ -136,15 +179,21 @@ export async function fineTune(
   }
 }
 
-function withDefaults(options: FineTuneOptions): LoopSettings & {
-  readonly logger: Logger;
-  readonly warmStart: boolean;
-  readonly standardize: boolean;
-  readonly threads?: number;
-} {
+/** Examples a step. */
+export const defaultBatch = 32;
+
+type Settings = Required<Omit<FineTuneOptions, 'threads' | 'signal'>> & {
+  readonly threads: number | undefined;
+  readonly signal: AbortSignal | undefined;
+};
+
+function withDefaults(options: FineTuneOptions): Settings {
   const { lr = 1e-3 } = options;
   return {
     head: { kind: 'linear' },
+    task: 'single',
+    loss: {},
+    classWeights: 'none',
     l2: 1,
     layerDecay: 1,
     weightDecay: 0,
@@ -153,10 +202,12 @@ function withDefaults(options: FineTuneOptions): LoopSettings & {
     warmStart: true,
     epochs: 20,
     warmUp: 0.1,
-    batch: 32,
+    batch: defaultBatch,
     standardize: true,
     seed: 1,
     patience: 5,
+    threads: undefined,
+    signal: undefined,
     logger: silentLogger,
     onEpoch: () => {},
     ...options,
@@ -165,48 +216,70 @@ function withDefaults(options: FineTuneOptions): LoopSettings & {
   };
 }
 
-/** The pooled features of all rows, with the weights that the model came with. */
+/** What the tail makes of the activations as it came: what the head is fitted on first. */
 async function featuresOf(
   tail: Tail,
-  set: FeatureSet,
+  train: ActivationSet,
+  validation: ActivationSet | undefined,
   open: OpenSession,
-  options: { readonly threads?: number },
-): Promise<FeatureSet> {
-  const { model, activations } = packTail(tail);
-  const session = await open(encodeModel(model), options);
+  options: SessionOptions,
+): Promise<[FeatureSet, FeatureSet | undefined]> {
+  const sources = [train, ...(validation ? [validation] : [])].map(({ activations }) => activations);
+  const [own, held] = await computeFeatures(tail, sources, open, options);
   const { dim } = tail;
-  const features = new Float32Array(set.rows * dim);
-  try {
-    for (let start = 0; start < set.rows; start += scoreBatch) {
-      const end = Math.min(start + scoreBatch, set.rows);
-      const x = float32([end - start, set.dim], set.features.subarray(start * set.dim, end * set.dim));
-      const into = float32([end - start, dim], features.subarray(start * dim, end * dim));
-      await session.run({ [activations]: x }, { [tail.output]: into });
-    }
-  } finally {
-    await session.release();
+  return [{ ...train, dim, features: own! }, validation && { ...validation, dim, features: held! }];
+}
+
+/** The head that the tail begins to move under: fitted, or as its kind begins. */
+async function startHead(features: FeatureSet, held: FeatureSet | undefined, settings: Settings) {
+  const { head: spec, task: kind, seed, warmStart, standardize, loss, l2, threads, signal } = settings;
+  if (warmStart) {
+    const { trained } = await trainHead(features, held, {
+      head: spec,
+      task: kind,
+      loss,
+      classWeights: settings.classWeights,
+      l2,
+      standardize,
+      seed,
+      ...(threads !== undefined && { threads }),
+      ...(signal && { signal }),
+    });
+    return trained;
   }
-  return { ...set, features, dim };
+  const task = taskOf(kind);
+  const head = buildHead(spec, { dim: features.dim, outputCount: features.classes.length, task: kind });
+  const classWeights = settings.classWeights === 'balanced' ? task.balance?.(features) : undefined;
+  return {
+    parameters: startingParameters(head, task, features, { seed, classWeights, targetScaling: undefined }),
+    scaling: standardize ? fitStandardization(features) : undefined,
+  };
 }
 
-/** Copies: the optimiser writes into them. */
-function startingParameters(graph: TailGraph, head: TrainedHead): Map<string, Tensor> {
-  const start = new Map(graph.weights);
-  for (const [name, input] of graph.headInputs) start.set(input, head.parameters.get(name)!);
-  return copyParameters(start);
+function renamed(
+  parameters: ReadonlyMap<string, Tensor>,
+  names: ReadonlyMap<string, string>,
+): [string, Tensor][] {
+  return [...names].map(([name, to]) => [to, parameters.get(name)!]);
 }
 
-function penalty(parameters: ReadonlyMap<string, Tensor>, penalized: readonly string[], l2: number): number {
+function unscale(outputs: Float32Array, { mean, std }: Standardization): Float32Array {
+  return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
+}
+
+function sumSquares(parameters: ReadonlyMap<string, Tensor>, { penalized }: Head): number {
   let sum = 0;
   for (const name of penalized) for (const w of parameters.get(name)!.data as Float32Array) sum += w * w;
-  return 0.5 * l2 * sum;
+  return sum;
 }
 
-function warnOfOverfitting(train: Score, validation: Score | undefined, logger: Logger): void {
-  const [onTrain, onValidation] = [train.accuracy, validation?.accuracy];
+function warnOfOverfitting(task: Task, train: Score, validation: Score | undefined, logger: Logger): void {
+  const { name, title } = task.figure;
+  const [onTrain, onValidation] = [train[name], validation?.[name]];
   if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
   logger.warn(
-    `Overfitting: ${(100 * onTrain).toFixed(1)} % on the training part but ${(100 * onValidation).toFixed(1)} % ` +
-      'on the validation part. Unfreeze a later layer, lower --tail-lr, or add examples.',
+    `Overfitting: ${title} ${formatFigure(name, onTrain)} on the training part but ` +
+      `${formatFigure(name, onValidation)} on the validation part. ` +
+      'Unfreeze a later layer, lower --tail-lr, or add examples.',
   );
 }

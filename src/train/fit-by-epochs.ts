@@ -13,11 +13,14 @@ import type { SolverState } from './training-state.js';
  * Mini-batches in a seeded order, a new one each epoch. The λ/2 · ‖W‖² of the objective acts as a decay of λ/rows on
  * the mean loss. Stops when the validation loss has not improved for `patience` epochs; the best weights are kept.
  *
+ * Of examples that appear in several views, each epoch takes one view each, drawn anew.
+ *
  * The update is a loop over typed arrays: for the sizes of heads it was as fast as nodes of the graph or faster.
  */
 export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
-  const { rows } = train;
+  const { views = 1 } = train;
+  const rows = train.rows / views;
   const outputCount = train.classes.length;
   const { solver, patience, epochs = 100, momentum, nesterov, clipNorm, ema, mixup } = options;
   const l2 = options.l2 * head.penaltyFactor;
@@ -37,7 +40,10 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   let plateau = plateauStart;
   // What the steps predicted tells the score of an epoch, unless they saw other features, or other weights count.
   const isNoisy =
-    mixup > 0 || average !== undefined || (options.head.kind === 'mlp' && options.head.dropout > 0);
+    views > 1 ||
+    mixup > 0 ||
+    average !== undefined ||
+    (options.head.kind === 'mlp' && options.head.dropout > 0);
   const step = await openMinibatchStep({
     spec: options.head,
     task: task.kind,
@@ -59,11 +65,12 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
       ({ epoch, best, bestLoss, plateau } = restore(fit.from, { weights, average, states, order }));
     for (; epoch <= epochs; epoch++) {
       rng.shuffle(order);
+      const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;
       for (let start = 0; start < rows; start += batch) {
         const end = Math.min(rows, start + batch);
         const into = predicted.subarray(start * outputCount, end * outputCount);
-        await step.run(order.subarray(start, end), into, rng);
+        await step.run(drawn.subarray(start, end), into, rng);
         const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
         const scale = clipFactor(step.gradients.values(), clipNorm);
         for (const [name, gradient] of step.gradients) {

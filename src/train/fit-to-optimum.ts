@@ -23,7 +23,7 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     layout,
     penalized: head.penalized,
     l2: options.l2 * head.penaltyFactor,
-    rawPenalty: fit.rawPenalty,
+    weightUnits: fit.rawPenalty?.std,
     prior: task.prior(task.sumTargets(train, classWeights), train.classes.length),
   };
   const { isConvex } = head;

@@ -20,6 +20,14 @@ export interface ParameterLayout {
   stack(replicas: readonly Float64Array[], precision?: 'float32' | 'float64'): ReadonlyMap<string, Tensor>;
   /** One replica's share of stacked gradients, as a fresh vector. */
   slice(gradients: ReadonlyMap<string, Float64Array>, replica: number, replicaCount: number): Float64Array;
+  /** A copy of `x` in which one part is taken from stacked values. */
+  withPart(
+    x: Float64Array,
+    part: string,
+    stacked: Float32Array | Float64Array,
+    replica: number,
+    replicaCount: number,
+  ): Float64Array;
 }
 
 export function layoutParameters(shapes: ReadonlyMap<string, readonly number[]>): ParameterLayout {
@@ -66,13 +74,31 @@ export function layoutParameters(shapes: ReadonlyMap<string, readonly number[]>)
     },
     slice(gradients, replica, count) {
       const x = new Float64Array(size);
-      for (const { name, from, to, columns } of parts) {
-        const data = gradients.get(name)!;
-        for (let at = from, source = replica * columns; at < to; at += columns, source += count * columns) {
-          for (let c = 0; c < columns; c++) x[at + c] = data[source + c]!;
-        }
-      }
+      for (const part of parts) copyPart(x, part, gradients.get(part.name)!, replica, count);
+      return x;
+    },
+    withPart(vector, name, stacked, replica, count) {
+      const x = vector.slice();
+      copyPart(
+        x,
+        parts.find((part) => part.name === name)!,
+        stacked,
+        replica,
+        count,
+      );
       return x;
     },
   };
+}
+
+function copyPart(
+  x: Float64Array,
+  { from, to, columns }: Part,
+  stacked: Float32Array | Float64Array,
+  replica: number,
+  count: number,
+): void {
+  for (let at = from, source = replica * columns; at < to; at += columns, source += count * columns) {
+    for (let c = 0; c < columns; c++) x[at + c] = stacked[source + c]!;
+  }
 }

@@ -2,6 +2,7 @@
 import type { Evaluation, Objective } from '../optim/lbfgs.js';
 import type { ExactStep } from './exact-step.js';
 import type { ParameterLayout } from './parameter-layout.js';
+import type { WeightBasis } from './weight-basis.js';
 
 /** One fit: Σ loss + ½ Σ penalty · x², in variables u with x = scale · u that make its curvature about 1. */
 export interface Replica {
@@ -24,10 +25,12 @@ interface Request {
   reject(error: unknown): void;
 }
 
+/** @param basis - a further change of variables, after the scaling: x = basis(scale · u) */
 export function replicaObjectives(
   step: ExactStep,
   layout: ParameterLayout,
   replicas: readonly Replica[],
+  basis?: WeightBasis,
 ): ReplicaObjectives {
   let active = replicas.length;
   let waiting = new Map<number, Request>();
@@ -41,23 +44,29 @@ export function replicaObjectives(
   };
   async function answer(requests: ReadonlyMap<number, Request>): Promise<void> {
     const entries = [...requests];
+    const scaled = entries.map(([, { x }]) => x);
+    const points = basis ? await basis.toWeights(scaled) : scaled;
     const { losses, gradients } = await step.evaluate(
-      layout.stack(
-        entries.map(([, { x }]) => x),
-        step.precision,
-      ),
+      layout.stack(points, step.precision),
       Int32Array.from(entries, ([replica]) => replicas[replica]!.heldOut),
     );
-    entries.forEach(([replica, { x, resolve }], i) => {
-      const { penalty, scale } = replicas[replica]!;
-      const gradient = layout.slice(gradients, i, entries.length);
-      let value = losses[i]!;
+    let slopes = entries.map(([replica], i) => {
+      const { penalty } = replicas[replica]!;
+      const x = points[i]!;
+      const slope = layout.slice(gradients, i, entries.length);
       for (let j = 0; j < x.length; j++) {
         const pull = penalty[j]! * x[j]!;
-        value += 0.5 * pull * x[j]!;
-        gradient[j] = (gradient[j]! + pull) * scale[j]!;
+        losses[i]! += 0.5 * pull * x[j]!;
+        slope[j]! += pull;
       }
-      resolve({ value, gradient });
+      return slope;
+    });
+    if (basis) slopes = await basis.toGradients(slopes);
+    entries.forEach(([replica, { resolve }], i) => {
+      const { scale } = replicas[replica]!;
+      const gradient = slopes[i]!;
+      for (let j = 0; j < gradient.length; j++) gradient[j]! *= scale[j]!;
+      resolve({ value: losses[i]!, gradient });
     });
   }
   return {

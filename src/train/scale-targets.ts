@@ -1,15 +1,15 @@
 /** Numbers to be predicted, at mean 0 and deviation 1 while a solver with one learning rate for all is at work. */
 import { biasName } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import type { Targets } from '../tasks/targets.js';
 import { fitStandardization } from './standardize.js';
 import type { Standardization } from '../heads/head.js';
 
-export function fitTargetScaling({ targets, classes, rows }: FeatureSet): Standardization {
+export function fitTargetScaling({ targets, classes, rows }: Targets): Standardization {
   return fitStandardization({ features: targets!, dim: classes.length, rows });
 }
 
-export function scaleTargets(set: FeatureSet, { mean, std }: Standardization): FeatureSet {
+export function scaleTargets<T extends Targets>(set: T, { mean, std }: Standardization): T {
   const columns = mean.length;
   const targets = set.targets!.map((value, i) => (value - mean[i % columns]!) / std[i % columns]!);
   return { ...set, targets };

@@ -1,8 +1,8 @@
 /**
- * The training step of a tail and its head as one ONNX graph: cached activations, targets and weights in; loss, logits
- * and gradients out. The tail's weights become inputs, so that a step feeds the newest ones without any copy.
+ * The training step of a tail and its head as one ONNX graph: cached activations, targets and weights in; outputs and
+ * gradients out. The tail's weights become inputs, so that a step feeds the newest ones without any copy.
  *
- *   activations [batch, A] → tail → features [batch, D] → (x - mean) / std → head → logits → Σ cross-entropy
+ *   activations [batch, A] → tail → features [batch, D] → (x - mean) / std → head → logits → outputs
  */
 import { differentiate } from '../autodiff/differentiate.js';
 import { GraftError } from '../errors.js';
@@ -15,6 +15,8 @@ import { toTensor } from '../onnx/initializer.js';
 import { type Graph, type Model, node, tensorValue } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import type { Session, SessionOptions } from '../runtime/session.js';
+import type { LossSpec, TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 
@@ -32,20 +34,36 @@ export interface Tail {
 
 export interface TailGraph {
   readonly model: Model;
-  /** The same up to the logits, without loss and gradients: activations and weights → logits. */
+  /** The same up to the outputs, without targets and gradients: activations and weights → outputs. */
   readonly scorer: Model;
   readonly activations: string;
+  /** [batch, outputs]: the mass of each class, or the numbers to be predicted. */
   readonly targets: string;
-  readonly loss: string;
-  readonly logits: string;
+  /** What the task makes of the logits, [batch, outputs]: probabilities or numbers. */
+  readonly outputs: string;
   /** Weights of the tail, nearest the cut first, as the model has them. */
   readonly weights: ReadonlyMap<string, Tensor>;
-  /** Input of each head parameter, by the names that `HeadKind.parameters` gives. */
+  /** Input of each head parameter, by the names that `Head.parameters` gives. */
   readonly headInputs: ReadonlyMap<string, string>;
-  /** Output with the gradient of each input that is a weight or head parameter, summed over the batch. */
+  /** Output with the gradient of each input that is a weight or head parameter, of the loss summed over the batch. */
   readonly gradients: ReadonlyMap<string, string>;
   /** Layers between a weight's node and the features: 0 for the last. For layer-wise decay of the learning rate. */
   readonly depthOf: ReadonlyMap<string, number>;
+  /** Bytes that one example takes in a step, roughly: its values on the way forward, and as much for the way back. */
+  readonly bytesPerExample: number;
+}
+
+export interface TailGraphOptions {
+  readonly head: HeadSpec;
+  readonly task: TaskKind;
+  readonly outputCount: number;
+  /** What features are scaled by between tail and head. */
+  readonly scaling?: Standardization | undefined;
+  readonly loss?: LossSpec | undefined;
+  /** As the task's `balance` gives them. */
+  readonly classWeights?: Float32Array | undefined;
+  /** What targets that are numbers were divided by, [outputs]. */
+  readonly targetScale?: Float64Array | undefined;
 }
 
 /** How to open sessions; the browser gives its own. */
@@ -79,10 +97,8 @@ export function packTail(tail: Tail): {
 }
 
 /** @throws GraftError NO_GRADIENT_RULE, or UNSUPPORTED_MODEL where the tail has no weights. */
-export async function buildTailGraph(
-  tail: Tail,
-  { head, classCount, scaling }: { head: HeadSpec; classCount: number; scaling: Standardization | undefined },
-): Promise<TailGraph> {
+export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Promise<TailGraph> {
+  const { outputCount, loss = {}, classWeights, targetScale } = options;
   const { model, activations } = packTail(tail);
   const { graph } = model;
   const names = weightsOf(graph).filter((name) => !tail.frozenWeights?.has(name));
@@ -94,33 +110,20 @@ export async function buildTailGraph(
   }
   const opset = model.opsets.get('') ?? 17;
   const builder = new GraphBuilder({ opset, taken: namesOf(graph) });
-  let features = tail.output;
-  if (scaling) {
-    const mean = builder.constant('scaling/mean', float32([tail.dim], scaling.mean));
-    const factor = builder.constant(
-      'scaling/factor',
-      float32(
-        [tail.dim],
-        scaling.std.map((deviation) => 1 / deviation),
-      ),
-    );
-    const centred = builder.op('Sub', [features, mean], { name: 'scaling/centred' });
-    features = builder.op('Mul', [centred, factor], { name: 'scaling/scaled' });
-  }
-  const kind = buildHead(head, { dim: tail.dim, outputCount: classCount, task: 'single' });
-  const headShapes = kind.parameters;
+  const features = options.scaling ? appendScaling(builder, tail, options.scaling) : tail.output;
+  const head = buildHead(options.head, { dim: tail.dim, outputCount, task: options.task });
   const headInputs = new Map(
-    [...headShapes].map(([name, dims]) => [name, builder.input(name, 'float32', dims)]),
+    [...head.parameters].map(([name, dims]) => [name, builder.input(name, 'float32', dims)]),
   );
-  const logits = kind.append(builder, features, headInputs);
-  const targets = builder.input('targets', 'float32', ['batch', classCount]);
-  const logProbabilities = builder.op('LogSoftmax', [logits], {
-    name: 'loss/log_softmax',
-    attributes: { axis: 1 },
-  });
-  const picked = builder.op('Mul', [targets, logProbabilities], { name: 'loss/picked' });
-  const total = builder.op('ReduceSum', [picked], { name: 'loss/sum', attributes: { keepdims: 0 } });
-  const loss = builder.op('Neg', [total], { name: 'loss' });
+  const logits = head.append(builder, features, headInputs);
+  const task = taskOf(options.task);
+  const targets = builder.input('targets', 'float32', ['batch', outputCount]);
+  const outputs = task.appendOutputs(builder, logits, 2, outputCount);
+  const dLogits = task.appendBatchGradient(
+    builder,
+    { logits, target: targets, outputCount, loss, classWeights, targetScale },
+    outputs,
+  );
 
   const weights = new Map(names.map((name) => [name, toTensor(graph.initializers.get(name)!)]));
   const forward: Graph = {
@@ -128,16 +131,15 @@ export async function buildTailGraph(
     nodes: [...graph.nodes, ...builder.nodes],
     inputs: [...graph.inputs, ...builder.inputs],
     initializers: new Map([...graph.initializers, ...builder.initializers]),
-    outputs: [tensorValue(loss, 'float32', []), tensorValue(logits, 'float32', ['batch', classCount])],
+    outputs: [tensorValue(outputs, 'float32', ['batch', outputCount])],
   };
-  const rows = 2;
   const shapes = await probeShapes(
     { ...model, graph: forward },
     {
       inputDims: new Map([
-        [activations, [rows, activationSize(tail)]],
-        [targets, [rows, classCount]],
-        ...headShapes,
+        [activations, [probeRows, activationSize(tail)]],
+        [targets, [probeRows, outputCount]],
+        ...[...head.parameters].map(([name, dims]) => [headInputs.get(name)!, dims] as const),
       ]),
     },
   );
@@ -150,27 +152,37 @@ export async function buildTailGraph(
     initializers: new Map([...forward.initializers].filter(([name]) => !weights.has(name))),
   };
   const parameters = [...weights.keys(), ...headInputs.values()];
-  const differentiated = differentiate(trained, { loss, parameters, shapes, opset });
-  const gradientOf = (value: string): string => differentiated.gradients.get(value)!;
+  const differentiated = differentiate(trained, { loss: logits, seed: dLogits, parameters, shapes, opset });
+  const values = forward.nodes.flatMap((each) => each.outputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
   return {
     model: { ...model, graph: differentiated.graph },
     scorer: {
       ...model,
-      graph: removeUnused({
-        ...trained,
-        inputs: trained.inputs.filter(({ name }) => name !== targets),
-        outputs: [tensorValue(logits, 'float32', ['batch', classCount])],
-      }),
+      graph: removeUnused({ ...trained, inputs: trained.inputs.filter(({ name }) => name !== targets) }),
     },
     activations,
     targets,
-    loss,
-    logits,
+    outputs,
     weights,
     headInputs,
-    gradients: new Map(parameters.map((name) => [name, gradientOf(name)])),
+    gradients: new Map(parameters.map((name) => [name, differentiated.gradients.get(name)!])),
     depthOf: depths(graph, names, tail.output),
+    bytesPerExample: (2 * 4 * values.reduce((sum, size) => sum + size, 0)) / probeRows,
   };
+}
+
+/** Two, since an axis of size 1 might be taken for one that broadcasts. */
+const probeRows = 2;
+
+function appendScaling(builder: GraphBuilder, tail: Tail, { mean, std }: Standardization): string {
+  const row = (name: string, values: Iterable<number>): string =>
+    builder.constant(`scaling/${name}`, float32([tail.dim], Float32Array.from(values)));
+  const centred = builder.op('Sub', [tail.output, row('mean', mean)], { name: 'scaling/centred' });
+  const factor = row(
+    'factor',
+    std.map((deviation) => 1 / deviation),
+  );
+  return builder.op('Mul', [centred, factor], { name: 'scaling/scaled' });
 }
 
 /** Values in a row of activations. */

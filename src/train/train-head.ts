@@ -18,6 +18,7 @@ import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
 import { fitStandardization, standardize } from './standardize.js';
+import { withoutViews } from './views.js';
 import type { Checkpoint, SolverState } from './training-state.js';
 
 export type { Score } from '../tasks/task.js';
@@ -74,6 +75,11 @@ export interface EpochRecord {
 
 export interface TrainResult {
   readonly head: TrainedHead;
+  /** The head's parameters as they were trained, on features scaled so: for those who train on from there. */
+  readonly trained: {
+    readonly parameters: ReadonlyMap<string, Tensor>;
+    readonly scaling: Standardization | undefined;
+  };
   readonly objective: number;
   readonly train: Score;
   readonly validation?: Score;
@@ -126,6 +132,8 @@ export interface Fitted {
 }
 
 /**
+ * A training part in several views: L-BFGS takes all of them, each weighing 1 / views, the other solvers one an epoch.
+ * Scores are those of the examples as they are.
  * @throws GraftError INVALID_ARGUMENT for features that are not finite or sets that do not go together,
  *   TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
  */
@@ -168,6 +176,9 @@ export async function trainHead(
   const scaling = settings.standardize || isPenaltyRaw ? fitStandardization(train) : undefined;
   const scaled = (set: FeatureSet): FeatureSet => (scaling ? standardize(set, scaling) : set);
   const trainSet = scaled(train);
+  const plainSet = withoutViews(trainSet);
+  // Views of equal weight: the sum over all of them with λ · views is `views` times the objective.
+  const repeats = settings.solver === 'lbfgs' ? (train.views ?? 1) : 1;
   const validationSet = validation && scaled(validation);
   const targetScaling = settings.task === 'regression' && !isExact ? fitTargetScaling(train) : undefined;
   const inUnits = (outputs: Float32Array): Float32Array => {
@@ -195,8 +206,8 @@ export async function trainHead(
       const held = validationSet && (await score(validationSet, parameters));
       const entry: EpochRecord = {
         epoch,
-        objective,
-        train: trainScore ?? (await score(trainSet, parameters)),
+        objective: objective / repeats,
+        train: trainScore ?? (await score(plainSet, parameters)),
         ...(held && { validation: held }),
       };
       history.push(entry);
@@ -228,7 +239,7 @@ export async function trainHead(
       task,
       train: targetScaling ? scaleTargets(trainSet, targetScaling) : trainSet,
       parameters: startingParameters(head, task, train, { seed: settings.seed, classWeights, targetScaling }),
-      options: settings,
+      options: { ...settings, l2: settings.l2 * repeats },
       rawPenalty: isPenaltyRaw ? scaling : undefined,
       targetScaling,
       classWeights,
@@ -237,11 +248,11 @@ export async function trainHead(
       checkpoint: keep,
       check,
       measure: (outputs, order) => task.measure(inUnits(outputs), train, settings.loss, order),
-      scoreTrain: (parameters) => score(trainSet, parameters),
+      scoreTrain: (parameters) => score(plainSet, parameters),
       record,
     });
     const seconds = (performance.now() - started) / 1000;
-    const trainScore = await score(trainSet, fitted.parameters);
+    const trainScore = await score(plainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
     warnOfOverfitting(task, spec, trainScore, validationScore, settings.logger);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
@@ -253,9 +264,10 @@ export async function trainHead(
         classes: train.classes,
         parameters: head.finish(parameters, scaling),
       },
+      trained: { parameters, scaling },
       objective: isExact
-        ? fitted.objective
-        : await objectiveOf(head, trainSet, parameters, { ...settings, weights: classWeights, threads }),
+        ? fitted.objective / repeats
+        : await objectiveOf(head, plainSet, parameters, { ...settings, weights: classWeights, threads }),
       train: trainScore,
       ...(validationScore && { validation: validationScore }),
       seconds,
@@ -268,7 +280,7 @@ export async function trainHead(
 }
 
 /** The head's own start, with its last biases where the task's prior has them. */
-function startingParameters(
+export function startingParameters(
   head: Head,
   task: Task,
   train: FeatureSet,

@@ -36,6 +36,14 @@ const convolutions: readonly Convolution[] = [
   { name: 'auto_pad SAME_UPPER', x: [2, 3, 8, 7], w: [4, 3, 3, 2], attributes: { auto_pad: 'SAME_UPPER', strides: [2, 2] } },
   { name: 'auto_pad SAME_LOWER', x: [2, 3, 8, 7], w: [4, 3, 3, 2], attributes: { auto_pad: 'SAME_LOWER', strides: [2, 2] } },
   { name: 'auto_pad SAME_UPPER, pointwise, stride 2', x: [2, 3, 8, 7], w: [4, 3, 1, 1], attributes: { auto_pad: 'SAME_UPPER', strides: [2, 2] } },
+  { name: 'many channels', x: [2, 10, 5, 6], w: [9, 10, 3, 3], bias: 9, attributes: { pads: [1, 1, 1, 1] } },
+  { name: 'many channels, asymmetric padding, an even kernel', x: [2, 9, 5, 6], w: [9, 9, 2, 3], attributes: { pads: [0, 1, 1, 0] } },
+  { name: 'many channels and stride 2 that leaves a row', x: [2, 9, 6, 7], w: [10, 9, 3, 3], attributes: { strides: [2, 2] } },
+  { name: 'many channels, dilation and stride', x: [2, 9, 9, 8], w: [9, 9, 3, 2], attributes: { dilations: [2, 3], strides: [2, 1], pads: [2, 0, 1, 1] } },
+  { name: 'many channels and dilation', x: [2, 9, 7, 6], w: [9, 9, 3, 2], attributes: { dilations: [2, 3], pads: [2, 1, 1, 0] } },
+  { name: 'many channels and more padding than the kernel is long', x: [2, 9, 3, 3], w: [9, 9, 2, 2], attributes: { pads: [2, 2, 2, 2] } },
+  { name: 'many channels on one axis', x: [2, 9, 6], w: [9, 9, 3], attributes: { pads: [1, 1] } },
+  { name: 'many channels and a pointwise kernel of stride 2', x: [2, 9, 5, 4], w: [9, 9, 1, 1], attributes: { strides: [2, 2] } },
   { name: 'auto_pad VALID', x: [2, 3, 8, 7], w: [4, 3, 3, 2], attributes: { auto_pad: 'VALID' } },
 ]; // prettier-ignore
 
@@ -45,6 +53,7 @@ const transposed: readonly Convolution[] = [
   { name: 'output padding', x: [2, 3, 4, 5], w: [3, 4, 3, 3], bias: 4, attributes: { strides: [2, 3], pads: [1, 1, 1, 1], output_padding: [1, 2] } },
   { name: 'an output shape beyond the last window', x: [2, 3, 4, 5], w: [3, 4, 3, 3], bias: 4, attributes: { strides: [2, 2], output_shape: [10, 12] } },
   { name: 'asymmetric padding', x: [2, 3, 4, 5], w: [3, 4, 3, 2], attributes: { strides: [2, 2], pads: [0, 1, 2, 0] } },
+  { name: 'many channels, stride 2 and padding', x: [2, 9, 3, 4], w: [9, 10, 3, 3], attributes: { strides: [2, 2], pads: [1, 1, 1, 1] } },
   { name: 'an output shape', x: [2, 3, 4, 5], w: [3, 4, 3, 3], attributes: { strides: [2, 2], output_shape: [8, 10] } },
   { name: 'an output shape, more at the end', x: [2, 3, 4, 5], w: [3, 4, 3, 3], attributes: { strides: [2, 2], output_shape: [8, 10], auto_pad: 'SAME_UPPER' } },
   { name: 'auto_pad SAME_UPPER', x: [2, 3, 4, 5], w: [3, 4, 3, 3], attributes: { strides: [2, 2], auto_pad: 'SAME_UPPER' } },

@@ -182,6 +182,39 @@ describe('differentiate', () => {
       expect(message).to.include('Everything after "joined" can be differentiated');
     });
 
+    it('what a rule refuses in the same list as what has none', () => {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.input('x', 'float32', [1, 1, 4, 4]);
+      const attributes = { kernel_shape: [2, 2], storage_order: 1 };
+      const pooled = b.op('MaxPool', [b.op('Det', [x], { name: 'det' })], { name: 'byColumn', attributes });
+      b.output(b.op('Einsum', [pooled], { name: 'loss', attributes: { equation: 'ii->' } }), 'float32', []);
+      const shapes = { det: [1, 1, 4, 4], byColumn: [3, 3] };
+      expect(() => differentiate(b.model(), { loss: 'loss', parameters: ['x'], shapes })).to.throw(
+        /^3 nodes.*\n.*Det "det"\n.*"byColumn" counts its indices by column.*\n.*"loss" takes a diagonal/,
+      );
+    });
+
+    it('a gradient that comes back through an output of which the rule knows nothing', () => {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.input('x', 'float32', [2, 3]);
+      const scale = b.constant('scale', float32([3], values(3)));
+      const [, mean] = b.ops('LayerNormalization', [x, scale], 2, { name: 'norm' });
+      const shapes = { norm: [2, 3], [mean!]: [2, 1] };
+      expect(() => differentiate(b.model(), { loss: mean!, parameters: [x], shapes })).to.throw(
+        /LayerNormalization "norm" is differentiated through its output "norm:1"/,
+      );
+    });
+
+    it('a parameter of integers', () => {
+      const b = new GraphBuilder({ opset: 17 });
+      const ids = b.input('ids', 'int64', [2]);
+      const words = b.constant('words', float32([3], values(3)));
+      b.output(b.op('Gather', [words, ids], { name: 'loss' }), 'float32', [2]);
+      expect(() => differentiate(b.model(), { loss: 'loss', parameters: ['ids'] })).to.throw(
+        /"ids" holds int64/,
+      );
+    });
+
     it('nothing that lies behind the strangers', () => {
       const graph = stranger();
       const shapes = new Map(
@@ -246,6 +279,27 @@ describe('differentiate', () => {
         /If "branch"/,
       );
     });
+  });
+
+  it('takes shapes as a Map, a plain object, or as the graph declares them, and all parameters by one word', async () => {
+    const model = perceptron();
+    const found = await probeShapes(model, { inputDims: batchOf(2) });
+    const declared = {
+      ...model.graph,
+      valueInfo: new Map([...found].map(([name, dims]) => [name, tensorValue(name, 'float32', dims)])),
+    };
+    const options = { loss: 'loss', parameters: 'all' } as const;
+    const ways = [
+      differentiate(model, { ...options, shapes: found }),
+      differentiate(model, { ...options, shapes: Object.fromEntries(found) }),
+      differentiate({ ...model, graph: declared }, options),
+    ];
+    for (const { model: withGradients, gradients } of ways) {
+      expect([...gradients.keys()]).to.deep.equal(['w', 'b']);
+      const outputs = await run(withGradients, { x: float32([2, 3], values(6)) });
+      expect(outputs['grad/w']!.dims).to.deep.equal([3, 4]);
+    }
+    expect(() => differentiate(model, options)).to.throw(/shape of every value.*probeShapes/);
   });
 
   it('works with whatever rules it is given', async () => {

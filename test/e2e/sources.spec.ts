@@ -131,6 +131,36 @@ describe('photos wherever they lie', function () {
     expect(evaluation.examples).to.equal(12);
   });
 
+  it('are trained on in random views, of the training part alone', async () => {
+    const fresh = { GRAFT_CACHE: at('cache-of-views') };
+    const args = ['train', ...common, '--data', at('shards'), '--out', at('run-of-views'), '--views', '2'];
+    interface Report {
+      readonly examples: { readonly train: number; readonly validation: number };
+      readonly views: {
+        readonly stores: readonly string[];
+        readonly computed: number;
+        readonly cached: number;
+      };
+    }
+    const first = await graftJson<Report>([...args, '--augment', 'crop,flip'], fresh);
+    expect(first.examples).to.deep.equal({ train: 10, validation: 2 });
+    expect(first.views).to.deep.include({ computed: 10, cached: 0 });
+    const { stores } = await graftJson<{ stores: { rows: number; view: string; folder: string }[] }>(
+      ['cache', 'ls'],
+      fresh,
+    );
+    const rowsOf = new Map(stores.map(({ rows, folder: of }) => [of, rows]));
+    expect(first.views.stores.map((of) => rowsOf.get(of))).to.deep.equal([10, 10]);
+    expect(stores.map(({ rows }) => rows).sort()).to.deep.equal([10, 10, 12]);
+    const again = await graftJson<Report>([...args, '--augment', 'crop,flip'], fresh);
+    expect(again.views).to.deep.include({ computed: 0, cached: 10 });
+    const other = await graftJson<Report>([...args, '--augment', 'crop,flip', '--view-seed', '2'], fresh);
+    expect(other.views.computed).to.equal(10);
+    const wrong = await graft([...args, '--augment', 'crop,rotate'], fresh);
+    expect(wrong.status).to.equal(2);
+    expect(wrong.stderr).to.match(/no operation "rotate"/);
+  });
+
   it('end in one clear message where a shard is cut off', async () => {
     const whole = readFileSync(at('shards', 'part-1.tar'));
     writeFileSync(at('cut.tar'), whole.subarray(0, 2000));

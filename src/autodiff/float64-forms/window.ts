@@ -54,12 +54,14 @@ function geometryOf(at: FormContext, kernel: readonly number[], isTransposed: bo
   return { input, output, kernel, strides, dilations, begin };
 }
 
-/** [N, C, …input] gathered to [N, C, K, O]; `size` stands for a read of padding. */
+/** [N, C, …input] gathered to [N, C, K, O]; `size` stands for a read of padding. A kernel of one position reads all in order. */
 function gatherWindows(at: FormContext, geometry: Geometry, reads: Reads): string {
   const { input, output, kernel } = geometry;
   const [n, c] = at.shapeOf(at.x[0]!) as [number, number];
   const size = sizeOf(input);
   const [taps, places] = [sizeOf(kernel), sizeOf(output)];
+  if (taps === 1 && [...geometry.strides, places / size].every((ratio) => ratio === 1))
+    return at.op('Reshape', [at.x[0]!, at.builder.ints([n, c, 1, size])]);
   const index = new Array<number>(taps * places);
   for (let tap = 0; tap < taps; tap++) {
     const k = unravel(tap, kernel);

@@ -14,6 +14,7 @@ import { intAttribute } from '../../onnx/attributes.js';
 import { gemm, reshape, slice, transpose } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
+import { correlateWide, scatterWide } from './wide-convolution.js';
 import { resolveTransposedWindow, resolveWindow, type Window } from './window.js';
 
 /** A tensor [batch, channels, ...size]. */
@@ -84,6 +85,8 @@ export function scatter(
     }
     return at.op('Conv', [dY.value, transpose(at, W, swapped(kernel.length))], { kernel_shape: kernel });
   }
+  const wide = group === 1 ? scatterWide(at, dY, W, x, window) : undefined;
+  if (wide !== undefined) return wide;
   // Rows at the end that no window reached.
   const outputPadding = kernel.map((length, i) => {
     const padded = x.size[i]! + pads[i]! + pads[i + kernel.length]!;
@@ -107,6 +110,8 @@ function correlate(at: RuleContext, small: Image, large: Image, window: Window, 
     const product = gemm(at, left, right, isColumn ? { transA: 1 } : { transB: 1 });
     return reshape(at, product, [small.channels, large.channels, ...kernel]);
   }
+  const wide = group === 1 ? correlateWide(at, small, large, window) : undefined;
+  if (wide !== undefined) return wide;
   const turned: Window = { kernel: small.size, strides: dilations, dilations: strides, pads };
   const full = at.op(
     'Conv',

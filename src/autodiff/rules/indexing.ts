@@ -224,7 +224,16 @@ export const indexing: readonly GradientRule[] = [
     backward(at) {
       const axis = intAttribute(at.node, 'axis', -1);
       const zeros = zerosLike(at, at.x[0]!);
-      return new Map([[0, at.op('ScatterElements', [zeros, at.forwardOutput(1), at.dY[0]!], { axis })]]);
+      // The same operator under its first name.
+      const opType = at.opset < 11 ? 'Scatter' : 'ScatterElements';
+      return new Map([
+        [
+          0,
+          at.op(opType, [zeros, at.forwardOutput(1), at.dY[0]!], {
+            axis: positiveAxis(axis, at.shapeOf(at.x[0]!).length),
+          }),
+        ],
+      ]);
     },
   },
 ];

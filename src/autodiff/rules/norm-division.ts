@@ -10,7 +10,7 @@
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js';
 import { float32 } from '../../tensor/tensor.js';
 import { positiveAxis, sizeOf } from '../../tensor/shape.js';
-import { reshape, reshapeLike } from '../append.js';
+import { choose, keepWhere, reshape, reshapeLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 
@@ -22,17 +22,17 @@ export const normDivision: readonly GradientRule[] = [
       const x = at.x[0]!;
       const [y, dY] = [at.y[0]!, at.dY[0]!];
       const axis = [positiveAxis(intAttribute(at.node, 'axis', -1), at.shapeOf(x).length)];
-      const zero = at.builder.scalar(0);
       const isSquare = intAttribute(at.node, 'p', 2) === 2;
       const powers = isSquare ? at.op('Mul', [x, x]) : at.op('Abs', [x]);
       const sum = reduceSum(at, powers, axis, 1);
       const norm = isSquare ? at.op('Sqrt', [sum]) : sum;
-      // Where everything is zero the operator gives zero, and so does its gradient.
-      const inverse = at.op('Where', [at.op('Greater', [norm, zero]), at.op('Reciprocal', [norm]), zero]);
       const along = reduceSum(at, at.op('Mul', [dY, y]), axis, 1);
-      const direction = isSquare ? y : at.op('Sign', [x]);
+      const direction = isSquare ? y : signOf(at, x);
       const across = at.op('Sub', [dY, at.op('Mul', [direction, along])]);
-      return new Map([[0, at.op('Mul', [across, inverse])]]);
+      // Where everything is zero the operator gives zero, and so does its gradient.
+      const isPositive = at.op('Greater', [norm, at.scalar(0)]);
+      const divided = at.op('Div', [across, choose(at, isPositive, norm, at.scalar(1))]);
+      return new Map([[0, keepWhere(at, isPositive, divided)]]);
     },
   },
   {
@@ -58,6 +58,14 @@ export const normDivision: readonly GradientRule[] = [
     },
   },
 ];
+
+/** Sign came with opset 9. */
+function signOf(at: RuleContext, x: string): string {
+  if (at.opset >= 9) return at.op('Sign', [x]);
+  const [zero, one] = [at.scalar(0), at.scalar(1)];
+  const below = choose(at, at.op('Less', [x, zero]), at.scalar(-1), zero);
+  return choose(at, at.op('Greater', [x, zero]), one, below);
+}
 
 /** Sums over neighbouring channels as a product with a band matrix, and their transpose. */
 function neighbourSums(at: RuleContext, size: number) {

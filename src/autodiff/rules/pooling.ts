@@ -11,8 +11,9 @@
 import { GraftError } from '../../errors.js';
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
 import type { AttributeInput } from '../../onnx/attributes.js';
+import { dtypeInfo } from '../../tensor/dtype.js';
 import { sizeOf } from '../../tensor/shape.js';
-import { expandLike, reshape, reshapeLike, transpose } from '../append.js';
+import { equalsBound, expandLike, reshape, reshapeLike, transpose } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 import { int64 } from '../../tensor/tensor.js';
@@ -36,9 +37,8 @@ export const pooling: readonly GradientRule[] = [
     backward(at) {
       const X = at.x[0]!;
       const axes = at.shapeOf(X).map((_, axis) => axis).slice(2); // prettier-ignore
-      // Equal compares floats only from opset 11 on.
-      const [zero, one] = [at.builder.scalar(0), at.builder.scalar(1)];
-      const isLargest = at.op('Where', [at.op('Less', [X, at.y[0]!]), zero, one]);
+      const mask = equalsBound(at, X, at.y[0]!);
+      const isLargest = at.op('Cast', [mask], { to: dtypeInfo(at.dtypeOf(X)).code });
       const share = at.op('Div', [at.dY[0]!, reduceSum(at, isLargest, axes, 1)]);
       return new Map([[0, at.op('Mul', [isLargest, share])]]);
     },

@@ -1,3 +1,4 @@
+import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds } from '../output.js';
 import {
@@ -6,6 +7,7 @@ import {
   dataOptions,
   deviceOptions,
   positiveInteger,
+  viewOptions,
 } from '../shared-options.js';
 import { cacheExportCommand } from './cache-export.js';
 import { cacheLsCommand } from './cache-ls.js';
@@ -24,6 +26,7 @@ export const cacheCommand = defineCommand({
     ...dataOptions,
     ...cacheOptions,
     ...deviceOptions,
+    ...viewOptions,
     batch: { ...positiveInteger('batch'), describe: 'Images a run of the backbone' },
     shard: {
       type: 'string',
@@ -34,10 +37,12 @@ export const cacheCommand = defineCommand({
   subcommands: [cacheLsCommand, cacheStatsCommand, cacheVerifyCommand, cachePruneCommand, cacheExportCommand],
   example: ['cache --backbone model.onnx --data photos', 'features of every photo, once'],
   async run(args, output) {
-    const [{ cacheFeatures }, { parseShard, shardOfScheduler }] = await Promise.all([
-      import('../../pipeline/cache-features.js'),
-      import('../../pipeline/choose-shard.js'),
-    ]);
+    const [{ cacheFeatures }, { cacheViews, rowsToView }, { parseShard, shardOfScheduler }] =
+      await Promise.all([
+        import('../../pipeline/cache-features.js'),
+        import('../../pipeline/cache-views.js'),
+        import('../../pipeline/choose-shard.js'),
+      ]);
     const scheduled = args.shard === undefined ? shardOfScheduler(process.env) : undefined;
     const shard = args.shard === undefined ? scheduled?.shard : parseShard(args.shard);
     if (scheduled && shard) {
@@ -47,7 +52,11 @@ export const cacheCommand = defineCommand({
     }
     const onProgress = await output.progress('features', 'images');
     const options = { ...args, shard, backboneBatch: args.batch };
-    const { report } = await cacheFeatures(options, { ...output, onProgress });
+    const cached = await cacheFeatures(options, { ...output, onProgress });
+    const views = args.views
+      ? (await cacheViews(cached, rowsToView(cached), options, { ...output, onProgress })).report
+      : undefined;
+    const { report } = cached;
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
     const unshown = report.skipped.length - shownSkips;
     const lines = [
@@ -57,7 +66,13 @@ export const cacheCommand = defineCommand({
       ...(unshown > 0 ? [`  … and ${unshown} more; --json lists all`] : []),
       `layer ${report.layer}, ${report.dim} numbers each`,
       report.store,
+      ...(views ? [describeViews(views)] : []),
     ];
-    output.result(report, lines.join('\n'));
+    output.result({ ...report, ...(views && { views }) }, lines.join('\n'));
   },
 });
+
+/** One line. */
+export function describeViews({ stores, examples, cached, computed, seconds }: ViewReport): string {
+  return `${stores.length} views of ${examples} examples: ${cached} cached, ${computed} computed in ${formatSeconds(seconds)}`;
+}

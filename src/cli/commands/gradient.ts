@@ -23,7 +23,10 @@ const options = {
     describe: 'Shapes of inputs with free dimensions, for the trial run: x=2,3,224,224 y=2,7',
   },
   check: { type: 'boolean', default: false, describe: 'Compare with finite differences in float64' },
-  samples: { ...positiveInteger('samples'), default: 8, describe: 'Elements of each parameter to compare' },
+  samples: {
+    ...positiveInteger('samples'),
+    describe: 'Elements of each parameter to compare [default: what a minute allows, up to 8]',
+  },
   tolerance: { ...positive('tolerance'), default: 1e-3, describe: 'Largest relative error of --check' },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the inputs of --check' },
 } as const satisfies Record<string, Options>;
@@ -49,7 +52,7 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
         wrt: wrt === 'all' ? wrt : wrt.split(',').map((name) => name.trim()),
         inputShapes,
         check,
-        samples: samples!,
+        ...(samples !== undefined && { samples }),
         seed: seed!,
         ...(loss !== undefined && { loss }),
         ...(out !== undefined && { out }),
@@ -77,8 +80,13 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
         `${wrong.length} of ${report.gradients.length} gradients are further than ${tolerance} from finite differences:\n${table}`,
       );
     }
+    const kinks = report.check?.reduce((total, row) => total + row.kinks, 0) ?? 0;
+    const note = `${kinks} more lay on a kink (of Relu, MaxPool or the like), where there is no one slope.`;
     const summary = `${report.gradients.length} gradients of ${report.loss}`;
-    output.result(report, [...(out ? [`${out}: ${summary}`] : [summary]), table].join('\n\n'));
+    output.result(
+      report,
+      [out ? `${out}: ${summary}` : summary, table, ...(kinks > 0 ? [note] : [])].join('\n\n'),
+    );
   },
 });
 

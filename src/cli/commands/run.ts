@@ -1,16 +1,87 @@
+import type { Options } from 'yargs';
+import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
+import { nonNegative, positive } from '../shared-options.js';
 import { describeExport } from './export.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
+import { describeTuning, searchFlags, tuneOptions } from './tune.js';
+
+/** Without defaults: what a flag that is not given stands for depends on --tune, and the pipeline knows. */
+const options = {
+  ...trainFlags,
+  ...searchFlags,
+  tune: { type: 'boolean', default: false, describe: 'Search first, as graft tune does and with its flags' },
+  head: { ...searchFlags.head, describe: 'Kind of head [default: linear]' },
+  solver: { ...searchFlags.solver, describe: 'lbfgs, adamw or sgd [default: what suits the head]' },
+  l2: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'L2 penalty λ [default: 1]; with --tune a list or auto',
+  },
+  lr: { type: 'string', requiresArg: true, describe: 'Learning rate of adamw and sgd; with --tune a list' },
+  folds: { ...searchFlags.folds, default: undefined, describe: 'With --tune: folds [default: 5]' },
+  select: {
+    choices: searchFlags.select.choices,
+    describe: 'With --tune: simplest within one standard error (default), or best',
+  },
+  'learning-curve': { type: 'boolean', describe: searchFlags['learning-curve'].describe },
+  'lr-find': { type: 'boolean', describe: searchFlags['lr-find'].describe },
+  validation: {
+    ...trainFlags.validation,
+    default: undefined,
+    describe: 'Share held out [default: 0.2; with --tune 0, folds judge]',
+  },
+} as const satisfies Record<string, Options>;
+
+const ofSearch = [
+  'heads',
+  'solvers',
+  'layers',
+  'folds',
+  'select',
+  'budget',
+  'learning-curve',
+  'lr-find',
+] as const;
 
 export const runCommand = defineCommand({
   command: 'run',
-  describe: 'Everything: cache, train, export, verify, report',
-  options: trainFlags,
+  describe: 'Everything: cache, train (or --tune), export, verify, report',
+  options,
   example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],
   async run(args, output) {
-    const { runAll } = await import('../../pipeline/run-all.js');
+    const { runAll, tuneAndExport } = await import('../../pipeline/run-all.js');
     const onProgress = await output.progress('features', 'images');
-    const report = await runAll(await trainOptions(args), { ...output, onProgress });
+    if (args.tune) {
+      const onCandidate = await output.progress('candidates', 'candidates');
+      const report = await tuneAndExport(await tuneOptions(args), { ...output, onProgress, onCandidate });
+      output.result(report, `${describeTuning(report.tune)}\n${describeExport(report)}\n${report.report}`);
+      return;
+    }
+    const stray = ofSearch.find((name) => args[name] !== undefined);
+    if (stray) throw new GraftError('USAGE', `--${stray} is for a search; add --tune.`);
+    const report = await runAll(await trainOptions(plain(args)), { ...output, onProgress });
     output.result(report, `${describeTraining(report)}\n${describeExport(report)}\n${report.report}`);
   },
 });
+
+/** Flags that are lists in a search, as the single values that they are without. */
+function plain<T extends Readonly<Record<'l2' | 'lr' | 'head' | 'solver', string | undefined>>>(args: T) {
+  return {
+    ...args,
+    l2: nonNegative('l2').coerce(args.l2),
+    lr: positive('lr').coerce(args.lr),
+    head: choice('head', args.head, trainFlags.head.choices),
+    solver: choice('solver', args.solver, trainFlags.solver.choices),
+  };
+}
+
+function choice<T extends string>(
+  name: string,
+  value: string | undefined,
+  choices: readonly T[],
+): T | undefined {
+  const found = choices.find((each) => each === value);
+  if (value === undefined || found !== undefined) return found;
+  throw new GraftError('USAGE', `Expected ${choices.join(', ')} for --${name} but received "${value}".`);
+}

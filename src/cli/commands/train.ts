@@ -13,6 +13,7 @@ import {
   outOption,
   runKeepingOptions,
   trainingOptions,
+  viewOptions,
 } from '../shared-options.js';
 
 /** The flags of `train` and `run`. */
@@ -25,6 +26,7 @@ export const trainFlags = {
   ...featuresOption,
   ...outOption,
   ...trainingOptions,
+  ...viewOptions,
   ...runKeepingOptions,
   ...cacheOptions,
   ...deviceOptions,
@@ -90,6 +92,9 @@ export function describeTraining(report: TrainReport): string {
   ];
   if (validation) {
     lines.push(`validation  ${describeScore(validation)}  (${examples.validation} examples)`);
+  }
+  if (report.neighbours) {
+    lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);
   }
   if (report.headAlone?.validation) {
     lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);

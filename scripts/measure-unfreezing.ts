@@ -1,0 +1,121 @@
+/**
+ * Measures by cross-validation what unfreezing gains over the head alone, on the same folds, with the time and the disk
+ * it takes. The activations are cached once; every variant and the head alone read them. Nothing of a fold is looked at
+ * in training: the epochs are fixed and the last weights count.
+ *
+ *   node build/scripts/measure-unfreezing.js --backbone FILE --layer 690 --pool avg --data FOLDER --unfreeze 658 \
+ *     --variant '{}' --variant '{"tailLr": 0.001, "epochs": 3}' [--folds 5] [--only 0,1] [--threads 2]
+ *
+ * Options of a variant are those of `fineTune`. Prints a line a fold, then a table.
+ */
+import { parseArgs } from 'node:util';
+import { createRng } from '../src/rng.js';
+import { cacheFeatures } from '../src/pipeline/cache-features.js';
+import { type Backbone, prepareBackbone } from '../src/pipeline/prepare-backbone.js';
+import { prepareTail, type UnfrozenBackbone } from '../src/pipeline/prepare-tail.js';
+import { openRows } from '../src/features/row-reader.js';
+import type { Pool } from '../src/graph/pool-features.js';
+import { openSession } from '../src/runtime/open-session.js';
+import { fineTune, type FineTuneOptions } from '../src/train/fine-tune.js';
+import type { ActivationSet } from '../src/train/row-source.js';
+
+const { values: flags } = parseArgs({
+  options: {
+    backbone: { type: 'string' },
+    layer: { type: 'string' },
+    pool: { type: 'string' },
+    data: { type: 'string' },
+    unfreeze: { type: 'string' },
+    variant: { type: 'string', multiple: true, default: ['{}'] },
+    folds: { type: 'string', default: '5' },
+    only: { type: 'string' },
+    threads: { type: 'string', default: '2' },
+    cache: { type: 'string' },
+  },
+});
+const { backbone = '', data = '', unfreeze = '', layer, cache } = flags;
+const folds = Number(flags.folds);
+const chosen = flags.only?.split(',').map(Number) ?? Array.from({ length: folds }, (_, i) => i);
+
+let unfrozen: UnfrozenBackbone | undefined;
+const cached = await cacheFeatures(
+  { backbone, layer, pool: flags.pool as Pool | undefined, data, cache, dtype: 'float16' },
+  {},
+  async (given, context): Promise<Backbone> => {
+    unfrozen = await prepareTail(await prepareBackbone(given, context), unfreeze);
+    return unfrozen.frozen;
+  },
+);
+const { tail, frozen } = unfrozen!;
+const { dataset, keys, store, report } = cached;
+const rows = dataset.examples.length;
+const megabytes = Math.round((rows * frozen.dim * 2) / 1e6);
+console.log(
+  `${rows} examples after ${unfreeze}: ${frozen.dim} values each, ${megabytes} MB as float16; ` +
+    `${report.computed} computed in ${report.seconds.toFixed(0)} s`,
+);
+
+/** Stratified: within each class the examples are dealt out in a seeded order. */
+const foldOf = new Int32Array(rows);
+const rng = createRng(1);
+for (const label of dataset.classes.keys()) {
+  const members = dataset.examples.flatMap((example, row) => (example.label === label ? [row] : []));
+  for (const [i, row] of rng.shuffle(members).entries()) foldOf[row] = i % folds;
+}
+
+async function select(include: (fold: number) => boolean): Promise<ActivationSet> {
+  const picked = [...foldOf.keys()].filter((row) => include(foldOf[row]!));
+  const own = new Uint8Array(picked.length * 32);
+  for (const [i, row] of picked.entries()) own.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
+  return {
+    activations: await openRows(store, own),
+    rows: picked.length,
+    labels: Int32Array.from(picked, (row) => dataset.examples[row]!.label),
+    classes: dataset.classes,
+  };
+}
+
+interface Figures {
+  readonly alone: number;
+  readonly tuned: number;
+  readonly seconds: number;
+}
+const results = new Map<string, Figures[]>();
+for (const variant of flags.variant) {
+  const options = JSON.parse(variant) as FineTuneOptions;
+  const figures: Figures[] = [];
+  results.set(variant, figures);
+  for (const fold of chosen) {
+    const [train, held] = [await select((own) => own !== fold), await select((own) => own === fold)];
+    const tuned = await fineTune(
+      tail,
+      train,
+      held,
+      // The held fold chooses nothing: no epoch is kept for its loss, and training does not stop by it.
+      { threads: Number(flags.threads), ...options, patience: Number.POSITIVE_INFINITY },
+      openSession,
+    );
+    const last = tuned.history.at(-1)!.validation!;
+    const alone = tuned.headAlone?.validation?.accuracy ?? Number.NaN;
+    figures.push({ alone, tuned: last.accuracy!, seconds: tuned.seconds });
+    console.log(
+      `${unfreeze} ${variant} fold ${fold}: head alone ${alone.toFixed(4)}, unfrozen ${last.accuracy!.toFixed(4)}, ` +
+        `loss ${tuned.headAlone?.validation?.loss.toFixed(4)} to ${last.loss.toFixed(4)}, ${tuned.seconds.toFixed(0)} s`,
+    );
+  }
+}
+
+console.log('| options | head alone | unfrozen | gain in points | seconds a fold | disk |');
+for (const [variant, figures] of results) {
+  const column = (pick: (figure: Figures) => number): string => {
+    const values = figures.map(pick);
+    const mean = values.reduce((a, b) => a + b, 0) / values.length;
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1);
+    return `${(100 * mean).toFixed(2)} ± ${(100 * Math.sqrt(variance)).toFixed(2)}`;
+  };
+  const seconds = figures.reduce((sum, figure) => sum + figure.seconds, 0) / figures.length;
+  console.log(
+    `| ${variant} | ${column(({ alone }) => alone)} | ${column(({ tuned }) => tuned)} | ` +
+      `${column(({ tuned, alone }) => tuned - alone)} | ${seconds.toFixed(0)} | ${megabytes} MB |`,
+  );
+}

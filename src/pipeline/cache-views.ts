@@ -1,0 +1,116 @@
+/** `--views`: features of random views of the training photos, each view in a store of its own beside the plain one. */
+import path from 'node:path';
+import { selectKeys } from '../dataset/divide-dataset.js';
+import { extractFeatures, type ExtractTarget } from '../features/extract-features.js';
+import { viewName } from '../features/feature-key.js';
+import { FeatureStore } from '../features/feature-store.js';
+import { loadFeatures } from '../features/load-features.js';
+import { recordUsage } from '../features/usage-log.js';
+import { readAugment } from '../image/augment-spec.js';
+import type { RandomView } from '../image/random-view.js';
+import type { FeatureSet } from '../train/feature-set.js';
+import { stackViews } from '../train/views.js';
+import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
+import { featuresFolder } from './cache-folder.js';
+import { encodeFeatures } from './prepare-backbone.js';
+import type { Parts } from './split-features.js';
+
+export interface ViewOptions {
+  /** How many random views of each training photo; default none. */
+  readonly views?: number | undefined;
+  /** Names of operations or a JSON file; default crop, flip and color. */
+  readonly augment?: string | undefined;
+  readonly viewSeed?: number | undefined;
+}
+
+export interface ViewReport {
+  /** Folders of the stores, view by view. */
+  readonly stores: readonly string[];
+  /** Photos that have views. */
+  readonly examples: number;
+  readonly cached: number;
+  readonly computed: number;
+  readonly seconds: number;
+}
+
+export interface CachedViews {
+  readonly report: ViewReport;
+  readonly stores: readonly FeatureStore[];
+}
+
+/** @param rows - of the data set: those that train. @throws GraftError as `cacheFeatures`, USAGE for bad augmentations. */
+export async function cacheViews(
+  { backbone, dataset, store: plain, provider }: CachedFeatures,
+  rows: readonly number[],
+  options: CacheOptions & ViewOptions,
+  { logger, signal, onProgress }: Hooks = {},
+): Promise<CachedViews> {
+  const augment = await readAugment(options.augment);
+  const folder = featuresFolder(options.cache);
+  const { sha256: backboneSha256, layer, pool, preprocess, dim, outputName, inputName } = backbone;
+  const targets: ExtractTarget[] = [];
+  for (let number = 1; number <= (options.views ?? 0); number++) {
+    const view: RandomView = { number, seed: options.viewSeed ?? 1, augment };
+    const source = {
+      backboneSha256,
+      layer,
+      pool,
+      preprocess,
+      dim,
+      dtype: plain.format.dtype,
+      view: viewName(view),
+    };
+    targets.push({ store: await FeatureStore.open(folder, source, logger), output: outputName, view });
+  }
+  const { cached, computed, skipped, seconds } = await extractFeatures({
+    model: () => encodeFeatures(backbone),
+    input: inputName,
+    targets,
+    preprocess,
+    examples: rows.map((row) => dataset.examples[row]!),
+    provider,
+    batch: options.backboneBatch,
+    threads: options.threads,
+    onError: options.onError,
+    onProgress,
+    signal,
+  });
+  const stores = targets.map(({ store }) => store);
+  const use = { at: new Date().toISOString(), backbone: backbone.path, data: path.resolve(options.data) };
+  for (const { folder: of } of stores) {
+    await recordUsage(folder, path.basename(of), {
+      ...use,
+      cached,
+      computed,
+      skipped: skipped.length,
+      seconds,
+    });
+  }
+  const report = {
+    stores: stores.map(({ folder: of }) => of),
+    examples: rows.length,
+    cached,
+    computed,
+    seconds,
+  };
+  return { report, stores };
+}
+
+/** The training part with the views of its photos stacked below it. */
+export async function addViews(
+  { rows, train }: Parts,
+  { keys }: CachedFeatures,
+  { stores }: CachedViews,
+): Promise<FeatureSet> {
+  const wanted = selectKeys(keys, rows.train);
+  const views: Float32Array[] = [];
+  for (const store of stores) views.push(await loadFeatures(store, wanted));
+  return stackViews(train, views);
+}
+
+/** Rows of the data set that it does not itself hold out, and that have features. */
+export function rowsToView({ dataset, keys }: CachedFeatures): number[] {
+  return dataset.examples.flatMap(({ split = 'train' }, row) =>
+    split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
+  );
+}

@@ -1,0 +1,76 @@
+/** The features that candidates of a search stand on: of one layer or several, or made elsewhere. */
+import { createHash } from 'node:crypto';
+import { GraftError } from '../errors.js';
+import type { FeatureSet } from '../train/feature-set.js';
+import {
+  cacheFeatures,
+  cacheLayers,
+  type CachedFeatures,
+  type CacheOptions,
+  type Hooks,
+} from './cache-features.js';
+import { chooseLayers } from './choose-layers.js';
+import { loadFeatureParts, openFeatureFile } from './feature-file.js';
+import { splitList } from './search-grid.js';
+import { splitFeatures, type SplitOptions } from './split-features.js';
+
+export interface Place {
+  readonly layer: string;
+  readonly pool: string;
+  readonly dim: number;
+  /** Why it is compared. */
+  readonly reason: string;
+  /** The training part; the rows are the same in all places. */
+  readonly train: FeatureSet;
+  /** Changes where the features or the labels do. */
+  readonly identity: string;
+}
+
+export type PlaceOptions = SplitOptions & { readonly layers?: string | undefined } & (
+    CacheOptions | { readonly features: string }
+  );
+
+/** Several layers are cached in one pass of the backbone. */
+export async function loadPlaces(options: PlaceOptions, hooks: Hooks): Promise<Place[]> {
+  const { layers } = options;
+  if ('features' in options) {
+    if (layers !== undefined)
+      throw new GraftError('USAGE', '--layers needs a backbone, but --features stands in its place.');
+    return [await loadFile(options.features, options)];
+  }
+  if (layers === undefined) {
+    const cached = await cacheFeatures(options, hooks);
+    return [await placeOf(cached, options, options.layer === undefined ? 'recommended' : 'named')];
+  }
+  if (options.layer !== undefined)
+    throw new GraftError('USAGE', 'Expected --layer or --layers but received both.');
+  const compared = await chooseLayers(layers === 'auto' ? 'auto' : splitList('layers', layers), options);
+  const cached = await cacheLayers({ ...options, layers: compared }, hooks);
+  const places: Place[] = [];
+  for (const [i, each] of cached.entries()) places.push(await placeOf(each, options, compared[i]!.reason));
+  return places;
+}
+
+async function placeOf(cached: CachedFeatures, options: SplitOptions, reason: string): Promise<Place> {
+  const { layer, pool, dim } = cached.backbone;
+  const { train } = await splitFeatures(cached, options);
+  const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(train.labels);
+  return { layer, pool, dim, reason, train, identity: identity.digest('hex') };
+}
+
+async function loadFile(name: string, options: SplitOptions): Promise<Place> {
+  const file = await openFeatureFile(name, options);
+  try {
+    const { train } = await loadFeatureParts(file);
+    return {
+      layer: name,
+      pool: 'none',
+      dim: file.dim,
+      reason: 'made elsewhere',
+      train,
+      identity: file.fingerprint,
+    };
+  } finally {
+    await file.close();
+  }
+}

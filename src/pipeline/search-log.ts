@@ -1,0 +1,41 @@
+/** What a search has found so far, on disk, so that one that was stopped goes on where it was. */
+import { readFile, rm } from 'node:fs/promises';
+import type { Judged, LayerCandidate } from '../train/candidate.js';
+import { writeDurably } from '../write-durably.js';
+
+export interface SearchLog {
+  find(candidate: LayerCandidate): Judged<LayerCandidate> | undefined;
+  add(judged: readonly Judged<LayerCandidate>[]): Promise<void>;
+  remove(): Promise<void>;
+}
+
+/**
+ * A file of another search, or a damaged one, counts as none.
+ * @param key - what the results depend on, beside the candidate
+ */
+export async function openLog(file: string, key: string): Promise<SearchLog> {
+  let known: Judged<LayerCandidate>[] = [];
+  try {
+    const saved = JSON.parse(await readFile(file, 'utf8')) as {
+      key: string;
+      judged: Judged<LayerCandidate>[];
+    };
+    if (saved.key === key) known = saved.judged;
+  } catch {
+    // No earlier search.
+  }
+  return {
+    find: (candidate) => known.find((result) => sameCandidate(result.candidate, candidate)),
+    async add(judged) {
+      known = [...known, ...judged];
+      await writeDurably(file, JSON.stringify({ key, judged: known }));
+    },
+    remove: () => rm(file, { force: true }),
+  };
+}
+
+export function sameCandidate(a: LayerCandidate, b: LayerCandidate): boolean {
+  const parts = ({ layer, pool, head, solver, l2, lr }: LayerCandidate) =>
+    JSON.stringify([layer, pool, head, solver, l2, lr]);
+  return parts(a) === parts(b);
+}

@@ -1,0 +1,95 @@
+/** What `--learning-curve` and `--lr-find` write into the run folder. */
+import path from 'node:path';
+import { type Curve, drawCurves } from '../report/draw-curves.js';
+import { formatFigure } from '../tasks/describe-score.js';
+import type { FigureName } from '../tasks/task.js';
+import type { RateTest } from '../train/find-rate.js';
+import { errorAt, type LearningCurve } from '../train/learning-curve.js';
+import { writeDurably } from '../write-durably.js';
+
+const blue = '#2563eb';
+const orange = '#ea580c';
+const pale = '#9db8f5';
+
+/** @returns the file */
+export async function drawLearningCurve(
+  folder: string,
+  { sizes, law, twice, verdict }: LearningCurve,
+  figure: FigureName,
+): Promise<string> {
+  const first = sizes[0]!.examples;
+  const dots = Array.from({ length: 40 }, (_, i) => first * (twice.examples / first) ** (i / 39));
+  const curves: Curve[] = [
+    {
+      name: 'on training',
+      colour: orange,
+      markers: true,
+      points: sizes.map(({ examples, train }) => ({ x: examples, y: train })),
+    },
+    {
+      name: 'fitted power law',
+      colour: pale,
+      dashed: true,
+      points: dots.map((x) => ({ x, y: 1 - errorAt(law, x) })),
+    },
+    {
+      name: 'held out, ± deviation over folds',
+      colour: blue,
+      markers: true,
+      points: sizes.map(({ examples, mean, std }) => ({ x: examples, y: mean, spread: std })),
+    },
+  ];
+  const file = path.join(folder, 'learning-curve.svg');
+  await writeDurably(
+    file,
+    drawCurves({
+      title: `Learning curve: ${verdict}`,
+      subtitle: describeCurve({ sizes, law, twice, verdict }, figure),
+      xTitle: 'training examples',
+      yTitle: figure,
+      isLogX: true,
+      curves,
+      marks: [{ x: sizes.at(-1)!.examples, label: 'all there are' }],
+      formatY: (y) => formatFigure(figure, y),
+    }),
+  );
+  return file;
+}
+
+/** @example 'At 1650 examples 96.1 %; twice as many would bring about 97.0 %.' */
+export function describeCurve({ sizes, twice }: LearningCurve, figure: FigureName): string {
+  const last = sizes.at(-1)!;
+  const show = (value: number): string => formatFigure(figure, value);
+  return `At ${last.examples} examples ${show(last.mean)} ± ${show(last.std)}; ${twice.examples} would bring about ${show(twice.mean)}.`;
+}
+
+/** @returns the file */
+export async function drawRateTest(folder: string, test: RateTest): Promise<string> {
+  const { points, solver, steepest, tenthOfLowest, suggestion } = test;
+  const file = path.join(folder, 'lr-find.svg');
+  await writeDurably(
+    file,
+    drawCurves({
+      title: `Learning-rate range test with ${solver}: take ${suggestion}`,
+      subtitle:
+        'The rate rises from batch to batch; the loss falls while it suits, and rises where it is too high.',
+      xTitle: 'learning rate',
+      yTitle: 'loss',
+      isLogX: true,
+      curves: [
+        { name: 'of each batch', colour: pale, points: points.map(({ lr, loss }) => ({ x: lr, y: loss })) },
+        {
+          name: 'smoothed',
+          colour: blue,
+          points: points.map(({ lr, smoothed }) => ({ x: lr, y: smoothed })),
+        },
+      ],
+      marks: [
+        { x: steepest, label: `steepest ${steepest.toPrecision(2)}` },
+        { x: tenthOfLowest, label: `tenth of the lowest ${tenthOfLowest.toPrecision(2)}` },
+      ],
+      formatX: (x) => (x >= 0.001 ? String(x) : x.toExponential(0)),
+    }),
+  );
+  return file;
+}

@@ -1,0 +1,49 @@
+/** One way to train a head, among those that a search compares. */
+import type { HeadSpec } from '../heads/head.js';
+import type { Solver } from './train-head.js';
+
+export interface Candidate {
+  readonly head: HeadSpec;
+  /** `none` where there is nothing to solve, as for prototypes. */
+  readonly solver: Solver | 'none';
+  readonly l2: number;
+  /** Of the solvers that go by epochs. */
+  readonly lr?: number | undefined;
+}
+
+/** With the features that the head stands on. */
+export interface LayerCandidate extends Candidate {
+  readonly layer: string;
+  readonly pool: string;
+  readonly dim: number;
+}
+
+/** What cross-validation found out about a candidate. */
+export interface Judged<C extends Candidate = Candidate> {
+  readonly candidate: C;
+  /** The task's figure (accuracy; R² of numbers) on what each fold held out. */
+  readonly folds: readonly number[];
+  /** Over the folds. */
+  readonly mean: number;
+  /** Sample standard deviation over the folds. */
+  readonly std: number;
+  /** Mean loss on what was held out. */
+  readonly loss: number;
+  /** Mean figure on what was trained on: far above `mean` is overfitting. */
+  readonly train: number;
+  /** Epochs after which the folds' mean loss was lowest. */
+  readonly epochs?: number;
+  /** Dropped by successive halving after so many epochs: its figures are those it had then. */
+  readonly droppedAt?: number;
+}
+
+export function meanOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
+/** With n - 1 below; 0 for a single value. */
+export function sampleDeviation(values: readonly number[]): number {
+  if (values.length < 2) return 0;
+  const mean = meanOf(values);
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (values.length - 1));
+}

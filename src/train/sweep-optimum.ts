@@ -1,0 +1,199 @@
+/**
+ * Cross-validates a linear head over a path of L2 penalties: every fold is a replica of one step graph, all folds of
+ * one λ advance together, and each λ starts where the stronger one before it ended.
+ *
+ * One set of features serves all folds, scaled by the mean and deviation of all rows. A fold's own standardisation is
+ * that of its training rows alone, nothing of what it holds out: with z the shared features and s the deviation of z
+ * over those rows, a weight on (z - mean) / s that is penalised by λ/2 · v² is a weight w = v / s on z penalised by
+ * λ s²/2 · w²; the means go into the bias, which is free. So only the penalties differ from fold to fold.
+ */
+import { GraftError } from '../errors.js';
+import { buildHead } from '../heads/build-head.js';
+import type { HeadSpec } from '../heads/head.js';
+import { lbfgs } from '../optim/lbfgs.js';
+import type { LossSpec, Score, TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
+import { scaleProblem, startingPoint } from './convex-problem.js';
+import { openExactStep } from './exact-step.js';
+import type { FeatureSet } from './feature-set.js';
+import { openHeadScorer } from './head-scorer.js';
+import { layoutParameters } from './parameter-layout.js';
+import { type Replica, replicaObjectives } from './replica-objective.js';
+import { selectRows } from './select-rows.js';
+import { fitStandardization, standardize } from './standardize.js';
+import { type BasisFinder, openBasisFinder, type WeightBasis } from './weight-basis.js';
+
+export interface OptimumSweepOptions {
+  readonly train: FeatureSet;
+  /** Fold of each example, from 0 to `foldCount` - 1. */
+  readonly folds: Int32Array;
+  readonly foldCount: number;
+  readonly l2: readonly number[];
+  readonly head: HeadSpec;
+  readonly task: TaskKind;
+  readonly loss?: LossSpec | undefined;
+  readonly standardize: boolean;
+  readonly threads?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** After each λ, from the largest to the smallest. */
+  readonly onPenalty?: (l2: number, folds: readonly SweptFold[]) => void;
+}
+
+export interface SweptFold {
+  /** Sum of the losses of the fold's training rows + λ/2 · ‖W‖². */
+  readonly objective: number;
+  readonly iterations: number;
+  readonly train: Score;
+  /** On the rows that the fold holds out. */
+  readonly validation: Score;
+}
+
+const float32Rounding = 1e-7;
+/** What a fit may be above its optimum, as a share of the objective. */
+const tolerance = 5e-7;
+/** Iterations a fit from which on a better basis is looked for. */
+const manyIterations = 25;
+/** Features up to which a basis is: finding one takes their number cubed. */
+const mostFeatures = 2048;
+
+/** By λ, a result for each fold. */
+export async function sweepOptimum(
+  options: OptimumSweepOptions,
+): Promise<ReadonlyMap<number, readonly SweptFold[]>> {
+  const { train, folds, foldCount, head: spec, threads, signal, loss } = options;
+  const task = taskOf(options.task);
+  const outputCount = train.classes.length;
+  const shape = { dim: train.dim, outputCount, task: task.kind };
+  const head = buildHead(spec, shape);
+  const layout = layoutParameters(head.parameters);
+  const [weight] = head.penalized;
+  const scaling = fitStandardization(train);
+  const shared = standardize(train, scaling);
+  const parts = Array.from({ length: foldCount }, (_, fold) => {
+    const kept = rowsWhere(folds, (of) => of !== fold);
+    const units = options.standardize
+      ? fitStandardization(selectRows(shared, kept)).std.map((std) => 1 / std)
+      : scaling.std;
+    const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
+    const prior = task.prior(totals, outputCount);
+    return { fold, kept, held: rowsWhere(folds, (of) => of === fold), units, prior };
+  });
+  const problemOf = ({ fold, units, prior }: (typeof parts)[number], l2: number) => ({
+    layout,
+    penalized: head.penalized,
+    l2: l2 * head.penaltyFactor,
+    weightUnits: units,
+    prior,
+    heldOut: fold,
+  });
+  const step = await openExactStep({ spec, task: task.kind, train: shared, loss, folds, threads });
+  const scorer = await openHeadScorer(spec, shape, threads);
+  const finder =
+    train.dim <= mostFeatures ? await openBasisFinder(shared, layout, weight!, threads) : undefined;
+  const results = new Map<number, readonly SweptFold[]>();
+  let points = parts.map((part) => startingPoint(problemOf(part, 1)));
+  let basis: WeightBasis | undefined;
+  try {
+    const path = [...new Set(options.l2)].sort((a, b) => b - a);
+    for (const [i, l2] of path.entries()) {
+      const replicas = parts.map((part) => scaleProblem(problemOf(part, l2)));
+      const found = await minimize(replicas, points, basis);
+      points = found.map(({ x }) => x);
+      const outputs = await scorer.outputs(shared.features, layout.stack(points));
+      const fits = parts.map(({ fold, kept, held }, at) => ({
+        objective: found[at]!.value,
+        iterations: found[at]!.iterations,
+        train: measure(outputs, fold, kept),
+        validation: measure(outputs, fold, held),
+      }));
+      results.set(l2, fits);
+      options.onPenalty?.(l2, fits);
+      const next = path[i + 1];
+      if (finder && next !== undefined && fits.some(({ iterations }) => iterations > manyIterations)) {
+        basis = (await betterBasis(finder, outputs, next)) ?? basis;
+      }
+    }
+    return results;
+  } finally {
+    await finder?.release();
+    await scorer.release();
+    await step.release();
+  }
+
+  async function minimize(
+    replicas: readonly Replica[],
+    from: readonly Float64Array[],
+    given: WeightBasis | undefined,
+  ) {
+    const scaled = given ? replicas.map((replica) => scaleIn(given, replica)) : replicas;
+    const { objectives, retire } = replicaObjectives(step, layout, scaled, given);
+    const starts = given ? await given.fromWeights(from) : from;
+    const fits = await Promise.all(
+      objectives.map(async (objective, i) => {
+        const { scale } = scaled[i]!;
+        const result = await lbfgs(
+          objective,
+          starts[i]!.map((xj, j) => xj / scale[j]!),
+          {
+            valueTolerance: tolerance,
+            memory: 10,
+            rounding: float32Rounding,
+            patience: 5,
+            firstStep: 1,
+            onIteration: () => {
+              if (signal?.aborted)
+                throw new GraftError('INTERRUPTED', 'The search was stopped; no head was written.');
+              return Promise.resolve(false);
+            },
+          },
+        ).finally(() => retire(i));
+        return { ...result, x: result.x.map((uj, j) => uj * scale[j]!) };
+      }),
+    );
+    if (!given) return fits;
+    const weights = await given.toWeights(fits.map(({ x }) => x));
+    return fits.map((fit, i) => ({ ...fit, x: weights[i]! }));
+  }
+
+  /** In a basis the weights have curvature 1 as they are. */
+  function scaleIn({ biasCurvature }: WeightBasis, { penalty, heldOut }: Replica): Replica {
+    const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(biasCurvature));
+    for (const { name, from, to } of layout.parts) if (name === weight) scale.fill(1, from, to);
+    return { penalty, scale, heldOut };
+  }
+
+  /** One for all folds, from the mean curvature of their examples where they are. */
+  function betterBasis(by: BasisFinder, outputs: Float32Array, l2: number): Promise<WeightBasis | undefined> {
+    const curvature = new Float32Array(train.rows).fill(1);
+    if (task.kind !== 'regression') {
+      const scale = 1 / (foldCount * outputCount);
+      for (let row = 0; row < train.rows; row++) {
+        let sum = 0;
+        for (let fold = 0; fold < foldCount; fold++) {
+          if (fold === folds[row]) continue;
+          const at = (row * foldCount + fold) * outputCount;
+          for (let c = at; c < at + outputCount; c++) sum += outputs[c]! * (1 - outputs[c]!);
+        }
+        curvature[row] = scale * sum;
+      }
+    }
+    const penalty = Float64Array.from({ length: train.dim }, (_, d) => {
+      const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
+      return l2 * head.penaltyFactor * mean;
+    });
+    return by.find(curvature, penalty);
+  }
+
+  function measure(outputs: Float32Array, fold: number, rows: Int32Array): Score {
+    const own = new Float32Array(rows.length * outputCount);
+    for (const [i, row] of rows.entries()) {
+      const at = (row * foldCount + fold) * outputCount;
+      own.set(outputs.subarray(at, at + outputCount), i * outputCount);
+    }
+    return task.measure(own, train, loss, rows);
+  }
+}
+
+function rowsWhere(folds: Int32Array, accepts: (fold: number) => boolean): Int32Array {
+  return Int32Array.from({ length: folds.length }, (_, row) => row).filter((row) => accepts(folds[row]!));
+}

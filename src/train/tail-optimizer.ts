@@ -1,0 +1,103 @@
+/**
+ * AdamW over all parameters of tail and head, in place. Each has a learning rate and a decay of its own:
+ *
+ *   head                lr,                         decay λ/rows on what the penalty counts
+ *   tail, at depth d    tailLr · layerDecay^d,      weightDecay on matrices and kernels; biases and scales are free
+ *
+ * The gradient is that of the mean loss, and is shortened to `clipNorm` where its Euclidean norm over all parameters is
+ * larger. With `ema` a running average of all parameters follows: average = d · average + (1 - d) · parameters, where
+ * d rises from 0 to `ema` with the number of steps, so that the start is soon forgotten.
+ */
+import { adamwState, adamwStep } from '../optim/adamw.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
+
+export interface TailRates {
+  /** Of the head. */
+  readonly lr: number;
+  /** Of the weights nearest the head. */
+  readonly tailLr: number;
+  /** Each layer further from the head learns at this share of the rate of the next one. */
+  readonly layerDecay: number;
+  /** Decoupled decay of the tail's matrices and kernels. */
+  readonly weightDecay: number;
+  /** Decay of the head's penalized parameters. */
+  readonly headDecay: number;
+  readonly clipNorm: number;
+  readonly ema: number;
+}
+
+export interface TailOptimizer {
+  /** Where a step's gradients go, summed over its examples, by parameter. */
+  readonly gradients: ReadonlyMap<string, Tensor>;
+  /** What is to be evaluated and kept: the running average where there is one, else the parameters. */
+  readonly evaluated: ReadonlyMap<string, Tensor>;
+  /**
+   * One step with the gradients as they stand.
+   * @param count - examples they were summed over
+   * @param schedule - share of the learning rates
+   */
+  step(count: number, schedule: number): void;
+}
+
+/**
+ * @param parameters - changed in place by every step
+ * @param depthOf - of the tail's weights; what has no depth belongs to the head
+ * @param penalized - the head's parameters that decay
+ */
+export function tailOptimizer(
+  parameters: ReadonlyMap<string, Tensor>,
+  depthOf: ReadonlyMap<string, number>,
+  penalized: ReadonlySet<string>,
+  rates: TailRates,
+): TailOptimizer {
+  const { clipNorm, ema } = rates;
+  const average = ema > 0 ? copyParameters(parameters) : undefined;
+  const slots = [...parameters].map(([name, { dims, data }]) => ({
+    weights: data as Float32Array,
+    gradient: float32(dims, new Float32Array(data.length)),
+    state: adamwState(data.length),
+    average: average?.get(name)!.data as Float32Array | undefined,
+    name,
+    ...ratesOf(depthOf.get(name), dims, penalized.has(name), rates),
+  }));
+  let steps = 0;
+  return {
+    gradients: new Map(slots.map(({ name, gradient }) => [name, gradient])),
+    evaluated: average ?? parameters,
+    step(count, schedule) {
+      steps++;
+      let squares = 0;
+      for (const { gradient } of slots) squares += sumSquares(gradient.data as Float32Array);
+      const scale = Math.min(1, (clipNorm * count) / Math.sqrt(squares)) / count;
+      const keep = Math.min(ema, steps / (steps + 10));
+      for (const { weights, gradient, state, lr, decay, average: into } of slots) {
+        const g = gradient.data as Float32Array;
+        for (let i = 0; i < g.length; i++) g[i]! *= scale;
+        adamwStep(weights, g, state, { lr: lr * schedule, decay });
+        if (into) for (let i = 0; i < into.length; i++) into[i] = keep * into[i]! + (1 - keep) * weights[i]!;
+      }
+    },
+  };
+}
+
+function ratesOf(
+  depth: number | undefined,
+  dims: readonly number[],
+  isPenalized: boolean,
+  { lr, tailLr, layerDecay, weightDecay, headDecay }: TailRates,
+): { readonly lr: number; readonly decay: number } {
+  if (depth === undefined) return { lr, decay: isPenalized ? headDecay : 0 };
+  return { lr: tailLr * layerDecay ** depth, decay: dims.length > 1 ? weightDecay : 0 };
+}
+
+function sumSquares(values: Float32Array): number {
+  let sum = 0;
+  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
+  return sum;
+}
+
+export function copyParameters(parameters: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  return new Map(
+    [...parameters].map(([name, { dims, data }]) => [name, float32(dims, (data as Float32Array).slice())]),
+  );
+}

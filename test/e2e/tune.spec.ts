@@ -1,0 +1,122 @@
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { decodeModel } from '../../src/onnx/read-model.js';
+import type { TuneReport } from '../../src/pipeline/tune-run.js';
+import { drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
+import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+describe('graft tune', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const features = path.join(folder, 'features.safetensors');
+  const backbone = path.join(folder, 'tiny.onnx');
+  const data = path.join(folder, 'data');
+  const out = path.join(folder, 'run');
+  let report: TuneReport;
+
+  before(async () => {
+    writeFeatureFile(features, madeUpFeatures({ rows: 160, dim: 8, classCount: 3 }));
+    writeFileSync(backbone, tinyBackbone());
+    writeFileSync(`${backbone}.preprocess.json`, JSON.stringify(preprocess));
+    await drawImages(path.join(data, 'a'), 8, 1);
+    await drawImages(path.join(data, 'b'), 8, 2);
+    report = await graftJson<TuneReport>(
+      ['tune', '--features', features, '--out', out, '--learning-curve', '--lr-find', '--threads', '1'],
+      env,
+    );
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('judges twelve penalties on five folds and trains the simplest within one standard error', () => {
+    expect(report.candidates).to.have.length(12);
+    for (const { folds, mean } of report.candidates) {
+      expect(folds).to.have.length(5);
+      expect(folds.reduce((a, b) => a + b) / 5).to.be.closeTo(mean, 1e-12);
+    }
+    const best = Math.max(...report.candidates.map(({ mean }) => mean));
+    expect(report.highest.mean).to.equal(best);
+    const near = report.candidates.filter(({ mean }) => mean >= best - report.standardError);
+    expect(report.best.l2).to.equal(Math.max(...near.map(({ l2 }) => l2)));
+    const { training } = JSON.parse(readFileSync(path.join(out, 'config.json'), 'utf8')) as {
+      training: { l2: number };
+    };
+    expect(training.l2).to.equal(report.best.l2);
+  });
+
+  it('leaves what it found in the run folder, with plots of the curve and the rates', () => {
+    const saved = JSON.parse(readFileSync(path.join(out, 'tune.json'), 'utf8')) as TuneReport;
+    expect(saved.candidates).to.deep.equal(report.candidates);
+    for (const file of [report.learningCurve!.svg, report.lrFind!.svg]) {
+      expect(readFileSync(file, 'utf8'))
+        .to.match(/^<svg .*<\/svg>\n$/s)
+        .and.not.to.match(/NaN|Infinity/);
+    }
+    expect(report.learningCurve!.sizes.map(({ share }) => share)).to.deep.equal([0.1, 0.2, 0.4, 0.7, 1]);
+    expect(report.lrFind!.suggestion).to.be.above(0);
+    expect(existsSync(path.join(out, 'tune-progress.json'))).to.equal(false);
+  });
+
+  it('finds the same again', async () => {
+    const again = await graftJson<TuneReport>(
+      ['tune', '--features', features, '--out', path.join(folder, 'again'), '--threads', '1'],
+      env,
+    );
+    expect(again.candidates).to.deep.equal(report.candidates);
+  });
+
+  it('compares layers that are cached in one pass, and exports and verifies what it kept', async () => {
+    const maps = decodeModel(readFileSync(backbone), { path: backbone }).graph.nodes.find(
+      ({ opType }) => opType === 'Relu',
+    )!.outputs[0]!;
+    const run = path.join(folder, 'layers');
+    const { tune, verified } = await graftJson<{ tune: TuneReport; verified: { maxAbsDiff: number } }>(
+      // prettier-ignore
+      ['run', '--tune', '--backbone', backbone, '--data', data, '--out', run, '--device', 'cpu',
+        '--layers', `${maps},features`, '--folds', '3', '--l2', '1,10', '--threads', '1'],
+      env,
+    );
+    expect(tune.candidates.map(({ layer, l2 }) => [layer, l2])).to.deep.equal([
+      [maps, 1],
+      [maps, 10],
+      ['features', 1],
+      ['features', 10],
+    ]);
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+    expect(existsSync(path.join(run, 'model.onnx'))).to.equal(true);
+  });
+
+  for (const [title, flags, status, message] of [
+    ['more folds than examples', ['--folds', '500'], 1, /160 .*--folds|--folds 500 but there are 160/],
+    ['a fold for less than one example of a class', ['--folds', '100'], 1, /class.*"class \d" has \d+/],
+    ['one fold', ['--folds', '1'], 2, /--folds/],
+    ['a list with an empty item', ['--l2', '1,,3'], 2, /--l2 .*empty/],
+    ['a rate of no number', ['--solvers', 'adamw', '--lr', 'fast'], 2, /--lr.*fast/],
+    ['an unknown head', ['--heads', 'forest'], 2, /--heads.*forest/],
+    ['layers of no backbone', ['--layers', 'auto'], 2, /--layers needs a backbone/],
+  ] as const) {
+    it(`refuses ${title}`, async () => {
+      const outcome = await graft(
+        ['tune', '--features', features, '--out', path.join(folder, 'wrong'), ...flags],
+        env,
+      );
+      expect(outcome.stderr)
+        .to.match(message)
+        .and.not.to.match(/\n\s+at /);
+      expect(outcome.status).to.equal(status);
+    });
+  }
+
+  it('refuses an unknown layer and lists near names', async () => {
+    const outcome = await graft(
+      // prettier-ignore
+      ['tune', '--backbone', backbone, '--data', data, '--out', path.join(folder, 'wrong'), '--device', 'cpu',
+        '--layers', 'features,featurez'],
+      env,
+    );
+    expect(outcome.stderr).to.match(/featurez.*features/s);
+    expect(outcome.status).to.equal(1);
+  });
+});

@@ -1,0 +1,174 @@
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
+import type { Verification } from '../../src/export/verify-export.js';
+import { cutModel } from '../../src/graph/cut-model.js';
+import { toTensor } from '../../src/onnx/initializer.js';
+import type { Model } from '../../src/onnx/ir.js';
+import { decodeModel } from '../../src/onnx/read-model.js';
+import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { RunReport } from '../../src/pipeline/run-all.js';
+import { writeSplitBackbone } from '../pipeline/split-backbone.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+const readGraph = (file: string): Model => decodeModel(readFileSync(file), { path: file });
+const weightOf = (model: Model, name: string) => toTensor(model.graph.initializers.get(name)!);
+
+describe('graft run --unfreeze', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const data = path.join(folder, 'photos');
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const backbone = writeSplitBackbone(folder);
+  const common = [
+    '--backbone',
+    backbone,
+    '--data',
+    data,
+    '--device',
+    'cpu',
+    '--layer',
+    'last',
+    '--pool',
+    'avg',
+  ];
+  const unfreeze = (layer: string, out: string, ...more: string[]): string[] => [
+    ...[
+      'run',
+      ...common,
+      '--unfreeze',
+      layer,
+      '--out',
+      path.join(folder, out),
+      '--epochs',
+      '6',
+      '--lr',
+      '0.01',
+    ],
+    ...more,
+  ];
+  let report: RunReport;
+
+  before(async () => {
+    await generateDemoData({ folder: data, seed: 3, perClass: 16 });
+    report = await graftJson<RunReport>(unfreeze('branch', 'run'), env);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('brings the training loss under that of the head alone', () => {
+    expect(report.train.loss).to.be.below(report.headAlone!.train.loss);
+    expect(report.validation!.loss).to.be.at.most(report.headAlone!.validation!.loss);
+  });
+
+  it('exports the nodes of the backbone as they were, by operator, name and order', () => {
+    const original = cutModel(readGraph(backbone), ['last']).graph;
+    const merged = readGraph(report.model).graph;
+    // The batch is made free, so a Reshape may read another shape; every other input stays.
+    const shown = ({ opType, domain, name, inputs, outputs }: (typeof merged.nodes)[number]) => ({
+      ...{ opType, domain, name, outputs },
+      inputs: opType === 'Reshape' ? inputs.slice(0, 1) : inputs,
+    });
+    expect(original.nodes.length).to.be.above(15);
+    expect(merged.nodes.slice(0, original.nodes.length).map(shown)).to.deep.equal(original.nodes.map(shown));
+  });
+
+  it('writes new weights after the cut and leaves those before it bit for bit', () => {
+    const [original, merged] = [readGraph(backbone), readGraph(report.model)];
+    const bytes = (model: Model, name: string): string => String(weightOf(model, name).data);
+    for (const name of ['stem/kernel', 'stem/norm/scale', 'shift', 'depthwise', 'pointwise', 'last/norm/mean', 'last/norm/var']) {
+      expect(bytes(merged, name), name).to.equal(bytes(original, name));
+    } // prettier-ignore
+    for (const name of ['shared', 'last/kernel', 'last/norm/scale']) {
+      expect(bytes(merged, name), name).not.to.equal(bytes(original, name));
+    }
+  });
+
+  it('verifies on onnxruntime-node and onnxruntime-web', async () => {
+    const args = ['verify', '--model', report.model, '--run', report.run];
+    const { maxAbsDiff, providers } = await graftJson<Verification>(args, env);
+    expect(maxAbsDiff).to.be.below(1e-4);
+    expect(providers.map(({ name }) => name)).to.include.members(['cpu', 'wasm']);
+  });
+
+  it('evaluates and predicts what training measured', async () => {
+    const evaluation = await graftJson<{ accuracy: number; examples: number }>(
+      ['eval', '--model', report.model, '--data', data],
+      env,
+    );
+    const { train, validation, examples } = report;
+    const right = train.accuracy! * examples.train + validation!.accuracy! * examples.validation;
+    expect(evaluation.examples).to.equal(examples.train + examples.validation);
+    expect(evaluation.accuracy * evaluation.examples).to.be.closeTo(right, 1.01);
+    const [prediction] = await graftJson<Prediction[]>(
+      ['predict', '--model', report.model, path.join(data, 'dots')],
+      env,
+    );
+    expect(Object.keys(prediction!.scores!)).to.have.members([...report.classes]);
+  });
+
+  it('tells the weights, the disk and the memory before it begins, and computes nothing twice', async () => {
+    const { stderr, status } = await graft([...unfreeze('branch', 'again'), '--json'], env);
+    expect(status).to.equal(0);
+    expect(stderr).to.match(
+      /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 96 examples as float32 .* memory/,
+    );
+    const [first, again] = ['run', 'again'].map((name) =>
+      readFileSync(path.join(folder, name, 'model.onnx')),
+    );
+    expect(first!.equals(again!)).to.equal(true);
+  });
+
+  it('trains on float16 activations, with a running average and rates that fall layer by layer', async () => {
+    const options = ['--dtype', 'float16', '--ema', '0.9', '--layer-decay', '0.8', '--weight-decay', '0.01'];
+    const { headAlone, train } = await graftJson<RunReport>(unfreeze('inner', 'half', ...options), env);
+    expect(train.loss).to.be.below(headAlone!.train.loss);
+  });
+
+  it('tunes a float16 model by float32 weights and exports float16 ones', async () => {
+    const half = path.join(folder, 'float16');
+    mkdirSync(half);
+    const file = writeSplitBackbone(half, { isHalf: true });
+    const args = unfreeze('inner', 'float16-run').map((arg) => (arg === backbone ? file : arg));
+    const { model, train, headAlone } = await graftJson<RunReport>(args, env);
+    expect(train.loss).to.be.below(headAlone!.train.loss);
+    const [original, merged] = [readGraph(file), readGraph(model)];
+    const [before, after] = [original, merged].map((graph) => weightOf(graph, 'last/kernel'));
+    expect(after!.dtype).to.equal('float16');
+    expect(String(after!.data)).not.to.equal(String(before!.data));
+  });
+
+  it('refuses a step that needs more memory than there is, before anything is computed', async () => {
+    const { stderr, status } = await graft(unfreeze('branch', 'huge', '--batch', '10000000'), env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/step of 10000000 examples .* GB of memory is free; lower --batch/);
+    expect(existsSync(path.join(folder, 'huge', 'head.safetensors'))).to.equal(false);
+  });
+
+  it('leaves no head and no weights where the rates were too high', async () => {
+    const rates = ['--lr', '1e30', '--clip-norm', '1e30', '--no-warm-start'];
+    const { stderr, status } = await graft(unfreeze('branch', 'diverged', ...rates), env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(
+      /The loss became infinite in epoch \d+; lower the learning rates with --lr and --tail-lr/,
+    );
+    for (const name of ['head.safetensors', 'backbone-weights.safetensors', 'model.onnx']) {
+      expect(existsSync(path.join(folder, 'diverged', name)), name).to.equal(false);
+    }
+  });
+
+  it('refuses flags of unfreezing where nothing is unfrozen', async () => {
+    const { stderr, status } = await graft(
+      ['train', ...common, '--out', path.join(folder, 'x'), '--tail-lr', '0.1'],
+      env,
+    );
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/--tail-lr .* --unfreeze/);
+  });
+
+  it('names the layer that does not exist', async () => {
+    const { stderr, status } = await graft(unfreeze('brunch', 'x'), env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/brunch/);
+  });
+});

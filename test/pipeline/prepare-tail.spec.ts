@@ -1,0 +1,99 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { type Backbone, prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
+import { prepareTail } from '../../src/pipeline/prepare-tail.js';
+import { createRng } from '../../src/rng.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
+import { buildTailGraph, packTail } from '../../src/train/tail-step.js';
+import { type Variant, writeSplitBackbone } from './split-backbone.js';
+
+const images = float32(
+  [3, 3, 32, 32],
+  Float32Array.from(
+    { length: 3 * 3 * 32 * 32 },
+    (
+      (rng) => () =>
+        rng.normal()
+    )(createRng(8)),
+  ),
+);
+
+async function run(model: Parameters<typeof encodeModel>[0], input: string, x: Tensor): Promise<Tensor> {
+  const session = await openSession(encodeModel(model), { threads: 1 });
+  try {
+    return Object.values(await session.run({ [input]: x }))[0]!;
+  } finally {
+    await session.release();
+  }
+}
+
+describe('cutting a backbone where training begins', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-test-'));
+  const prepare = (variant: Variant = {}): Promise<Backbone> =>
+    prepareBackbone(
+      { backbone: writeSplitBackbone(folder, variant), layer: 'last', pool: 'avg' },
+      { folder: path.join(folder, 'backbones') },
+    );
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  for (const { layer, crossing, weights } of [
+    { layer: 'stem', crossing: ['stem'], weights: 6 },
+    { layer: 'branch', crossing: ['branch', 'half'], weights: 3 },
+    { layer: 'shuffled', crossing: ['shuffled'], weights: 3 },
+    { layer: 'inner', crossing: ['inner', 'shuffled'], weights: 2 },
+    { layer: 'residual', crossing: ['residual'], weights: 2 },
+  ]) {
+    it(`after ${layer} caches ${crossing.join(' and ')}, and both parts together compute what the whole does`, async () => {
+      const backbone = await prepare();
+      const { frozen, tail } = await prepareTail(backbone, layer);
+      expect(tail.crossing.map(({ name }) => name)).to.deep.equal(crossing);
+      const whole = await run(backbone.features, backbone.inputName, images);
+      const activations = await run(frozen.features, frozen.inputName, images);
+      expect(activations.dims).to.deep.equal([3, frozen.dim]);
+      const packed = packTail(tail);
+      const parts = await run(packed.model, packed.activations, activations);
+      expect(parts.dims).to.deep.equal(whole.dims);
+      for (const [i, value] of (whole.data as Float32Array).entries()) {
+        expect(parts.data[i]).to.be.closeTo(value, 1e-5);
+      }
+      const graph = await buildTailGraph(tail, { head: { kind: 'linear' }, task: 'single', outputCount: 5 });
+      // The shift is read by the frozen stem too.
+      expect(graph.weights.has('shift')).to.equal(false);
+      expect(graph.weights.size).to.equal(weights);
+    });
+  }
+
+  it('widens a float16 tail to float32, and the activations too', async () => {
+    const backbone = await prepare({ isHalf: true });
+    const { frozen, tail } = await prepareTail(backbone, 'inner');
+    const whole = await run(backbone.features, backbone.inputName, images);
+    const activations = await run(frozen.features, frozen.inputName, images);
+    expect(activations.dtype).to.equal('float32');
+    const packed = packTail(tail);
+    const parts = await run(packed.model, packed.activations, activations);
+    for (const [i, value] of (whole.data as Float32Array).entries()) {
+      expect(parts.data[i]).to.be.closeTo(value, 4e-3 * Math.max(1, Math.abs(value)));
+    }
+    const { weights } = await buildTailGraph(tail, {
+      head: { kind: 'linear' },
+      task: 'single',
+      outputCount: 5,
+    });
+    for (const [name, { dtype }] of weights) expect(dtype, name).to.equal('float32');
+  });
+
+  it('refuses a layer after the feature layer, and one that does not exist, by name', async () => {
+    const backbone = await prepare();
+    for (const layer of ['scores', 'residul']) {
+      const error = await prepareTail(backbone, layer).then(
+        () => expect.fail('nothing was thrown'),
+        (thrown: Error) => thrown,
+      );
+      expect(error.message).to.include(layer);
+    }
+  });
+});

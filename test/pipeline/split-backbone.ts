@@ -1,0 +1,101 @@
+/** A small backbone with what makes cutting hard, as a file: see `splitBackbone`. */
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { createRng } from '../../src/rng.js';
+import { toHalfArray } from '../../src/tensor/float16.js';
+import { sizeOf } from '../../src/tensor/shape.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
+
+export const preprocess: PreprocessSpec = {
+  resize: { width: 32, height: 32, fit: 'fill', kernel: 'bilinear' },
+  crop: null,
+  channelOrder: 'rgb',
+  scale: 1 / 255,
+  mean: [0.5, 0.5, 0.5],
+  std: [0.25, 0.25, 0.25],
+  layout: 'nchw',
+};
+
+export interface Variant {
+  readonly isHalf?: boolean;
+  readonly opset?: number;
+}
+
+/**
+ * image [1, 3, 32, 32], batch 1 baked into the shuffle's shapes as in ShuffleNet's exports:
+ *
+ *   stem      Conv, BatchNormalization (its shift is also that of the last block), Relu    [8, 16, 16]
+ *   shuffled  half of the channels pass, half go through depthwise and 1x1 Conv (`branch`); Concat; channel shuffle
+ *   residual  two Convs of one and the same kernel (`inner` between them), Add, Relu
+ *   last      Conv, BatchNormalization, Relu                                               [8, 8, 8]
+ *   scores    average, Gemm: the old classifier, of five classes
+ */
+export function splitBackbone({ isHalf = false, opset = 13 }: Variant = {}): Uint8Array {
+  const rng = createRng(3);
+  const builder = new GraphBuilder({ opset });
+  const dtype = isHalf ? 'float16' : 'float32';
+  const constant = (name: string, tensor: Tensor): string =>
+    builder.constant(
+      name,
+      isHalf ? { ...tensor, dtype, data: toHalfArray(tensor.data as Float32Array) } : tensor,
+    );
+  const weight = (name: string, dims: number[], spread: number, centre = 0): string =>
+    constant(
+      name,
+      float32(
+        dims,
+        Float32Array.from({ length: sizeOf(dims) }, () => centre + spread * rng.normal()),
+      ),
+    );
+  const kernel = (name: string, dims: number[]): string =>
+    weight(name, dims, Math.sqrt(2 / (dims[1]! * dims[2]! * dims[3]!)));
+  const op = (
+    opType: string,
+    inputs: string[],
+    name: string,
+    attributes: Record<string, number | number[]> = {},
+  ): string => builder.op(opType, inputs, { name, attributes });
+  const shift = weight('shift', [8], 0.1);
+  const normalize = (x: string, name: string): string =>
+    op(
+      'BatchNormalization',
+      [x, weight(`${name}/scale`, [8], 0.1, 1), shift, weight(`${name}/mean`, [8], 0.1), weight(`${name}/var`, [8], 0.05, 1)],
+      name,
+    ); // prettier-ignore
+
+  const image = builder.input('image', dtype, [1, 3, 32, 32]);
+  let x = op('Conv', [image, kernel('stem/kernel', [8, 3, 3, 3])], 'stem/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
+  const stem = op('Relu', [normalize(x, 'stem/norm')], 'stem');
+
+  const [left, right] = builder.ops('Split', [stem, builder.ints([4, 4])], 2, { name: 'half', attributes: { axis: 1 } }) as [string, string]; // prettier-ignore
+  x = op('Conv', [right, kernel('depthwise', [4, 1, 3, 3])], 'branch/depthwise', { pads: [1, 1, 1, 1], group: 4 }); // prettier-ignore
+  x = op('Conv', [x, kernel('pointwise', [4, 4, 1, 1]), weight('pointwise/bias', [4], 0.1)], 'branch/conv');
+  const branch = op('Relu', [x], 'branch');
+  x = op('Concat', [left, branch], 'joined', { axis: 1 });
+  x = op('Reshape', [x, builder.ints([1, 2, 4, 16, 16])], 'groups');
+  x = op('Transpose', [x], 'swapped', { perm: [0, 2, 1, 3, 4] });
+  const shuffled = op('Reshape', [x, builder.ints([1, 8, 16, 16])], 'shuffled');
+
+  const shared = kernel('shared', [8, 8, 3, 3]);
+  const inner = op('Relu', [op('Conv', [shuffled, shared], 'inner/conv', { pads: [1, 1, 1, 1] })], 'inner');
+  x = op('Conv', [inner, shared], 'outer/conv', { pads: [1, 1, 1, 1] });
+  const residual = op('Relu', [op('Add', [x, shuffled], 'residual/sum')], 'residual');
+
+  x = op('Conv', [residual, kernel('last/kernel', [8, 8, 3, 3])], 'last/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
+  const last = op('Relu', [normalize(x, 'last/norm')], 'last');
+  const pooled = op('Flatten', [op('GlobalAveragePool', [last], 'pooled')], 'flat');
+  const scores = op('Gemm', [pooled, weight('fc', [8, 5], 0.3), weight('fc/bias', [5], 0.1)], 'scores');
+  builder.output(scores, dtype, [1, 5]);
+  return encodeModel(builder.model());
+}
+
+/** Writes the model and its preprocessing beside it. */
+export function writeSplitBackbone(folder: string, variant: Variant = {}): string {
+  const file = path.join(folder, 'backbone.onnx');
+  writeFileSync(file, splitBackbone(variant));
+  writeFileSync(path.join(folder, 'backbone.preprocess.json'), JSON.stringify(preprocess));
+  return file;
+}

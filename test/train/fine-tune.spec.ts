@@ -1,0 +1,256 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import type { Tensor } from '../../src/tensor/tensor.js';
+import { decodeSafetensors } from '../../src/tensor/safetensors.js';
+import { type FineTuned, type FineTuneOptions, fineTune } from '../../src/train/fine-tune.js';
+import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
+import type { Tail } from '../../src/train/tail-step.js';
+import { convolutionalTail, openOnOneThread, randomTensor, randomWeights, taughtSet } from './tail-world.js';
+
+const weights = randomWeights(10);
+const tail = convolutionalTail(weights);
+
+function tune(
+  train: ActivationSet,
+  validation: ActivationSet | undefined,
+  options: FineTuneOptions = {},
+  on: Tail = tail,
+): Promise<FineTuned> {
+  return fineTune(on, train, validation, { threads: 1, ...options }, openOnOneThread);
+}
+
+const failure = (promise: Promise<unknown>): Promise<Error & { code?: string }> =>
+  promise.then(
+    () => expect.fail('nothing was thrown'),
+    (error: Error) => error,
+  );
+
+const bytesOf = ({ data }: Tensor): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
+
+describe('fine-tuning a tail', function () {
+  this.timeout(30_000);
+  let train: ActivationSet;
+  let validation: ActivationSet;
+
+  before(async () => {
+    train = await taughtSet(160, 1);
+    validation = await taughtSet(80, 2);
+  });
+
+  describe('against PyTorch in float64', () => {
+    const file = 'test/train/fixtures/tail-training.safetensors';
+    const { tensors, metadata } = decodeSafetensors(readFileSync(file), file);
+    const [settings, losses, ends] = [metadata.settings!, metadata.losses!, metadata.ends!].map(
+      (text) => JSON.parse(text) as unknown,
+    ) as [FineTuneOptions, number[], { after: number; average: number }];
+    const start = new Map(
+      [...tensors].flatMap(([name, tensor]) =>
+        name.startsWith('start/') ? [[name.slice(6), tensor] as const] : [],
+      ),
+    );
+    const x = tensors.get('x')!;
+    const set: ActivationSet = {
+      activations: rowsInMemory(x.data as Float32Array, 108),
+      rows: 24,
+      labels: tensors.get('labels')!.data as Int32Array,
+      classes: ['a', 'b', 'c'],
+    };
+    const fullBatch = { ...settings, batch: 24, warmStart: false };
+
+    for (const [kind, ema, end] of [
+      ['after', 0, ends.after],
+      ['average', settings.ema!, ends.average],
+    ] as const) {
+      it(`gives the same losses and weights: rates and decay by layer, clipping, ${kind === 'after' ? 'no average' : 'running average'}`, async () => {
+        const result = await tune(set, undefined, { ...fullBatch, ema }, convolutionalTail(start));
+        for (const [i, { train: score }] of result.history.entries()) {
+          expect(score.loss).to.be.closeTo(losses[i]!, 2e-6);
+        }
+        expect(result.train.loss).to.be.closeTo(end, 2e-6);
+        expect([...result.weights.keys()]).to.have.members([
+          ...['conv', 'scale', 'shift', 'depthwise', 'pointwise', 'bias'],
+        ]);
+        for (const [name, { data }] of result.weights) {
+          const expected = tensors.get(`${kind}/${name}`)!.data as Float64Array;
+          for (const [i, value] of expected.entries()) expect(data[i], name).to.be.closeTo(value, 2e-5);
+        }
+      });
+    }
+  });
+
+  it('brings the loss under that of the head alone, on examples it has not seen too', async () => {
+    const { headAlone, ...result } = await tune(train, validation, { epochs: 12, tailLr: 5e-3, lr: 5e-3 });
+    expect(result.train.loss).to.be.below(0.8 * headAlone!.train.loss);
+    expect(result.validation!.loss).to.be.below(0.9 * headAlone!.validation!.loss);
+    expect(result.validation!.accuracy!).to.be.above(headAlone!.validation!.accuracy!);
+  });
+
+  it('leaves the given weights and statistics as they were', async () => {
+    const before = [...weights].map(([name, tensor]) => [name, Buffer.from(bytesOf(tensor))] as const);
+    const result = await tune(train, validation, { epochs: 2 });
+    for (const [name, bytes] of before)
+      expect(bytesOf(weights.get(name)!).equals(bytes), name).to.equal(true);
+    expect(result.weights.has('mean') || result.weights.has('var')).to.equal(false);
+    expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(false);
+  });
+
+  it('does not train a weight that the frozen part reads too', async () => {
+    const shared = { ...tail, frozenWeights: new Set(['conv']) };
+    const result = await tune(train, undefined, { epochs: 2 }, shared);
+    expect([...result.weights.keys()]).to.have.members(['scale', 'shift', 'depthwise', 'pointwise', 'bias']);
+  });
+
+  it('adds up the gradients of a weight that stands in two places', async () => {
+    const double = sharedWeightTail();
+    const { headAlone, ...result } = await tune(train, validation, { epochs: 10, tailLr: 5e-3 }, double);
+    expect([...result.weights.keys()]).to.deep.equal(['kernel']);
+    expect(result.train.loss).to.be.below(0.95 * headAlone!.train.loss);
+  });
+
+  it('moves nothing further from the head than layer decay allows', async () => {
+    const rates = { epochs: 1, warmUp: 0, tailLr: 1e-2, layerDecay: 0.01, batch: 160 };
+    const result = await tune(train, undefined, rates);
+    const moved = (name: string): number =>
+      Math.max(
+        ...[...(weights.get(name)!.data as Float32Array)].map((w, i) =>
+          Math.abs(w - (result.weights.get(name)!.data[i] as number)),
+        ),
+      );
+    // One step of Adam moves a weight by its learning rate; at the end of the only epoch the cosine is at 0.
+    const first = await tune(train, undefined, { ...rates, epochs: 2 });
+    expect(moved('pointwise')).to.equal(0);
+    const step = (name: string): number =>
+      Math.max(
+        ...[...(weights.get(name)!.data as Float32Array)].map((w, i) =>
+          Math.abs(w - (first.weights.get(name)!.data[i] as number)),
+        ),
+      );
+    expect(step('pointwise')).to.be.closeTo(0.5 * 1e-2, 1e-5);
+    expect(step('depthwise')).to.be.closeTo(0.5 * 1e-4, 1e-6);
+    expect(step('scale')).to.be.closeTo(0.5 * 1e-6, 1e-7);
+  });
+
+  it('gives the same bytes for the same seed, and others for another', async () => {
+    const run = (seed: number) => tune(train, validation, { epochs: 3, seed, ema: 0.9 });
+    const [first, again, other] = [await run(4), await run(4), await run(5)];
+    for (const [name, tensor] of [...first.weights, ...first.head.parameters]) {
+      const same = again.weights.get(name) ?? again.head.parameters.get(name)!;
+      expect(bytesOf(tensor).equals(bytesOf(same)), name).to.equal(true);
+    }
+    expect(bytesOf(first.weights.get('conv')!).equals(bytesOf(other.weights.get('conv')!))).to.equal(false);
+  });
+
+  it('keeps the epoch with the best validation loss and stops after `patience` without a better one', async () => {
+    // A rate this high learns the few examples by heart: validation gets worse.
+    const few = subset(train, 24);
+    const result = await tune(few, validation, { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 });
+    const losses = result.history.map((record) => record.validation!.loss);
+    const best = losses.indexOf(Math.min(...losses));
+    expect(losses.length).to.be.below(60);
+    const startedBest = result.headAlone!.validation!.loss <= losses[best]!;
+    expect(result.stoppedAt).to.equal(startedBest ? 0 : best + 1);
+    expect(losses.length).to.equal(result.stoppedAt + 4);
+    const kept = startedBest ? result.headAlone!.validation!.loss : losses[best]!;
+    expect(result.validation!.loss).to.be.closeTo(kept, 1e-9);
+  });
+
+  it('keeps the head alone where moving the tail only made things worse', async () => {
+    const result = await tune(subset(train, 12), validation, {
+      epochs: 4,
+      lr: 1,
+      tailLr: 1,
+      patience: 2,
+      clipNorm: 1e9,
+    });
+    expect(result.stoppedAt).to.equal(0);
+    expect(result.validation).to.deep.equal(result.headAlone!.validation);
+    expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(true);
+  });
+
+  it('says which rates to lower where the loss became infinite', async () => {
+    const error = await failure(
+      tune(train, undefined, { epochs: 3, tailLr: 1e30, lr: 1e30, clipNorm: Number.POSITIVE_INFINITY }),
+    );
+    expect(error.code).to.equal('TRAINING_FAILED');
+    expect(error.message).to.match(/epoch \d; lower the learning rates with --lr and --tail-lr/);
+  });
+
+  it('stops within a step of the signal', async () => {
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 100);
+    const started = performance.now();
+    const error = await failure(tune(train, undefined, { epochs: 100_000, signal: abort.signal }));
+    expect(error.code).to.equal('INTERRUPTED');
+    expect(performance.now() - started).to.be.below(10_000);
+  });
+
+  for (const { name, options, targets } of [
+    { name: 'an MLP head', options: { head: { kind: 'mlp', hidden: [8], activation: 'relu', dropout: 0 } } },
+    { name: 'a cosine head', options: { head: { kind: 'cosine', scale: 10 } } },
+    { name: 'several labels an example', options: { task: 'multi' }, targets: true },
+    { name: 'classes in an order', options: { task: 'ordered' } },
+    { name: 'numbers to predict', options: { task: 'regression' }, targets: true },
+    {
+      name: 'balanced classes and smoothed labels',
+      options: { classWeights: 'balanced', loss: { labelSmoothing: 0.1 } },
+    },
+    { name: 'the focal loss', options: { loss: { focal: 2 } } },
+  ] as { name: string; options: FineTuneOptions; targets?: true }[]) {
+    it(`learns with ${name}`, async () => {
+      const set = (of: ActivationSet): ActivationSet =>
+        targets ? withNumbers(of, options.task === 'regression') : of;
+      const result = await tune(set(train), set(validation), {
+        epochs: 10,
+        lr: 5e-3,
+        tailLr: 5e-3,
+        ...options,
+      });
+      expect(result.train.loss).to.be.below(0.95 * result.headAlone!.train.loss);
+    });
+  }
+
+  it('refuses a head that has nothing to train', async () => {
+    const error = await failure(tune(train, undefined, { head: { kind: 'prototype' } }));
+    expect(error.message).to.match(/prototype head .* take --head linear, mlp or cosine/);
+  });
+
+  it('refuses a tail without weights', async () => {
+    const builder = new GraphBuilder();
+    const cut = builder.input('cut', 'float32', ['n', 3, 6, 6]);
+    const pooled = builder.op('Flatten', [builder.op('GlobalAveragePool', [cut])]);
+    builder.output(pooled, 'float32', ['n', 3], 'features');
+    const bare: Tail = { ...tail, model: builder.model(), dim: 3 };
+    const error = await failure(tune(train, undefined, {}, bare));
+    expect(error.code).to.equal('UNSUPPORTED_MODEL');
+    expect(error.message).to.match(/no weights to train; unfreeze an earlier layer/);
+  });
+});
+
+/** The same kernel twice, one after the other. */
+function sharedWeightTail(): Tail {
+  const builder = new GraphBuilder();
+  const cut = builder.input('cut', 'float32', ['n', 3, 6, 6]);
+  const kernel = builder.constant('kernel', randomTensor([3, 3, 3, 3], 31, 0.3));
+  const conv = (x: string): string =>
+    builder.op('Relu', [builder.op('Conv', [x, kernel], { attributes: { pads: [1, 1, 1, 1] } })]);
+  const pooled = builder.op('Flatten', [builder.op('GlobalAveragePool', [conv(conv(cut))])]);
+  builder.output(pooled, 'float32', ['n', 3], 'features');
+  return { ...tail, model: builder.model(), dim: 3 };
+}
+
+function subset(set: ActivationSet, rows: number): ActivationSet {
+  return { ...set, rows, labels: set.labels.slice(0, rows) };
+}
+
+/** A number for each class: whether it is the label, or a number far from 0 that follows from it. */
+function withNumbers(set: ActivationSet, isRegression: boolean): ActivationSet {
+  const { rows, labels } = set;
+  const classes = isRegression ? ['price', 'size'] : set.classes;
+  const targets = Float32Array.from({ length: rows * classes.length }, (_, i) => {
+    const label = labels[Math.floor(i / classes.length)]!;
+    if (isRegression) return 1000 + 300 * (i % 2 === 0 ? label : -label);
+    return label === i % classes.length ? 1 : 0;
+  });
+  return { ...set, classes, labels: new Int32Array(0), targets };
+}

@@ -1,0 +1,192 @@
+import { expect } from 'chai';
+import { assignFolds } from '../../src/dataset/assign-folds.js';
+import { defaultPenalties, parseGrid } from '../../src/pipeline/search-grid.js';
+import { createRng } from '../../src/rng.js';
+import type { Candidate, Judged } from '../../src/train/candidate.js';
+import { crossValidate } from '../../src/train/cross-validate.js';
+import type { FeatureSet } from '../../src/train/feature-set.js';
+import { findRate, suggest } from '../../src/train/find-rate.js';
+import { errorAt, fitPowerLaw, judgeCurve } from '../../src/train/learning-curve.js';
+import { selectCandidate } from '../../src/train/select-candidate.js';
+import { selectRows } from '../../src/train/select-rows.js';
+import { trainHead } from '../../src/train/train-head.js';
+
+function drawSet(rows: number, dim: number): FeatureSet {
+  const rng = createRng(8);
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % 3);
+  const features = Float32Array.from(
+    { length: rows * dim },
+    (_, at) => rng.normal() + (at % dim === labels[Math.floor(at / dim)] ? 1.5 : 0),
+  );
+  return { rows, dim, features, labels, classes: ['a', 'b', 'c'] };
+}
+
+function judged(l2: number, folds: readonly number[], more: Partial<Candidate> = {}): Judged {
+  const mean = folds.reduce((a, b) => a + b) / folds.length;
+  const std = Math.sqrt(folds.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (folds.length - 1));
+  const candidate: Candidate = { head: { kind: 'linear' }, solver: 'lbfgs', l2, ...more };
+  return { candidate, folds, mean, std, loss: 1 - mean, train: 1 };
+}
+
+describe('What a search keeps', () => {
+  const best = judged(1, [0.9, 0.94, 0.92, 0.96]);
+  const near = judged(10, [0.9, 0.92, 0.92, 0.94]);
+  const far = judged(100, [0.8, 0.82, 0.8, 0.82]);
+  const big = judged(1000, [0.9, 0.92, 0.92, 0.94], {
+    head: { kind: 'mlp', hidden: [8], activation: 'relu', dropout: 0 },
+    solver: 'adamw',
+  });
+  const weightsOf = ({ head }: Candidate): number => (head.kind === 'mlp' ? 100 : 10);
+
+  it('is the largest penalty within one standard error of the best mean, not beyond, on the smallest head', () => {
+    const { chosen, highest, standardError } = selectCandidate([far, best, near, big], 'one-se', weightsOf);
+    expect(standardError).to.be.closeTo(best.std / 2, 1e-12);
+    expect(best.mean - near.mean).to.be.below(standardError);
+    expect(chosen).to.equal(near);
+    expect(highest).to.equal(best);
+  });
+
+  it('is the best mean where that is asked for', () => {
+    expect(selectCandidate([far, near, best], 'best', weightsOf).chosen).to.equal(best);
+  });
+
+  it('is none that was dropped on the way', () => {
+    const dropped: Judged = { ...best, droppedAt: 3 };
+    expect(selectCandidate([dropped, near, far], 'best', weightsOf).chosen).to.equal(near);
+  });
+});
+
+describe('Cross-validation', () => {
+  const train = drawSet(90, 6);
+  const folds = assignFolds(train.labels, 3, 3);
+
+  it('judges a candidate that goes by epochs at one epoch for all folds, as fits of their own are then', async () => {
+    const candidate: Candidate = { head: { kind: 'linear' }, solver: 'adamw', l2: 1, lr: 0.05 };
+    const base = { epochs: 12, batch: 32, threads: 1 };
+    const [found] = await crossValidate([candidate], { train, folds, foldCount: 3, base });
+    const rows = Array.from(folds.keys());
+    for (let fold = 0; fold < 3; fold++) {
+      const alone = await trainHead(
+        selectRows(
+          train,
+          rows.filter((row) => folds[row] !== fold),
+        ),
+        selectRows(
+          train,
+          rows.filter((row) => folds[row] === fold),
+        ),
+        { ...base, solver: 'adamw', l2: 1, lr: 0.05, patience: 100 },
+      );
+      expect(alone.history[found!.epochs! - 1]!.validation!.accuracy).to.equal(found!.folds[fold]);
+    }
+  });
+
+  it('drops most of many such candidates early, the bad rates first', async () => {
+    const rates = [1e-6, 1e-5, 1e-4, 1e-3, 3e-2, 5e-2];
+    const candidates = rates.map((lr): Candidate => ({
+      head: { kind: 'linear' },
+      solver: 'adamw',
+      l2: 1,
+      lr,
+    }));
+    const base = { epochs: 9, batch: 32, threads: 1 };
+    const found = await crossValidate(candidates, { train, folds, foldCount: 3, base });
+    const finished = found.filter(({ droppedAt }) => droppedAt === undefined);
+    expect(finished.map(({ candidate }) => candidate.lr)).to.have.members([3e-2, 5e-2]);
+    expect(found.filter(({ droppedAt }) => droppedAt === 1)).to.have.length(4);
+  });
+});
+
+describe('The grid of a search', () => {
+  it('is twelve penalties, half a decade apart, for a linear head', () => {
+    expect(defaultPenalties(2062)).to.deep.equal([0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000]);
+    expect(parseGrid({})(2062)).to.have.length(12);
+  });
+
+  for (const [options, message] of [
+    [{ l2: '1,,2' }, /--l2 .* item is empty/],
+    [{ l2: '1,cat' }, /numbers above 0 .*--l2.*"cat"/],
+    [{ l2: '-1' }, /--l2.*"-1"/],
+    [{ lr: '0' }, /--lr.*"0"/],
+    [{ heads: 'linear,tree' }, /linear, mlp, cosine, prototype .*"tree"/],
+    [{ solvers: 'adam' }, /lbfgs, adamw, sgd .*"adam"/],
+  ] as const) {
+    it(`refuses ${JSON.stringify(options)}`, () => {
+      expect(() => parseGrid(options)).to.throw(message);
+    });
+  }
+});
+
+describe('A learning curve', () => {
+  it('finds the power law that its points lie on', () => {
+    const law = { a: 0.02, b: 1.5, c: 0.5 };
+    const points = [100, 200, 400, 700, 1000].map((n) => ({ n, error: errorAt(law, n), deviation: 0.01 }));
+    const found = fitPowerLaw(points);
+    expect(found.c).to.be.closeTo(0.5, 1e-9);
+    expect(errorAt(found, 2000)).to.be.closeTo(errorAt(law, 2000), 1e-9);
+  });
+
+  it('says whether more data would help', () => {
+    const sizes = (error: (n: number) => number) =>
+      [100, 200, 400, 700, 1000].map((n) => ({
+        share: n / 1000,
+        examples: n,
+        mean: 1 - error(n),
+        std: 0.01,
+        train: 1,
+      }));
+    expect(
+      judgeCurve(
+        sizes((n) => n ** -0.5),
+        5,
+      ).verdict,
+    ).to.equal('more data would help');
+    expect(
+      judgeCurve(
+        sizes(() => 0.05),
+        5,
+      ).verdict,
+    ).to.equal('more data would hardly help');
+  });
+});
+
+describe('The learning-rate range test', () => {
+  it('suggests the smaller of the steepest fall and a tenth of the lowest', () => {
+    const points = Array.from({ length: 41 }, (_, i) => {
+      const lr = 10 ** (-4 + i / 10);
+      // Falls around 1e-2, is lowest at 1e-1, rises after it.
+      const smoothed = 1 / (1 + (lr / 1e-2) ** 2) + Math.max(0, Math.log10(lr / 0.1));
+      return { lr, loss: smoothed, smoothed };
+    });
+    const { steepest, tenthOfLowest, suggestion } = suggest(points);
+    expect(steepest).to.be.within(7e-3, 1.4e-2);
+    expect(tenthOfLowest).to.be.closeTo(1e-2, 1e-9);
+    expect(suggestion).to.be.closeTo(Math.min(steepest, tenthOfLowest), 5e-4);
+  });
+
+  it('ends where the loss runs away, and suggests a rate that trains', async () => {
+    const train = drawSet(300, 8);
+    const test = await findRate(train, {
+      head: { kind: 'linear' },
+      task: 'single',
+      solver: 'sgd',
+      batch: 32,
+      to: 1000,
+      threads: 1,
+    });
+    expect(test.points.length).to.be.below(100);
+    const rates = [test.suggestion, 1e-5];
+    const losses: number[] = [];
+    for (const lr of rates) {
+      const { train: score } = await trainHead(train, undefined, {
+        solver: 'sgd',
+        lr,
+        epochs: 3,
+        batch: 32,
+        threads: 1,
+      });
+      losses.push(score.loss);
+    }
+    expect(losses[0]).to.be.below(0.8 * losses[1]!);
+  });
+});

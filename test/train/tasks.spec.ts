@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { expect } from 'chai';
+import type { TaskKind } from '../../src/tasks/task.js';
+import type { FeatureSet } from '../../src/train/feature-set.js';
+import { trainHead } from '../../src/train/train-head.js';
+
+interface Fixture {
+  readonly rows: number;
+  readonly dim: number;
+  readonly l2: number;
+  readonly features: readonly number[];
+  readonly values: readonly number[];
+  readonly labels: readonly number[];
+  readonly grades: readonly number[];
+  readonly cases: readonly {
+    readonly task: TaskKind;
+    readonly huber?: number;
+    readonly objective: number;
+    /** [dim][columns] */
+    readonly coef?: readonly (readonly number[])[];
+    readonly bias?: readonly number[];
+  }[];
+}
+
+const fixture = JSON.parse(readFileSync('test/train/fixtures/tasks.json', 'utf8')) as Fixture;
+
+function setFor(task: TaskKind): FeatureSet {
+  const { rows, dim, values, labels, grades } = fixture;
+  const base = { rows, dim, features: Float32Array.from(fixture.features), labels: new Int32Array() };
+  if (task === 'regression') return { ...base, classes: ['a', 'b'], targets: Float32Array.from(values) };
+  if (task === 'multi') return { ...base, classes: ['a', 'b', 'c'], targets: Float32Array.from(labels) };
+  return { ...base, classes: ['0', '1', '2', '3'], labels: Int32Array.from(grades) };
+}
+
+describe('L-BFGS on the other tasks', () => {
+  for (const { task, huber, objective, coef, bias } of fixture.cases) {
+    it(`reaches the optimum of scikit-learn and scipy: ${task}${huber ? ', Huber' : ''}`, async () => {
+      const { l2 } = fixture;
+      const result = await trainHead(setFor(task), undefined, {
+        task,
+        l2,
+        standardize: false,
+        loss: huber ? { huber } : {},
+        threads: 1,
+      });
+      expect(result.objective / objective - 1).to.be.within(-1e-7, 1e-6);
+      const weights = result.head.parameters.get('head/weight')!.data as Float32Array;
+      const biases = result.head.parameters.get('head/bias')!.data as Float32Array;
+      coef?.flat().forEach((wanted, i) => {
+        expect(weights[i], `weight ${i}`).to.be.closeTo(wanted, 5e-3 * (1 + Math.abs(wanted)));
+      });
+      bias?.forEach((wanted, c) => {
+        expect(biases[c], `bias ${c}`).to.be.closeTo(wanted, 5e-3 * (1 + Math.abs(wanted)));
+      });
+    });
+  }
+});
