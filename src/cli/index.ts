@@ -15,6 +15,7 @@ import { gradientCommand } from './commands/gradient.js';
 import { inspectCommand } from './commands/inspect.js';
 import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
+import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
@@ -37,6 +38,7 @@ const cli = yargs(args)
   .command(verifyCommand)
   .command(evalCommand)
   .command(predictCommand)
+  .command(reportCommand)
   .command(gradientCommand)
   .command(modelsCommand)
   .command(doctorCommand)

@@ -1,4 +1,4 @@
-/** Encoded image bytes to 8-bit RGB; the only file that imports sharp. */
+/** Encoded image bytes to 8-bit RGB; sharp is imported here and in `thumbnail.ts` only. */
 import sharp from 'sharp';
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';

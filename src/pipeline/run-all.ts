@@ -2,6 +2,7 @@
 import path from 'node:path';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
+import { reportRun } from './report-run.js';
 import { runFiles } from './run-folder.js';
 import {
   type FeatureTrainOptions,
@@ -18,6 +19,8 @@ export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &
   ExportReport & {
     /** Absent where the features came from a file. */
     readonly cache?: CacheReport;
+    /** The page that `graft report` writes. */
+    readonly report: string;
   };
 
 export async function runAll(
@@ -39,5 +42,6 @@ export async function tuneAndExport(
 async function exportTrained({ report, cache }: TrainedRun, hooks: Hooks): Promise<RunReport> {
   hooks.logger?.info('Merging and verifying.');
   const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
-  return { ...cache, ...report, ...exported, ...(cache && { cache }) };
+  const { report: page } = await reportRun({ run: report.run });
+  return { ...cache, ...report, ...exported, ...(cache && { cache }), report: page };
 }

@@ -54,8 +54,9 @@ export function trackInMlflow(
         run = await client.createRun(experimentId, description.name, startTime, pairs(description.tags));
         options.onRun?.(run);
       }
-      const [sentParameters, metrics] = [parameters, pending];
-      await client.log(run.runId, sentParameters, metrics);
+      // A copy: epochs go on to be queued while it is sent.
+      const metrics = [...pending];
+      await client.log(run.runId, parameters, metrics);
       parameters = [];
       pending = pending.slice(metrics.length);
       notBefore = Date.now() + intervalMs;

@@ -51,16 +51,16 @@ export function trackInTensorboard(folder: string, run: RunDescription, logger: 
   };
 }
 
-/** HParamsPluginData { version = 1, experiment = 2 } */
+/** HParamsPluginData { version = 1, experiment = 2 { time_created_secs = 3, hparam_infos = 4, metric_infos = 5 } } */
 function experiment({ parameters }: RunDescription): Uint8Array {
   const types = { string: 1, boolean: 2, number: 3 } as const;
   const infos = Object.entries(parameters).map(([name, value]) =>
-    message(5, text(1, name), int(4, types[typeof value as keyof typeof types])),
+    message(4, text(1, name), int(4, types[typeof value as keyof typeof types])),
   );
   const metrics = ['validation/accuracy', 'validation/loss', 'train/accuracy', 'train/loss'].map((tag) =>
-    message(6, message(1, text(2, tag))),
+    message(5, message(1, text(2, tag))),
   );
-  return Buffer.concat([int(1, 0), message(2, double(4, Date.now() / 1000), ...infos, ...metrics)]);
+  return Buffer.concat([int(1, 0), message(2, double(3, Date.now() / 1000), ...infos, ...metrics)]);
 }
 
 /** HParamsPluginData { session_start_info = 3 { hparams = 1 (map), group_name = 4, start_time_secs = 5 } } */

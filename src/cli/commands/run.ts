@@ -46,7 +46,7 @@ const ofSearch = [
 
 export const runCommand = defineCommand({
   command: 'run',
-  describe: 'Everything: cache, train (or --tune), export, verify',
+  describe: 'Everything: cache, train (or --tune), export, verify, report',
   options,
   example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],
   async run(args, output) {
@@ -55,13 +55,13 @@ export const runCommand = defineCommand({
     if (args.tune) {
       const onCandidate = await output.progress('candidates', 'candidates');
       const report = await tuneAndExport(await tuneOptions(args), { ...output, onProgress, onCandidate });
-      output.result(report, `${describeTuning(report.tune)}\n${describeExport(report)}`);
+      output.result(report, `${describeTuning(report.tune)}\n${describeExport(report)}\n${report.report}`);
       return;
     }
     const stray = ofSearch.find((name) => args[name] !== undefined);
     if (stray) throw new GraftError('USAGE', `--${stray} is for a search; add --tune.`);
     const report = await runAll(await trainOptions(plain(args)), { ...output, onProgress });
-    output.result(report, `${describeTraining(report)}\n${describeExport(report)}`);
+    output.result(report, `${describeTraining(report)}\n${describeExport(report)}\n${report.report}`);
   },
 });
 

@@ -1,0 +1,182 @@
+/** `graft report`: what a run folder holds, as one page for people. */
+import { Buffer } from 'node:buffer';
+import { access, readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError, messageOf, systemErrorCode } from '../errors.js';
+import { thumbnail } from '../image/thumbnail.js';
+import { renderRunPage, type ShownExample } from '../report/run-page.js';
+import type { EpochRecord } from '../train/train-head.js';
+import { writeDurably } from '../write-durably.js';
+import type { Hooks } from './cache-features.js';
+import type { RatedExample, RunEvaluation } from './evaluate-run.js';
+import {
+  type FeatureRunConfig,
+  isFeatureRun,
+  readRunFolder,
+  type RunConfig,
+  runFiles,
+} from './run-folder.js';
+import type { TrainReport } from './train-run.js';
+
+export interface PageReport {
+  /** The page that was written. */
+  readonly report: string;
+  readonly bytes: number;
+}
+
+/** @throws GraftError where the folder holds no finished run. */
+export async function reportRun(options: { readonly run: string }, _hooks: Hooks = {}): Promise<PageReport> {
+  const folder = path.resolve(options.run);
+  const { config } = await readRunFolder(folder);
+  const result = (await readJson(path.join(folder, runFiles.result))) as TrainReport;
+  const evaluated = (await readJson(path.join(folder, runFiles.evaluation))) as RunEvaluation | undefined;
+  const html = renderRunPage({
+    title: path.basename(folder),
+    facts: factsOf(config, result),
+    warnings: warningsOf(result, evaluated),
+    examples: result.examples,
+    history: await readMetrics(path.join(folder, runFiles.metrics)),
+    stoppedAt: result.stoppedAt,
+    part: evaluated?.part ?? 'validation',
+    evaluation: evaluated?.evaluation,
+    trainCounts: evaluated?.trainCounts ?? [],
+    ...(evaluated?.calibration && { calibration: evaluated.calibration }),
+    mistakes: await withPictures(evaluated?.mistakes ?? []),
+    leastCertain: await withPictures(evaluated?.leastCertain ?? []),
+    settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
+    environment: pairsOf({ ...config.environment }),
+    uses: await usesOf(folder, config),
+  });
+  const file = path.join(folder, runFiles.report);
+  await writeDurably(file, html);
+  return { report: file, bytes: Buffer.byteLength(html) };
+}
+
+/** Lines of `metrics.jsonl`; a torn one, as a killed process leaves behind, is passed over. */
+export async function readMetrics(file: string): Promise<EpochRecord[]> {
+  const text = await readFile(file, 'utf8').catch(() => '');
+  return text.split('\n').flatMap((line) => {
+    try {
+      return line === '' ? [] : [JSON.parse(line) as EpochRecord];
+    } catch {
+      return [];
+    }
+  });
+}
+
+async function readJson(file: string): Promise<unknown> {
+  try {
+    return JSON.parse(await readFile(file, 'utf8'));
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOENT' && path.basename(file) === runFiles.evaluation) return undefined;
+    throw new GraftError(
+      'FILE_UNREADABLE',
+      `${file} cannot be read: ${messageOf(error)}. Train again to write it.`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+function sourceOf(config: RunConfig | FeatureRunConfig): Readonly<Record<string, unknown>> {
+  if (isFeatureRun(config)) return { features: config.features, dimensions: config.dim };
+  const { backbone, layer, pool, data } = config;
+  return { backbone, layer, pool, data };
+}
+
+function factsOf(
+  config: RunConfig | FeatureRunConfig,
+  { classes, examples, seconds }: TrainReport,
+): string[] {
+  const source = isFeatureRun(config)
+    ? `features of ${path.basename(config.features)}`
+    : `${path.basename(config.backbone)}, layer ${config.layer}`;
+  return [
+    source,
+    `${classes.length} classes`,
+    `${examples.train} training and ${examples.validation} validation examples`,
+    `fitted in ${seconds.toFixed(1)} s`,
+  ];
+}
+
+/** Gap between the parts from which it is called overfitting, and ratio of classes from which it is imbalance. */
+const largestGap = 0.1;
+const largestRatio = 5;
+const fewExamples = 10;
+
+function warningsOf(
+  { train, validation, examples }: TrainReport,
+  evaluated: RunEvaluation | undefined,
+): string[] {
+  const warnings: string[] = [];
+  const gap = (train.accuracy ?? 0) - (validation?.accuracy ?? 1);
+  if (gap >= largestGap) {
+    warnings.push(
+      `Overfitting: ${(100 * train.accuracy!).toFixed(1)} % are right on the training part but ${(100 * validation!.accuracy!).toFixed(1)} % on the validation part. A larger --l2, more examples or another --layer may help.`,
+    );
+  }
+  if (examples.validation > 0 && examples.validation < 100)
+    warnings.push(
+      `Only ${examples.validation} examples were held out, so the figures are rough: mind their ranges.`,
+    );
+  const counts = evaluated?.trainCounts ?? [];
+  const { classes = [] } = evaluated?.evaluation ?? {};
+  const isCounted = counts.length > 1 && evaluated?.evaluation.task !== 'regression';
+  const [few, many] = isCounted ? [Math.min(...counts), Math.max(...counts)] : [1, 1];
+  if (many >= largestRatio * few) {
+    warnings.push(
+      `Imbalance: ${classes[counts.indexOf(many)]} has ${many} training examples, ${classes[counts.indexOf(few)]} only ${few}. Look at macro F1 and recall rather than accuracy.`,
+    );
+  }
+  const thin = isCounted ? counts.filter((count) => count < fewExamples).length : 0;
+  if (thin > 0)
+    warnings.push(
+      `${thin} of ${counts.length} classes have fewer than ${fewExamples} training examples each.`,
+    );
+  return warnings;
+}
+
+async function withPictures(examples: readonly RatedExample[]): Promise<ShownExample[]> {
+  return Promise.all(
+    examples.map(async (example) => {
+      try {
+        const small = await thumbnail(await readFile(example.path));
+        return { ...example, picture: `data:image/jpeg;base64,${Buffer.from(small).toString('base64')}` };
+      } catch {
+        // The image has moved, lies in an archive, or never was one.
+        return example;
+      }
+    }),
+  );
+}
+
+function pairsOf(record: Readonly<Record<string, unknown>>): [string, string][] {
+  return Object.entries(record)
+    .filter(([, value]) => value !== undefined && value !== null)
+    .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+async function usesOf(folder: string, config: RunConfig | FeatureRunConfig): Promise<[string, string][]> {
+  const model = path.join(folder, runFiles.model);
+  const isExported = await access(model).then(
+    () => true,
+    () => false,
+  );
+  const uses: [string, string][] = [];
+  if (!isExported) uses.push(['Write the model:', `graft export --run ${folder} --out ${model}`]);
+  if (isFeatureRun(config)) {
+    uses.push([
+      'Merge it with the backbone that makes the features:',
+      `graft export --run ${folder} --backbone BACKBONE.onnx --out ${model}`,
+    ]);
+    uses.push([
+      `Run it in any program with ONNX Runtime: float32 [batch, ${config.dim}] in, probabilities out:`,
+      `const session = await InferenceSession.create('${model}')\nconst { probabilities } = await session.run({ features })`,
+    ]);
+    return uses;
+  }
+  uses.push(['Labels for new images:', `graft predict --model ${model} PHOTO.jpg`]);
+  uses.push(['Measure it on other data:', `graft eval --model ${model} --data FOLDER`]);
+  return uses;
+}

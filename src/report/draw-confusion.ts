@@ -1,0 +1,109 @@
+/** The confusion matrix as a heat map: a row a label, a column a prediction. Of very many classes the most confused ones. */
+import { box, element, escapeXml, shorten } from './svg-elements.js';
+
+/** More than these do not fit on a page; with more than `mostNumbered` the cells bear no numbers. */
+const mostDrawn = 60;
+const mostNumbered = 24;
+
+export interface DrawnConfusion {
+  readonly svg: string;
+  /** Classes that were left out. */
+  readonly omitted: number;
+}
+
+/** @param confusion - confusion[label][prediction] */
+export function drawConfusion(
+  confusion: readonly (readonly number[])[],
+  classes: readonly string[],
+): DrawnConfusion {
+  const chosen = mostConfused(confusion);
+  const count = chosen.length;
+  const cell = Math.min(44, Math.max(9, 620 / count));
+  const fontSize = Math.min(12, Math.max(7, cell * 0.72));
+  const longest = Math.max(...chosen.map((c) => Math.min(18, classes[c]!.length)));
+  const margin = 14 + longest * fontSize * 0.6;
+  const size = margin + count * cell + 8;
+  const parts: string[] = [];
+  chosen.forEach((label, row) => {
+    const total = Math.max(
+      1,
+      confusion[label]!.reduce((a, b) => a + b, 0),
+    );
+    const middle = margin + (row + 0.5) * cell;
+    parts.push(name(classes[label]!, { x: margin - 6, y: middle + fontSize * 0.35 }, fontSize));
+    parts.push(
+      name(
+        classes[label]!,
+        { transform: `translate(${middle + fontSize * 0.35} ${margin - 6}) rotate(-90)` },
+        fontSize,
+        'start',
+      ),
+    );
+    chosen.forEach((prediction, column) => {
+      const examples = confusion[label]![prediction]!;
+      if (examples === 0) return;
+      const share = examples / total;
+      const kind = label === prediction ? 'right' : 'wrong';
+      const tip = `${classes[label]!} → ${classes[prediction]!}: ${examples} (${(100 * share).toFixed(1)} %)`;
+      const [left, top] = [margin + column * cell, margin + row * cell];
+      parts.push(
+        box(
+          left + 0.5,
+          top + 0.5,
+          cell - 1,
+          cell - 1,
+          { class: kind, 'fill-opacity': 0.12 + 0.88 * share, rx: 2 },
+          tip,
+        ),
+      );
+      if (count > mostNumbered) return;
+      const at = { x: left + cell / 2, y: top + cell / 2 + 4, 'text-anchor': 'middle' };
+      parts.push(element('text', { ...at, class: share > 0.55 ? 'strong' : undefined }, [String(examples)]));
+    });
+  });
+  parts.push(
+    element('rect', { class: 'frame', x: margin, y: margin, width: count * cell, height: count * cell }),
+  );
+  const svg = element(
+    'svg',
+    {
+      viewBox: `0 0 ${Math.ceil(size)} ${Math.ceil(size)}`,
+      style: `max-width:${Math.ceil(size * 1.15)}px`,
+      role: 'img',
+      'aria-label': 'Confusion matrix',
+    },
+    parts,
+  );
+  return { svg, omitted: confusion.length - count };
+}
+
+/** In their own order: all, or those that take part in the most mistakes. */
+function mostConfused(confusion: readonly (readonly number[])[]): number[] {
+  const all = confusion.map((_, c) => c);
+  if (all.length <= mostDrawn) return all;
+  const mistakes = all.map(() => 0);
+  confusion.forEach((row, label) => {
+    row.forEach((examples, prediction) => {
+      if (label === prediction) return;
+      mistakes[label]! += examples;
+      mistakes[prediction]! += examples;
+    });
+  });
+  return all
+    .sort((a, b) => mistakes[b]! - mistakes[a]! || a - b)
+    .slice(0, mostDrawn)
+    .sort((a, b) => a - b);
+}
+
+function name(
+  text: string,
+  place: Readonly<Record<string, string | number>>,
+  size: number,
+  anchor: 'start' | 'end' = 'end',
+): string {
+  const shown = text.length > 18 ? shorten(text, 18) : text;
+  return element('text', { ...place, 'font-size': size, 'text-anchor': anchor }, [
+    element('title', {}, [escapeXml(text)]),
+    escapeXml(shown),
+  ]);
+}

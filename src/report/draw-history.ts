@@ -1,0 +1,102 @@
+/** A figure over the epochs, of the training part and of the validation part. Colours come from the page's style. */
+import { element, escapeXml } from './svg-elements.js';
+
+export interface Curve {
+  readonly name: 'train' | 'validation';
+  readonly points: readonly (readonly [epoch: number, value: number])[];
+}
+
+export interface HistoryChart {
+  readonly title: string;
+  readonly curves: readonly Curve[];
+  readonly format: (value: number) => string;
+  /** The epoch whose weights were kept. */
+  readonly kept?: number;
+}
+
+const size = { width: 460, height: 250 } as const;
+const frame = { left: 58, right: 14, top: 14, bottom: 34 } as const;
+
+export function drawHistory({ title, curves, format, kept }: HistoryChart): string {
+  const points = curves.flatMap((curve) => curve.points);
+  const [firstEpoch, lastEpoch] = rangeOf(points.map(([epoch]) => epoch));
+  const [low, high] = padded(rangeOf(points.map(([, value]) => value)));
+  // The iterations of L-BFGS are recorded at powers of two.
+  const isLogarithmic = lastEpoch > 20 && points.length / curves.length < lastEpoch / 2;
+  const along = isLogarithmic ? Math.log2 : (epoch: number): number => epoch;
+  const spanX = along(lastEpoch) - along(firstEpoch) || 1;
+  const x = (epoch: number): number =>
+    frame.left + ((along(epoch) - along(firstEpoch)) / spanX) * (size.width - frame.left - frame.right);
+  const y = (value: number): number =>
+    size.height - frame.bottom - ((value - low) / (high - low)) * (size.height - frame.top - frame.bottom);
+  const parts: string[] = [];
+  for (let i = 0; i <= 4; i++) {
+    const value = low + ((high - low) * i) / 4;
+    const at = y(value);
+    parts.push(
+      element('line', { class: 'grid', x1: frame.left, x2: size.width - frame.right, y1: at, y2: at }),
+    );
+    parts.push(label(frame.left - 8, at + 4, format(value), 'end'));
+  }
+  for (const epoch of ticks(firstEpoch, lastEpoch, isLogarithmic))
+    parts.push(label(x(epoch), size.height - frame.bottom + 18, String(epoch), 'middle'));
+  if (kept !== undefined && kept >= firstEpoch && kept <= lastEpoch) {
+    const at = x(kept);
+    const line = element(
+      'line',
+      { class: 'kept', x1: at, x2: at, y1: frame.top, y2: size.height - frame.bottom },
+      [element('title', {}, [`kept: epoch ${kept}`])],
+    );
+    parts.push(line);
+  }
+  for (const { name, points: own } of curves) {
+    const path = own
+      .map(([epoch, value], i) => `${i === 0 ? 'M' : 'L'}${round(x(epoch))} ${round(y(value))}`)
+      .join('');
+    parts.push(element('path', { class: `curve ${name}`, d: path }));
+    if (own.length <= 40) {
+      for (const [epoch, value] of own) {
+        const text = `${name}, epoch ${epoch}: ${format(value)}`;
+        const dot = { class: `dot ${name}`, cx: x(epoch), cy: y(value), r: 3 };
+        parts.push(element('circle', dot, [element('title', {}, [escapeXml(text)])]));
+      }
+    }
+  }
+  return element(
+    'svg',
+    { viewBox: `0 0 ${size.width} ${size.height}`, role: 'img', 'aria-label': `${title} over the epochs` },
+    parts,
+  );
+}
+
+function label(x: number, y: number, text: string, anchor: 'start' | 'middle' | 'end'): string {
+  return element('text', { x, y, 'text-anchor': anchor }, [escapeXml(text)]);
+}
+
+function rangeOf(values: readonly number[]): [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const value of values) {
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return values.length > 0 ? [low, high] : [0, 1];
+}
+
+function padded([low, high]: [number, number]): [number, number] {
+  const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
+  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
+}
+
+function ticks(first: number, last: number, isLogarithmic: boolean): number[] {
+  if (first === last) return [first];
+  const wanted = 5;
+  const at = Array.from({ length: wanted + 1 }, (_, i) =>
+    isLogarithmic ? first * (last / first) ** (i / wanted) : first + ((last - first) * i) / wanted,
+  );
+  return [...new Set(at.map(Math.round))];
+}
+
+function round(value: number): number {
+  return Math.round(value * 10) / 10;
+}

@@ -1,0 +1,87 @@
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { openSession } from '../../src/runtime/open-session.js';
+import { float32 } from '../../src/tensor/tensor.js';
+import type { RunReport } from '../../src/pipeline/run-all.js';
+import { decodeHead } from '../../src/heads/head-file.js';
+import { scoreHead } from '../../src/train/score-head.js';
+import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+describe('a run on features made elsewhere', function () {
+  this.timeout(120_000);
+  const folder = temporaryFolder();
+  const features = path.join(folder, 'features.safetensors');
+  const run = path.join(folder, 'run');
+  const set = madeUpFeatures({ rows: 400, dim: 10, classCount: 3 });
+  const hostile = '<script>alert("a")</script>';
+  let report: RunReport;
+
+  before(async () => {
+    writeFeatureFile(features, { ...set, classes: [hostile, 'b', 'c'] });
+    report = await graftJson<RunReport>(['run', '--features', features, '--out', run, '--calibrate']);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('exports the head alone, which gives what the trained head gives', async () => {
+    expect(report.inputs).to.deep.equal([{ name: 'features', dtype: 'float32', shape: ['batch', 10] }]);
+    expect(report.verified.maxAbsDiff).to.be.below(1e-5);
+    const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
+    const { outputs } = await scoreHead(head, set.features);
+    const session = await openSession(report.model);
+    try {
+      const found = await session.run({ features: float32([400, 10], set.features) });
+      (found.probabilities!.data as Float32Array).forEach((value, i) =>
+        expect(value).to.be.closeTo(outputs[i]!, 1e-5),
+      );
+    } finally {
+      await session.release();
+    }
+  });
+
+  it('is calibrated: the loss falls, no prediction changes, the logits stay', async () => {
+    const { before: raw, after: scaled, temperature } = report.calibration!;
+    expect(scaled.loss).to.be.at.most(raw.loss);
+    const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
+    expect(head.temperature).to.equal(temperature);
+    const plain = { ...head, temperature: 1 };
+    const [calibrated, uncalibrated] = [
+      await scoreHead(head, set.features),
+      await scoreHead(plain, set.features),
+    ];
+    expect(calibrated.logits).to.deep.equal(uncalibrated.logits);
+    const best = (p: Float32Array, row: number) =>
+      [0, 1, 2].reduce((a, c) => (p[3 * row + c]! > p[3 * row + a]! ? c : a));
+    for (let row = 0; row < 400; row++)
+      expect(best(calibrated.outputs, row)).to.equal(best(uncalibrated.outputs, row));
+    expect(calibrated.outputs).to.not.deep.equal(uncalibrated.outputs);
+  });
+
+  it('is told on a page in which nothing of a file is markup', () => {
+    const html = readFileSync(report.report, 'utf8');
+    expect(html).to.not.include('<script');
+    expect(html).to.include('&lt;script&gt;');
+    expect(html).to.match(/Content-Security-Policy/);
+    expect(html.match(/https?:/g)).to.equal(null);
+  });
+
+  it('is told though the last line of its metrics is torn', async () => {
+    const metrics = path.join(run, 'metrics.jsonl');
+    writeFileSync(metrics, `${readFileSync(metrics, 'utf8')}{"epoch":99,"obj`);
+    const { bytes } = await graftJson<{ bytes: number }>(['report', run]);
+    expect(bytes).to.be.above(5000);
+  });
+
+  it('says that a head alone takes no images', async () => {
+    const { status, stderr } = await graft(['predict', '--model', report.model, 'photo.jpg']);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/head alone.*--backbone|no file photo/);
+  });
+
+  it('is refused beside --data', async () => {
+    const { status, stderr } = await graft(['train', '--features', features, '--data', folder, '--out', run]);
+    expect(status).to.equal(2);
+    expect(stderr).to.match(/--features stands in place of --data/);
+  });
+});
