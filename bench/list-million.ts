@@ -1,7 +1,6 @@
 /**
  * What a list of a million photos costs before the first of them is in the backbone: time, and memory of the whole
- * process, with the backbone's. As a CSV table, as tar shards and as Parquet. Only the first photos exist: the
- * others would be met later.
+ * process, with the backbone's. The list is a CSV table; only its first photos exist, the others would be met later.
  *
  *   node build/bench/list-million.js [--rows 1000000] [--limit-mb 300] [--limit-s 10] [--json]
  */

@@ -7,6 +7,7 @@
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
+import { holdOutGroups } from '../dataset/assign-folds.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import {
@@ -15,6 +16,8 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from '../tensor/safetensors.js';
+import type { TaskKind } from '../tasks/task.js';
+import { taskOf } from '../tasks/task-of.js';
 import type { FeatureSet } from '../train/feature-set.js';
 
 export interface FeatureFile {
@@ -25,7 +28,9 @@ export interface FeatureFile {
   readonly labels: Int32Array;
   readonly train: Int32Array;
   readonly validation: Int32Array;
-  /** Tells this content from another: size, time of change, labels and split. */
+  /** Group of each training row; undefined where the file names none. */
+  readonly trainGroups: Int32Array | undefined;
+  /** Tells this content from another: size, time of change, labels, split and groups. */
   readonly fingerprint: string;
   /** Copies rows `from`, `from + 1`, … into `into`, [count, dim]. */
   read(from: number, into: Float32Array): Promise<void>;
@@ -91,10 +96,10 @@ async function describe(
   const split = header.entries.has('split')
     ? checkRange(await integers('split'), 3, 'split', 'train 0, validation 1 and test 2', where)
     : undefined;
-  const groups = header.entries.has('groups') ? await integers('groups') : undefined;
+  const groups = header.entries.has('groups') ? numberGroups(await integers('groups')) : undefined;
   const parts = choose({ labels, classes, split, groups, where, ...options });
   const hash = createHash('sha256').update(`${size} ${mtimeMs} `);
-  for (const list of [labels, parts.train, parts.validation]) hash.update(list).update('|');
+  for (const list of [labels, parts.train, parts.validation, groups ?? '']) hash.update(list).update('|');
   return {
     path: where,
     dim,
@@ -102,6 +107,7 @@ async function describe(
     classes,
     labels,
     ...parts,
+    trainGroups: groups && parts.train.map((row) => groups[row]!),
     fingerprint: hash.digest('hex'),
     async read(from, into) {
       const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
@@ -150,7 +156,7 @@ interface Choice {
   readonly labels: Int32Array;
   readonly classes: readonly string[];
   readonly split: Float64Array | undefined;
-  readonly groups: Float64Array | undefined;
+  readonly groups: Int32Array | undefined;
   readonly where: string;
   readonly validation?: number | undefined;
   readonly seed?: number | undefined;
@@ -168,16 +174,14 @@ function choose({ labels, classes, split, groups, where, ...options }: Choice): 
   const seed = options.seed ?? 1;
   if (validation.length === 0 && share > 0) {
     const rows = train;
+    const own = rows.map((row) => labels[row]!);
     if (groups) {
-      const held = holdGroups(groups, rows, share, seed);
-      validation = rows.filter((row) => held.has(groups[row]!));
-      train = rows.filter((row) => !held.has(groups[row]!));
+      const of = rows.map((row) => groups[row]!);
+      const held = holdOutGroups(own, classes.length, share, { seed, groups: of });
+      validation = rows.filter((_, i) => held.has(i));
+      train = rows.filter((_, i) => !held.has(i));
     } else {
-      const sides = splitDataset(
-        rows.map((row) => labels[row]!),
-        classes.length,
-        { validation: share, seed },
-      );
+      const sides = splitDataset(own, classes.length, { validation: share, seed });
       train = Int32Array.from(sides.train, (i) => rows[i]!);
       validation = Int32Array.from(sides.validation, (i) => rows[i]!);
     }
@@ -194,24 +198,22 @@ function choose({ labels, classes, split, groups, where, ...options }: Choice): 
   return { train, validation };
 }
 
-/** Groups in an order drawn by the seed until the share is reached. */
-function holdGroups(groups: Float64Array, rows: Int32Array, share: number, seed: number): Set<number> {
-  const sizes = new Map<number, number>();
-  for (const row of rows) sizes.set(groups[row]!, (sizes.get(groups[row]!) ?? 0) + 1);
-  const ranked = [...sizes].map(([group, size]) => {
-    const rank = createHash('sha256').update(`${seed}:${group}`).digest().readUIntBE(0, 6);
-    return { group, size, rank };
+/** Numbers of groups, from 0. */
+function numberGroups(groups: Float64Array): Int32Array {
+  const numbers = new Map<number, number>();
+  return Int32Array.from(groups, (group) => {
+    if (!numbers.has(group)) numbers.set(group, numbers.size);
+    return numbers.get(group)!;
   });
-  ranked.sort((a, b) => a.rank - b.rank || a.group - b.group);
-  const held = new Set<number>();
-  let count = 0;
-  for (const { group, size } of ranked) {
-    if (count + size / 2 > share * rows.length && held.size > 0) break;
-    if (held.size === ranked.length - 1) break;
-    held.add(group);
-    count += size;
-  }
-  return held;
+}
+
+/** @throws GraftError USAGE for a task whose targets the file cannot hold. */
+export function taskOfFile(task: TaskKind = 'single'): TaskKind {
+  if (taskOf(task).targetForm === 'label') return task;
+  throw new GraftError(
+    'USAGE',
+    `A file of --features holds one class a row, which --task ${task} is not for.`,
+  );
 }
 
 function classesOf({ metadata }: SafetensorsHeader, where: string): string[] {

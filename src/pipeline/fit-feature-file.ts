@@ -1,8 +1,5 @@
 /** A head on features that were made elsewhere. */
-import { loadFeatureParts, openFeatureFile } from './feature-file.js';
-import { GraftError } from '../errors.js';
-import type { TaskKind } from '../tasks/task.js';
-import { taskOf } from '../tasks/task-of.js';
+import { loadFeatureParts, openFeatureFile, taskOfFile } from './feature-file.js';
 import { fitHead } from './fit-head.js';
 import type { FeatureTrainOptions, FitContext, FittedRun } from './train-run.js';
 
@@ -13,7 +10,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
     const named = validation ? file.validation : file.train;
     const fitted = await fitHead(
       {
-        task: taskOfFile(options),
+        task: taskOfFile(options.task),
         train,
         validation,
         data: file.fingerprint,
@@ -26,13 +23,4 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
   } finally {
     await file.close();
   }
-}
-
-/** @throws GraftError USAGE for a task whose targets the file cannot hold. */
-function taskOfFile({ task = 'single' }: FeatureTrainOptions): TaskKind {
-  if (taskOf(task).targetForm === 'label') return task;
-  throw new GraftError(
-    'USAGE',
-    `A file of --features holds one class a row, which --task ${task} is not for.`,
-  );
 }

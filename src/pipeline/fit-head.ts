@@ -4,6 +4,7 @@ import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train
 import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
+import { countTargets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scoreNeighbours } from '../train/score-neighbours.js';
 import { calibrateHead } from './calibrate-head.js';
@@ -52,7 +53,7 @@ export async function fitHead(
     head,
     part: validation ? 'validation' : 'train',
     set: validation ?? plain,
-    trainCounts: countRows(plain),
+    trainCounts: [...countTargets(plain)],
     nameOf,
     calibration: calibrated?.calibration,
     threads,
@@ -73,14 +74,4 @@ export async function fitHead(
     training: { ...settings },
     evaluation,
   };
-}
-
-/** Rows of each class, or with each label. */
-function countRows({ labels, targets, classes }: FeatureSet): number[] {
-  const counts = classes.map(() => 0);
-  for (const label of labels) counts[label]!++;
-  targets?.forEach((value, i) => {
-    if (value > 0.5) counts[i % classes.length]!++;
-  });
-  return counts;
 }

@@ -11,7 +11,7 @@ import {
   type Hooks,
 } from './cache-features.js';
 import { chooseLayers } from './choose-layers.js';
-import { loadFeatureParts, openFeatureFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, taskOfFile } from './feature-file.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 
@@ -31,7 +31,7 @@ export interface Place {
 }
 
 export type PlaceOptions = SplitOptions & { readonly layers?: string | undefined } & (
-    CacheOptions | { readonly features: string }
+    CacheOptions | { readonly features: string; readonly task?: TaskKind | undefined }
   );
 
 /** Several layers are cached in one pass of the backbone. */
@@ -60,10 +60,14 @@ async function placeOf(cached: CachedFeatures, options: SplitOptions, reason: st
   const { train, trainGroups: groups } = await splitFeatures(cached, options);
   const { task } = cached.dataset;
   const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(train.labels);
+  if (train.targets) identity.update(train.targets);
   return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex') };
 }
 
-async function loadFile(name: string, options: SplitOptions): Promise<Place> {
+async function loadFile(
+  name: string,
+  options: SplitOptions & { readonly task?: TaskKind | undefined },
+): Promise<Place> {
   const file = await openFeatureFile(name, options);
   try {
     const { train } = await loadFeatureParts(file);
@@ -73,8 +77,8 @@ async function loadFile(name: string, options: SplitOptions): Promise<Place> {
       dim: file.dim,
       reason: 'made elsewhere',
       train,
-      task: 'single',
-      groups: undefined,
+      task: taskOfFile(options.task),
+      groups: file.trainGroups,
       identity: file.fingerprint,
     };
   } finally {

@@ -15,6 +15,7 @@ import { knownShape } from '../graph/plan-feeds.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
+import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import { guessPreprocess } from '../models/guess-preprocess.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
@@ -36,11 +37,9 @@ export interface BackboneOptions {
   readonly preprocess?: string | undefined;
 }
 
-export interface BackboneHooks {
+export interface BackboneHooks extends FetchHooks {
   /** Where backbones that go by name are kept. */
   readonly folder: string;
-  readonly logger?: Logger;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Backbone {

@@ -3,11 +3,13 @@ import { Buffer } from 'node:buffer';
 import { access, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode } from '../errors.js';
+import type { HeadKindName } from '../heads/head.js';
 import { thumbnail } from '../image/thumbnail.js';
 import { renderRunPage, type ShownExample } from '../report/run-page.js';
+import { taskOf } from '../tasks/task-of.js';
+import { describeOverfitting } from '../train/describe-overfitting.js';
 import type { EpochRecord } from '../train/train-head.js';
 import { writeDurably } from '../write-durably.js';
-import type { Hooks } from './cache-features.js';
 import type { RatedExample, RunEvaluation } from './evaluate-run.js';
 import {
   type FeatureRunConfig,
@@ -25,15 +27,15 @@ export interface PageReport {
 }
 
 /** @throws GraftError where the folder holds no finished run. */
-export async function reportRun(options: { readonly run: string }, _hooks: Hooks = {}): Promise<PageReport> {
+export async function reportRun(options: { readonly run: string }): Promise<PageReport> {
   const folder = path.resolve(options.run);
-  const { config } = await readRunFolder(folder);
+  const { config, head } = await readRunFolder(folder);
   const result = (await readJson(path.join(folder, runFiles.result))) as TrainReport;
   const evaluated = (await readJson(path.join(folder, runFiles.evaluation))) as RunEvaluation | undefined;
   const html = renderRunPage({
     title: path.basename(folder),
     facts: factsOf(config, result),
-    warnings: warningsOf(result, evaluated),
+    warnings: warningsOf(result, result.headAlone ? 'unfrozen' : head.spec.kind, evaluated),
     examples: result.examples,
     history: await readMetrics(path.join(folder, runFiles.metrics)),
     stoppedAt: result.stoppedAt,
@@ -100,22 +102,18 @@ function factsOf(
   ];
 }
 
-/** Gap between the parts from which it is called overfitting, and ratio of classes from which it is imbalance. */
-const largestGap = 0.1;
+/** Ratio of classes from which it is imbalance. */
 const largestRatio = 5;
 const fewExamples = 10;
 
 function warningsOf(
-  { train, validation, examples }: TrainReport,
+  { task, train, validation, examples }: TrainReport,
+  kind: HeadKindName | 'unfrozen',
   evaluated: RunEvaluation | undefined,
 ): string[] {
   const warnings: string[] = [];
-  const gap = (train.accuracy ?? 0) - (validation?.accuracy ?? 1);
-  if (gap >= largestGap) {
-    warnings.push(
-      `Overfitting: ${(100 * train.accuracy!).toFixed(1)} % are right on the training part but ${(100 * validation!.accuracy!).toFixed(1)} % on the validation part. A larger --l2, more examples or another --layer may help.`,
-    );
-  }
+  const overfitting = describeOverfitting(taskOf(task), kind, train, validation ?? undefined);
+  if (overfitting !== undefined) warnings.push(overfitting);
   if (examples.validation > 0 && examples.validation < 100)
     warnings.push(
       `Only ${examples.validation} examples were held out, so the figures are rough: mind their ranges.`,

@@ -8,7 +8,7 @@ import { stratify } from '../dataset/stratify.js';
 import { GraftError } from '../errors.js';
 import { loadFeatures } from '../features/load-features.js';
 import { type Logger, silentLogger } from '../logger.js';
-import type { Targets } from '../tasks/targets.js';
+import { countTargets, type Targets } from '../tasks/targets.js';
 import type { FeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 
@@ -92,7 +92,7 @@ export function splitRows(
   });
   if (dataset.task !== 'regression') {
     const isWeighted = options.classWeights === 'balanced';
-    sayBalance(known.names, countClasses(targetsOf(train, dataset, known)), { isWeighted }, logger);
+    sayBalance(known.names, countTargets(targetsOf(train, dataset, known)), { isWeighted }, logger);
   }
   return {
     train: select(train),
@@ -186,14 +186,6 @@ function targetsOf(
     }
   });
   return { ...base, labels: new Int32Array(), targets: values };
-}
-
-/** Examples of each class, or with each label. */
-function countClasses({ rows, labels, targets, classes }: Targets): Float64Array {
-  const counts = new Float64Array(classes.length);
-  for (const label of labels) counts[label]!++;
-  for (let i = 0; targets && i < rows * classes.length; i++) counts[i % classes.length]! += targets[i]!;
-  return counts;
 }
 
 /** At most `count` items, evenly apart, so that all classes get their turn. */

@@ -4,13 +4,11 @@
  */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { assignFolds } from '../dataset/assign-folds.js';
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
 import { createRng } from '../rng.js';
 import { taskOf } from '../tasks/task-of.js';
-import type { Pool } from '../graph/pool-features.js';
 import type { FigureName, TaskKind } from '../tasks/task.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
@@ -21,6 +19,7 @@ import type { FeatureSet } from '../train/feature-set.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
 import { writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
+import { foldsOf } from './folds-of-search.js';
 import { loadPlaces, type Place } from './load-places.js';
 import { type GridOptions, parseGrid } from './search-grid.js';
 import { openLog, sameCandidate } from './search-log.js';
@@ -32,6 +31,7 @@ import {
   type TrainReport,
   trainRun,
 } from './train-run.js';
+import { trainingOf } from './training-of-candidate.js';
 import { drawLearningCurve, drawRateTest } from './tune-plots.js';
 
 type Searched = 'l2' | 'lr' | 'head' | 'solver';
@@ -176,35 +176,6 @@ export async function tuneRun(
   return { report, cache };
 }
 
-/** @throws GraftError INVALID_DATASET where a class has fewer examples than there are folds. */
-function foldsOf(
-  { labels, rows, classes }: FeatureSet,
-  groups: Int32Array | undefined,
-  foldCount: number,
-  seed: number,
-): Int32Array {
-  if (foldCount > rows) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected at least as many training examples as --folds ${foldCount} but there are ${rows}; lower --folds.`,
-    );
-  }
-  const counts = classes.map(() => 0);
-  for (const label of labels) counts[label]!++;
-  const thin = counts.findIndex((count) => labels.length > 0 && count < foldCount);
-  if (thin >= 0) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected ${foldCount} training examples or more of every class for --folds ${foldCount}, but "${classes[thin]}" has ${counts[thin]}; ` +
-        'lower --folds or add images.',
-    );
-  }
-  return assignFolds(labels.length > 0 ? labels : new Int32Array(rows), classes.length, foldCount, {
-    seed,
-    groups,
-  });
-}
-
 /** What all candidates have in common. */
 function baseOf(options: TuneOptions, task: TaskKind) {
   const { labelSmoothing, focal, huber } = options;
@@ -274,40 +245,6 @@ async function measureExtras(
     lrFind = { ...test, svg: await drawRateTest(folder, test) };
   }
   return { ...(learningCurve && { learningCurve }), ...(lrFind && { lrFind }) };
-}
-
-/** The options of `graft train` that train a candidate. */
-function trainingOf(
-  { candidate, epochs }: Judged<LayerCandidate>,
-  options: TuneOptions,
-  validation: number,
-): TrainOptions | FeatureTrainOptions {
-  const { layer, pool, head, solver, l2, lr } = candidate;
-  const isExact = solver === 'lbfgs' || solver === 'none';
-  const own = {
-    validation,
-    head: head.kind,
-    // What is for another kind of head was searched with, but would be refused here.
-    ...(head.kind !== 'mlp' && { hidden: undefined, dropout: undefined, activation: undefined }),
-    ...(head.kind !== 'cosine' && { scale: undefined }),
-    ...(isExact && {
-      mixup: undefined,
-      ema: undefined,
-      schedule: undefined,
-      warmUp: undefined,
-      clipNorm: undefined,
-      weightDecay: undefined,
-    }),
-    l2,
-    lr,
-    solver: solver === 'none' ? undefined : solver,
-    // What bounds epochs is no bound for L-BFGS, which goes to the optimum.
-    epochs: isExact ? undefined : (epochs ?? options.epochs),
-    // Of a search, whose fits are short, the last one begins again.
-    resume: false,
-  };
-  if ('features' in options) return { ...options, ...own };
-  return { ...options, ...own, layer, pool: pool as Pool };
 }
 
 /** A seeded choice, in the given order. */

@@ -2,12 +2,13 @@
 import type { ReliabilityBin } from '../metrics/calibration.js';
 import { element } from './svg-elements.js';
 
-const side = 250;
-const frame = { left: 46, bottom: 36, top: 12, right: 14 } as const;
+/** About as wide as the page shows it, so that text keeps its size. */
+const size = { width: 480, height: 360 } as const;
+const frame = { left: 52, bottom: 34, top: 12, right: 26 } as const;
 
 export function drawReliability(bins: readonly ReliabilityBin[]): string {
-  const width = 300 - frame.left - frame.right;
-  const height = side - frame.top - frame.bottom;
+  const width = size.width - frame.left - frame.right;
+  const height = size.height - frame.top - frame.bottom;
   const x = (share: number): number => frame.left + share * width;
   const y = (share: number): number => frame.top + (1 - share) * height;
   const most = Math.max(1, ...bins.map(({ examples }) => examples));
@@ -33,7 +34,7 @@ export function drawReliability(bins: readonly ReliabilityBin[]): string {
   parts.push(element('line', { class: 'diagonal', x1: x(0), y1: y(0), x2: x(1), y2: y(1) }));
   return element(
     'svg',
-    { viewBox: `0 0 300 ${side}`, role: 'img', 'aria-label': 'Reliability diagram' },
+    { viewBox: `0 0 ${size.width} ${size.height}`, role: 'img', 'aria-label': 'Reliability diagram' },
     parts,
   );
 }

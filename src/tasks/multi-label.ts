@@ -12,6 +12,7 @@
 import { measureLabels } from '../metrics/multi-label.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { lossTape, type Precision } from './loss-tape.js';
+import { countTargets } from './targets.js';
 import { biasName, type LossInput, type Task } from './task.js';
 
 export const multiLabel: Task = {
@@ -99,8 +100,9 @@ export const multiLabel: Task = {
   },
   appendOutputs: (builder, logits) => builder.op('Sigmoid', [logits], { name: 'head/sigmoid' }),
   /** [2, labels]: rows / (2 · rows without the label), then with it. */
-  balance({ targets, rows, classes }) {
-    const counts = countPresent(targets!, rows, classes.length);
+  balance(set) {
+    const { rows } = set;
+    const counts = [...countTargets(set)];
     const weigh = (count: number): number => (count > 0 ? rows / (2 * count) : 0);
     return Float32Array.from([...counts.map((count) => weigh(rows - count)), ...counts.map(weigh)]);
   },
@@ -161,11 +163,4 @@ function appendTerms(
     dPresent: op('Sigmoid', [op('Neg', [z], 'z_negative')], 'q'),
     dAbsent: op('Sigmoid', [z], 'p'),
   };
-}
-
-function countPresent(targets: Float32Array, rows: number, labels: number): number[] {
-  const counts = new Array<number>(labels).fill(0);
-  for (let row = 0; row < rows; row++)
-    for (let c = 0; c < labels; c++) if (targets[row * labels + c]! > 0.5) counts[c]!++;
-  return counts;
 }

@@ -20,11 +20,20 @@ export function massTable(classCount: number, smoothing = 0, classWeights?: Floa
   });
 }
 
-/** Weights rows / (classes · rows of the class), as scikit-learn's `balanced`; 0 for a class without examples. */
-export function balanceLabels({ labels, rows, classes }: Targets): Float32Array {
+/** Examples of each class, or with each label. */
+export function countTargets({ labels, targets, classes }: Targets): Float64Array {
   const counts = new Float64Array(classes.length);
   for (const label of labels) counts[label]!++;
-  return Float32Array.from(counts, (count) => (count > 0 ? rows / (classes.length * count) : 0));
+  targets?.forEach((value, i) => {
+    if (value > 0.5) counts[i % classes.length]!++;
+  });
+  return counts;
+}
+
+/** Weights rows / (classes · rows of the class), as scikit-learn's `balanced`; 0 for a class without examples. */
+export function balanceLabels(set: Targets): Float32Array {
+  const { rows, classes } = set;
+  return Float32Array.from(countTargets(set), (count) => (count > 0 ? rows / (classes.length * count) : 0));
 }
 
 /** Number of the examples of each class, each times its weight. */

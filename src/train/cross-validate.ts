@@ -10,17 +10,16 @@ import { GraftError } from '../errors.js';
 import { taskOf } from '../tasks/task-of.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
 import type { FeatureSet } from './feature-set.js';
-import { selectRows } from './select-rows.js';
+import { fitFold, type FoldBase } from './fit-fold.js';
 import { sweepOptimum } from './sweep-optimum.js';
-import { type EpochRecord, type Score, trainHead, type TrainOptions } from './train-head.js';
+import type { EpochRecord, Score } from './train-head.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> {
   readonly train: FeatureSet;
   /** Fold of each example, from 0 to `foldCount` - 1. */
   readonly folds: Int32Array;
   readonly foldCount: number;
-  /** What all candidates have in common. */
-  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
+  readonly base: FoldBase;
   /** Most epochs of those that go by them (30); L-BFGS goes to the optimum. */
   readonly epochs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -113,32 +112,12 @@ async function judgeAlone<C extends Candidate>(
   setting: CrossValidation<C>,
   epochs: number | undefined,
 ): Promise<Judged<C>> {
-  const { train, folds, foldCount, base, signal } = setting;
-  const { head, solver, l2, lr } = candidate;
+  const { foldCount } = setting;
+  const { solver } = candidate;
   const histories: (readonly EpochRecord[])[] = [];
   const finals: { train: Score; validation: Score }[] = [];
   for (let fold = 0; fold < foldCount; fold++) {
-    const rows = Array.from(folds.keys());
-    const result = await trainHead(
-      selectRows(
-        train,
-        rows.filter((row) => folds[row] !== fold),
-      ),
-      selectRows(
-        train,
-        rows.filter((row) => folds[row] === fold),
-      ),
-      {
-        ...base,
-        head,
-        l2,
-        ...(solver !== 'none' && { solver }),
-        ...(lr !== undefined && { lr }),
-        ...(epochs !== undefined && { epochs }),
-        patience: Number.POSITIVE_INFINITY,
-        ...(signal && { signal }),
-      },
-    ).catch((error: unknown) => {
+    const result = await fitFold(candidate, { ...setting, epochs }, fold).catch((error: unknown) => {
       // A learning rate that is too high is an answer, not the end of the search.
       if (error instanceof GraftError && error.code === 'TRAINING_FAILED') return undefined;
       throw error;

@@ -7,7 +7,8 @@ import type { LossSpec, Task } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { inOrder, readBatches } from './read-batches.js';
 import type { ActivationSet } from './row-source.js';
-import { copyParameters, type TailOptimizer } from './tail-optimizer.js';
+import { copyParameters } from './parameter-values.js';
+import type { TailOptimizer } from './tail-optimizer.js';
 import type { TailGraph } from './tail-step.js';
 import type { EpochRecord, Score } from './train-head.js';
 

@@ -5,21 +5,22 @@
  */
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
+import type { HeadSpec, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { encodeModel } from '../onnx/write-model.js';
 import type { SessionOptions } from '../runtime/session.js';
-import { formatFigure } from '../tasks/describe-score.js';
 import type { Targets } from '../tasks/targets.js';
-import type { LossSpec, Task, TaskKind } from '../tasks/task.js';
+import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
+import { describeOverfitting } from './describe-overfitting.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
 import type { ActivationSet } from './row-source.js';
-import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
+import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { fitStandardization } from './standardize.js';
-import { copyParameters, tailOptimizer } from './tail-optimizer.js';
+import { copyParameters, sumSquares } from './parameter-values.js';
+import { tailOptimizer } from './tail-optimizer.js';
 import { computeFeatures, computeOutputs } from './tail-scorer.js';
 import { buildTailGraph, type OpenSession, type Tail } from './tail-step.js';
 import { type EpochRecord, type Score, startingParameters, trainHead } from './train-head.js';
@@ -121,7 +122,12 @@ export async function fineTune(
   });
   try {
     const measure = (outputs: Float32Array, set: ActivationSet, order?: ArrayLike<number>): Score =>
-      task.measure(targetScaling ? unscale(outputs, targetScaling) : outputs, set, settings.loss, order);
+      task.measure(
+        targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs,
+        set,
+        settings.loss,
+        order,
+      );
     const score = async (set: ActivationSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
       measure(await computeOutputs(scorer, graph, set.activations, parameters, outputCount), set);
     const head = buildHead(spec, { dim: tail.dim, outputCount, task: settings.task });
@@ -156,7 +162,8 @@ export async function fineTune(
     const trainScore = await score(train, kept.parameters);
     if (!Number.isFinite(trainScore.loss)) throw diverged(kept.history.length);
     const validationScore = validation && (await score(validation, kept.parameters));
-    warnOfOverfitting(task, trainScore, validationScore, settings.logger);
+    const overfitting = describeOverfitting(task, 'unfrozen', trainScore, validationScore);
+    if (overfitting !== undefined) settings.logger.warn(overfitting);
     const trained = new Map([...graph.headInputs].map(([name, at]) => [name, kept.parameters.get(at)!]));
     const inUnits = targetScaling ? unscaleLastLayer(trained, targetScaling) : trained;
     const finished = head.finish(inUnits, start.scaling);
@@ -165,7 +172,10 @@ export async function fineTune(
       weights: new Map([...graph.weights.keys()].map((name) => [name, kept.parameters.get(name)!])),
       objective:
         trainScore.loss * train.rows +
-        0.5 * settings.l2 * head.penaltyFactor * sumSquares(settings.standardize ? inUnits : finished, head),
+        0.5 *
+          settings.l2 *
+          head.penaltyFactor *
+          sumSquares(settings.standardize ? inUnits : finished, head.penalized),
       train: trainScore,
       ...(validationScore && { validation: validationScore }),
       headAlone: atStart,
@@ -261,25 +271,4 @@ function renamed(
   names: ReadonlyMap<string, string>,
 ): [string, Tensor][] {
   return [...names].map(([name, to]) => [to, parameters.get(name)!]);
-}
-
-function unscale(outputs: Float32Array, { mean, std }: Standardization): Float32Array {
-  return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
-}
-
-function sumSquares(parameters: ReadonlyMap<string, Tensor>, { penalized }: Head): number {
-  let sum = 0;
-  for (const name of penalized) for (const w of parameters.get(name)!.data as Float32Array) sum += w * w;
-  return sum;
-}
-
-function warnOfOverfitting(task: Task, train: Score, validation: Score | undefined, logger: Logger): void {
-  const { name, title } = task.figure;
-  const [onTrain, onValidation] = [train[name], validation?.[name]];
-  if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
-  logger.warn(
-    `Overfitting: ${title} ${formatFigure(name, onTrain)} on the training part but ` +
-      `${formatFigure(name, onValidation)} on the validation part. ` +
-      'Unfreeze a later layer, lower --tail-lr, or add examples.',
-  );
 }

@@ -6,6 +6,7 @@ import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { openMinibatchStep } from './minibatch-step.js';
+import { copyParameters, sumSquares } from './parameter-values.js';
 import type { Fit, Fitted } from './train-head.js';
 import type { SolverState } from './training-state.js';
 
@@ -15,7 +16,7 @@ import type { SolverState } from './training-state.js';
  *
  * Of examples that appear in several views, each epoch takes one view each, drawn anew.
  *
- * The update is a loop over typed arrays: for the sizes of heads it was as fast as nodes of the graph or faster.
+ * The update is not part of the graph: for the sizes of heads it is as fast outside it or faster.
  */
 export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
@@ -27,8 +28,8 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const weightDecay = options.weightDecay ?? l2 / rows;
   const lr = options.lr ?? (solver === 'adamw' ? 1e-3 : 1e-2);
   const batch = Math.min(options.batch, rows);
-  const weights = copy(fit.parameters);
-  const average = ema > 0 ? copy(weights) : undefined;
+  const weights = copyParameters(fit.parameters);
+  const average = ema > 0 ? copyParameters(weights) : undefined;
   const scored = average ?? weights;
   const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   const order = Int32Array.from({ length: rows }, (_, i) => i);
@@ -91,14 +92,14 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
         }
       }
       const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
-      const objective = score.loss * rows + penaltyOf(scored, head.penalized, weightDecay * rows);
+      const objective = score.loss * rows + 0.5 * weightDecay * rows * sumSquares(scored, head.penalized);
       fit.check(epoch, objective);
       const { validation } = await fit.record(epoch, objective, scored, score);
       const watched = validation?.loss ?? objective / rows;
       if (options.schedule === 'plateau') plateau = afterEpoch(plateau, watched);
       if (watched < bestLoss) {
         bestLoss = watched;
-        best = { parameters: copy(scored), objective, stoppedAt: epoch };
+        best = { parameters: copyParameters(scored), objective, stoppedAt: epoch };
       } else if (validation && epoch - best!.stoppedAt >= patience) break;
       await fit.checkpoint(epoch, () =>
         stateOf({ epoch, best: best!, bestLoss, plateau, weights, average, states, order, rng }),
@@ -108,12 +109,6 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   } finally {
     await step.release();
   }
-}
-
-function penaltyOf(weights: ReadonlyMap<string, Tensor>, penalized: readonly string[], l2: number): number {
-  let sum = 0;
-  for (const name of penalized) for (const w of weights.get(name)!.data as Float32Array) sum += w * w;
-  return 0.5 * l2 * sum;
 }
 
 /** What an epoch begins with, beside the data and the settings. */
@@ -200,10 +195,4 @@ function restore(
   }
   order.set(tensors.get('order')!.data as Int32Array);
   return { epoch: epoch + 1, best: { ...best, parameters }, bestLoss, plateau };
-}
-
-function copy(weights: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  return new Map(
-    [...weights].map(([name, { dims, data }]) => [name, float32(dims, (data as Float32Array).slice())]),
-  );
 }

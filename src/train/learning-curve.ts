@@ -9,15 +9,14 @@
 import { createRng } from '../rng.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
 import type { FeatureSet } from './feature-set.js';
-import { selectRows } from './select-rows.js';
+import { fitFold, type FoldBase } from './fit-fold.js';
 import { taskOf } from '../tasks/task-of.js';
-import { trainHead, type TrainOptions } from './train-head.js';
 
 export interface LearningCurveOptions {
   readonly train: FeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
-  readonly base: Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
+  readonly base: FoldBase;
   readonly shares?: readonly number[];
   readonly signal?: AbortSignal | undefined;
   readonly onSize?: (done: number, total: number) => void;
@@ -56,7 +55,6 @@ export async function measureLearningCurve(
 ): Promise<LearningCurve> {
   const { train, folds, foldCount, base, shares = usualShares, signal, onSize } = options;
   const task = taskOf(base.task ?? 'single');
-  const { head, solver, l2, lr } = candidate;
   const { seed = 1 } = base;
   const sizes: CurveSize[] = [];
   for (const share of shares) {
@@ -64,33 +62,13 @@ export async function measureLearningCurve(
     const own: number[] = [];
     const counts: number[] = [];
     for (let fold = 0; fold < foldCount; fold++) {
-      const rows = Array.from(folds.keys());
-      const kept = takeShare(
-        rows.filter((row) => folds[row] !== fold),
-        train.labels,
-        share,
-        seed + fold,
-      );
-      const result = await trainHead(
-        selectRows(train, kept),
-        selectRows(
-          train,
-          rows.filter((row) => folds[row] === fold),
-        ),
-        {
-          ...base,
-          head,
-          l2,
-          patience: Number.POSITIVE_INFINITY,
-          ...(solver !== 'none' && { solver }),
-          ...(lr !== undefined && { lr }),
-          ...(epochs !== undefined && { epochs }),
-          ...(signal && { signal }),
-        },
-      );
+      const result = await fitFold(candidate, { train, folds, base, epochs, signal }, fold, (rows) => {
+        const kept = takeShare(rows, train.labels, share, seed + fold);
+        counts.push(kept.length);
+        return kept;
+      });
       figures.push(result.validation![task.figure.name]!);
       own.push(result.train[task.figure.name]!);
-      counts.push(kept.length);
     }
     const examples = Math.round(meanOf(counts));
     sizes.push({ share, examples, mean: meanOf(figures), std: sampleDeviation(figures), train: meanOf(own) });

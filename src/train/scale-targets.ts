@@ -15,6 +15,11 @@ export function scaleTargets<T extends Targets>(set: T, { mean, std }: Standardi
   return { ...set, targets };
 }
 
+/** Outputs [rows, columns] in the targets' own units. */
+export function unscaleOutputs(outputs: Float32Array, { mean, std }: Standardization): Float32Array {
+  return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
+}
+
 /** The last layer that gives numbers in their own units: W' = W · std, b' = b · std + mean, by column. */
 export function unscaleLastLayer(
   parameters: ReadonlyMap<string, Tensor>,

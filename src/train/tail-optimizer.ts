@@ -9,7 +9,10 @@
  * d rises from 0 to `ema` with the number of steps, so that the start is soon forgotten.
  */
 import { adamwState, adamwStep } from '../optim/adamw.js';
+import { clipFactor } from '../optim/clip-norm.js';
+import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { copyParameters } from './parameter-values.js';
 
 export interface TailRates {
   /** Of the head. */
@@ -66,15 +69,14 @@ export function tailOptimizer(
     evaluated: average ?? parameters,
     step(count, schedule) {
       steps++;
-      let squares = 0;
-      for (const { gradient } of slots) squares += sumSquares(gradient.data as Float32Array);
-      const scale = Math.min(1, (clipNorm * count) / Math.sqrt(squares)) / count;
-      const keep = Math.min(ema, steps / (steps + 10));
+      const sums = slots.map(({ gradient }) => gradient.data as Float32Array);
+      const scale = clipFactor(sums, clipNorm * count) / count;
+      const keep = averageDecay(ema, steps);
       for (const { weights, gradient, state, lr, decay, average: into } of slots) {
         const g = gradient.data as Float32Array;
         for (let i = 0; i < g.length; i++) g[i]! *= scale;
         adamwStep(weights, g, state, { lr: lr * schedule, decay });
-        if (into) for (let i = 0; i < into.length; i++) into[i] = keep * into[i]! + (1 - keep) * weights[i]!;
+        if (into) followWeights(into, weights, keep);
       }
     },
   };
@@ -88,16 +90,4 @@ function ratesOf(
 ): { readonly lr: number; readonly decay: number } {
   if (depth === undefined) return { lr, decay: isPenalized ? headDecay : 0 };
   return { lr: tailLr * layerDecay ** depth, decay: dims.length > 1 ? weightDecay : 0 };
-}
-
-function sumSquares(values: Float32Array): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i]! * values[i]!;
-  return sum;
-}
-
-export function copyParameters(parameters: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  return new Map(
-    [...parameters].map(([name, { dims, data }]) => [name, float32(dims, (data as Float32Array).slice())]),
-  );
 }

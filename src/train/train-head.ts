@@ -1,14 +1,15 @@
 /** Trains a head on features: to the optimum (L-BFGS), by epochs (AdamW, SGD), or in closed form (prototypes). */
-import { GraftError, invalidArgument } from '../errors.js';
+import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { Head, HeadKindName, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
+import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { ScheduleKind } from '../optim/schedules.js';
 import { createRng } from '../rng.js';
-import { formatFigure } from '../tasks/describe-score.js';
 import type { LossSpec, Score, Task, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { assertUsable } from './assert-usable.js';
+import { describeOverfitting } from './describe-overfitting.js';
 import { openExactStep } from './exact-step.js';
 import type { FeatureSet } from './feature-set.js';
 import { fitByEpochs } from './fit-by-epochs.js';
@@ -16,7 +17,8 @@ import { fitPrototypes } from './fit-prototypes.js';
 import { fitToOptimum } from './fit-to-optimum.js';
 import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
-import { fitTargetScaling, scaleTargets, unscaleLastLayer } from './scale-targets.js';
+import { sumSquares } from './parameter-values.js';
+import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { fitStandardization, standardize } from './standardize.js';
 import { withoutViews } from './views.js';
 import type { Checkpoint, SolverState } from './training-state.js';
@@ -181,11 +183,8 @@ export async function trainHead(
   const repeats = settings.solver === 'lbfgs' ? (train.views ?? 1) : 1;
   const validationSet = validation && scaled(validation);
   const targetScaling = settings.task === 'regression' && !isExact ? fitTargetScaling(train) : undefined;
-  const inUnits = (outputs: Float32Array): Float32Array => {
-    if (!targetScaling) return outputs;
-    const { mean, std } = targetScaling;
-    return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
-  };
+  const inUnits = (outputs: Float32Array): Float32Array =>
+    targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
   const scorer = await openHeadScorer(spec, shape, threads);
   const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
     task.measure(inUnits(await scorer.outputs(set.features, parameters)), set, settings.loss);
@@ -254,7 +253,8 @@ export async function trainHead(
     const seconds = (performance.now() - started) / 1000;
     const trainScore = await score(plainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
-    warnOfOverfitting(task, spec, trainScore, validationScore, settings.logger);
+    const overfitting = describeOverfitting(task, spec.kind, trainScore, validationScore);
+    if (overfitting !== undefined) settings.logger.warn(overfitting);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {
@@ -315,60 +315,8 @@ async function objectiveOf(
   try {
     const layout = layoutParameters(head.parameters);
     const { losses } = await step.evaluate(layout.stack([layout.flatten(parameters)]));
-    let squares = 0;
-    for (const name of head.penalized)
-      for (const w of parameters.get(name)!.data as Float32Array) squares += w * w;
-    return losses[0]! + 0.5 * l2 * head.penaltyFactor * squares;
+    return losses[0]! + 0.5 * l2 * head.penaltyFactor * sumSquares(parameters, head.penalized);
   } finally {
     await step.release();
   }
-}
-
-function assertUsable(task: Task, train: FeatureSet, validation: FeatureSet | undefined): void {
-  const outputs = train.classes.length;
-  if (task.targetForm === 'label' && outputs < 2)
-    throw invalidArgument('classes', 'two classes or more', outputs);
-  if (outputs < 1) throw invalidArgument('classes', 'one output or more', outputs);
-  if (train.rows === 0) throw invalidArgument('rows', 'at least one example to train on', 0);
-  for (const set of validation ? [train, validation] : [train]) {
-    if (set.dim !== train.dim) throw invalidArgument('dim', `${train.dim} features as in training`, set.dim);
-    assertFinite('features', set.features, set.dim);
-    if (task.targetForm === 'values') {
-      if (set.targets?.length !== set.rows * outputs) {
-        throw invalidArgument('targets', `${set.rows} · ${outputs} numbers`, set.targets?.length);
-      }
-      assertFinite('targets', set.targets, outputs);
-    }
-  }
-}
-
-function assertFinite(name: string, values: Float32Array, columns: number): void {
-  const bad = values.findIndex((value) => !Number.isFinite(value));
-  if (bad >= 0) {
-    throw invalidArgument(name, `finite numbers (row ${Math.floor(bad / columns)})`, values[bad]);
-  }
-}
-
-/** What to do about it, for each kind of head. */
-const overfittingRemedies: Readonly<Record<HeadKindName, string>> = {
-  linear: 'a larger --l2, more images, or another --layer',
-  mlp: 'more --dropout, a smaller --hidden, a larger --weight-decay, --mixup 0.2, or --head linear',
-  cosine: 'fewer --epochs, --mixup 0.2, more images, or another --layer',
-  prototype: 'more images, or another --layer',
-};
-
-function warnOfOverfitting(
-  task: Task,
-  { kind }: HeadSpec,
-  train: Score,
-  validation: Score | undefined,
-  logger: Logger,
-): void {
-  const { name, title } = task.figure;
-  const [onTrain, onValidation] = [train[name], validation?.[name]];
-  if (onTrain === undefined || onValidation === undefined || onTrain - onValidation < 0.1) return;
-  logger.warn(
-    `Overfitting: ${title} ${formatFigure(name, onTrain)} on the training part but ${formatFigure(name, onValidation)} on the validation part. ` +
-      `Try ${overfittingRemedies[kind]}.`,
-  );
 }

@@ -6,6 +6,9 @@ import { float32 } from '../../src/tensor/tensor.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
 import { decodeHead } from '../../src/heads/head-file.js';
 import { scoreHead } from '../../src/train/score-head.js';
+import type { ExportReport } from '../../src/pipeline/export-run.js';
+import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import { dim as tinyDim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
 
@@ -77,6 +80,41 @@ describe('a run on features made elsewhere', function () {
     const { status, stderr } = await graft(['predict', '--model', report.model, 'photo.jpg']);
     expect(status).to.equal(1);
     expect(stderr).to.match(/head alone.*--backbone|no file photo/);
+  });
+
+  it('is merged with the backbone that makes such features by export --backbone', async () => {
+    const six = path.join(folder, 'six.safetensors');
+    writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: tinyDim, classCount: 2 }));
+    const trained = path.join(folder, 'six');
+    await graftJson(['train', '--features', six, '--out', trained]);
+    const model = path.join(folder, 'tiny.onnx');
+    writeFileSync(model, tinyBackbone());
+    writeFileSync(`${model}.preprocess.json`, JSON.stringify(preprocess));
+    await drawImages(path.join(folder, 'photos'), 1);
+    const merged = path.join(folder, 'merged.onnx');
+    const onBackbone = ['--backbone', model, '--layer', 'features', '--pool', 'none'];
+    const exported = await graftJson<ExportReport>([
+      'export',
+      '--run',
+      trained,
+      '--out',
+      merged,
+      ...onBackbone,
+    ]);
+    expect(exported.inputs).to.deep.equal([{ name: 'image', dtype: 'float32', shape: ['batch', 3, 12, 12] }]);
+    expect(exported.verified.maxAbsDiff).to.be.below(1e-4);
+    const [prediction] = await graftJson<Prediction[]>([
+      'predict',
+      '--model',
+      merged,
+      path.join(folder, 'photos', '00000.png'),
+    ]);
+    expect(prediction!.label).to.match(/^class [01]$/);
+    writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: 5, classCount: 2 }));
+    await graftJson(['train', '--features', six, '--out', trained]);
+    const { status, stderr } = await graft(['export', '--run', trained, '--out', merged, ...onBackbone]);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/5/).and.to.match(/6/);
   });
 
   it('is refused beside --data', async () => {

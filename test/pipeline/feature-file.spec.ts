@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { loadFeatureParts, openFeatureFile } from '../../src/pipeline/feature-file.js';
+import { foldsOf } from '../../src/pipeline/folds-of-search.js';
+import { loadPlaces } from '../../src/pipeline/load-places.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { int64, madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
@@ -64,6 +66,19 @@ describe('a file of features', () => {
     const both = [...groupsOf(opened.train)].filter((group) => groupsOf(opened.validation).has(group));
     expect(both).to.deep.equal([]);
     expect(opened.validation.length).to.be.within(4, 12);
+  });
+
+  it('brings its groups and the task along to a search, so that no fold divides a group', async () => {
+    writeFeatureFile(file, set, { groups: rows((row) => 1000 + Math.floor(row / 4)) });
+    const [place] = await loadPlaces({ features: file, validation: 0, task: 'ordered' }, {});
+    expect(place!.task).to.equal('ordered');
+    const folds = foldsOf(place!.train, place!.groups, 5, 1);
+    for (let row = 0; row < 40; row++) expect(folds[row]).to.equal(folds[row - (row % 4)]);
+    expect(new Set(folds).size).to.equal(5);
+    const refusal = await loadPlaces({ features: file, task: 'regression' }, {}).catch(
+      (error: Error) => error,
+    );
+    expect((refusal as Error).message).to.match(/one class a row.*regression/);
   });
 
   const refused: readonly (readonly [

@@ -29,7 +29,7 @@ export const cacheLsCommand = defineCommand({
       store.backbone?.split(/[/\\]/).at(-1) ?? store.backboneSha256?.slice(0, 12) ?? '?',
       store.layer ?? '?',
       store.pool ?? '?',
-      store.view ?? '?',
+      store.view?.split(',')[0] ?? '?',
       store.rows,
       store.dim ?? '?',
       store.dtype ?? '?',

@@ -9,7 +9,7 @@ export const reportCommand = defineCommand<Record<string, never>, { readonly run
   example: ['report runs/a', 'runs/a/report.html, one file'],
   async run({ run }, output) {
     const { reportRun } = await import('../../pipeline/report-run.js');
-    const report = await reportRun({ run }, output);
+    const report = await reportRun({ run });
     output.result(report, `${report.report}  ${formatBytes(report.bytes)}`);
   },
 });

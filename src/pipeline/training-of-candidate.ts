@@ -1,0 +1,38 @@
+import type { Pool } from '../graph/pool-features.js';
+import type { Judged, LayerCandidate } from '../train/candidate.js';
+import type { FeatureTrainOptions, TrainOptions } from './train-run.js';
+import type { TuneOptions } from './tune-run.js';
+
+/** The options of `graft train` that train a candidate. */
+export function trainingOf(
+  { candidate, epochs }: Judged<LayerCandidate>,
+  options: TuneOptions,
+  validation: number,
+): TrainOptions | FeatureTrainOptions {
+  const { layer, pool, head, solver, l2, lr } = candidate;
+  const isExact = solver === 'lbfgs' || solver === 'none';
+  const own = {
+    validation,
+    head: head.kind,
+    // What is for another kind of head was searched with, but would be refused here.
+    ...(head.kind !== 'mlp' && { hidden: undefined, dropout: undefined, activation: undefined }),
+    ...(head.kind !== 'cosine' && { scale: undefined }),
+    ...(isExact && {
+      mixup: undefined,
+      ema: undefined,
+      schedule: undefined,
+      warmUp: undefined,
+      clipNorm: undefined,
+      weightDecay: undefined,
+    }),
+    l2,
+    lr,
+    solver: solver === 'none' ? undefined : solver,
+    // What bounds epochs is no bound for L-BFGS, which goes to the optimum.
+    epochs: isExact ? undefined : (epochs ?? options.epochs),
+    // Of a search, whose fits are short, the last one begins again.
+    resume: false,
+  };
+  if ('features' in options) return { ...options, ...own };
+  return { ...options, ...own, layer, pool: pool as Pool };
+}
