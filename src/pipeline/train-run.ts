@@ -193,20 +193,20 @@ export async function trainRun(
   }
 }
 
-/** @throws GraftError INVALID_ARGUMENT for what has no meaning with --unfreeze. */
+/** @throws GraftError USAGE for what has no meaning with --unfreeze. */
 function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
   const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
   if (flag === undefined) return;
-  throw new GraftError('INVALID_ARGUMENT', `--${flag} is not for training with --unfreeze; leave it away.`);
+  throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
 }
 
-/** @throws GraftError INVALID_ARGUMENT for what has a meaning with --unfreeze alone. */
+/** @throws GraftError USAGE for what has a meaning with --unfreeze alone. */
 function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
   const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay };
   const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (flag === undefined) return;
   throw new GraftError(
-    'INVALID_ARGUMENT',
+    'USAGE',
     `--${flag} is about the layers that --unfreeze trains; name one with --unfreeze, or leave --${flag} away.`,
   );
 }

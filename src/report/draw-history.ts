@@ -83,9 +83,10 @@ function rangeOf(values: readonly number[]): [number, number] {
   return values.length > 0 ? [low, high] : [0, 1];
 }
 
+/** Shares end at 1, whatever the room around a curve. */
 function padded([low, high]: [number, number]): [number, number] {
   const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
-  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high + pad];
+  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high <= 1 ? Math.min(1, high + pad) : high + pad];
 }
 
 function ticks(first: number, last: number, isLogarithmic: boolean): number[] {

@@ -32,7 +32,7 @@ svg .strong{fill:#fff;font-weight:600}
 .scroll{max-height:460px;overflow:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{text-align:left;white-space:normal;overflow-wrap:anywhere}
+th:first-child,td:first-child{min-width:4em;text-align:left;white-space:normal;overflow-wrap:anywhere}
 thead th{color:var(--muted);font-weight:600;position:sticky;top:0;background:var(--card)}
 td.words{text-align:left;white-space:normal;overflow-wrap:anywhere}
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}

@@ -190,7 +190,7 @@ function reliability({ evaluation, calibration }: RunPage): string {
     `A bar on the dashed line means that of predictions with this confidence as many are right as they promise. ` +
       `On average they are off by ${percent(evaluation.ece)} (expected calibration error).`,
     calibration
-      ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error fell from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
+      ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error went from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
       : evaluation.ece > 0.05
         ? 'Train with --calibrate to bring it down.'
         : '',

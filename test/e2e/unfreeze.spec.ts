@@ -162,9 +162,21 @@ describe('graft run --unfreeze', function () {
       ['train', ...common, '--out', path.join(folder, 'x'), '--tail-lr', '0.1'],
       env,
     );
-    expect(status).to.equal(1);
+    expect(status).to.equal(2);
     expect(stderr).to.match(/--tail-lr .* --unfreeze/);
   });
+
+  for (const flag of ['--mixup', '--dropout']) {
+    it(`refuses ${flag}, which has no meaning there`, async () => {
+      const of = flag === '--dropout' ? ['--head', 'mlp'] : [];
+      const { stderr, status } = await graft(
+        ['train', ...common, '--out', path.join(folder, 'x'), '--unfreeze', 'branch', ...of, flag, '0.2'],
+        env,
+      );
+      expect(status).to.equal(2);
+      expect(stderr).to.match(new RegExp(`${flag} is not for training with --unfreeze`));
+    });
+  }
 
   it('names the layer that does not exist', async () => {
     const { stderr, status } = await graft(unfreeze('brunch', 'x'), env);
