@@ -187,6 +187,11 @@ export const trainingOptions = {
     describe: 'Images with the same bytes: said, left out, or neither',
   },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
+  stream: {
+    type: 'boolean',
+    default: false,
+    describe: 'Leave features on disk and read them when they are needed: for data larger than memory',
+  },
   unfreeze: {
     type: 'string',
     requiresArg: true,

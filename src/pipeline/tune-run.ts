@@ -15,20 +15,21 @@ import type { Judged, LayerCandidate } from '../train/candidate.js';
 import { crossValidate } from '../train/cross-validate.js';
 import { findRate, type RateTest } from '../train/find-rate.js';
 import { type LearningCurve, measureLearningCurve } from '../train/learning-curve.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
 import { writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { foldsOf } from './folds-of-search.js';
 import { loadPlaces, type Place } from './load-places.js';
 import { type GridOptions, parseGrid } from './search-grid.js';
-import { openLog, sameCandidate } from './search-log.js';
+import { openLog, sameCandidate, type SearchLog } from './search-log.js';
 import { claimRunFolder } from './run-folder.js';
 import {
   type FeatureTrainOptions,
   type TrainedRun,
   type TrainOptions,
   type TrainReport,
+  assertStreamable,
   trainRun,
 } from './train-run.js';
 import { trainingOf } from './training-of-candidate.js';
@@ -88,7 +89,7 @@ export interface TuneHooks extends Hooks {
 }
 
 interface Setting {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
   readonly base: ReturnType<typeof baseOf>;
@@ -102,8 +103,7 @@ export async function tuneRun(
   options: TuneOptions,
   hooks: TuneHooks = {},
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
-  const { logger = silentLogger, signal, onCandidate } = hooks;
-  const { folds: foldCount = 5, select = 'one-se', validation = 0, seed = 1 } = options;
+  const { validation = 0 } = options;
   const grid = parseGrid(options);
   if ('unfreeze' in options && options.unfreeze !== undefined) {
     throw new GraftError(
@@ -111,14 +111,44 @@ export async function tuneRun(
       'graft tune searches heads on frozen layers; give --unfreeze to graft train.',
     );
   }
+  assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const places = await loadPlaces({ ...options, validation }, hooks);
+  const { chosen, log, ...found } = await searchPlaces(places, grid, folder, options, hooks).finally(() =>
+    Promise.all(places.map((place) => place.close())),
+  );
+  const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
+  const report: TuneReport = {
+    run: folder,
+    best: flat(chosen),
+    ...found,
+    layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
+    trained,
+  };
+  await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
+  await log.remove();
+  return { report, cache };
+}
+
+type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained'> & {
+  readonly chosen: Judged<LayerCandidate>;
+  readonly log: SearchLog;
+};
+
+async function searchPlaces(
+  places: readonly Place[],
+  grid: ReturnType<typeof parseGrid>,
+  folder: string,
+  options: TuneOptions,
+  hooks: TuneHooks,
+): Promise<Found> {
+  const { logger = silentLogger, signal, onCandidate } = hooks;
+  const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
   const folds = foldsOf(train, groups, foldCount, seed);
   const base = baseOf(options, task);
-  const figure = taskOf(task).figure.name;
   const candidates = limit(
     places.flatMap(({ layer, pool, dim }) =>
       grid(train.rows).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
@@ -156,24 +186,18 @@ export async function tuneRun(
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
   const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, folder, hooks);
-  const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
-  const report: TuneReport = {
-    run: folder,
-    best: flat(chosen),
+  return {
+    chosen,
+    log,
     highest: flat(highest),
     select,
     standardError,
-    figure,
+    figure: taskOf(task).figure.name,
     folds: foldCount,
-    layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
     candidates: judged.map(flat),
     seconds,
-    trained,
     ...extras,
   };
-  await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
-  await log.remove();
-  return { report, cache };
 }
 
 /** What all candidates have in common. */
@@ -199,7 +223,7 @@ function baseOf(options: TuneOptions, task: TaskKind) {
 function choose(
   judged: readonly Judged<LayerCandidate>[],
   select: Select,
-  train: FeatureSet,
+  train: AnyFeatureSet,
   task: TaskKind,
 ) {
   if (judged.every(({ droppedAt }) => droppedAt !== undefined)) {

@@ -9,13 +9,13 @@
 import { GraftError } from '../errors.js';
 import { taskOf } from '../tasks/task-of.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { fitFold, type FoldBase } from './fit-fold.js';
 import { sweepOptimum } from './sweep-optimum.js';
 import type { EpochRecord, Score } from './train-head.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Fold of each example, from 0 to `foldCount` - 1. */
   readonly folds: Int32Array;
   readonly foldCount: number;
