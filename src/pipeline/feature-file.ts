@@ -109,6 +109,7 @@ async function describe(
     positions: Float64Array.from({ length: rows }, (_, row) => features.begin + row * rowBytes),
     rowBytes,
   });
+  const isChecked = new Uint8Array(rows);
   const hash = createHash('sha256').update(`${size} ${mtimeMs} `);
   for (const list of [labels, parts.train, parts.validation, groups ?? '']) hash.update(list).update('|');
   return {
@@ -128,8 +129,12 @@ async function describe(
     },
     async readRows(wanted, into) {
       await places.read(wanted, new Uint8Array(into.buffer, into.byteOffset, 4 * wanted.length * dim));
-      for (let i = 0; i < wanted.length * dim; i++) {
-        if (!Number.isFinite(into[i]!)) throw notFinite(wanted[Math.floor(i / dim)]!, i % dim, into[i]!);
+      for (let i = 0; i < wanted.length; i++) {
+        const row = wanted[i]!;
+        if (isChecked[row]) continue;
+        const bad = into.subarray(i * dim, (i + 1) * dim).findIndex((value) => !Number.isFinite(value));
+        if (bad >= 0) throw notFinite(row, bad, into[i * dim + bad]!);
+        isChecked[row] = 1;
       }
     },
     async close() {
