@@ -42,15 +42,22 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
       `epoch ${epoch}  train ${describeScore(score)}` + (held ? `  validation ${describeScore(held)}` : ''),
     );
   };
-  await hooks.begin({
+  const { targets } = parts.train;
+  const checkpoint = await hooks.begin({
     settings: { ...training, unfreeze: options.unfreeze, validation: options.validation ?? 0.2 },
-    data: digest(cached.store.folder, cached.keys),
+    data: digest(
+      cached.store.folder,
+      cached.keys,
+      ...[parts.rows.train, parts.rows.validation].map((rows) => Int32Array.from(rows)),
+      targets.labels,
+      ...(targets.targets ? [targets.targets] : []),
+    ),
   });
   const { weights, headAlone, ...result } = await fineTune(
     tail,
     train,
     validation,
-    { ...training, logger, onEpoch, ...(signal && { signal }) },
+    { ...training, logger, onEpoch, checkpoint, ...(signal && { signal }) },
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
   );
   return {

@@ -21,7 +21,7 @@ import { sumSquares } from './parameter-values.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { measureStandardization, standardize } from './standardize.js';
 import { withoutViews } from './views.js';
-import type { Checkpoint, SolverState } from './training-state.js';
+import { type Checkpoint, keepStates, type SolverState } from './training-state.js';
 
 export type { Score } from '../tasks/task.js';
 
@@ -214,22 +214,8 @@ export async function trainHead(
       return entry;
     };
     const started = performance.now() - 1000 * (from?.seconds ?? 0);
-    let keptAt = performance.now();
-    const keep: Fit['checkpoint'] = async (epoch, state) => {
-      if (!checkpoint) return;
-      const now = performance.now();
-      const isDue = now - keptAt >= 1000 * checkpoint.everySeconds;
-      if (isDue || signal?.aborted) {
-        await checkpoint.save({ epoch, seconds: (now - started) / 1000, history, ...state() });
-        keptAt = performance.now();
-      }
-      if (signal?.aborted) {
-        throw new GraftError(
-          'INTERRUPTED',
-          `Training was stopped after epoch ${epoch}, which is kept: the same command goes on from there.`,
-        );
-      }
-    };
+    const save = checkpoint && keepStates(checkpoint, { started, history, signal });
+    const keep: Fit['checkpoint'] = async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state);
     const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
     const solve =
       spec.kind === 'prototype' ? fitPrototypes : settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;

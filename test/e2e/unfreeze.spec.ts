@@ -11,6 +11,7 @@ import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
 import { writeSplitBackbone } from '../pipeline/split-backbone.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
+import { essence, killWhen, linesOf, signalWhen } from './killed-run.js';
 
 const readGraph = (file: string): Model => decodeModel(readFileSync(file), { path: file });
 const weightOf = (model: Model, name: string) => toTensor(model.graph.initializers.get(name)!);
@@ -136,6 +137,45 @@ describe('graft run --unfreeze', function () {
     const [before, after] = [original, merged].map((graph) => weightOf(graph, 'last/kernel'));
     expect(after!.dtype).to.equal('float16');
     expect(String(after!.data)).not.to.equal(String(before!.data));
+  });
+
+  it('goes on to the same bits after a SIGKILL and a Ctrl-C', async () => {
+    const long = (out: string): string[] => [
+      ...[
+        'train',
+        ...common,
+        '--cache',
+        env.GRAFT_CACHE,
+        '--unfreeze',
+        'inner',
+        '--out',
+        path.join(folder, out),
+      ],
+      ...[
+        '--epochs',
+        '40',
+        '--patience',
+        '40',
+        '--batch',
+        '4',
+        '--checkpoint-seconds',
+        '0',
+        '--threads',
+        '1',
+      ],
+    ];
+    await graftJson(long('whole'));
+    const call = long('ended');
+    const epochs = () => linesOf(path.join(folder, 'ended', 'metrics.jsonl'));
+    expect(await killWhen(call, () => epochs() >= 5)).to.equal(true);
+    const interrupted = await signalWhen(call, 'SIGINT', () => epochs() >= 15);
+    expect(interrupted.status).to.equal(130);
+    expect(interrupted.stderr).to.match(/Going on after epoch \d+ of the run/);
+    expect(interrupted.stderr).to.match(/stopped (in|after) epoch \d+, which is kept/);
+    const { status, stderr } = await graft(call);
+    expect(status).to.equal(0);
+    expect(stderr).to.match(/Going on after epoch (1[4-9]|[23]\d) of the run/);
+    expect(essence(path.join(folder, 'ended'))).to.deep.equal(essence(path.join(folder, 'whole')));
   });
 
   it('refuses a step that needs more memory than there is, before anything is computed', async () => {
