@@ -212,8 +212,8 @@ async function searchPlaces(
 
 /** What decides the results of unfrozen candidates alone. */
 function ofTails(options: TuneOptions) {
-  const { unfreeze, layerDecay, dtype } = options as Partial<TrainOptions>;
-  return unfreeze === undefined ? {} : { layerDecay, dtype };
+  const { unfreeze, layerDecay, gradual, dtype } = options as Partial<TrainOptions>;
+  return unfreeze === undefined ? {} : { layerDecay, gradual, dtype };
 }
 
 /** What all candidates have in common. */

@@ -22,6 +22,8 @@ export interface LoopSettings {
   readonly batch: number;
   readonly seed: number;
   readonly patience: number;
+  /** Share of the tail's layers, those nearest the head, that move in this epoch. */
+  readonly reach?: (epoch: number) => number;
   readonly onEpoch: (record: EpochRecord) => void;
 }
 
@@ -86,7 +88,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
       await descend(rows, values, into);
       if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
       const progress = ((epoch - 1) * stepsPerEpoch + ++steps) / (epochs * stepsPerEpoch);
-      optimizer.step(rows.length, rateAt(progress, settings.warmUp));
+      optimizer.step(rows.length, rateAt(progress, settings.warmUp), settings.reach?.(epoch));
       await input.checkpoint?.(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
     }
     // The training score is that of the epoch as it went, before each step: a pass over the data less.

@@ -31,6 +31,9 @@ const failure = (promise: Promise<unknown>): Promise<Error & { code?: string }> 
     (error: Error) => error,
   );
 
+const copyOf = (state: TrainingState): TrainingState =>
+  decodeTrainingState(encodeTrainingState(state), 'the test');
+
 /** All that training comes to, but for the time it took. */
 const bitsOf = ({ seconds: _, head, weights: tuned, ...rest }: FineTuned) => ({
   ...rest,
@@ -142,6 +145,30 @@ describe('fine-tuning a tail', function () {
     expect(step('scale')).to.be.closeTo(0.5 * 1e-6, 1e-7);
   });
 
+  it('lets the layers join from the head on, each at its full rate', async () => {
+    const rates = { epochs: 8, warmUp: 0, tailLr: 1e-3, lr: 1e-3, batch: 160 };
+    const order = ['conv', 'scale', 'depthwise', 'pointwise'];
+    for (const warmStart of [true, false]) {
+      for (let epochs = 1; epochs <= 5; epochs++) {
+        const stop = new AbortController();
+        const kept: TrainingState[] = [];
+        await failure(
+          tune(train, undefined, {
+            ...{ ...rates, warmStart, gradual: 4, signal: stop.signal },
+            onEpoch: ({ epoch }) => epoch === epochs && stop.abort(),
+            checkpoint: { everySeconds: 1e9, save: async (state) => void kept.push(copyOf(state)) },
+          }),
+        );
+        const moved = order.filter((name) => {
+          const now = kept[0]!.tensors.get(`weights/${name}`)!.data as Float32Array;
+          return now.some((value, i) => value !== weights.get(name)!.data[i]);
+        });
+        const joined = Math.min(4, warmStart ? epochs : epochs - 1);
+        expect(moved, `after ${epochs} epochs`).to.deep.equal(order.slice(4 - joined));
+      }
+    }
+  });
+
   it('gives the same bytes for the same seed, and others for another', async () => {
     const run = (seed: number) => tune(train, validation, { epochs: 3, seed, ema: 0.9 });
     const [first, again, other] = [await run(4), await run(4), await run(5)];
@@ -183,6 +210,7 @@ describe('fine-tuning a tail', function () {
     { name: 'with a validation part', options: {} },
     { name: 'with a running average', options: { ema: 0.9, standardize: false } },
     { name: 'without a fitted head', options: { warmStart: false } },
+    { name: 'with layers that join later', options: { gradual: 3 } },
     { name: 'of numbers to predict', options: { task: 'regression' } },
     { name: 'without a validation part', options: {}, alone: true },
   ] as { name: string; options: FineTuneOptions; alone?: true }[]) {
