@@ -60,7 +60,10 @@ export interface FineTuneOptions {
   readonly batch?: number;
   readonly standardize?: boolean;
   readonly seed?: number;
-  /** Epochs without a better validation loss before training stops (default: none does); the best weights are kept. */
+  /**
+   * Epochs without a better score on the validation part (the task's figure, then the loss) before training stops;
+   * default: none does. The best weights are kept.
+   */
   readonly patience?: number;
   readonly threads?: number;
   readonly signal?: AbortSignal;
@@ -182,7 +185,7 @@ export async function fineTune(
       settings: { ...settings, classWeights, reach: reachOf(settings) },
       measure: (outputs, order) => measure(outputs, train, order),
       validate: validation && ((current) => score(validation, current)),
-      startLoss: atStart?.validation?.loss,
+      start: atStart?.validation,
       from,
       history,
       async checkpoint(epoch, where, state) {

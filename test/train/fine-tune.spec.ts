@@ -179,22 +179,27 @@ describe('fine-tuning a tail', function () {
     expect(bytesOf(first.weights.get('conv')!).equals(bytesOf(other.weights.get('conv')!))).to.equal(false);
   });
 
-  it('keeps the epoch with the best validation loss and stops after `patience` without a better one', async () => {
-    // A rate this high learns the few examples by heart: validation gets worse.
-    const few = subset(train, 24);
-    const result = await tune(few, validation, { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 });
-    const losses = result.history.map((record) => record.validation!.loss);
-    const best = losses.indexOf(Math.min(...losses));
-    expect(losses.length).to.be.below(60);
-    const startedBest = result.headAlone!.validation!.loss <= losses[best]!;
-    expect(result.stoppedAt).to.equal(startedBest ? 0 : best + 1);
-    expect(losses.length).to.equal(result.stoppedAt + 4);
-    const kept = startedBest ? result.headAlone!.validation!.loss : losses[best]!;
-    expect(result.validation!.loss).to.be.closeTo(kept, 1e-9);
-  });
+  for (const { task, figure } of [
+    { task: 'single', figure: 'accuracy' },
+    { task: 'regression', figure: 'r2' },
+  ] as const) {
+    it(`keeps the epoch with the best validation ${figure} and stops after \`patience\` without a better one`, async () => {
+      const part = (set: ActivationSet) => (task === 'regression' ? withNumbers(set, true) : set);
+      // A rate this high learns the few examples by heart: validation gets worse.
+      const rates = { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 };
+      const result = await tune(part(subset(train, 24)), part(validation), { ...rates, task });
+      const scores = [result.headAlone!, ...result.history].map((record) => record.validation!);
+      const best = scores.toSorted((a, b) => b[figure]! - a[figure]! || a.loss - b.loss)[0]!;
+      expect(scores.length).to.be.below(61);
+      expect(result.stoppedAt).to.equal(scores.indexOf(best));
+      expect(scores.length).to.equal(result.stoppedAt + 4 + 1);
+      expect(result.validation!.loss).to.be.closeTo(best.loss, 1e-9);
+    });
+  }
 
   it('keeps the head alone where moving the tail only made things worse', async () => {
-    const result = await tune(subset(train, 12), validation, {
+    const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
+      task: 'regression',
       epochs: 4,
       lr: 1,
       tailLr: 1,
