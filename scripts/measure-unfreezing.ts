@@ -59,7 +59,7 @@ console.log(
 const foldOf = new Int32Array(rows);
 const rng = createRng(1);
 for (const label of dataset.classes.keys()) {
-  const members = dataset.examples.flatMap((example, row) => (example.label === label ? [row] : []));
+  const members = dataset.examples.rowsWhere((example) => example.label === label);
   for (const [i, row] of rng.shuffle(members).entries()) foldOf[row] = i % folds;
 }
 
@@ -70,7 +70,7 @@ async function select(include: (fold: number) => boolean): Promise<ActivationSet
   return {
     activations: await openRows(store, own),
     rows: picked.length,
-    labels: Int32Array.from(picked, (row) => dataset.examples[row]!.label),
+    labels: Int32Array.from(picked, (row) => dataset.examples.at(row).label),
     classes: dataset.classes,
   };
 }
