@@ -7,7 +7,7 @@
  * Power cuts: the system calls of one undisturbed run tell which disks a power failure may leave after any of them; a run
  * goes on with each, and must compute what was not on the disk and no more.
  *
- *   node build/scripts/torture-cache.js [--kills 100] [--cuts 100] [--images 900] [--seed 1]
+ *   node build/scripts/torture-cache.js [--kills 100] [--cuts 100] [--images 900] [--seed 1] [--faketime FILE.so]
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -28,18 +28,21 @@ const { values: flags } = parseArgs({
     cuts: { type: 'string', default: '100' },
     images: { type: 'string', default: '900' },
     seed: { type: 'string', default: '1' },
+    faketime: { type: 'string', default: '/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1' },
   },
 });
 const extractor = fileURLToPath(new URL('../test/features/extract-child.js', import.meta.url));
 const rng = createRng(Number(flags.seed));
 const scratch = await mkdtemp(path.join(tmpdir(), 'graft-torture-'));
 const images = path.join(scratch, 'images');
-const fakeTime = ['/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'].find((file) => existsSync(file));
+const fakeTime = existsSync(flags.faketime) ? flags.faketime : undefined;
 
 /** @param tracer - command line in front of it */
 function start(cache: string, { tracer = [], clock }: { tracer?: string[]; clock?: string } = {}) {
   const [command, ...args] = [...tracer, process.execPath, extractor, images, cache];
-  const env = clock ? { ...process.env, LD_PRELOAD: fakeTime, FAKETIME: clock } : process.env;
+  const env = clock
+    ? { ...process.env, LD_PRELOAD: fakeTime, FAKETIME: clock, FAKETIME_DONT_FAKE_MONOTONIC: '1' }
+    : process.env;
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'], env });
   child.stdout.resume();
   return { child: child as ChildProcess, exit: once(child, 'exit') };
