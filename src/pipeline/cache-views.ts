@@ -5,11 +5,12 @@ import { extractFeatures, type ExtractTarget } from '../features/extract-feature
 import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
+import { openRows } from '../features/row-reader.js';
 import { recordUsage } from '../features/usage-log.js';
 import { readAugment } from '../image/augment-spec.js';
 import type { RandomView } from '../image/random-view.js';
-import type { FeatureSet } from '../train/feature-set.js';
-import { stackViews } from '../train/views.js';
+import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
+import { stackStreamedViews, stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
 import { encodeFeatures } from './prepare-backbone.js';
@@ -101,8 +102,11 @@ export async function addViews(
   { rows, train }: Parts,
   { keys }: CachedFeatures,
   { stores }: CachedViews,
-): Promise<FeatureSet> {
+): Promise<AnyFeatureSet> {
   const wanted = selectKeys(keys, rows.train);
+  if (!isInMemory(train)) {
+    return stackStreamedViews(train, await Promise.all(stores.map((store) => openRows(store, wanted))));
+  }
   const views: Float32Array[] = [];
   for (const store of stores) views.push(await loadFeatures(store, wanted));
   return stackViews(train, views);

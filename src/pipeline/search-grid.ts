@@ -56,7 +56,7 @@ function specOf(kind: HeadKindName, { hidden, dropout, activation, scale }: Grid
 }
 
 /** @throws GraftError USAGE, naming the flag and the item. */
-function parseNumbers(flag: string, text: string | number): number[] {
+export function parseNumbers(flag: string, text: string | number): number[] {
   return splitList(flag, text).map((item) => {
     const value = Number(item);
     if (Number.isFinite(value) && value > 0) return value;

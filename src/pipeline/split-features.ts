@@ -7,13 +7,16 @@ import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError } from '../errors.js';
 import { loadFeatures } from '../features/load-features.js';
+import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { countTargets, type Targets } from '../tasks/targets.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 
 export interface SplitOptions extends DivideOptions {
   readonly classWeights?: 'none' | 'balanced' | undefined;
+  /** Features stay on disk and are read when they are needed. */
+  readonly stream?: boolean | undefined;
 }
 
 /** Verification looks at this many images. */
@@ -35,29 +38,44 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 }
 
 export interface Parts {
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
+  readonly train: AnyFeatureSet;
+  readonly validation: AnyFeatureSet | undefined;
   /** Rows of the data set in each part. */
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
   /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
   readonly trainGroups: Int32Array | undefined;
+  /** Closes what streamed features are read from. */
+  close(): Promise<void>;
 }
 
-/** Splits and loads. */
+/** Splits, and loads or opens. */
 export async function splitFeatures(
   cached: CachedFeatures,
   options: SplitOptions,
   logger: Logger = silentLogger,
 ): Promise<Parts> {
   const { train, validation, ...rest } = splitRows(cached, options, logger);
-  const select = async (part: PartRows): Promise<FeatureSet> => ({
-    ...part.targets,
-    features: await loadFeatures(cached.store, part.keys),
-    dim: cached.backbone.dim,
-  });
-  return { train: await select(train), validation: validation && (await select(validation)), ...rest };
+  const { store, backbone } = cached;
+  const opened: RowReader[] = [];
+  const open = async (keys: Uint8Array): Promise<RowReader> => {
+    const reader = await openRows(store, keys);
+    opened.push(reader);
+    return reader;
+  };
+  const select = async ({ targets, keys }: PartRows): Promise<AnyFeatureSet> => {
+    const set = { ...targets, dim: backbone.dim };
+    return options.stream
+      ? { ...set, features: await open(keys) }
+      : { ...set, features: await loadFeatures(store, keys) };
+  };
+  return {
+    train: await select(train),
+    validation: validation && (await select(validation)),
+    ...rest,
+    close: async () => void (await Promise.all(opened.map((reader) => reader.close()))),
+  };
 }
 
 /** One part of a data set, its features not yet read. */

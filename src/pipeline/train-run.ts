@@ -115,6 +115,7 @@ export async function trainRun(
   assertCalibratable(options);
   assertTrackable(options);
   assertViewable(options);
+  assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
@@ -194,7 +195,7 @@ export async function trainRun(
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
+export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): void {
   const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
@@ -218,6 +219,15 @@ function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
   throw new GraftError(
     'USAGE',
     `--views makes views of photos for a head alone and does not go with ${other}; leave one of them out.`,
+  );
+}
+
+/** @throws GraftError USAGE for what needs all features in memory. */
+export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'knn'>): void {
+  if (!stream || knn === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    '--knn compares with all training features at once, which --stream leaves on disk; leave one of them out.',
   );
 }
 

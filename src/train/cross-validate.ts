@@ -7,15 +7,16 @@
  * 2016): all for a ninth of the epochs, the best third of them for a third, the best third of these to the end.
  */
 import { GraftError } from '../errors.js';
+import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { fitFold, type FoldBase } from './fit-fold.js';
 import { sweepOptimum } from './sweep-optimum.js';
 import type { EpochRecord, Score } from './train-head.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Fold of each example, from 0 to `foldCount` - 1. */
   readonly folds: Int32Array;
   readonly foldCount: number;
@@ -65,7 +66,7 @@ async function sweep<C extends Candidate>(
     signal,
     onPenalty(l2, fits) {
       const candidate = candidates.find((each) => each.l2 === l2)!;
-      const result = judge(candidate, fits, setting);
+      const result = judge(candidate, fits, setting.base.task);
       judged.set(l2, result);
       onJudged?.(result);
     },
@@ -122,11 +123,11 @@ async function judgeAlone<C extends Candidate>(
       if (error instanceof GraftError && error.code === 'TRAINING_FAILED') return undefined;
       throw error;
     });
-    if (!result) return failed(candidate, foldCount);
+    if (!result) return judgeFailed(candidate, foldCount);
     histories.push(result.history);
     finals.push({ train: result.train, validation: result.validation! });
   }
-  if (solver !== 'adamw' && solver !== 'sgd') return judge(candidate, finals, setting);
+  if (solver !== 'adamw' && solver !== 'sgd') return judge(candidate, finals, setting.base.task);
   const lossAt = (epoch: number): number =>
     meanOf(histories.map((history) => history[epoch]!.validation!.loss));
   let best = 0;
@@ -135,15 +136,16 @@ async function judgeAlone<C extends Candidate>(
     const { train: trained, validation } = history[best]!;
     return { train: trained, validation: validation! };
   });
-  return { ...judge(candidate, atBest, setting), epochs: best + 1 };
+  return { ...judge(candidate, atBest, setting.base.task), epochs: best + 1 };
 }
 
-function judge<C extends Candidate>(
+/** From the scores in each fold. */
+export function judge<C extends Candidate>(
   candidate: C,
   fits: readonly { readonly train: Score; readonly validation: Score }[],
-  { base }: CrossValidation<C>,
+  task: TaskKind = 'single',
 ): Judged<C> {
-  const { name } = taskOf(base.task ?? 'single').figure;
+  const { name } = taskOf(task).figure;
   const folds = fits.map(({ validation }) => validation[name]!);
   return {
     candidate,
@@ -155,7 +157,8 @@ function judge<C extends Candidate>(
   };
 }
 
-function failed<C extends Candidate>(candidate: C, foldCount: number): Judged<C> {
+/** Of a candidate whose loss became infinite. */
+export function judgeFailed<C extends Candidate>(candidate: C, foldCount: number): Judged<C> {
   const folds = new Array<number>(foldCount).fill(0);
   return { candidate, folds, mean: 0, std: 0, loss: Number.MAX_VALUE, train: 0, droppedAt: 0 };
 }

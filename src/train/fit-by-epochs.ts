@@ -5,7 +5,9 @@ import { sgdStep } from '../optim/sgd.js';
 import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { isInMemory } from './feature-set.js';
 import { openMinibatchStep } from './minibatch-step.js';
+import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
 import type { Fit, Fitted } from './train-head.js';
 import type { SolverState } from './training-state.js';
@@ -45,6 +47,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     mixup > 0 ||
     average !== undefined ||
     (options.head.kind === 'mlp' && options.head.dropout > 0);
+  const memory = isInMemory(train) ? undefined : batchMemory(train.features, batch);
   const step = await openMinibatchStep({
     spec: options.head,
     task: task.kind,
@@ -68,10 +71,11 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
       rng.shuffle(order);
       const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;
-      for (let start = 0; start < rows; start += batch) {
-        const end = Math.min(rows, start + batch);
-        const into = predicted.subarray(start * outputCount, end * outputCount);
-        await step.run(drawn.subarray(start, end), into, rng);
+      let start = 0;
+      for await (const { rows: picked, values } of batchesOf(train, drawn, batch, memory)) {
+        const end = start + picked.length;
+        await step.run(picked, predicted.subarray(start * outputCount, end * outputCount), rng, values);
+        start = end;
         const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
         const scale = clipFactor(step.gradients.values(), clipNorm);
         for (const [name, gradient] of step.gradients) {

@@ -1,5 +1,5 @@
 import type { Candidate } from './candidate.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { selectRows } from './select-rows.js';
 import { trainHead, type TrainOptions, type TrainResult } from './train-head.js';
 
@@ -7,7 +7,7 @@ import { trainHead, type TrainOptions, type TrainResult } from './train-head.js'
 export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
 
 export interface FoldSetting {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Fold of each example. */
   readonly folds: Int32Array;
   readonly base: FoldBase;

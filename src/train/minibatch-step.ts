@@ -12,11 +12,11 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TensorMap } from '../runtime/session.js';
-import { massTable } from '../tasks/targets.js';
+import { massTable, selectTargets, type Targets } from '../tasks/targets.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import { type AnyFeatureSet, isInMemory } from './feature-set.js';
 import { appendDropout, appendMixing } from './batch-noise.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 
@@ -25,17 +25,18 @@ export interface MinibatchStep {
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
    * @param rows - indices into the training part
+   * @param values - their features, [rows, dim], where the training part is not in memory
    * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs]
    * @param rng - drawn from for dropout and mixup
    */
-  run(rows: Int32Array, outputs: Float32Array, rng: Rng): Promise<void>;
+  run(rows: Int32Array, outputs: Float32Array, rng: Rng, values?: Float32Array): Promise<void>;
   release(): Promise<void>;
 }
 
 export interface MinibatchStepOptions {
   readonly spec: HeadSpec;
   readonly task: TaskKind;
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Read on every run: the caller changes them in place. */
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly loss?: LossSpec | undefined;
@@ -54,7 +55,7 @@ export interface MinibatchStepOptions {
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
   const { spec, train, parameters, loss = {}, classWeights, targetScale, mixup = 0 } = options;
-  const { dim, rows: rowCount } = train;
+  const { dim } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
   const hasLabels = task.targetForm === 'label';
@@ -126,23 +127,24 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     gradientMemory[gradient] = float32(dims, memory);
   }
   const scaleValue = new Float32Array(1);
+  const tables: TensorMap = isInMemory(train) ? tablesOf(train, train.features) : {};
+  const ownRows = Int32Array.from({ length: options.batch }, (_, i) => i);
   const fixed: TensorMap = {
-    [features]: float32([rowCount, dim], train.features),
-    [targets]: hasLabels
-      ? { dtype: 'int32', dims: [rowCount], data: train.labels }
-      : float32([rowCount, outputCount], train.targets!),
     [scale]: { dtype: 'float32', dims: [], data: scaleValue },
     ...Object.fromEntries(parameters),
   };
   return {
     gradients,
-    async run(batch, into, rng) {
+    async run(batch, into, rng, values) {
       scaleValue[0] = 1 / batch.length;
+      // Read for this batch alone, its rows are the whole table.
+      const picked = values ? ownRows.subarray(0, batch.length) : batch;
       await session.run(
         {
           ...fixed,
-          [rows]: { dtype: 'int32', dims: [batch.length], data: batch },
-          ...mixing?.feeds(batch, mixup, rng),
+          ...(values ? tablesOf(selectTargets(train, batch), values) : tables),
+          [rows]: { dtype: 'int32', dims: [batch.length], data: picked },
+          ...mixing?.feeds(picked, mixup, rng),
           ...dropout?.feeds(batch.length, rng),
         },
         { ...gradientMemory, [predicted]: float32([batch.length, outputCount], into) },
@@ -150,4 +152,13 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     },
     release: () => session.release(),
   };
+
+  function tablesOf(of: Targets, values: Float32Array): TensorMap {
+    return {
+      [features]: float32([of.rows, dim], values),
+      [targets]: hasLabels
+        ? { dtype: 'int32', dims: [of.rows], data: of.labels }
+        : float32([of.rows, outputCount], of.targets!),
+    };
+  }
 }

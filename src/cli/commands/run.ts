@@ -20,6 +20,10 @@ const options = {
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rate of adamw and sgd; with --tune a list' },
   folds: { ...searchFlags.folds, default: undefined, describe: 'With --tune: folds [default: 5]' },
+  unfreeze: {
+    ...trainFlags.unfreeze,
+    describe: `${trainFlags.unfreeze.describe}; with --tune several, with commas between`,
+  },
   select: {
     choices: searchFlags.select.choices,
     describe: 'With --tune: simplest within one standard error (default), or best',
@@ -42,6 +46,8 @@ const ofSearch = [
   'budget',
   'learning-curve',
   'lr-find',
+  'tail-lrs',
+  'tail-epochs',
 ] as const;
 
 export const runCommand = defineCommand({
