@@ -1,5 +1,5 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
-import { openRows } from '../features/row-reader.js';
+import { openRows, type RowReader } from '../features/row-reader.js';
 import { silentLogger } from '../logger.js';
 import { openSession } from '../runtime/open-session.js';
 import { describeScore } from '../tasks/describe-score.js';
@@ -28,10 +28,12 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
   });
   const { tail, backbone } = unfrozen!;
   const parts = splitRows(cached, options, logger);
-  const open = async ({ targets, keys }: PartRows): Promise<ActivationSet> => ({
-    ...targets,
-    activations: await openRows(cached.store, keys),
-  });
+  const readers: RowReader[] = [];
+  const open = async ({ targets, keys }: PartRows): Promise<ActivationSet> => {
+    const activations = await openRows(cached.store, keys);
+    readers.push(activations);
+    return { ...targets, activations };
+  };
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
@@ -59,7 +61,7 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
     validation,
     { ...training, logger, onEpoch, checkpoint, ...(signal && { signal }) },
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
-  );
+  ).finally(() => Promise.all(readers.map((reader) => reader.close())));
   return {
     config: { cached: { ...cached, backbone }, held: parts.held },
     parts: { train, validation },
