@@ -67,7 +67,7 @@ export async function cacheViews(
     input: inputName,
     targets,
     preprocess,
-    examples: rows.map((row) => dataset.examples[row]!),
+    examples: dataset.examples.choose(rows),
     provider,
     batch: options.backboneBatch,
     threads: options.threads,
@@ -113,7 +113,8 @@ export async function addViews(
 
 /** Rows of the data set that it does not itself hold out, and that have features. */
 export function rowsToView({ dataset, keys }: CachedFeatures): number[] {
-  return dataset.examples.flatMap(({ split = 'train' }, row) =>
-    split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
+  return dataset.examples.rowsWhere(
+    ({ split = 'train' }, row) =>
+      split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
   );
 }

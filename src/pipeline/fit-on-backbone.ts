@@ -28,7 +28,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
           parts.train.labels,
           ...(parts.train.targets ? [parts.train.targets] : []),
         ),
-        nameOf: (row) => dataset.examples[named[row]!]!.path,
+        nameOf: (row) => dataset.examples.at(named[row]!).path,
       },
       options,
       context,

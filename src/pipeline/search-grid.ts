@@ -49,7 +49,7 @@ export function parseGrid(options: GridOptions): (rows: number) => Candidate[] {
     kind === 'prototype' ? [] : (named ?? [kind === 'linear' ? 'lbfgs' : 'adamw']);
   const used = kinds.flatMap(solversOf);
   const goesByEpochs = used.some((solver) => solver !== 'lbfgs');
-  const stray = Object.entries({ lr: rates, 'weight-decay': decays, seeds }).find(([, list]) => list)?.[0];
+  const stray = Object.entries({ 'weight-decay': decays, seeds }).find(([, list]) => list)?.[0];
   if (stray && !goesByEpochs) {
     throw new GraftError(
       'USAGE',
@@ -118,7 +118,11 @@ const shareOfOne: Range = {
 const whole: Range = { expected: 'whole numbers', example: '1,2,3', accepts: Number.isSafeInteger };
 
 /** @throws GraftError USAGE, naming the flag and the item. */
-function parseNumbers(flag: string, text: string | number, { expected, example, accepts }: Range): number[] {
+export function parseNumbers(
+  flag: string,
+  text: string | number,
+  { expected, example, accepts }: Range = aboveZero,
+): number[] {
   return splitList(flag, text).map((item) => {
     const value = Number(item);
     if (Number.isFinite(value) && accepts(value)) return value;

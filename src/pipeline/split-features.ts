@@ -30,8 +30,8 @@ const verifyCount = 32;
 export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
   const dataset = await readDataset(options.data, options);
   const { examples, classes } = dataset;
-  if (examples.some(({ split }) => split === 'validation')) return dataset;
-  const rows = [...examples.keys()].filter((row) => (examples[row]!.split ?? 'train') === 'train');
+  if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
+  const rows = examples.rowsWhere(({ split = 'train' }) => split === 'train');
   const { of, count } = stratify(dataset, rows);
   const names = count === classes.length ? classes : undefined;
   splitDataset(of, count, { validation: options.validation ?? 0.2, names });
@@ -149,13 +149,13 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
   if (task === 'regression') return all;
   const isSeen = new Uint8Array(classes.length);
   for (const row of train) {
-    const { label } = examples[row]!;
+    const { label } = examples.at(row);
     if (!targets) isSeen[label] = 1;
     else for (let c = 0; c < classes.length; c++) isSeen[c]! |= targets[label * classes.length + c]!;
   }
   const empty = classes.filter((_, c) => isSeen[c] === 0);
   if (empty.length === 0) return all;
-  const isOnlyHeld = examples.some(({ split }) => split === 'validation' || split === 'test');
+  const isOnlyHeld = examples.rowsWhere(({ split }) => split === 'validation' || split === 'test').length > 0;
   const names = classes.filter((_, c) => isSeen[c] === 1);
   if (!isOnlyHeld || names.length < (targets ? 1 : 2)) {
     throw new GraftError(
@@ -180,7 +180,7 @@ function dropUnknown(
   logger: Logger,
 ): readonly number[] {
   const isKnown = (row: number): boolean => {
-    const { label } = examples[row]!;
+    const { label } = examples.at(row);
     if (!targets) return placeOf[label]! >= 0;
     return classes.every((_, c) => placeOf[c]! >= 0 || targets[label * classes.length + c] === 0);
   };
@@ -199,10 +199,10 @@ function targetsOf(
   { names, placeOf }: KnownClasses,
 ): Targets {
   const base = { rows: rows.length, classes: names };
-  if (!targets) return { ...base, labels: Int32Array.from(rows, (row) => placeOf[examples[row]!.label]!) };
+  if (!targets) return { ...base, labels: Int32Array.from(rows, (row) => placeOf[examples.at(row).label]!) };
   const values = new Float32Array(rows.length * names.length);
   rows.forEach((row, i) => {
-    const from = examples[row]!.label * classes.length;
+    const from = examples.at(row).label * classes.length;
     for (let c = 0; c < classes.length; c++) {
       if (placeOf[c]! >= 0) values[i * names.length + placeOf[c]!] = targets[from + c]!;
     }

@@ -195,7 +195,7 @@ export async function trainRun(
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
+export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): void {
   const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
@@ -243,7 +243,7 @@ function sourceConfig(source: RunConfigSource) {
     preprocess: backbone.preprocess,
     data: dataset.root,
     verifyImages: source.held.map((row) => {
-      const { path: file, source: place } = dataset.examples[row]!;
+      const { path: file, source: place } = dataset.examples.at(row);
       return place ? { path: file, source: place } : file;
     }),
   };

@@ -5,11 +5,11 @@ import type { TuneOptions } from './tune-run.js';
 
 /** The options of `graft train` that train a candidate. */
 export function trainingOf(
-  { candidate, epochs }: Judged<LayerCandidate>,
+  { candidate, epochs }: Pick<Judged<LayerCandidate>, 'candidate' | 'epochs'>,
   options: TuneOptions,
   validation: number,
 ): TrainOptions | FeatureTrainOptions {
-  const { layer, pool, head, solver, l2, lr, weightDecay, seed } = candidate;
+  const { layer, pool, head, solver, l2, lr, weightDecay, seed, tail } = candidate;
   const isExact = solver === 'lbfgs' || solver === 'none';
   const own = {
     validation,
@@ -35,6 +35,9 @@ export function trainingOf(
     epochs: isExact ? undefined : (epochs ?? options.epochs),
     // Of a search, whose fits are short, the last one begins again.
     resume: false,
+    ...(tail
+      ? { unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined }
+      : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined }),
   };
   if ('features' in options) return { ...options, ...own };
   return { ...options, ...own, layer, pool: pool as Pool };

@@ -10,6 +10,7 @@
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadShape, HeadSpec } from '../heads/head.js';
+import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { sizeOf } from '../tensor/shape.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
@@ -74,7 +75,7 @@ async function sweep<C extends Candidate>(
     signal,
     onPenalty(l2, fits) {
       const candidate = candidates.find((each) => each.l2 === l2)!;
-      const result = judge(candidate, fits, setting);
+      const result = judge(candidate, fits, setting.base.task);
       judged.set(l2, result);
       onJudged?.(result);
     },
@@ -135,11 +136,11 @@ async function judgeAlone<C extends Candidate>(
       if (error instanceof GraftError && error.code === 'TRAINING_FAILED') return undefined;
       throw error;
     });
-    if (!result) return failed(candidate, foldCount);
+    if (!result) return judgeFailed(candidate, foldCount);
     histories.push(result.history);
     finals.push({ train: result.train, validation: result.validation! });
   }
-  if (solver !== 'adamw' && solver !== 'sgd') return judge(candidate, finals, setting);
+  if (solver !== 'adamw' && solver !== 'sgd') return judge(candidate, finals, setting.base.task);
   return judgeHistories(
     candidate,
     histories.map((history) => history.map(({ train, validation }) => ({ train, validation: validation! }))),
@@ -206,7 +207,9 @@ async function judgeTogether<C extends Candidate>(
   }
   return candidates.map((candidate, i) => {
     const own = histories[i]!.filter((history) => history !== undefined);
-    return own.length < foldCount ? failed(candidate, foldCount) : judgeHistories(candidate, own, setting);
+    return own.length < foldCount
+      ? judgeFailed(candidate, foldCount)
+      : judgeHistories(candidate, own, setting);
   });
 }
 
@@ -224,18 +227,19 @@ function judgeHistories<C extends Candidate>(
     ...judge(
       candidate,
       histories.map((history) => history[best]!),
-      setting,
+      setting.base.task,
     ),
     epochs: best + 1,
   };
 }
 
-function judge<C extends Candidate>(
+/** From the scores in each fold. */
+export function judge<C extends Candidate>(
   candidate: C,
   fits: readonly { readonly train: Score; readonly validation: Score }[],
-  { base }: CrossValidation<C>,
+  task: TaskKind = 'single',
 ): Judged<C> {
-  const { name } = taskOf(base.task ?? 'single').figure;
+  const { name } = taskOf(task).figure;
   const folds = fits.map(({ validation }) => validation[name]!);
   return {
     candidate,
@@ -247,7 +251,8 @@ function judge<C extends Candidate>(
   };
 }
 
-function failed<C extends Candidate>(candidate: C, foldCount: number): Judged<C> {
+/** Of a candidate whose loss became infinite. */
+export function judgeFailed<C extends Candidate>(candidate: C, foldCount: number): Judged<C> {
   const folds = new Array<number>(foldCount).fill(0);
   return { candidate, folds, mean: 0, std: 0, loss: Number.MAX_VALUE, train: 0, droppedAt: 0 };
 }

@@ -40,22 +40,23 @@ export interface LoopInput {
   /** Validation loss at the start, where that is worth keeping. */
   readonly startLoss: number | undefined;
   /** A state that `checkpoint` was once given. */
-  readonly from: SolverState | undefined;
+  readonly from?: SolverState | undefined;
   /** The records until then; those of later epochs are added. */
-  readonly history: EpochRecord[];
+  readonly history?: EpochRecord[];
   /** After every step and epoch, with what the next one depends on; it is asked for where it is time to keep it. */
-  checkpoint(epoch: number, where: string, state: () => SolverState): Promise<void>;
+  checkpoint?(epoch: number, where: string, state: () => SolverState): Promise<void>;
 }
 
 export interface LoopOutcome {
   /** Epoch whose weights were kept; 0 for those of the start. */
   readonly epoch: number;
   readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly history: readonly EpochRecord[];
 }
 
 /** @throws GraftError TRAINING_FAILED where the loss is no number any more, INTERRUPTED by what `checkpoint` throws. */
 export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
-  const { optimizer, train, settings, measure, validate, from, history } = input;
+  const { optimizer, train, settings, measure, validate, from, history = [] } = input;
   const { evaluated } = optimizer;
   const { epochs, batch, patience } = settings;
   const outputCount = train.classes.length;
@@ -86,7 +87,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
       if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
       const progress = ((epoch - 1) * stepsPerEpoch + ++steps) / (epochs * stepsPerEpoch);
       optimizer.step(rows.length, rateAt(progress, settings.warmUp));
-      await input.checkpoint(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
+      await input.checkpoint?.(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
     }
     // The training score is that of the epoch as it went, before each step: a pass over the data less.
     const trained = measure(outputs, order);
@@ -102,9 +103,9 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
     const loss = validation?.loss ?? Number.NEGATIVE_INFINITY;
     if (!validation || loss < best.loss) best = { epoch, parameters: keep(), loss };
     else if (epoch - best.epoch >= patience) break;
-    await input.checkpoint(epoch, `after epoch ${epoch}`, state({ epoch: epoch + 1, steps: 0 }));
+    await input.checkpoint?.(epoch, `after epoch ${epoch}`, state({ epoch: epoch + 1, steps: 0 }));
   }
-  return { epoch: best.epoch, parameters: best.parameters };
+  return { epoch: best.epoch, parameters: best.parameters, history };
 }
 
 /** How far the loop got. */

@@ -54,7 +54,7 @@ export interface FineTuneOptions {
   readonly batch?: number;
   readonly standardize?: boolean;
   readonly seed?: number;
-  /** Epochs without a better validation loss before training stops; the best weights are kept. */
+  /** Epochs without a better validation loss before training stops (default: none does); the best weights are kept. */
   readonly patience?: number;
   readonly threads?: number;
   readonly signal?: AbortSignal;
@@ -216,13 +216,17 @@ export async function fineTune(
 }
 
 /** Examples a step. */
-export const defaultBatch = 32;
+export const defaultBatch = 16;
+export const defaultEpochs = 8;
+/** Of the head; the layers under it learn at a tenth of it. */
+export const defaultRate = 5e-3;
+export const tailShare = 0.1;
 
 type Optional = 'threads' | 'signal' | 'checkpoint';
 type Settings = Required<Omit<FineTuneOptions, Optional>> & Pick<FineTuneOptions, Optional>;
 
 function withDefaults(options: FineTuneOptions): Settings {
-  const { lr = 1e-3 } = options;
+  const { lr = defaultRate } = options;
   return {
     head: { kind: 'linear' },
     task: 'single',
@@ -234,17 +238,17 @@ function withDefaults(options: FineTuneOptions): Settings {
     clipNorm: 1,
     ema: 0,
     warmStart: true,
-    epochs: 20,
+    epochs: defaultEpochs,
     warmUp: 0.1,
     batch: defaultBatch,
     standardize: true,
     seed: 1,
-    patience: 5,
+    patience: Number.POSITIVE_INFINITY,
     logger: silentLogger,
     onEpoch: () => {},
     ...options,
     lr,
-    tailLr: options.tailLr ?? 0.1 * lr,
+    tailLr: options.tailLr ?? tailShare * lr,
   };
 }
 

@@ -30,6 +30,10 @@ const options = {
     describe: 'mlp: share of hidden values dropped in training [default: 0]; with --tune a list',
   },
   folds: { ...searchFlags.folds, default: undefined, describe: 'With --tune: folds [default: 5]' },
+  unfreeze: {
+    ...trainFlags.unfreeze,
+    describe: `${trainFlags.unfreeze.describe}; with --tune several, with commas between`,
+  },
   select: {
     choices: searchFlags.select.choices,
     describe: 'With --tune: simplest within one standard error (default), or best',
@@ -53,6 +57,8 @@ const ofSearch = [
   'budget',
   'learning-curve',
   'lr-find',
+  'tail-lrs',
+  'tail-epochs',
 ] as const;
 
 export const runCommand = defineCommand({

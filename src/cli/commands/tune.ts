@@ -1,8 +1,9 @@
 import type { Options } from 'yargs';
-import type { ReportedCandidate, SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
+import type { SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
 import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds, formatTable } from '../output.js';
+import type { ReportedCandidate } from '../../train/candidate.js';
 import { foldCount, positiveInteger, share } from '../shared-options.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
 
@@ -58,6 +59,21 @@ export const searchFlags = {
     type: 'boolean',
     default: false,
     describe: 'Measure the best on parts of the data: would more help?',
+  },
+  unfreeze: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Also judge training everything after these layers: names with commas between',
+  },
+  'tail-lrs': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'With --unfreeze: rates of the layers to try, a list [default: 0.1 of those of the head]',
+  },
+  'tail-epochs': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'With --unfreeze: numbers of epochs to try, a list [default: 8]',
   },
   'lr-find': {
     type: 'boolean',
@@ -117,6 +133,7 @@ export function describeTuning(report: TuneReport): string {
   const columns = Object.entries(searched).filter(([, read]) =>
     candidates.some((candidate) => read(candidate) !== undefined),
   );
+  const hasTails = candidates.some(({ tail }) => tail !== undefined);
   const rows = shown.map((candidate) => [
     candidate === best || isSame(candidate, best) ? '*' : '',
     ...(layers.length > 1 ? [candidate.layer] : []),
@@ -124,6 +141,7 @@ export function describeTuning(report: TuneReport): string {
     candidate.solver,
     String(candidate.l2),
     ...columns.map(([, read]) => String(read(candidate) ?? '')),
+    ...(hasTails ? describeTail(candidate.tail) : []),
     show(candidate.mean),
     `± ${show(candidate.std)}`,
     candidate.loss.toFixed(4),
@@ -137,6 +155,7 @@ export function describeTuning(report: TuneReport): string {
     'solver',
     'l2',
     ...columns.map(([name]) => name),
+    ...(hasTails ? ['unfrozen after', 'tail lr', 'epochs'] : []),
     figure,
     'over folds',
     'loss',
@@ -151,11 +170,30 @@ export function describeTuning(report: TuneReport): string {
     formatTable([header, ...rows]) + (left > 0 ? `\n   and ${left} more in tune.json` : ''),
     `${why}; ${candidates.length} candidates judged in ${formatSeconds(seconds)}.`,
     ...(layers.length > 1 ? [describeLayers(report)] : []),
+    ...(report.unfreezing ? [describeUnfreezing(report.unfreezing, report)] : []),
     ...(report.learningCurve ? [describeLearning(report.learningCurve, figure)] : []),
     ...(report.lrFind ? [describeRates(report.lrFind)] : []),
     describeTraining(report.trained),
   ].join('\n\n');
 }
+
+const describeTail = (tail: ReportedCandidate['tail']): string[] =>
+  tail ? [tail.unfreeze, String(tail.lr), String(tail.epochs)] : ['', '', ''];
+
+function describeUnfreezing(
+  { headAlone, tuned, gain, better }: NonNullable<TuneReport['unfreezing']>,
+  { best, figure, folds }: TuneReport,
+): string {
+  const show = (value: number): string => formatFigure(figure, value);
+  const [layer, rate, epochs] = describeTail(tuned.tail);
+  return (
+    `Does unfreezing pay? ${best.tail ? 'Yes' : 'Not here'}: after ${layer}, at ${rate} for ${epochs} epochs, it brings ${show(tuned.mean)} against ` +
+    `${show(headAlone.mean)} of the head alone, ${describeGain(gain.mean, figure)} ± ${show(gain.std)} over the folds, better in ${better} of ${folds}.`
+  );
+}
+
+const describeGain = (gain: number, figure: TuneReport['figure']): string =>
+  `${gain < 0 ? '-' : '+'}${formatFigure(figure, Math.abs(gain)).replace(' %', ' points')}`;
 
 function describeLearning(
   { sizes, twice, verdict, svg }: NonNullable<TuneReport['learningCurve']>,
@@ -210,6 +248,7 @@ function isSame(a: ReportedCandidate, b: ReportedCandidate): boolean {
     a.head.kind === b.head.kind &&
     a.solver === b.solver &&
     a.l2 === b.l2 &&
-    Object.values(searched).every((read) => read(a) === read(b))
+    Object.values(searched).every((read) => read(a) === read(b)) &&
+    describeTail(a.tail).join() === describeTail(b.tail).join()
   );
 }
