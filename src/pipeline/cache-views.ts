@@ -5,7 +5,6 @@ import { extractFeatures, type ExtractTarget } from '../features/extract-feature
 import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
-import { openRows } from '../features/row-reader.js';
 import { recordUsage } from '../features/usage-log.js';
 import { readAugment } from '../image/augment-spec.js';
 import type { RandomView } from '../image/random-view.js';
@@ -104,13 +103,13 @@ export async function cacheViews(
 
 /** The training part with the views of its photos stacked below it. */
 export async function addViews(
-  { rows, train }: Parts,
+  { rows, train, open }: Parts,
   { keys }: CachedFeatures,
   { stores }: CachedViews,
 ): Promise<AnyFeatureSet> {
   const wanted = selectKeys(keys, rows.train);
   if (!isInMemory(train)) {
-    return stackStreamedViews(train, await Promise.all(stores.map((store) => openRows(store, wanted))));
+    return stackStreamedViews(train, await Promise.all(stores.map((store) => open(store, wanted))));
   }
   const views: Float32Array[] = [];
   for (const store of stores) views.push(await loadFeatures(store, wanted));

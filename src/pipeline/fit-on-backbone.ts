@@ -11,11 +11,11 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
   const cached = await cacheFeatures(options, context);
   const parts = await splitFeatures(cached, options, context.logger);
   const { validation, rows, held } = parts;
-  const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
-  const train = views ? await addViews(parts, cached, views) : parts.train;
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
   try {
+    const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
+    const train = views ? await addViews(parts, cached, views) : parts.train;
     const fitted = await fitHead(
       {
         task: dataset.task,

@@ -73,6 +73,7 @@ async function loadFile(
   const file = await openFeatureFile(name, options);
   try {
     const { train } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
+    if (!options.stream) await file.close();
     return {
       layer: name,
       pool: 'none',
@@ -82,7 +83,8 @@ async function loadFile(
       task: taskOfFile(options.task),
       groups: file.trainGroups,
       identity: file.fingerprint,
-      close: () => file.close(),
+      // In memory, it is closed by then.
+      close: options.stream ? () => file.close() : async () => {},
     };
   } catch (error) {
     await file.close();

@@ -6,6 +6,7 @@ import { sayBalance } from '../dataset/say-balance.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError } from '../errors.js';
+import type { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
 import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
@@ -46,6 +47,8 @@ export interface Parts {
   readonly held: readonly number[];
   /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
   readonly trainGroups: Int32Array | undefined;
+  /** Rows of a store that are read from it until `close`. */
+  open(store: FeatureStore, keys: Uint8Array): Promise<RowReader>;
   /** Closes what streamed features are read from. */
   close(): Promise<void>;
 }
@@ -59,21 +62,22 @@ export async function splitFeatures(
   const { train, validation, ...rest } = splitRows(cached, options, logger);
   const { store, backbone } = cached;
   const opened: RowReader[] = [];
-  const open = async (keys: Uint8Array): Promise<RowReader> => {
-    const reader = await openRows(store, keys);
+  const open: Parts['open'] = async (from, keys) => {
+    const reader = await openRows(from, keys);
     opened.push(reader);
     return reader;
   };
   const select = async ({ targets, keys }: PartRows): Promise<AnyFeatureSet> => {
     const set = { ...targets, dim: backbone.dim };
     return options.stream
-      ? { ...set, features: await open(keys) }
+      ? { ...set, features: await open(store, keys) }
       : { ...set, features: await loadFeatures(store, keys) };
   };
   return {
     train: await select(train),
     validation: validation && (await select(validation)),
     ...rest,
+    open,
     close: async () => void (await Promise.all(opened.map((reader) => reader.close()))),
   };
 }

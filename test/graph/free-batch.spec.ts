@@ -104,6 +104,21 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: 'a table of token types from which each position gathers its own',
+    shape: [1, 3, 4],
+    build: (b, x) => {
+      const positions = b.op('ArgMax', [x], { attributes: { axis: 2, keepdims: 0 } });
+      const table = b.constant('types', int64([1, 4], [5, 3, 8, 2]));
+      const types = b.op('GatherElements', [table, positions], { attributes: { axis: 1 } });
+      return b.op('Cast', [types], { attributes: { to: 1 } });
+    },
+  },
+  {
+    what: 'one grid at which every image is sampled',
+    shape: [1, 2, 4, 4],
+    build: (b, x) => b.op('GridSample', [x, b.constant('grid', randomTensor([1, 3, 2, 2], 5))]),
+  },
+  {
     what: 'a constant 1 that is no batch beside one that is',
     shape: [1, 3, 4],
     build: (b, x) => {
