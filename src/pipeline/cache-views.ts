@@ -38,6 +38,11 @@ export interface CachedViews {
   readonly stores: readonly FeatureStore[];
 }
 
+/** Before anything is cached. @throws GraftError USAGE for bad augmentations. */
+export async function checkViewOptions({ views, augment }: ViewOptions): Promise<void> {
+  if (views) await readAugment(augment);
+}
+
 /** @param rows - of the data set: those that train. @throws GraftError as `cacheFeatures`, USAGE for bad augmentations. */
 export async function cacheViews(
   { backbone, dataset, store: plain, provider }: CachedFeatures,

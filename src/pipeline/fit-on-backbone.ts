@@ -1,12 +1,13 @@
 /** A head on a frozen backbone: caches what is missing, splits, trains. */
 import { cacheFeatures } from './cache-features.js';
-import { addViews, cacheViews } from './cache-views.js';
+import { addViews, cacheViews, checkViewOptions } from './cache-views.js';
 import { fitHead } from './fit-head.js';
 import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
+  await checkViewOptions(options);
   const cached = await cacheFeatures(options, context);
   const parts = await splitFeatures(cached, options, context.logger);
   const { validation, rows, held } = parts;
