@@ -16,9 +16,11 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from '../tensor/safetensors.js';
+import { openPlaces } from '../features/place-reader.js';
+import { pickRows } from '../train/row-source.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet, FeatureSet, StreamedSet } from '../train/feature-set.js';
 
 export interface FeatureFile {
   readonly path: string;
@@ -34,12 +36,14 @@ export interface FeatureFile {
   readonly fingerprint: string;
   /** Copies rows `from`, `from + 1`, … into `into`, [count, dim]. */
   read(from: number, into: Float32Array): Promise<void>;
+  /** Copies these rows one after another into `into`, [rows.length, dim]. */
+  readRows(rows: ArrayLike<number>, into: Float32Array): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface FeatureParts {
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
+export interface FeatureParts<Set extends AnyFeatureSet = FeatureSet> {
+  readonly train: Set;
+  readonly validation: Set | undefined;
 }
 
 /** Bytes a read: what is checked and spread over the parts at a time. */
@@ -98,6 +102,14 @@ async function describe(
     : undefined;
   const groups = header.entries.has('groups') ? numberGroups(await integers('groups')) : undefined;
   const parts = choose({ labels, classes, split, groups, where, ...options });
+  const rowBytes = 4 * dim;
+  const places = openPlaces({
+    files: [where],
+    fileOf: new Uint32Array(rows),
+    positions: Float64Array.from({ length: rows }, (_, row) => features.begin + row * rowBytes),
+    rowBytes,
+  });
+  const isChecked = new Uint8Array(rows);
   const hash = createHash('sha256').update(`${size} ${mtimeMs} `);
   for (const list of [labels, parts.train, parts.validation, groups ?? '']) hash.update(list).update('|');
   return {
@@ -113,14 +125,42 @@ async function describe(
       const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
       await readInto(handle, features.begin + from * dim * 4, bytes, where);
       const bad = into.findIndex((value) => !Number.isFinite(value));
-      if (bad < 0) return;
-      const [row, column] = [from + Math.floor(bad / dim), bad % dim];
-      throw invalid(
-        where,
-        `features should be finite numbers but row ${row}, column ${column} is ${into[bad]}`,
-      );
+      if (bad >= 0) throw notFinite(from + Math.floor(bad / dim), bad % dim, into[bad]!);
     },
-    close: () => handle.close(),
+    async readRows(wanted, into) {
+      await places.read(wanted, new Uint8Array(into.buffer, into.byteOffset, 4 * wanted.length * dim));
+      for (let i = 0; i < wanted.length; i++) {
+        const row = wanted[i]!;
+        if (isChecked[row]) continue;
+        const bad = into.subarray(i * dim, (i + 1) * dim).findIndex((value) => !Number.isFinite(value));
+        if (bad >= 0) throw notFinite(row, bad, into[i * dim + bad]!);
+        isChecked[row] = 1;
+      }
+    },
+    async close() {
+      await places.close();
+      await handle.close();
+    },
+  };
+
+  function notFinite(row: number, column: number, value: number): GraftError {
+    return invalid(where, `features should be finite numbers but row ${row}, column ${column} is ${value}`);
+  }
+}
+
+/** Both parts, their features read when they are needed. */
+export function openFeatureParts(file: FeatureFile): FeatureParts<StreamedSet> {
+  const { dim, classes } = file;
+  const select = (chosen: Int32Array): StreamedSet => ({
+    rows: chosen.length,
+    classes,
+    labels: Int32Array.from(chosen, (row) => file.labels[row]!),
+    features: pickRows({ dim, rows: file.rows, read: (rows, into) => file.readRows(rows, into) }, chosen),
+    dim,
+  });
+  return {
+    train: select(file.train),
+    validation: file.validation.length > 0 ? select(file.validation) : undefined,
   };
 }
 

@@ -25,6 +25,8 @@ export interface HeadOptions {
   readonly patience?: number | undefined;
   readonly standardize?: boolean | undefined;
   readonly seed?: number | undefined;
+  /** Of the training alone; default: `seed`, which decides the split too. */
+  readonly trainingSeed?: number | undefined;
   readonly weightDecay?: number | undefined;
   readonly momentum?: number | undefined;
   readonly nesterov?: boolean | undefined;
@@ -67,7 +69,7 @@ export function headTraining(options: HeadOptions, task: TaskKind): TrainOptions
     solver,
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
+    seed: options.trainingSeed ?? options.seed ?? 1,
     ...(Object.keys(loss).length > 0 && { loss }),
     ...defined({
       classWeights: options.classWeights,

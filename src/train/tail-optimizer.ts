@@ -8,11 +8,12 @@
  * larger. With `ema` a running average of all parameters follows: average = d · average + (1 - d) · parameters, where
  * d rises from 0 to `ema` with the number of steps, so that the start is soon forgotten.
  */
-import { adamwState, adamwStep } from '../optim/adamw.js';
+import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
 import { clipFactor } from '../optim/clip-norm.js';
 import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { copyParameters } from './parameter-values.js';
+import type { SolverState } from './training-state.js';
 
 export interface TailRates {
   /** Of the head. */
@@ -40,6 +41,10 @@ export interface TailOptimizer {
    * @param schedule - share of the learning rates
    */
   step(count: number, schedule: number): void;
+  /** All that the next steps depend on, the parameters among it; the tensors are only lent. */
+  state(): SolverState;
+  /** Puts everything, the parameters too, as it was. */
+  restore(state: SolverState): void;
 }
 
 /**
@@ -79,7 +84,36 @@ export function tailOptimizer(
         if (into) followWeights(into, weights, keep);
       }
     },
+    state: () => ({
+      fields: { steps },
+      tensors: new Map(
+        slots.flatMap((slot) => arraysOf(slot).map(([name, data]) => [name, float32([data.length], data)])),
+      ),
+    }),
+    restore({ fields, tensors }) {
+      steps = fields.steps as number;
+      for (const slot of slots) {
+        slot.state.t = steps;
+        for (const [name, data] of arraysOf(slot)) data.set(tensors.get(name)!.data as Float32Array);
+      }
+    },
   };
+}
+
+/** What changes in a step, by the names it is kept under. */
+function arraysOf(slot: {
+  readonly name: string;
+  readonly weights: Float32Array;
+  readonly state: AdamWState;
+  readonly average: Float32Array | undefined;
+}): [string, Float32Array][] {
+  const { name, weights, state, average } = slot;
+  return [
+    [`weights/${name}`, weights],
+    [`m/${name}`, state.m],
+    [`v/${name}`, state.v],
+    ...(average ? [[`average/${name}`, average] satisfies [string, Float32Array]] : []),
+  ];
 }
 
 function ratesOf(

@@ -6,6 +6,11 @@ import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import { type FineTuned, type FineTuneOptions, fineTune } from '../../src/train/fine-tune.js';
 import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
 import type { Tail } from '../../src/train/tail-step.js';
+import {
+  decodeTrainingState,
+  encodeTrainingState,
+  type TrainingState,
+} from '../../src/train/training-state.js';
 import { convolutionalTail, openOnOneThread, randomTensor, randomWeights, taughtSet } from './tail-world.js';
 
 const weights = randomWeights(10);
@@ -25,6 +30,12 @@ const failure = (promise: Promise<unknown>): Promise<Error & { code?: string }> 
     () => expect.fail('nothing was thrown'),
     (error: Error) => error,
   );
+
+/** All that training comes to, but for the time it took. */
+const bitsOf = ({ seconds: _, head, weights: tuned, ...rest }: FineTuned) => ({
+  ...rest,
+  tensors: [...tuned, ...head.parameters].map(([name, tensor]) => [name, bytesOf(tensor).toString('hex')]),
+});
 
 const bytesOf = ({ data }: Tensor): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
@@ -166,6 +177,49 @@ describe('fine-tuning a tail', function () {
     expect(result.stoppedAt).to.equal(0);
     expect(result.validation).to.deep.equal(result.headAlone!.validation);
     expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(true);
+  });
+
+  for (const { name, options, alone } of [
+    { name: 'with a validation part', options: {} },
+    { name: 'with a running average', options: { ema: 0.9, standardize: false } },
+    { name: 'without a fitted head', options: { warmStart: false } },
+    { name: 'of numbers to predict', options: { task: 'regression' } },
+    { name: 'without a validation part', options: {}, alone: true },
+  ] as { name: string; options: FineTuneOptions; alone?: true }[]) {
+    it(`ends in the same bits from wherever it is taken up, ${name}`, async () => {
+      const part = (set: ActivationSet) =>
+        options.task === 'regression' ? withNumbers(subset(set, 70), true) : subset(set, 70);
+      const held = alone ? undefined : part(validation);
+      const settings = { epochs: 4, lr: 0.01, batch: 16, ...options };
+      const kept: Uint8Array[] = [];
+      const save = async (state: TrainingState): Promise<void> => void kept.push(encodeTrainingState(state));
+      const whole = await tune(part(train), held, { ...settings, checkpoint: { everySeconds: 0, save } });
+      // Five steps an epoch, and the end of it.
+      expect(kept.length).to.equal(4 * 6);
+      for (const moment of [0, 4, 5, 13, 22, 23]) {
+        const from = decodeTrainingState(kept[moment]!, 'the test');
+        const checkpoint = { from, everySeconds: 1e9, save };
+        const resumed = await tune(part(train), held, { ...settings, checkpoint });
+        expect(bitsOf(resumed), `state ${moment}`).to.deep.equal(bitsOf(whole));
+      }
+    });
+  }
+
+  it('keeps the step at which it is interrupted, and says so', async () => {
+    const stop = new AbortController();
+    const kept: TrainingState[] = [];
+    const error = await failure(
+      tune(train, undefined, {
+        epochs: 100,
+        signal: stop.signal,
+        onEpoch: ({ epoch }) => {
+          if (epoch === 2) setTimeout(() => stop.abort());
+        },
+        checkpoint: { everySeconds: 1e9, save: async (state) => void kept.push(state) },
+      }),
+    );
+    expect(error.message).to.match(/stopped (in|after) epoch \d+, which is kept: the same command goes on/);
+    expect(kept.map(({ history }) => history.length)).to.deep.equal([kept[0]!.epoch]);
   });
 
   it('says which rates to lower where the loss became infinite', async () => {
