@@ -82,6 +82,7 @@ class Freeing {
   }
 
   #freed(node: Node): Node {
+    if (node.opType === 'QLinearConcat') return this.#repeatQuantised(node);
     if (node.domain !== '') return node;
     switch (node.opType) {
       case 'Reshape':
@@ -188,6 +189,19 @@ class Freeing {
       isFloat(this.#facts.dtypeOf(input) ?? 'float32')
         ? this.#repeated(input, { carrier, axis: to.axis })
         : input,
+    );
+    return { ...node, inputs };
+  }
+
+  /** Beside scale and zero point of the result, a QLinearConcat takes values, each with a scale and a zero point. */
+  #repeatQuantised(node: Node): Node {
+    const to = this.axes.get(node.outputs[0]!);
+    const carrier = node.inputs.find((input) => this.axes.has(input));
+    const rank = this.#shapes.get(node.outputs[0]!)?.length ?? 0;
+    if (!to || carrier === undefined || positiveAxis(intAttribute(node, 'axis', 0), rank) === to.axis)
+      return node;
+    const inputs = node.inputs.map((input, i) =>
+      i % 3 === 2 ? this.#repeated(input, { carrier, axis: to.axis }) : input,
     );
     return { ...node, inputs };
   }

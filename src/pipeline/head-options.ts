@@ -115,6 +115,19 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
   if (solver !== 'sgd' && (options.momentum !== undefined || options.nesterov !== undefined)) {
     refuse(`--momentum and --nesterov are for --solver sgd, but it is ${solver}.`);
   }
+  if (solver === 'no') {
+    const losses = {
+      'class-weights': options.classWeights === 'balanced',
+      'label-smoothing': options.labelSmoothing !== undefined,
+      focal: options.focal !== undefined,
+    };
+    const [flag] = Object.entries(losses).find(([, isGiven]) => isGiven) ?? [];
+    if (flag) {
+      refuse(
+        `--${flag} is about a loss, but the prototype head trains none: each class is its mean, and all count alike; leave --${flag} away.`,
+      );
+    }
+  }
   if (options.huber !== undefined && task !== 'regression')
     refuse(`--huber is for --task regression, but the task is ${task}.`);
   if (options.focal !== undefined && task !== 'single' && task !== 'multi')

@@ -18,6 +18,11 @@ export function trainingOf(
     ...(head.kind !== 'mlp' && { hidden: undefined, activation: undefined }),
     dropout: head.kind === 'mlp' ? head.dropout : undefined,
     ...(head.kind !== 'cosine' && { scale: undefined }),
+    ...(head.kind === 'prototype' && {
+      classWeights: undefined,
+      labelSmoothing: undefined,
+      focal: undefined,
+    }),
     ...(isExact && {
       mixup: undefined,
       ema: undefined,

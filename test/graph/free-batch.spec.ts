@@ -104,6 +104,24 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: 'a quantised class token before quantised tokens',
+    shape: [1, 3, 4],
+    build: (b, x) => {
+      const rounding = [
+        b.scalar(0.05),
+        b.constant('zero', { dtype: 'uint8', dims: [], data: Uint8Array.of(128) }),
+      ];
+      const data = Uint8Array.of(3, 90, 200, 17);
+      const token = b.constant('token', { dtype: 'uint8', dims: [1, 1, 4], data });
+      const tokens = b.op('QuantizeLinear', [x, ...rounding]);
+      const all = b.op('QLinearConcat', [...rounding, token, ...rounding, tokens, ...rounding], {
+        domain: 'com.microsoft',
+        attributes: { axis: 1 },
+      });
+      return b.op('DequantizeLinear', [all, ...rounding]);
+    },
+  },
+  {
     what: 'a table of token types from which each position gathers its own',
     shape: [1, 3, 4],
     build: (b, x) => {
@@ -133,7 +151,11 @@ function modelOf({ shape, build }: Case): Model {
   const b = new GraphBuilder();
   const y = build(b, b.input('x', 'float32', shape));
   b.output(y, 'float32', undefined, 'y');
-  return b.model();
+  const opsets = new Map([
+    ['', b.opset],
+    ['com.microsoft', 1],
+  ]);
+  return b.model({ opsets });
 }
 
 async function stackedOutputs(model: Model, examples: readonly Tensor[]): Promise<Tensor> {
