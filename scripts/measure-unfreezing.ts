@@ -66,9 +66,7 @@ function dealOut(include: (row: number) => boolean, seed: number): Int32Array {
   const dealt = new Int32Array(rows).fill(-1);
   const rng = createRng(seed);
   for (const label of dataset.classes.keys()) {
-    const members = dataset.examples.flatMap((example, row) =>
-      example.label === label && include(row) ? [row] : [],
-    );
+    const members = dataset.examples.rowsWhere((example, row) => example.label === label && include(row));
     for (const [i, row] of rng.shuffle(members).entries()) dealt[row] = i % folds;
   }
   return dealt;
@@ -81,7 +79,7 @@ async function select(include: (fold: number) => boolean): Promise<ActivationSet
   return {
     activations: await openRows(store, own),
     rows: picked.length,
-    labels: Int32Array.from(picked, (row) => dataset.examples[row]!.label),
+    labels: Int32Array.from(picked, (row) => dataset.examples.at(row).label),
     classes: dataset.classes,
   };
 }

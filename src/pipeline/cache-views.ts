@@ -5,7 +5,6 @@ import { extractFeatures, type ExtractTarget } from '../features/extract-feature
 import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
-import { openRows } from '../features/row-reader.js';
 import { recordUsage } from '../features/usage-log.js';
 import { readAugment } from '../image/augment-spec.js';
 import type { RandomView } from '../image/random-view.js';
@@ -39,6 +38,11 @@ export interface CachedViews {
   readonly stores: readonly FeatureStore[];
 }
 
+/** Before anything is cached. @throws GraftError USAGE for bad augmentations. */
+export async function checkViewOptions({ views, augment }: ViewOptions): Promise<void> {
+  if (views) await readAugment(augment);
+}
+
 /** @param rows - of the data set: those that train. @throws GraftError as `cacheFeatures`, USAGE for bad augmentations. */
 export async function cacheViews(
   { backbone, dataset, store: plain, provider }: CachedFeatures,
@@ -68,7 +72,7 @@ export async function cacheViews(
     input: inputName,
     targets,
     preprocess,
-    examples: rows.map((row) => dataset.examples[row]!),
+    examples: dataset.examples.choose(rows),
     provider,
     batch: options.backboneBatch,
     threads: options.threads,
@@ -99,13 +103,13 @@ export async function cacheViews(
 
 /** The training part with the views of its photos stacked below it. */
 export async function addViews(
-  { rows, train }: Parts,
+  { rows, train, open }: Parts,
   { keys }: CachedFeatures,
   { stores }: CachedViews,
 ): Promise<AnyFeatureSet> {
   const wanted = selectKeys(keys, rows.train);
   if (!isInMemory(train)) {
-    return stackStreamedViews(train, await Promise.all(stores.map((store) => openRows(store, wanted))));
+    return stackStreamedViews(train, await Promise.all(stores.map((store) => open(store, wanted))));
   }
   const views: Float32Array[] = [];
   for (const store of stores) views.push(await loadFeatures(store, wanted));
@@ -114,7 +118,8 @@ export async function addViews(
 
 /** Rows of the data set that it does not itself hold out, and that have features. */
 export function rowsToView({ dataset, keys }: CachedFeatures): number[] {
-  return dataset.examples.flatMap(({ split = 'train' }, row) =>
-    split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
+  return dataset.examples.rowsWhere(
+    ({ split = 'train' }, row) =>
+      split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
   );
 }

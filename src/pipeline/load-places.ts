@@ -11,7 +11,7 @@ import {
   type Hooks,
 } from './cache-features.js';
 import { chooseLayers } from './choose-layers.js';
-import { loadFeatureParts, openFeatureFile, openFeatureParts, taskOfFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 
@@ -73,16 +73,18 @@ async function loadFile(
   const file = await openFeatureFile(name, options);
   try {
     const { train } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
+    if (!options.stream) await file.close();
     return {
       layer: name,
       pool: 'none',
       dim: file.dim,
       reason: 'made elsewhere',
       train,
-      task: taskOfFile(options.task),
+      task: options.task ?? 'single',
       groups: file.trainGroups,
       identity: file.fingerprint,
-      close: () => file.close(),
+      // In memory, it is closed by then.
+      close: options.stream ? () => file.close() : async () => {},
     };
   } catch (error) {
     await file.close();

@@ -245,7 +245,7 @@ function sourceConfig(source: RunConfigSource) {
     preprocess: backbone.preprocess,
     data: dataset.root,
     verifyImages: source.held.map((row) => {
-      const { path: file, source: place } = dataset.examples[row]!;
+      const { path: file, source: place } = dataset.examples.at(row);
       return place ? { path: file, source: place } : file;
     }),
   };

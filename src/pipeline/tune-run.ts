@@ -36,7 +36,7 @@ import { trainingOf } from './training-of-candidate.js';
 import { drawLearningCurve, drawRateTest } from './tune-plots.js';
 import { parseTailGrid, searchTails, type TailGridOptions, type Unfreezing } from './tune-tails.js';
 
-type Searched = 'l2' | 'lr' | 'head' | 'solver';
+type Searched = 'l2' | 'lr' | 'head' | 'solver' | 'weightDecay' | 'dropout';
 
 export type TuneOptions = SearchOptions &
   (Omit<TrainOptions, Searched> | Omit<FeatureTrainOptions, Searched>);
@@ -108,6 +108,9 @@ export async function tuneRun(
   assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
+  if ((options as Partial<TrainOptions>).views) {
+    hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
+  }
   const places = await loadPlaces({ ...options, validation }, hooks);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>
     Promise.all(places.map((place) => place.close())),
@@ -227,7 +230,6 @@ function baseOf(options: TuneOptions, task: TaskKind) {
     classWeights: options.classWeights ?? 'none',
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.threads !== undefined && { threads: options.threads }),
-    ...(options.weightDecay !== undefined && { weightDecay: options.weightDecay }),
     ...(options.schedule !== undefined && { schedule: options.schedule }),
     ...(options.warmUp !== undefined && { warmUp: options.warmUp }),
     ...(options.mixup !== undefined && { mixup: options.mixup }),

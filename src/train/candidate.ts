@@ -9,6 +9,10 @@ export interface Candidate {
   readonly l2: number;
   /** Of the solvers that go by epochs. */
   readonly lr?: number | undefined;
+  /** Of these too: in place of what `l2` gives, which is 0 then. */
+  readonly weightDecay?: number | undefined;
+  /** Of the training; default: that of the search. */
+  readonly seed?: number | undefined;
   /** Layers of the backbone that are trained with the head; undefined for the head alone. */
   readonly tail?: TailChoice | undefined;
 }

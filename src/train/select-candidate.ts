@@ -2,7 +2,8 @@
  * Which candidate a search keeps.
  *
  * `one-se` (Breiman et al. 1984): the simplest whose mean lies within one standard error of the best mean. Simplest is,
- * in this order: the head alone, the smaller kind of head, the fewer weights, the larger L2, the smaller learning rates.
+ * in this order: the head alone, the smaller kind of head, the fewer weights, the larger L2, the larger weight decay, the
+ * more dropout, the smaller learning rates.
  */
 import type { HeadSpec } from '../heads/head.js';
 import type { Candidate, Judged } from './candidate.js';
@@ -35,6 +36,8 @@ export function selectCandidate<J extends Judged>(
     kindRank[a.head.kind] - kindRank[b.head.kind] ||
     weightsOf(a) - weightsOf(b) ||
     b.l2 - a.l2 ||
+    (b.weightDecay ?? 0) - (a.weightDecay ?? 0) ||
+    dropoutOf(b) - dropoutOf(a) ||
     (a.tail?.lr ?? 0) - (b.tail?.lr ?? 0) ||
     (a.tail?.epochs ?? 0) - (b.tail?.epochs ?? 0) ||
     (a.lr ?? 0) - (b.lr ?? 0);
@@ -43,5 +46,7 @@ export function selectCandidate<J extends Judged>(
     .sort((a, b) => compare(a.candidate, b.candidate) || b.mean - a.mean);
   return { chosen: chosen!, highest, standardError };
 }
+
+const dropoutOf = ({ head }: Candidate): number => (head.kind === 'mlp' ? head.dropout : 0);
 
 const kindRank: Readonly<Record<HeadSpec['kind'], number>> = { prototype: 0, linear: 1, cosine: 2, mlp: 3 };

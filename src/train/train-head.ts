@@ -35,8 +35,8 @@ export interface TrainOptions {
   readonly solver?: Solver;
   /** λ of: sum of the example losses + λ/2 · ‖W‖², bias free. */
   readonly l2?: number;
-  /** Learning rate of adamw (1e-3) and sgd (1e-2), for the mean loss of a batch. */
-  readonly lr?: number;
+  /** Learning rate of adamw and sgd, for the mean loss of a batch; default: `usualRate`. */
+  readonly lr?: number | undefined;
   /** Most epochs (100), or iterations of L-BFGS (1000). */
   readonly epochs?: number;
   /** Examples a step of adamw and sgd. */
@@ -145,29 +145,8 @@ export async function trainHead(
   options: TrainOptions = {},
 ): Promise<TrainResult> {
   const { threads, signal, checkpoint, ...given } = options;
-  const spec = options.head ?? { kind: 'linear' };
-  const settings: Fit['options'] = {
-    head: spec,
-    task: 'single',
-    loss: {},
-    solver: spec.kind === 'linear' ? 'lbfgs' : 'adamw',
-    l2: 1,
-    batch: 256,
-    momentum: 0.9,
-    nesterov: true,
-    schedule: 'constant',
-    warmUp: 0,
-    clipNorm: Number.POSITIVE_INFINITY,
-    ema: 0,
-    mixup: 0,
-    standardize: true,
-    classWeights: 'none',
-    seed: 1,
-    patience: 10,
-    logger: silentLogger,
-    onEpoch: () => {},
-    ...given,
-  };
+  const settings = fillIn(given);
+  const { head: spec } = settings;
   const task = taskOf(settings.task);
   await assertUsable(task, train, validation);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
@@ -263,6 +242,33 @@ export async function trainHead(
   } finally {
     await scorer.release();
   }
+}
+
+/** The options with what is usual where they say nothing. */
+export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): Fit['options'] {
+  const head = given.head ?? { kind: 'linear' };
+  return {
+    head,
+    task: 'single',
+    loss: {},
+    solver: head.kind === 'linear' ? 'lbfgs' : 'adamw',
+    l2: 1,
+    batch: 256,
+    momentum: 0.9,
+    nesterov: true,
+    schedule: 'constant',
+    warmUp: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    ema: 0,
+    mixup: 0,
+    standardize: true,
+    classWeights: 'none',
+    seed: 1,
+    patience: 10,
+    logger: silentLogger,
+    onEpoch: () => {},
+    ...given,
+  };
 }
 
 /** The head's own start, with its last biases where the task's prior has them. */

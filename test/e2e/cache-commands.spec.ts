@@ -186,6 +186,6 @@ describe('The cache commands', () => {
     expect((await ask<CacheList>('ls')).stores.map(({ dtype }) => dtype)).to.deep.equal(['float16']);
     const { status, stderr } = await graft(['cache', 'prune', 'deadbeef', '--yes'], env);
     expect(status).to.equal(1);
-    expect(stderr).to.match(/none starts with deadbeef/);
+    expect(stderr).to.match(/none starts with "deadbeef"/);
   });
 });

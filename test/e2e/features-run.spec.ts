@@ -114,9 +114,14 @@ describe('a run on features made elsewhere', function () {
     expect(stderr).to.match(/5/).and.to.match(/6/);
   });
 
-  it('is refused beside --data', async () => {
-    const { status, stderr } = await graft(['train', '--features', features, '--data', folder, '--out', run]);
-    expect(status).to.equal(2);
-    expect(stderr).to.match(/--features stands in place of --data/);
+  it('is refused beside --data, and beside what is about a table', async () => {
+    for (const [flag, value, message] of [
+      ['--data', folder, /--features stands in place of --data/],
+      ['--group-column', 'patient', /--group-column is about a table .* the tensors labels and groups/],
+    ] as const) {
+      const { status, stderr } = await graft(['train', '--features', features, flag, value, '--out', run]);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(message);
+    }
   });
 });

@@ -17,6 +17,21 @@ export const searchFlags = {
     describe: 'Penalties λ to try: a list, or auto (12)',
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rates to try with adamw and sgd: a list' },
+  'weight-decay': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Weight decays to try with adamw and sgd in place of --l2: a list',
+  },
+  dropout: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'mlp: shares of hidden values to drop in training: a list [default: 0]',
+  },
+  seeds: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Seeds of the training to try with adamw and sgd: a list [default: --seed]',
+  },
   head: { type: 'string', requiresArg: true, describe: 'The one head to try' },
   solver: { type: 'string', requiresArg: true, describe: 'The one solver to try' },
   heads: {
@@ -91,12 +106,21 @@ export const tuneCommand = defineCommand({
 
 /** @throws GraftError USAGE where it is not said what is searched on. */
 export async function tuneOptions(
-  args: SearchOptions & Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver'>,
+  args: SearchOptions &
+    Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver' | 'weightDecay' | 'dropout'>,
 ): Promise<TuneOptions> {
-  const { l2, lr, head, solver, heads, solvers, ...rest } = args;
+  const { l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds, ...rest } = args;
   const found = await trainOptions({ ...rest, resume: undefined });
-  return { ...found, l2, lr, head, solver, heads, solvers };
+  return { ...found, l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds };
 }
+
+/** Columns that not every search has. */
+const searched: Readonly<Record<string, (candidate: ReportedCandidate) => number | undefined>> = {
+  decay: ({ weightDecay }) => weightDecay,
+  dropout: ({ head }) => (head.kind === 'mlp' && head.dropout > 0 ? head.dropout : undefined),
+  lr: ({ lr }) => lr,
+  seed: ({ seed }) => seed,
+};
 
 /** Lines of the table: the best of them, and how many are left. */
 const mostLines = 24;
@@ -105,7 +129,10 @@ export function describeTuning(report: TuneReport): string {
   const { best, highest, candidates, figure, folds, seconds, standardError, layers } = report;
   const show = (value: number): string => formatFigure(figure, value);
   const shown = candidates.toSorted((a, b) => b.mean - a.mean).slice(0, mostLines);
-  const hasRates = candidates.some(({ lr }) => lr !== undefined);
+  // Of what candidates may have, what one of them has.
+  const columns = Object.entries(searched).filter(([, read]) =>
+    candidates.some((candidate) => read(candidate) !== undefined),
+  );
   const hasTails = candidates.some(({ tail }) => tail !== undefined);
   const rows = shown.map((candidate) => [
     candidate === best || isSame(candidate, best) ? '*' : '',
@@ -113,7 +140,7 @@ export function describeTuning(report: TuneReport): string {
     candidate.head.kind,
     candidate.solver,
     String(candidate.l2),
-    ...(hasRates ? [String(candidate.lr ?? '')] : []),
+    ...columns.map(([, read]) => String(read(candidate) ?? '')),
     ...(hasTails ? describeTail(candidate.tail) : []),
     show(candidate.mean),
     `± ${show(candidate.std)}`,
@@ -127,7 +154,7 @@ export function describeTuning(report: TuneReport): string {
     'head',
     'solver',
     'l2',
-    ...(hasRates ? ['lr'] : []),
+    ...columns.map(([name]) => name),
     ...(hasTails ? ['unfrozen after', 'tail lr', 'epochs'] : []),
     figure,
     'over folds',
@@ -221,7 +248,7 @@ function isSame(a: ReportedCandidate, b: ReportedCandidate): boolean {
     a.head.kind === b.head.kind &&
     a.solver === b.solver &&
     a.l2 === b.l2 &&
-    a.lr === b.lr &&
+    Object.values(searched).every((read) => read(a) === read(b)) &&
     describeTail(a.tail).join() === describeTail(b.tail).join()
   );
 }
