@@ -312,7 +312,19 @@ describe('graft run --unfreeze', function () {
     }
     const { model, verified } = await graftJson<RunReport>(
       [
-        ...['run', '--backbone', nanodet, '--data', few, '--device', 'cpu', '--layer', '690', '--pool', 'avg'],
+        ...[
+          'run',
+          '--backbone',
+          nanodet,
+          '--data',
+          few,
+          '--device',
+          'cpu',
+          '--layer',
+          '690',
+          '--pool',
+          'avg',
+        ],
         ...['--unfreeze', '658', '--dtype', 'float16', '--epochs', '1', '--validation', '0', '--lr', '0.001'],
         ...['--out', path.join(folder, 'nanodet')],
       ],
@@ -326,7 +338,9 @@ describe('graft run --unfreeze', function () {
         String(toTensor(before!.initializers.get(name)!).data) !==
           String(toTensor(after!.initializers.get(name)!).data),
     );
-    const behind = new Set(splitAfter(cutModel(readGraph(nanodet), ['690']), '658').tail.graph.initializers.keys());
+    const behind = new Set(
+      splitAfter(cutModel(readGraph(nanodet), ['690']), '658').tail.graph.initializers.keys(),
+    );
     expect(moved).to.not.be.empty;
     expect([...behind]).to.include.members(moved);
     expect(verified.maxAbsDiff).to.be.below(1e-4);
