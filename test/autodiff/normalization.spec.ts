@@ -34,6 +34,7 @@ const rows: readonly Row[] = [
   { name: 'by the batch, in training mode', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], attributes: { training_mode: 1 }, opsets: [14, 17, 25], outputs: 3 },
   { name: 'of images by frozen statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], opsets: [9, 13, 25] },
   { name: 'of vectors by frozen statistics', opType: 'BatchNormalization', x: [3, 4], parameters: [[4], [4]], attributes: { epsilon: { float: 1e-2 } }, opsets: [7, 14, 25] },
+  { name: 'of every place by frozen statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4, 3, 2], [4, 3, 2]], attributes: { spatial: 0 }, opsets: [7, 8] },
   { name: 'of volumes by frozen statistics', opType: 'BatchNormalization', x: [2, 3, 3, 1, 5], parameters: [[3], [3]], opsets: [7, 14, 25] },
 ]; // prettier-ignore
 
@@ -43,7 +44,7 @@ const cases: GradientCase[] = rows.flatMap(({ name, opType, x, parameters = [], 
     opset,
     build: (b, { weight, fixed }) => {
       const inputs = [weight('x', x), ...parameters.map((dims, i) => weight(`parameter ${i}`, dims))];
-      if (opType === 'BatchNormalization') inputs.push(fixed('mean', [x[1]!]), fixed('variance', [x[1]!], positive));
+      if (opType === 'BatchNormalization') inputs.push(fixed('mean', parameters[0]!), fixed('variance', parameters[0]!, positive));
       return b.ops(opType, inputs, outputs, { attributes })[0]!;
     },
   })),
