@@ -1,5 +1,5 @@
 /** A head on features that were made elsewhere. */
-import { loadFeatureParts, openFeatureFile, openFeatureParts, taskOfFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
 import { fitHead } from './fit-head.js';
 import type { FeatureTrainOptions, FitContext, FittedRun } from './train-run.js';
 
@@ -10,7 +10,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
     const named = validation ? file.validation : file.train;
     const fitted = await fitHead(
       {
-        task: taskOfFile(options.task),
+        task: options.task ?? 'single',
         train,
         validation,
         data: file.fingerprint,

@@ -11,7 +11,7 @@ import {
   type Hooks,
 } from './cache-features.js';
 import { chooseLayers } from './choose-layers.js';
-import { loadFeatureParts, openFeatureFile, openFeatureParts, taskOfFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 
@@ -80,7 +80,7 @@ async function loadFile(
       dim: file.dim,
       reason: 'made elsewhere',
       train,
-      task: taskOfFile(options.task),
+      task: options.task ?? 'single',
       groups: file.trainGroups,
       identity: file.fingerprint,
       // In memory, it is closed by then.
