@@ -134,7 +134,7 @@ try {
   const spec = path.join(scratch, 'preprocess.json');
   await writeFile(spec, JSON.stringify(backbone.preprocess));
   const photos = path.join(scratch, 'photos.txt');
-  await writeFile(photos, dataset.examples.map((example) => path.resolve(example.path)).join('\n'));
+  await writeFile(photos, [...dataset.examples].map((example) => path.resolve(example.path)).join('\n'));
   const modelFolder = path.join(scratch, 'model');
   await writeModelFolder(modelFolder, backbone);
 

@@ -73,7 +73,7 @@ async function accuracyOnPixels(): Promise<number> {
   const dim = 3 * 32 * 32;
   const { examples, classes } = await readDataset(data);
   const split = splitDataset(
-    examples.map(({ label }) => label),
+    [...examples].map(({ label }) => label),
     classes.length,
     { validation: 0.2, seed },
   );
@@ -81,7 +81,7 @@ async function accuracyOnPixels(): Promise<number> {
     const features = new Float32Array(rows.length * dim);
     for (const [i, row] of rows.entries()) {
       await preprocessImage(
-        await readFile(examples[row]!.path),
+        await readFile(examples.at(row).path),
         spec,
         features.subarray(i * dim, (i + 1) * dim),
       );
@@ -91,7 +91,7 @@ async function accuracyOnPixels(): Promise<number> {
       dim,
       rows: rows.length,
       classes,
-      labels: Int32Array.from(rows, (row) => examples[row]!.label),
+      labels: Int32Array.from(rows, (row) => examples.at(row).label),
     };
   };
   const train = await select(split.train);

@@ -4,9 +4,10 @@
  * in training: the epochs are fixed and the last weights count.
  *
  *   node build/scripts/measure-unfreezing.js --backbone FILE --layer 690 --pool avg --data FOLDER --unfreeze 658 \
- *     --variant '{}' --variant '{"tailLr": 0.001, "epochs": 3}' [--folds 5] [--only 0,1] [--threads 2]
+ *     --variant '{}' --variant '{"tailLr": 0.001, "epochs": 3}' [--folds 5] [--only 0,1] [--threads 2] [--nested 0]
  *
- * Options of a variant are those of `fineTune`. Prints a line a fold, then a table.
+ * Options of a variant are those of `fineTune`. Prints a line a fold, then a table. To choose options without looking at
+ * what they are to be judged on, `--nested K` leaves fold K out and deals the rest into folds of its own.
  */
 import { parseArgs } from 'node:util';
 import { createRng } from '../src/rng.js';
@@ -31,6 +32,7 @@ const { values: flags } = parseArgs({
     only: { type: 'string' },
     threads: { type: 'string', default: '2' },
     cache: { type: 'string' },
+    nested: { type: 'string' },
   },
 });
 const { backbone = '', data = '', unfreeze = '', layer, cache } = flags;
@@ -55,22 +57,29 @@ console.log(
     `${report.computed} computed in ${report.seconds.toFixed(0)} s`,
 );
 
-/** Stratified: within each class the examples are dealt out in a seeded order. */
-const foldOf = new Int32Array(rows);
-const rng = createRng(1);
-for (const label of dataset.classes.keys()) {
-  const members = dataset.examples.flatMap((example, row) => (example.label === label ? [row] : []));
-  for (const [i, row] of rng.shuffle(members).entries()) foldOf[row] = i % folds;
+const outer = dealOut(() => true, 1);
+const nested = flags.nested === undefined ? undefined : Number(flags.nested);
+const foldOf = nested === undefined ? outer : dealOut((row) => outer[row] !== nested, 2);
+
+/** Stratified: within each class the examples are dealt out in a seeded order; -1 for those that are left out. */
+function dealOut(include: (row: number) => boolean, seed: number): Int32Array {
+  const dealt = new Int32Array(rows).fill(-1);
+  const rng = createRng(seed);
+  for (const label of dataset.classes.keys()) {
+    const members = dataset.examples.rowsWhere((example, row) => example.label === label && include(row));
+    for (const [i, row] of rng.shuffle(members).entries()) dealt[row] = i % folds;
+  }
+  return dealt;
 }
 
 async function select(include: (fold: number) => boolean): Promise<ActivationSet> {
-  const picked = [...foldOf.keys()].filter((row) => include(foldOf[row]!));
+  const picked = [...foldOf.keys()].filter((row) => foldOf[row]! >= 0 && include(foldOf[row]!));
   const own = new Uint8Array(picked.length * 32);
   for (const [i, row] of picked.entries()) own.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
   return {
     activations: await openRows(store, own),
     rows: picked.length,
-    labels: Int32Array.from(picked, (row) => dataset.examples[row]!.label),
+    labels: Int32Array.from(picked, (row) => dataset.examples.at(row).label),
     classes: dataset.classes,
   };
 }
@@ -96,11 +105,14 @@ for (const variant of flags.variant) {
       openSession,
     );
     const last = tuned.history.at(-1)!.validation!;
+    const curve = tuned.history.map(
+      ({ validation }) => `${validation!.accuracy!.toFixed(4)}/${validation!.loss.toFixed(3)}`,
+    );
     const alone = tuned.headAlone?.validation?.accuracy ?? Number.NaN;
     figures.push({ alone, tuned: last.accuracy!, seconds: tuned.seconds });
     console.log(
       `${unfreeze} ${variant} fold ${fold}: head alone ${alone.toFixed(4)}, unfrozen ${last.accuracy!.toFixed(4)}, ` +
-        `loss ${tuned.headAlone?.validation?.loss.toFixed(4)} to ${last.loss.toFixed(4)}, ${tuned.seconds.toFixed(0)} s`,
+        `loss ${tuned.headAlone?.validation?.loss.toFixed(4)} to ${last.loss.toFixed(4)}, ${tuned.seconds.toFixed(0)} s; ${curve.join(' ')}`,
     );
   }
 }

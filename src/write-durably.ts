@@ -80,10 +80,19 @@ export async function writeDurably(file: string, content: Uint8Array | string): 
   }
 }
 
-/** Makes the folder and its parents. @throws GraftError FILE_UNWRITABLE. */
+/**
+ * Makes the folder and its parents, durably: what is synced in a folder is lost with the power all the same where the
+ * folder's own name is not on the disk yet. @throws GraftError FILE_UNWRITABLE.
+ */
 export async function makeFolder(folder: string): Promise<void> {
   try {
-    await mkdir(folder, { recursive: true });
+    const absolute = path.resolve(folder);
+    const first = (await mkdir(absolute, { recursive: true })) ?? absolute;
+    // Also where it was there already: whoever made it may have been killed before it came to this.
+    for (let made = absolute; made.length >= first.length; made = path.dirname(made)) {
+      await syncFolder(path.dirname(made));
+      if (made === path.dirname(made)) break;
+    }
   } catch (error) {
     throw unwritable(folder, error);
   }

@@ -1,5 +1,6 @@
 /** One shape for every command: flags as data, an example, and what it does with the parsed flags. */
 import type { Argv, CommandModule, InferredOptionTypes, Options, PositionalOptions } from 'yargs';
+import { GraftError } from '../errors.js';
 import { createOutput, type Output } from './output.js';
 
 export interface CommandDefinition<O extends Record<string, Options>, P> {
@@ -25,6 +26,8 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
       for (const subcommand of subcommands) yargs.command(subcommand);
+      // Else a mistyped one is told to lack the flags of this command.
+      if (subcommands.length > 0) yargs.middleware((args) => refuseUnknown(args._, subcommands), true);
       // Not global: what this command demands, its subcommands would demand too.
       const own = Object.entries(options).map(([name, option]) => [name, { ...option, global: false }]);
       return yargs
@@ -40,6 +43,19 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       }
     },
   };
+}
+
+/** @throws GraftError USAGE for a word after the command that is no command below it. */
+function refuseUnknown(
+  [command, word]: readonly (string | number)[],
+  subcommands: readonly CommandModule[],
+): void {
+  const names = subcommands.map((subcommand) => String(subcommand.command).split(' ')[0]!);
+  if (word === undefined || names.includes(String(word))) return;
+  throw new GraftError(
+    'USAGE',
+    `There is no command ${command} ${word}; below ${command} there are ${names.join(', ')}.`,
+  );
 }
 
 /** A flag that was given twice counts as it was given last. */

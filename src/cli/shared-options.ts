@@ -176,7 +176,7 @@ export const trainingOptions = {
   epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
   batch: {
     ...positiveInteger('batch'),
-    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 32]',
+    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 16]',
   },
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
@@ -187,6 +187,11 @@ export const trainingOptions = {
     describe: 'Images with the same bytes: said, left out, or neither',
   },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
+  stream: {
+    type: 'boolean',
+    default: false,
+    describe: 'Leave features on disk and read them when they are needed: for data larger than memory',
+  },
   unfreeze: {
     type: 'string',
     requiresArg: true,
@@ -199,6 +204,10 @@ export const trainingOptions = {
   'layer-decay': {
     ...positive('layer-decay'),
     describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
+  },
+  gradual: {
+    ...positiveInteger('gradual'),
+    describe: 'Unfrozen: epochs in which the layers join, the last ones first [default: none, all at once]',
   },
   'weight-decay': {
     ...nonNegative('weight-decay'),

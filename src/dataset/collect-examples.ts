@@ -1,52 +1,100 @@
 /** Examples as readers meet them become a data set: classes are numbered in the order of their names at the end. */
-import type { Located } from '../sources/source.js';
-import type { Dataset, Example, Split } from './dataset.js';
+import type { Located, Source } from '../sources/source.js';
+import { GrowingArray } from '../tensor/growing-array.js';
+import type { Dataset, Split } from './dataset.js';
+import { ExampleList, type SourceColumns, type SourcePlace, splitNames } from './example-list.js';
+import { TextColumn } from './text-column.js';
 
-type Mutable<T> = { -readonly [field in keyof T]: T[field] };
-
+/** Columns that most data sets do not fill end with the last example that has something in them. */
 export class ExampleCollector {
-  readonly #examples: Mutable<Example>[] = [];
+  readonly #paths = new TextColumn();
+  readonly #labels = new GrowingArray(Uint32Array);
+  readonly #splits = new GrowingArray(Uint8Array);
+  readonly #groups = new GrowingArray(Uint32Array);
+  readonly #sources = new SourceCollector();
   /** Number of each label, in the order in which they were met. */
-  readonly #numbers = new Map<string, number>();
-  readonly #groups = new Map<string, number>();
+  readonly #labelNumbers = new Map<string, number>();
+  readonly #groupNumbers = new Map<string, number>();
 
   get size(): number {
-    return this.#examples.length;
+    return this.#labels.length;
   }
 
   hasClass(label: string): boolean {
-    return this.#numbers.has(label);
+    return this.#labelNumbers.has(label);
   }
 
   add(label: string, { path, source }: Located, split?: Split, group?: string): void {
-    let number = this.#numbers.get(label);
-    if (number === undefined) this.#numbers.set(label, (number = this.#numbers.size));
-    // One shape of object for the common case, which a list of millions consists of.
-    const example: Mutable<Example> = { path: source ? path : compact(path), label: number };
-    if (source) example.source = source;
-    if (split) example.split = split;
-    if (group !== undefined) example.group = this.#groupNumber(group);
-    this.#examples.push(example);
+    const row = this.size;
+    this.#paths.push(path);
+    this.#labels.push(numberIn(this.#labelNumbers, label));
+    if (split) {
+      this.#splits.extendTo(row);
+      this.#splits.push(splitNames.indexOf(split) + 1);
+    }
+    if (group !== undefined) {
+      this.#groups.extendTo(row);
+      this.#groups.push(numberIn(this.#groupNumbers, group) + 1);
+    }
+    if (source) this.#sources.add(row, source);
   }
 
   /** Each label as it was written is a class: what they mean is for `interpretLabels`. */
   finish(root: string): Dataset {
-    const met = [...this.#numbers.keys()];
+    const met = [...this.#labelNumbers.keys()];
     const classes = [...met].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const numberOf = new Map(classes.map((label, number) => [label, number]));
-    const renumbered = Uint32Array.from(met, (label) => numberOf.get(label)!);
-    for (const example of this.#examples) example.label = renumbered[example.label]!;
-    return { root, task: 'single', classes, examples: this.#examples };
-  }
-
-  #groupNumber(group: string): number {
-    let number = this.#groups.get(group);
-    if (number === undefined) this.#groups.set(group, (number = this.#groups.size));
-    return number;
+    const list = new ExampleList({
+      paths: this.#paths,
+      labels: this.#labels.values,
+      splits: this.#splits.values,
+      groups: this.#groups.values,
+      sources: this.#sources.finish(),
+    });
+    return {
+      root,
+      task: 'single',
+      classes,
+      examples: list.relabel(met.map((label) => numberOf.get(label)!)),
+    };
   }
 }
 
-/** A text put together from pieces keeps all of them in memory: 300 bytes more for a path. */
-function compact(text: string): string {
-  return Buffer.from(text).toString();
+class SourceCollector {
+  readonly #place = new GrowingArray(Uint32Array);
+  readonly #start = new GrowingArray(Float64Array);
+  readonly #length = new GrowingArray(Float64Array);
+  readonly #places: SourcePlace[] = [];
+  readonly #placeNumbers = new Map<string, number>();
+
+  add(row: number, source: Source): void {
+    const place: SourcePlace =
+      source.kind === 'url'
+        ? { kind: 'url' }
+        : source.kind === 'slice'
+          ? { kind: 'slice', file: source.file }
+          : { kind: 'parquet', file: source.file, column: source.column };
+    for (const column of [this.#place, this.#start, this.#length]) column.extendTo(row);
+    this.#place.push(this.#numberOf(place));
+    this.#start.push(source.kind === 'slice' ? source.start : source.kind === 'parquet' ? source.row : 0);
+    this.#length.push(source.kind === 'slice' ? source.length : 0);
+  }
+
+  finish(): SourceColumns {
+    const [place, start, length] = [this.#place.values, this.#start.values, this.#length.values];
+    return { place, places: this.#places, start, length };
+  }
+
+  #numberOf(place: SourcePlace): number {
+    const before = this.#placeNumbers.size;
+    const number = numberIn(this.#placeNumbers, JSON.stringify(place));
+    if (number === before) this.#places.push(place);
+    return number + 1;
+  }
+}
+
+function numberIn(numbers: Map<string, number>, name: string): number {
+  let number = numbers.get(name);
+  if (number === undefined) numbers.set(name, (number = numbers.size));
+  return number;
 }

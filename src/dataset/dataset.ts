@@ -1,6 +1,7 @@
 /** A labelled data set as a list; bytes are read when they are needed. */
 import type { Located } from '../sources/source.js';
 import type { TaskKind } from '../tasks/task.js';
+import type { ExampleList } from './example-list.js';
 
 export type Split = 'train' | 'validation' | 'test';
 
@@ -9,9 +10,9 @@ export interface Example extends Located {
   /** Index into `classes`; where there are `targets`, the row of these. */
   readonly label: number;
   /** Set where the data set itself says which part the example belongs to. */
-  readonly split?: Split;
+  readonly split?: Split | undefined;
   /** Number of what it belongs to (a patient, a camera); set where a column of groups was asked for. */
-  readonly group?: number;
+  readonly group?: number | undefined;
 }
 
 export interface Dataset {
@@ -21,5 +22,5 @@ export interface Dataset {
   readonly classes: readonly string[];
   /** What each distinct label stands for, [labels, classes]: 0 or 1 for each class (multi), or numbers (regression). */
   readonly targets?: Float32Array | undefined;
-  readonly examples: readonly Example[];
+  readonly examples: ExampleList;
 }

@@ -42,14 +42,14 @@ export function divideDataset(
 ): Division {
   const { validation: share = 0.2, seed = 1, duplicates = 'warn' } = options;
   const { examples } = dataset;
-  const partOf = (row: number) => examples[row]!.split ?? 'train';
+  const partOf = (row: number) => examples.at(row).split ?? 'train';
   const used = rows.filter((row) => partOf(row) !== 'test');
   const isGiven = used.some((row) => partOf(row) === 'validation');
   const copies = findDuplicates(keys, used);
   const removed = handleCopies(dataset, copies, { isGiven, duplicates }, logger);
   const kept = used.filter((row) => !removed.has(row));
   const left = removed.size > 0 ? copies.map((list) => list.filter((row) => !removed.has(row))) : copies;
-  const groupsOf = (part: readonly number[]) => groupRows(part, (row) => examples[row]!.group, left);
+  const groupsOf = (part: readonly number[]) => groupRows(part, (row) => examples.at(row).group, left);
   if (isGiven) {
     assertGroupsWhole(dataset, kept);
     const train = kept.filter((row) => partOf(row) === 'train');
@@ -89,11 +89,11 @@ function handleCopies(
 ): Set<number> {
   const removed = new Set<number>();
   if (duplicates === 'keep' || copies.length === 0) return removed;
-  const pathOf = (row: number): string => examples[row]!.path;
+  const pathOf = (row: number): string => examples.at(row).path;
   const isConflict = (list: readonly number[]) =>
-    list.some((row) => examples[row]!.label !== examples[list[0]!]!.label);
+    list.some((row) => examples.at(row).label !== examples.at(list[0]!).label);
   const isAcross = (list: readonly number[]) =>
-    isGiven && new Set(list.map((row) => examples[row]!.split ?? 'train')).size > 1;
+    isGiven && new Set(list.map((row) => examples.at(row).split ?? 'train')).size > 1;
   const conflicts = copies.filter(isConflict);
   const agreeing = copies.filter((list) => !isConflict(list));
   const across = agreeing.filter(isAcross);
@@ -104,7 +104,7 @@ function handleCopies(
 
   if (conflicts.length > 0) {
     const [a, b] = twoLabels(conflicts[0]!, examples);
-    const name = (row: number): string => (targets ? '' : ` (${classes[examples[row]!.label]})`);
+    const name = (row: number): string => (targets ? '' : ` (${classes[examples.at(row).label]})`);
     logger.warn(
       `${count(conflicts, 'image')} with two labels or more for the same bytes, for instance ${pathOf(a)}${name(a)} and ` +
         `${pathOf(b)}${name(b)}; ${remove ? 'all of their copies are left out' : 'mend the labels, or leave them out with --duplicates remove'}.`,
@@ -142,26 +142,26 @@ function handleCopies(
   return removed;
 
   function isTraining(row: number): boolean {
-    return (examples[row]!.split ?? 'train') === 'train';
+    return (examples.at(row).split ?? 'train') === 'train';
   }
 }
 
 function twoLabels(list: readonly number[], examples: Dataset['examples']): [number, number] {
   const first = list[0]!;
-  return [first, list.find((row) => examples[row]!.label !== examples[first]!.label)!];
+  return [first, list.find((row) => examples.at(row).label !== examples.at(first).label)!];
 }
 
 function assertGroupsWhole({ examples, root }: Dataset, rows: readonly number[]): void {
   const partOf = new Map<number, { part: string; row: number }>();
   for (const row of rows) {
-    const { group, split = 'train', path } = examples[row]!;
+    const { group, split = 'train', path } = examples.at(row);
     if (group === undefined) continue;
     const known = partOf.get(group);
     if (!known) partOf.set(group, { part: split, row });
     else if (known.part !== split) {
       throw new GraftError(
         'INVALID_DATASET',
-        `A group of ${root} lies in two parts: ${examples[known.row]!.path} (${known.part}) and ${path} (${split}) belong ` +
+        `A group of ${root} lies in two parts: ${examples.at(known.row).path} (${known.part}) and ${path} (${split}) belong ` +
           'together; put them into one part, or leave --group-column out.',
       );
     }

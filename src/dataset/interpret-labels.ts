@@ -51,8 +51,7 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
     case 'ordered': {
       const names = orderClasses(classes, options.order, root);
       const places = classes.map((name) => names.indexOf(name));
-      const examples = written.examples.map((example) => ({ ...example, label: places[example.label]! }));
-      return { ...written, task: 'ordered', classes: names, examples };
+      return { ...written, task: 'ordered', classes: names, examples: written.examples.relabel(places) };
     }
   }
 }

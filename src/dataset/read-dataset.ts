@@ -31,7 +31,7 @@ export async function readDataset(
   logger: Logger = silentLogger,
 ): Promise<Dataset> {
   const dataset = interpretLabels(await readAny(path, options, logger), options, logger);
-  if (options.groupColumn !== undefined && dataset.examples[0]?.group === undefined) {
+  if (options.groupColumn !== undefined && dataset.examples.at(0).group === undefined) {
     throw new GraftError(
       'USAGE',
       `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its images in one.`,

@@ -11,7 +11,7 @@ export interface Strata {
 const ranges = 10;
 
 export function stratify({ task, classes, targets, examples }: Dataset, rows: readonly number[]): Strata {
-  const labels = Int32Array.from(rows, (row) => examples[row]!.label);
+  const labels = Int32Array.from(rows, (row) => examples.at(row).label);
   if (task === 'single' || task === 'ordered') return { of: labels, count: classes.length };
   if (task === 'multi') return mergeRare(labels);
   // Ranges of the first number with as many examples each.

@@ -13,7 +13,7 @@ import type { RandomView } from '../image/random-view.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/read-preprocess.js';
 import type { NodeProvider } from '../runtime/providers.js';
-import type { Located } from '../sources/source.js';
+import type { LocatedList } from '../sources/source.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
@@ -33,7 +33,7 @@ export interface ExtractOptions {
   /** Where the model's outputs go; at least one. */
   readonly targets: readonly ExtractTarget[];
   readonly preprocess: PreprocessSpec;
-  readonly examples: readonly Located[];
+  readonly examples: LocatedList;
   readonly provider?: NodeProvider | undefined;
   /** Images a run of the model; default: by the provider. */
   readonly batch?: number | undefined;
@@ -129,15 +129,18 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   let writer: GroupWriter | undefined;
   const startComputing = async () => {
     const model = typeof options.model === 'function' ? options.model() : options.model;
-    const plan = await planWorkers({ ...options, model });
+    const pixels = pixelShape(options.preprocess);
+    const imageBytes = Float32Array.BYTES_PER_ELEMENT * pixels.height * pixels.width * pixels.channels;
+    const plan = await planWorkers({ ...options, model, imageBytes });
     const setup = {
       model: typeof model === 'string' ? model : shared(model),
       input: options.input,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
       preprocess: options.preprocess,
-      pixels: pixelShape(options.preprocess),
+      pixels,
       batch: plan.batch,
+      perRun: plan.perRun,
       provider: plan.provider,
       threads: plan.threads,
     };
@@ -156,7 +159,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     let inGroup = 0;
     for await (const { index, content } of readExamples(examples, { memo, isWanted })) {
       if (signal?.aborted) throw interrupted(done, examples.length);
-      const { path } = examples[index]!;
+      const example = examples.at(index)!;
       if (content.kind === 'unreadable') {
         passOver(index, content.error);
         continue;
@@ -167,18 +170,18 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       const isRepeat = distinct.size === before;
       const found = isRepeat ? [] : await Promise.all(stores.map((store) => store.findVerified(sha256)));
       const known = found.find((place) => place?.kind === 'skipped');
-      if (known?.kind === 'skipped' && onError === 'fail') throw refuse(path, known.reason);
+      if (known?.kind === 'skipped' && onError === 'fail') throw refuse(example.path, known.reason);
       if (!found.includes(undefined)) advance(1);
       else {
         // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read = content.kind === 'bytes' ? content : await readExample(examples[index]!, memo);
+        const read = content.kind === 'bytes' ? content : await readExample(example, memo);
         if (read.kind === 'unreadable') {
           passOver(index, read.error);
           continue;
         }
         writer ??= await startComputing();
         const lacking = stores.map((_, i) => found[i] === undefined);
-        await writer.add({ path, sha256: read.sha256, bytes: read.bytes, lacking });
+        await writer.add({ path: example.path, sha256: read.sha256, bytes: read.bytes, lacking });
       }
       if (!isRepeat && ++inGroup === groupSize) {
         inGroup = 0;
@@ -219,20 +222,24 @@ function collect(
 ): Pick<ExtractResult, 'skipped' | 'keys'> {
   const skipped: Skipped[] = [];
   const keys = new Uint8Array(examples.length * keyBytes);
-  for (const [index, { path }] of examples.entries()) {
+  const pathOf = (index: number) => examples.at(index)!.path;
+  for (let index = 0; index < examples.length; index++) {
     const start = ordinals[index]! * keyBytes;
     const reason = unreadable.get(index);
     if (reason !== undefined) {
-      skipped.push({ index, path, reason });
+      skipped.push({ index, path: pathOf(index), reason });
       continue;
     }
     const found = targets.map(({ store }) => store.find(distinct.keys, start));
     if (found.includes(undefined)) {
       const { folder } = targets[found.indexOf(undefined)]!.store;
-      throw new GraftError('INVALID_CACHE', `The row of ${path} went missing from ${folder}; run again.`);
+      throw new GraftError(
+        'INVALID_CACHE',
+        `The row of ${pathOf(index)} went missing from ${folder}; run again.`,
+      );
     }
     const refused = found.find((place) => place?.kind === 'skipped');
-    if (refused?.kind === 'skipped') skipped.push({ index, path, reason: refused.reason });
+    if (refused?.kind === 'skipped') skipped.push({ index, path: pathOf(index), reason: refused.reason });
     else keys.set(distinct.keys.subarray(start, start + keyBytes), index * keyBytes);
   }
   return { skipped, keys };

@@ -1,4 +1,5 @@
 /** What is exported: rows of a store with what the data set says of each. */
+import type { ExampleList } from '../dataset/example-list.js';
 import type { FeaturePiece } from './iterate-features.js';
 
 export interface FeatureTable {
@@ -14,7 +15,7 @@ export interface FeatureTable {
 
 export interface LabelledRows {
   readonly classes: readonly string[];
-  readonly of: readonly { readonly path: string; readonly label: number; readonly split?: string }[];
+  readonly of: ExampleList;
 }
 
 export function keyText(keys: Uint8Array, row: number): string {

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileOf, type Located } from '../sources/source.js';
+import { fileOf, type LocatedList } from '../sources/source.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 
@@ -32,7 +32,7 @@ export class HashMemo {
   /** The memo of the files below the folder that all `examples` have in common; `forget` starts it anew. */
   static async open(
     cacheFolder: string,
-    examples: readonly Located[],
+    examples: LocatedList,
     { forget = false }: { readonly forget?: boolean | undefined } = {},
   ): Promise<HashMemo> {
     const name = createHash('sha256').update(commonFolder(examples)).digest('hex').slice(0, 32);
@@ -119,10 +119,11 @@ function statKey(place: string, info: BigIntStats): Uint8Array {
     .digest();
 }
 
-function commonFolder(examples: readonly Located[]): string {
+function commonFolder(examples: LocatedList): string {
   let common: string | undefined;
   let latest = '';
-  for (const example of examples) {
+  for (let index = 0; index < examples.length; index++) {
+    const example = examples.at(index)!;
     const file = fileOf(example) ?? example.path;
     // The members of an archive follow one another.
     if (file === latest) continue;

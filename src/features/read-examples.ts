@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
 import { readSource } from '../sources/read-source.js';
-import { fileOf, type Located, placeOf } from '../sources/source.js';
+import { fileOf, type Located, type LocatedList, placeOf } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
 
 /** Enough to hide the latency of a network disk and the wait behind decoding in Node's thread pool. */
@@ -31,14 +31,14 @@ export interface ReadOptions {
 
 /** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
 export async function* readExamples(
-  examples: readonly Located[],
+  examples: LocatedList,
   options: ReadOptions,
 ): AsyncGenerator<ReadExample> {
   const gate = new ByteGate(bytesAhead);
   const reading: Promise<ReadExample>[] = [];
   let next = 0;
   const begin = async (index: number): Promise<ReadExample> => {
-    const example = examples[index]!;
+    const example = examples.at(index)!;
     const sha256 = await recognise(example, options);
     if (sha256) return { index, content: { kind: 'recognised', sha256 } };
     return { index, content: await readExample(example, options.memo, (size) => gate.pass(index, size)) };

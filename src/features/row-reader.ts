@@ -2,19 +2,13 @@
  * Rows of a store by their number in a list of keys, straight from the disk: for rows so large, or so many, that they
  * are not all held in memory. What was read lately the operating system keeps in what memory is free.
  */
-import { open } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, unreadable } from '../errors.js';
+import { GraftError } from '../errors.js';
 import { fromHalf } from '../tensor/float16.js';
 import type { FeatureStore } from './feature-store.js';
 import { keyBytes } from './key-index.js';
+import { openPlaces } from './place-reader.js';
 import { locateRows } from './shard.js';
-
-interface Place {
-  readonly file: string;
-  /** Where the row begins, in bytes from the start of the file. */
-  readonly position: number;
-}
 
 export interface RowReader {
   readonly dim: number;
@@ -24,6 +18,7 @@ export interface RowReader {
    * @throws GraftError FILE_UNREADABLE, INVALID_CACHE where a shard was cut short meanwhile.
    */
   read(rows: ArrayLike<number>, into: Float32Array): Promise<void>;
+  close(): Promise<void>;
 }
 
 /**
@@ -33,58 +28,44 @@ export interface RowReader {
  */
 export async function openRows(store: FeatureStore, keys: Uint8Array): Promise<RowReader> {
   const { dim, dtype } = store.format;
-  const rowBytes = dim * (dtype === 'float16' ? 2 : 4);
-  const starts = new Map<string, number>();
-  const places: Place[] = [];
-  for (let offset = 0; offset < keys.length; offset += keyBytes) {
-    const found = await store.findVerified(keys, offset);
-    if (found?.kind !== 'row') throw missing(store, keys, offset, found?.reason);
-    const file = path.join(store.folder, found.shard);
-    let start = starts.get(file);
-    if (start === undefined) starts.set(file, (start = await locateRows(file, store.format)));
-    places.push({ file, position: start + found.row * rowBytes });
+  const isHalf = dtype === 'float16';
+  const rowBytes = dim * (isHalf ? 2 : 4);
+  const rowCount = keys.length / keyBytes;
+  const files: string[] = [];
+  const starts: number[] = [];
+  const numbers = new Map<string, number>();
+  const fileOf = new Uint32Array(rowCount);
+  const positions = new Float64Array(rowCount);
+  for (let row = 0; row < rowCount; row++) {
+    const found = await store.findVerified(keys, row * keyBytes);
+    if (found?.kind !== 'row') throw missing(store, keys, row * keyBytes, found?.reason);
+    let file = numbers.get(found.shard);
+    if (file === undefined) {
+      numbers.set(found.shard, (file = files.length));
+      files.push(path.join(store.folder, found.shard));
+      starts.push(await locateRows(files[file]!, store.format));
+    }
+    fileOf[row] = file;
+    positions[row] = starts[file]! + found.row * rowBytes;
   }
+  const places = openPlaces({ files, fileOf, positions, rowBytes });
   // Float16 rows are read here before they are widened; two calls at once have one each.
   const spare: Uint16Array[] = [];
   return {
     dim,
-    rows: places.length,
+    rows: rowCount,
     async read(rows, into) {
-      const isHalf = dtype === 'float16';
-      let raw: Float32Array | Uint16Array = into;
-      if (isHalf) {
-        const kept = spare.pop();
-        raw = kept && kept.length >= rows.length * dim ? kept : new Uint16Array(rows.length * dim);
-      }
-      await Promise.all(
-        Array.from(rows, (row, i) => readRow(places[row]!, raw.subarray(i * dim, (i + 1) * dim))),
-      );
-      if (!(raw instanceof Uint16Array)) return;
+      const length = rows.length * dim;
+      if (!isHalf) return places.read(rows, new Uint8Array(into.buffer, into.byteOffset, 4 * length));
+      const kept = spare.pop();
+      const raw = kept && kept.length >= length ? kept : new Uint16Array(length);
+      await places.read(rows, new Uint8Array(raw.buffer, 0, 2 * length));
       const values = halfValues();
-      for (let i = 0; i < rows.length * dim; i++) into[i] = values[raw[i]!]!;
+      for (let i = 0; i < length; i++) into[i] = values[raw[i]!]!;
       spare.push(raw);
     },
+    close: () => places.close(),
   };
-}
-
-async function readRow({ file, position }: Place, into: Float32Array | Uint16Array): Promise<void> {
-  const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-  try {
-    const handle = await open(file, 'r');
-    try {
-      for (let done = 0; done < bytes.length;) {
-        const { bytesRead } = await handle.read(bytes, done, bytes.length - done, position + done);
-        if (bytesRead === 0) {
-          throw new GraftError('INVALID_CACHE', `${file} was cut short while it was in use.`);
-        }
-        done += bytesRead;
-      }
-    } finally {
-      await handle.close();
-    }
-  } catch (error) {
-    throw unreadable(file, error);
-  }
 }
 
 let table: Float32Array | undefined;

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { makeFolder, stageFile, writeDurably } from '../write-durably.js';
-import { type FeatureTable, keyText } from './feature-table.js';
+import { type FeatureTable, keyText, type LabelledRows } from './feature-table.js';
 import { bytesOf } from './write-feature-file.js';
 
 /** @returns the files. @throws GraftError FILE_UNWRITABLE, INVALID_CACHE. */
@@ -39,13 +39,15 @@ function npyHeader(dims: readonly number[]): Uint8Array {
 function examplesCsv({ rows, keys, examples }: FeatureTable): string {
   const lines = [examples ? 'row,path,label,split,sha256' : 'row,sha256'];
   for (let row = 0; row < rows; row++) {
-    const example = examples?.of[row];
-    const cells = example
-      ? [example.path, examples.classes[example.label]!, example.split ?? ''].map(csvCell)
-      : [];
+    const cells = examples ? cellsOf(examples, row).map(csvCell) : [];
     lines.push([row, ...cells, keyText(keys, row)].join(','));
   }
   return `${lines.join('\n')}\n`;
+}
+
+function cellsOf({ classes, of }: LabelledRows, row: number): string[] {
+  const { path: file, label, split = '' } = of.at(row);
+  return [file, classes[label]!, split];
 }
 
 function csvCell(text: string): string {

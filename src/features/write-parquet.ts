@@ -75,10 +75,10 @@ function columnsOf(
   const all = Array.from({ length: rows }, (_, i) => start + i);
   const labelled = examples
     ? [
-        { name: 'path', data: all.map((row) => examples.of[row]!.path) },
-        { name: 'label', data: BigInt64Array.from(all, (row) => BigInt(examples.of[row]!.label)) },
-        { name: 'label_name', data: all.map((row) => examples.classes[examples.of[row]!.label]!) },
-        { name: 'split', data: all.map((row) => examples.of[row]!.split ?? null) },
+        { name: 'path', data: all.map((row) => examples.of.at(row).path) },
+        { name: 'label', data: BigInt64Array.from(all, (row) => BigInt(examples.of.at(row).label)) },
+        { name: 'label_name', data: all.map((row) => examples.classes[examples.of.at(row).label]!) },
+        { name: 'split', data: all.map((row) => examples.of.at(row).split ?? null) },
       ]
     : [];
   const embedding = all.map((row) =>

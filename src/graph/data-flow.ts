@@ -1,6 +1,7 @@
 /** Which values of a graph carry the example's own data, as against constants, shapes and masks. */
 import { valuesRead } from '../onnx/graph-index.js';
 import type { Graph, Node } from '../onnx/ir.js';
+import { sizeOf } from '../tensor/shape.js';
 
 export interface DataFlow {
   readonly graph: Graph;
@@ -41,8 +42,15 @@ const notData: ReadonlySet<string> = new Set([
   'EyeLike',
 ]);
 
-/** Follows the data of the inputs `sources` through the graph. Other inputs count as constants. */
-export function traceData(graph: Graph, sources: readonly string[]): DataFlow {
+/**
+ * Follows the data of the inputs `sources` through the graph. Other inputs count as constants.
+ * @param mixing - nodes that no example's own data leaves
+ */
+export function traceData(
+  graph: Graph,
+  sources: readonly string[],
+  mixing: ReadonlySet<Node> = new Set(),
+): DataFlow {
   const carrying = new Set(sources);
   const varying = new Set(
     graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)),
@@ -54,7 +62,7 @@ export function traceData(graph: Graph, sources: readonly string[]): DataFlow {
     if ([...valuesRead(node)].some((name) => varying.has(name))) {
       for (const output of node.outputs) varying.add(output);
     }
-    if (notData.has(node.opType)) continue;
+    if ((notData.has(node.opType) && !isOneHot(node, graph)) || mixing.has(node)) continue;
     const inputs = [...valuesRead(node)].filter((name) => carrying.has(name));
     if (inputs.length === 0) continue;
     entering.set(node, inputs);
@@ -80,6 +88,11 @@ export function traceData(graph: Graph, sources: readonly string[]): DataFlow {
     producer: (value) => producers.get(value),
     users: (value) => users.get(value) ?? none,
   };
+}
+
+/** Ids beside every id that there is, as a one-hot encoding compares them; a mask compares with a single one. */
+function isOneHot({ opType, inputs }: Node, { initializers }: Graph): boolean {
+  return opType === 'Equal' && inputs.some((name) => sizeOf(initializers.get(name)?.dims ?? []) > 1);
 }
 
 /** Every value of the flow that `from` leads to, itself included. */

@@ -2,14 +2,13 @@
 import type { Model } from '../onnx/ir.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
-import { deepestStage } from './deepest-stage.js';
 import { defaultPool, hasClassToken } from './default-pool.js';
+import { explainNoLayers } from './explain-no-layers.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
-import { type Ending, findEnding } from './find-ending.js';
-import { lastTokens } from './last-tokens.js';
-import { linearLayer } from './linear-layer.js';
 import { mainInputs } from './main-inputs.js';
 import type { Pool } from './pool-features.js';
+import { recommendLayer } from './recommend-layer.js';
+import { recurrencesOverBatch } from './recurrences-over-batch.js';
 import { channelCount, type Layout, positionCount, type Shapes, valueLayouts } from './value-layout.js';
 
 export interface FeatureLayer {
@@ -34,6 +33,8 @@ export interface ModelStructure {
   readonly layers: readonly FeatureLayer[];
   /** What computes the recommended layer, and the rest. */
   readonly blocks?: BlockStructure;
+  /** A sentence on why there are no layers. */
+  readonly obstacle?: string;
 }
 
 export interface StructureOptions {
@@ -42,9 +43,7 @@ export interface StructureOptions {
 }
 
 /**
- * Recommended is what entered the old classifier, else the model's own embedding, else the last tokens of a
- * transformer, else the end of the backbone of a convolutional network. The others are where all data passes: ends of
- * stages and blocks.
+ * The recommended layer, and where all data passes: ends of stages and blocks.
  * @param shapes - of every value, from a run on one example
  */
 export function analyseStructure(
@@ -53,10 +52,11 @@ export function analyseStructure(
   { isTrainable = () => false }: StructureOptions = {},
 ): ModelStructure {
   const { graph } = model;
-  const flow = traceData(graph, mainInputs(graph, shapes));
+  const mixing = recurrencesOverBatch(graph, shapes);
+  const flow = traceData(graph, mainInputs(graph, shapes), mixing);
   const layouts = valueLayouts(graph, shapes);
-  const best = recommend(flow, shapes, layouts);
-  if (!best) return { layers: [] };
+  const best = recommendLayer(flow, shapes, layouts, mixing);
+  if (!best) return { layers: [], obstacle: explainNoLayers(flow) };
   const blocks = findBlocks(flow, shapes, layouts, best.value);
   const parameters = countParameters(graph);
   const describe = (name: string, reason: string): FeatureLayer => {
@@ -85,74 +85,6 @@ export function analyseStructure(
     .sort(([a], [b]) => order.get(a)! - order.get(b)!)
     .map(([name, reason]) => describe(name, reason));
   return { layers, blocks };
-}
-
-interface Recommendation {
-  readonly value: string;
-  readonly reason: string;
-}
-
-function recommend(
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): Recommendation | undefined {
-  const ending = findEnding(flow, shapes, layouts);
-  const isComputed = (value: string): boolean => flow.producer(value) !== undefined;
-  if (ending?.kind === 'classifier' && isComputed(ending.feature)) {
-    const shape = shapes.get(ending.feature)!;
-    const isMap = positionCount(shape, layouts.get(ending.feature)!) > 1;
-    return {
-      value: ending.feature,
-      reason: `${isMap ? 'last maps' : 'last vector'} before the old classifier of ${classes(ending)}`,
-    };
-  }
-  if (ending?.kind === 'embedding' && isComputed(ending.feature)) {
-    return { value: ending.feature, reason: "the model's own embedding, its output" };
-  }
-  const tokens = lastTokens(flow, shapes, layouts);
-  const stage = deepestStage(flow, shapes, layouts);
-  const width = (value: string | undefined): number =>
-    value === undefined ? 0 : channelCount(shapes.get(value)!, layouts.get(value)!);
-  // Boxes or maps at the end: a detector, a segmenter. Their backbone is the better source where it is the richer one.
-  const predictsPlaces = flow.graph.outputs.some(({ name }) => {
-    const shape = shapes.get(name) ?? [];
-    return (
-      (shape.length >= 2 && shape.at(-1) === 4) ||
-      (shape.length === 4 && layouts.get(name) === 'channelsFirst')
-    );
-  });
-  if (!predictsPlaces || width(stage) <= width(tokens)) {
-    if (ending?.kind === 'tokenClassifier' && isComputed(ending.feature) && !predictsPlaces) {
-      return { value: ending.feature, reason: `last tokens before the old classifier of ${classes(ending)}` };
-    }
-    if (tokens !== undefined) return { value: tokens, reason: 'last tokens of the transformer' };
-  }
-  if (ending?.kind === 'pooler' && isComputed(ending.feature)) {
-    return { value: ending.feature, reason: "the model's pooled output" };
-  }
-  if (stage !== undefined) return { value: stage, reason: 'richest maps at the end of the backbone' };
-  const dense = beforeLastDense(flow, shapes);
-  return dense === undefined ? undefined : { value: dense, reason: 'what enters the last dense layer' };
-}
-
-/** Of a network whose end has no known form: the last value that a dense layer multiplies. */
-function beforeLastDense(flow: DataFlow, shapes: Shapes): string | undefined {
-  const last = flow.graph.nodes.findLast((node) => linearLayer(node, flow)?.kind === 'dense');
-  let value = last && linearLayer(last, flow)!.data;
-  // Tokens are multiplied as the rows of one matrix.
-  while (value !== undefined && shapes.get(value)?.[0] !== 1) {
-    const node = flow.producer(value);
-    value =
-      node && ['Reshape', 'Flatten', 'Squeeze'].includes(node.opType) ? flow.inputs(node)[0] : undefined;
-  }
-  const isUsable =
-    value !== undefined && flow.producer(value) !== undefined && shapes.get(value)!.length >= 2;
-  return isUsable ? value : undefined;
-}
-
-function classes({ size }: Ending): string {
-  return `${size} ${size === 1 ? 'score' : 'classes'}`;
 }
 
 /** Ends of stages; ends of all blocks where those are transformer blocks or the last stage. */

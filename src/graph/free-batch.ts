@@ -3,7 +3,8 @@
  *
  * - the shape of a Reshape: the batch's axis becomes −1 (whatever is left over), or 0 (as the input has it);
  * - the sizes of a Resize and the shape of an Expand;
- * - one class token, one initial state: put beside or into a batch, they are repeated for it.
+ * - one class token, one initial state, one table that elements are gathered from, one grid to sample at: put beside or
+ *   into a batch, they are repeated for it.
  *
  * A graph that is free already stays as it is.
  */
@@ -81,6 +82,7 @@ class Freeing {
   }
 
   #freed(node: Node): Node {
+    if (node.opType === 'QLinearConcat') return this.#repeatQuantised(node);
     if (node.domain !== '') return node;
     switch (node.opType) {
       case 'Reshape':
@@ -95,6 +97,9 @@ class Freeing {
       case 'GRU':
       case 'RNN':
         return this.#repeatStates(node);
+      case 'GatherElements':
+      case 'GridSample':
+        return this.#repeatOperands(node);
       default:
         return node;
     }
@@ -179,7 +184,25 @@ class Freeing {
     const rank = this.#shapes.get(node.outputs[0]!)?.length ?? 0;
     if (!to || carrier === undefined || positiveAxis(intAttribute(node, 'axis', 0), rank) === to.axis)
       return node;
-    const inputs = node.inputs.map((input) => this.#repeated(input, { carrier, axis: to.axis }));
+    // Indices are left alone: repeated, they would all mean the first example.
+    const inputs = node.inputs.map((input) =>
+      isFloat(this.#facts.dtypeOf(input) ?? 'float32')
+        ? this.#repeated(input, { carrier, axis: to.axis })
+        : input,
+    );
+    return { ...node, inputs };
+  }
+
+  /** Beside scale and zero point of the result, a QLinearConcat takes values, each with a scale and a zero point. */
+  #repeatQuantised(node: Node): Node {
+    const to = this.axes.get(node.outputs[0]!);
+    const carrier = node.inputs.find((input) => this.axes.has(input));
+    const rank = this.#shapes.get(node.outputs[0]!)?.length ?? 0;
+    if (!to || carrier === undefined || positiveAxis(intAttribute(node, 'axis', 0), rank) === to.axis)
+      return node;
+    const inputs = node.inputs.map((input, i) =>
+      i % 3 === 2 ? this.#repeated(input, { carrier, axis: to.axis }) : input,
+    );
     return { ...node, inputs };
   }
 
@@ -195,17 +218,25 @@ class Freeing {
     return { ...node, inputs };
   }
 
-  /**
-   * The value, expanded along `axis` to the carrier's batch, where it is a constant of batch 1. Indices are left alone:
-   * repeated, they would all mean the first example.
-   */
+  /** Operands of as many examples each, that do not broadcast. */
+  #repeatOperands(node: Node): Node {
+    const carrier = node.inputs.find((input) => this.axes.has(input));
+    if (carrier === undefined) return node;
+    const { axis } = this.axes.get(carrier)!;
+    const rank = this.#shapes.get(carrier)?.length ?? 0;
+    // Elements gathered along the batch come from the one example that there is.
+    if (node.opType === 'GatherElements' && positiveAxis(intAttribute(node, 'axis', 0), rank) === axis)
+      return node;
+    return { ...node, inputs: node.inputs.map((input) => this.#repeated(input, { carrier, axis })) };
+  }
+
+  /** The value, expanded along `axis` to the carrier's batch, where it is a constant of batch 1. */
   #repeated(
     value: string,
     { carrier, axis, carrierAxis = axis }: { carrier: string; axis: number; carrierAxis?: number },
   ): string {
     const shape = this.#shapes.get(value);
-    const dtype = this.#facts.dtypeOf(value) ?? 'float32';
-    if (value === '' || this.fromInputs.has(value) || shape?.[axis] !== 1 || !isFloat(dtype)) return value;
+    if (value === '' || this.fromInputs.has(value) || shape?.[axis] !== 1) return value;
     if (this.#shapes.get(carrier)?.[carrierAxis] !== 1) return value;
     const target = this.#withBatch(
       shape.map(() => 1),

@@ -39,6 +39,11 @@ const convolution: ReadonlyMap<string, readonly [number, number]> = new Map([
   ['QLinearConv', [0, 3]],
 ]);
 
+/** Whether the operator multiplies by weights, where one of its operands is constant. */
+export function isLinearOperator(opType: string): boolean {
+  return dense.has(opType) || convolution.has(opType);
+}
+
 /** The node as a linear layer: data on one side, weights (no data) on the other. A product of data with data is none. */
 export function linearLayer(node: Node, flow: DataFlow): LinearLayer | undefined {
   const kind = dense.has(node.opType) ? 'dense' : convolution.has(node.opType) ? 'convolution' : undefined;

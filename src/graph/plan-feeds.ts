@@ -13,6 +13,8 @@ export interface FeedOptions {
   readonly inputDims?: ReadonlyMap<string, readonly number[]> | undefined;
   /** Height and width of images whose size the file leaves open. */
   readonly imageSize?: number;
+  /** Samples of sounds whose length the file leaves open. */
+  readonly soundLength?: number;
 }
 
 /** Tokens of a text whose length the file leaves open. */
@@ -41,6 +43,20 @@ export function hasOpenImageSize(graph: Graph): boolean {
   });
 }
 
+/** Whether the length of what may be sound is left open. */
+export function hasOpenSoundLength(graph: Graph): boolean {
+  return graph.inputs.some(
+    (input) =>
+      !graph.initializers.has(input.name) &&
+      isSound(input, knownShape(graph, input)) &&
+      !isSize(knownShape(graph, input)!.at(-1)!),
+  );
+}
+
+function isSound({ type }: ValueInfo, shape: readonly Dimension[] | undefined): boolean {
+  return shape?.length === 2 && type?.kind === 'tensor' && isFloat(type.dtype);
+}
+
 function exampleOf(graph: Graph, input: ValueInfo, options: FeedOptions): Tensor {
   const { name, type } = input;
   if (type?.kind !== 'tensor' || type.dtype === 'string') {
@@ -65,7 +81,11 @@ function exampleOf(graph: Graph, input: ValueInfo, options: FeedOptions): Tensor
   return { dtype, dims, data };
 }
 
-function exampleDims(graph: Graph, input: ValueInfo, { imageSize = 224 }: FeedOptions): number[] {
+function exampleDims(
+  graph: Graph,
+  input: ValueInfo,
+  { imageSize = 224, soundLength }: FeedOptions,
+): number[] {
   const shape = knownShape(graph, input);
   if (!shape) {
     throw new GraftError(
@@ -74,12 +94,13 @@ function exampleDims(graph: Graph, input: ValueInfo, { imageSize = 224 }: FeedOp
     );
   }
   const spatial: readonly number[] = shape.length === 4 ? imageAxes(shape) : [];
-  const isSound = shape.length === 2 && input.type?.kind === 'tensor' && isFloat(input.type.dtype);
+  const sounds = isSound(input, shape);
   return shape.map((dim, axis) => {
     if (isSize(dim)) return dim;
     if (axis === 0) return 1;
     if (spatial.includes(axis)) return imageSize;
-    return typeof dim === 'string' ? namedSize(dim, isSound) : isSound ? 16 : textLength;
+    if (sounds && soundLength !== undefined) return soundLength;
+    return typeof dim === 'string' ? namedSize(dim, sounds) : sounds ? 16 : textLength;
   });
 }
 
@@ -193,6 +214,7 @@ function valuesOf(graph: Graph, { name, type }: ValueInfo, dims: readonly number
   if (/position/i.test(name)) return (i) => i % (dims.at(-1) ?? 1);
   if (/type|segment|past|cache/i.test(name)) return () => 0;
   if (/size|shape/i.test(name)) return () => 224;
+  if (/^(sr|fs|sampl\w*rate)$/i.test(name)) return () => 16000;
   const rows = indexGraph(graph)
     .users(name)
     .filter(({ opType, inputs }) => opType === 'Gather' && inputs[1] === name)

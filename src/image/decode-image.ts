@@ -2,6 +2,7 @@
 import sharp from 'sharp';
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
+import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type ImageFormat, imageFormat, readJpegFrame } from './image-format.js';
 
 // Many images are decoded at once, each on one thread of libuv's pool; no image is met twice.
@@ -58,6 +59,8 @@ export async function decodeImage(
   if (format === 'svg' && bytes.length > maxSvgBytes) {
     throw new GraftError('INVALID_IMAGE', `The SVG has ${bytes.length} bytes, more than ${maxSvgBytes}.`);
   }
+  const small = format === 'jpeg' && profiles === 'ignore' && (await decodeSmallJpeg(bytes, pixelLimit));
+  if (small) return small;
   try {
     const image = sharp(bytes, {
       // A warning may be as harmless as a stray byte between segments; a missing part is an error.

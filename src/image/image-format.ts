@@ -37,23 +37,54 @@ export interface JpegFrame {
   readonly height: number;
   /** 1 grey, 3 colour, 4 CMYK. */
   readonly components: number;
+  /** Bits of a level: 8 nearly always. */
+  readonly precision: number;
+  /** True where EXIF tells an orientation other than upright, or cannot be followed here. */
+  readonly mayBeTurned: boolean;
 }
 
 /** The frame header of a JPEG, or undefined where none is found before the pixels. */
 export function readJpegFrame(bytes: Uint8Array): JpegFrame | undefined {
   let at = 2;
+  let mayBeTurned = false;
   while (at + 9 < bytes.length && bytes[at] === 0xff) {
     const marker = bytes[at + 1]!;
     if (marker === 0xff) at++;
     else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd7)) at += 2;
     else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
       return {
+        precision: bytes[at + 4]!,
         height: (bytes[at + 5]! << 8) | bytes[at + 6]!,
         width: (bytes[at + 7]! << 8) | bytes[at + 8]!,
         components: bytes[at + 9]!,
+        mayBeTurned,
       };
     } else if (marker === 0xda || marker === 0xd9) return undefined;
-    else at += 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
+    else {
+      const end = at + 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
+      if (marker === 0xe1) mayBeTurned ||= !isUpright(bytes.subarray(at + 4, end));
+      at = end;
+    }
   }
   return undefined;
+}
+
+const exifMark = [...'Exif\0\0'].map((letter) => letter.charCodeAt(0));
+const orientationTag = 0x0112;
+
+/** Whether an APP1 segment says nothing of an orientation, or says 1: a TIFF header and its first directory. */
+function isUpright(segment: Uint8Array): boolean {
+  if (exifMark.some((byte, i) => segment[i] !== byte)) return true;
+  const tiff = new DataView(segment.buffer, segment.byteOffset + 6, segment.byteLength - 6);
+  if (tiff.byteLength < 8) return false;
+  const littleEndian = tiff.getUint16(0) === 0x4949;
+  const directory = tiff.getUint32(4, littleEndian);
+  if (directory + 2 > tiff.byteLength) return false;
+  const entries = tiff.getUint16(directory, littleEndian);
+  if (directory + 2 + 12 * entries > tiff.byteLength) return false;
+  for (let entry = directory + 2, i = 0; i < entries; i++, entry += 12) {
+    if (tiff.getUint16(entry, littleEndian) !== orientationTag) continue;
+    if (tiff.getUint16(entry + 8, littleEndian) !== 1) return false;
+  }
+  return true;
 }

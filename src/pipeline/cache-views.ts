@@ -8,8 +8,8 @@ import { loadFeatures } from '../features/load-features.js';
 import { recordUsage } from '../features/usage-log.js';
 import { readAugment } from '../image/augment-spec.js';
 import type { RandomView } from '../image/random-view.js';
-import type { FeatureSet } from '../train/feature-set.js';
-import { stackViews } from '../train/views.js';
+import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
+import { stackStreamedViews, stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
 import { encodeFeatures } from './prepare-backbone.js';
@@ -36,6 +36,11 @@ export interface ViewReport {
 export interface CachedViews {
   readonly report: ViewReport;
   readonly stores: readonly FeatureStore[];
+}
+
+/** Before anything is cached. @throws GraftError USAGE for bad augmentations. */
+export async function checkViewOptions({ views, augment }: ViewOptions): Promise<void> {
+  if (views) await readAugment(augment);
 }
 
 /** @param rows - of the data set: those that train. @throws GraftError as `cacheFeatures`, USAGE for bad augmentations. */
@@ -67,7 +72,7 @@ export async function cacheViews(
     input: inputName,
     targets,
     preprocess,
-    examples: rows.map((row) => dataset.examples[row]!),
+    examples: dataset.examples.choose(rows),
     provider,
     batch: options.backboneBatch,
     threads: options.threads,
@@ -98,11 +103,14 @@ export async function cacheViews(
 
 /** The training part with the views of its photos stacked below it. */
 export async function addViews(
-  { rows, train }: Parts,
+  { rows, train, open }: Parts,
   { keys }: CachedFeatures,
   { stores }: CachedViews,
-): Promise<FeatureSet> {
+): Promise<AnyFeatureSet> {
   const wanted = selectKeys(keys, rows.train);
+  if (!isInMemory(train)) {
+    return stackStreamedViews(train, await Promise.all(stores.map((store) => open(store, wanted))));
+  }
   const views: Float32Array[] = [];
   for (const store of stores) views.push(await loadFeatures(store, wanted));
   return stackViews(train, views);
@@ -110,7 +118,8 @@ export async function addViews(
 
 /** Rows of the data set that it does not itself hold out, and that have features. */
 export function rowsToView({ dataset, keys }: CachedFeatures): number[] {
-  return dataset.examples.flatMap(({ split = 'train' }, row) =>
-    split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
+  return dataset.examples.rowsWhere(
+    ({ split = 'train' }, row) =>
+      split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
   );
 }

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import type { TrainedHead } from '../heads/head.js';
 import { expectedCalibrationError, reliabilityCurve } from '../metrics/calibration.js';
 import { fitTemperature } from '../metrics/temperature.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import { scoreHead } from '../train/score-head.js';
 
 export interface Calibration {
@@ -36,14 +36,14 @@ export function assertCalibratable(options: {
 
 export async function calibrateHead(
   head: TrainedHead,
-  validation: FeatureSet,
+  validation: AnyFeatureSet,
   threads?: number,
 ): Promise<{ readonly head: TrainedHead; readonly calibration: Calibration }> {
   const classCount = head.classes.length;
-  const { logits, outputs } = await scoreHead(head, validation.features, threads);
+  const { logits, outputs } = await scoreHead(head, validation, threads);
   const fit = fitTemperature(logits, validation.labels, classCount);
   const calibrated = { ...head, temperature: fit.temperature };
-  const after = await scoreHead(calibrated, validation.features, threads);
+  const after = await scoreHead(calibrated, validation, threads);
   const errorOf = (probabilities: Float32Array): number =>
     expectedCalibrationError(reliabilityCurve(probabilities, validation.labels, classCount));
   return {

@@ -39,7 +39,8 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
       { ...options, task, ...(task === 'ordered' && { order: classes.join(',') }) },
       logger,
     );
-    const examples = dataset.examples.filter(({ split }) => !options.split || split === options.split);
+    const { examples: all } = dataset;
+    const examples = options.split ? all.choose(all.rowsWhere(({ split }) => split === options.split)) : all;
     if (examples.length === 0) {
       throw new GraftError(
         'INVALID_DATASET',
@@ -54,11 +55,12 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     for (let start = 0; start < examples.length; start += batchSize) {
       if (signal?.aborted)
         throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${examples.length} images.`);
-      const batch = [...examples.keys()].slice(start, start + batchSize);
+      const size = Math.min(batchSize, examples.length - start);
+      const batch = Array.from({ length: size }, (_, i) => start + i);
       for (const group of [batch, ...batch.map((row) => [row])]) {
         try {
           const rows = await predictor.predict(
-            await Promise.all(group.map(async (row) => (await readSource(examples[row]!)).bytes)),
+            await Promise.all(group.map(async (row) => (await readSource(examples.at(row))).bytes)),
           );
           outputs.set(rows, evaluated.length * classes.length);
           evaluated.push(...group);
@@ -67,7 +69,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
           // The whole batch failed for one image: the loop goes on one by one, and only that one is left out.
           if (group === batch) continue;
           if (options.onError === 'fail') throw error;
-          skipped.push({ path: examples[group[0]!]!.path, reason: messageOf(error) });
+          skipped.push({ path: examples.at(group[0]!).path, reason: messageOf(error) });
         }
       }
       onProgress?.({ done: start + batch.length, total: examples.length });

@@ -1,7 +1,7 @@
 /** How good a run's head is on the part that was held out (or on what it was trained on, where none was). */
 import type { TrainedHead } from '../heads/head.js';
 import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import { scoreHead } from '../train/score-head.js';
 import type { Calibration } from './calibrate-head.js';
 
@@ -32,7 +32,7 @@ const listed = 12;
 export interface EvaluateRunInput {
   readonly head: TrainedHead;
   readonly part: RunEvaluation['part'];
-  readonly set: FeatureSet;
+  readonly set: AnyFeatureSet;
   readonly trainCounts: readonly number[];
   /** What row i of the set is called. */
   nameOf(row: number): string;
@@ -42,7 +42,7 @@ export interface EvaluateRunInput {
 
 export async function evaluateRun(input: EvaluateRunInput): Promise<RunEvaluation> {
   const { head, part, set, trainCounts, nameOf, calibration, threads } = input;
-  const { outputs } = await scoreHead(head, set.features, threads);
+  const { outputs } = await scoreHead(head, set, threads);
   const { classes, labels, targets } = set;
   const evaluation = evaluateOutputs({ task: head.task, outputs, classes, labels, targets });
   const isOneClass = head.task === 'single' || head.task === 'ordered';
@@ -73,7 +73,7 @@ interface Rated {
   readonly score: number;
 }
 
-function rate(outputs: Float32Array, { rows, classes }: FeatureSet): Rated[] {
+function rate(outputs: Float32Array, { rows, classes }: AnyFeatureSet): Rated[] {
   return Array.from({ length: rows }, (_, row) => {
     const at = row * classes.length;
     let best = 0;

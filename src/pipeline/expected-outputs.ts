@@ -1,4 +1,5 @@
-import type { Dataset, Example } from '../dataset/dataset.js';
+import type { Dataset } from '../dataset/dataset.js';
+import type { ExampleList } from '../dataset/example-list.js';
 import { GraftError } from '../errors.js';
 import type { Targets } from '../tasks/targets.js';
 
@@ -8,7 +9,7 @@ import type { Targets } from '../tasks/targets.js';
  * @throws GraftError INVALID_DATASET where the data set has labels that the model does not know.
  */
 export function expectedOutputs(
-  examples: readonly Example[],
+  examples: ExampleList,
   { classes, task, targets, root }: Dataset,
   names: readonly string[],
   model: string,
@@ -41,10 +42,11 @@ export function expectedOutputs(
   return { ...base, labels: new Int32Array(), targets: placed };
 }
 
-function gatherRows(examples: readonly Example[], table: Float32Array, columns: number): Float32Array {
+function gatherRows(examples: ExampleList, table: Float32Array, columns: number): Float32Array {
   const rows = new Float32Array(examples.length * columns);
-  examples.forEach(({ label }, i) =>
-    rows.set(table.subarray(label * columns, (label + 1) * columns), i * columns),
-  );
+  for (let row = 0; row < examples.length; row++) {
+    const { label } = examples.at(row);
+    rows.set(table.subarray(label * columns, (label + 1) * columns), row * columns);
+  }
   return rows;
 }

@@ -81,10 +81,10 @@ async function chooseRows(
     );
   }
   const { dataset, keys, store, report } = await cacheFeatures({ ...options, backbone, data }, hooks);
-  const used = dataset.examples.flatMap((_, row) =>
-    keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0) ? [row] : [],
+  const used = dataset.examples.rowsWhere((_, row) =>
+    keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
   );
-  const examples = { classes: dataset.classes, of: used.map((row) => dataset.examples[row]!) };
+  const examples = { classes: dataset.classes, of: dataset.examples.choose(used) };
   return { table: tableOf(store, selectKeys(keys, used), hooks, examples), store, cache: report };
 }
 
@@ -116,13 +116,13 @@ function splitTables(
 ): { name: string; table: FeatureTable }[] {
   const rowsOf = new Map<string, number[]>();
   for (let row = 0; row < rows; row++) {
-    const name = examples?.of[row]!.split ?? 'train';
+    const name = examples?.of.at(row).split ?? 'train';
     const known = rowsOf.get(name);
     if (known) known.push(row);
     else rowsOf.set(name, [row]);
   }
   return [...rowsOf].map(([name, chosen]) => {
-    const part = examples && { classes: examples.classes, of: chosen.map((row) => examples.of[row]!) };
+    const part = examples && { classes: examples.classes, of: examples.of.choose(chosen) };
     return { name, table: tableOf(store, selectKeys(keys, chosen), hooks, part) };
   });
 }

@@ -1,6 +1,7 @@
 /**
  * `--features FILE.safetensors`: embeddings that were made elsewhere. Tensors `features` [N, D] float32 and `labels` [N]
- * int64 or int32; metadata `classes`, a JSON array of names. Optional: `split` [N] integers (0 train, 1 validation,
+ * int64 or int32; metadata `classes`, a JSON array of names. For numbers and sets of labels (`--task regression`, `multi`),
+ * `targets` [N, classes] float32 is in place of `labels`. Optional: `split` [N] integers (0 train, 1 validation,
  * 2 test, left out here) and `groups` [N] integers (rows of one group stay on one side of the split).
  * The file is hostile until checked.
  */
@@ -16,16 +17,20 @@ import {
   type SafetensorsEntry,
   type SafetensorsHeader,
 } from '../tensor/safetensors.js';
+import { openPlaces } from '../features/place-reader.js';
+import { pickRows } from '../train/row-source.js';
 import type { TaskKind } from '../tasks/task.js';
+import { countTargets, selectTargets, type Targets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet, FeatureSet, StreamedSet } from '../train/feature-set.js';
 
 export interface FeatureFile {
   readonly path: string;
   readonly dim: number;
   readonly rows: number;
   readonly classes: readonly string[];
-  readonly labels: Int32Array;
+  /** What every row is to be predicted as. */
+  readonly targets: Targets;
   readonly train: Int32Array;
   readonly validation: Int32Array;
   /** Group of each training row; undefined where the file names none. */
@@ -34,22 +39,28 @@ export interface FeatureFile {
   readonly fingerprint: string;
   /** Copies rows `from`, `from + 1`, … into `into`, [count, dim]. */
   read(from: number, into: Float32Array): Promise<void>;
+  /** Copies these rows one after another into `into`, [rows.length, dim]. */
+  readRows(rows: ArrayLike<number>, into: Float32Array): Promise<void>;
   close(): Promise<void>;
 }
 
-export interface FeatureParts {
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
+export interface FeatureParts<Set extends AnyFeatureSet = FeatureSet> {
+  readonly train: Set;
+  readonly validation: Set | undefined;
 }
 
 /** Bytes a read: what is checked and spread over the parts at a time. */
 const blockBytes = 16 * 2 ** 20;
 
+export interface FileOptions {
+  readonly validation?: number | undefined;
+  readonly seed?: number | undefined;
+  /** Default: single. */
+  readonly task?: TaskKind | undefined;
+}
+
 /** @throws GraftError FILE_UNREADABLE, INVALID_DATASET for what is not as described above. */
-export async function openFeatureFile(
-  file: string,
-  options: { readonly validation?: number | undefined; readonly seed?: number | undefined },
-): Promise<FeatureFile> {
+export async function openFeatureFile(file: string, options: FileOptions = {}): Promise<FeatureFile> {
   const where = path.resolve(file);
   let handle: FileHandle;
   try {
@@ -68,7 +79,7 @@ export async function openFeatureFile(
 async function describe(
   handle: FileHandle,
   where: string,
-  options: { readonly validation?: number | undefined; readonly seed?: number | undefined },
+  { task = 'single', ...options }: FileOptions,
 ): Promise<FeatureFile> {
   const { size, mtimeMs } = await handle.stat();
   const start = await readBytes(handle, 0, Math.min(8, size), where);
@@ -79,7 +90,8 @@ async function describe(
     throw invalid(where, `features should have the shape [examples, numbers] but has [${features.dims}]`);
   }
   const [rows, dim] = features.dims as [number, number];
-  const classes = classesOf(header, where);
+  const hasValues = taskOf(task).targetForm === 'values';
+  const classes = classesOf(header, where, hasValues ? 1 : 2);
   const integers = async (name: string): Promise<Float64Array> => {
     const entry = entryOf(header, name, ['int64', 'int32', 'uint8'], where);
     if (entry.dims.length !== 1 || entry.dims[0] !== rows) {
@@ -90,22 +102,55 @@ async function describe(
     }
     return toNumbers(await readBytes(handle, entry.begin, entry.end - entry.begin, where), entry);
   };
-  const labels = Int32Array.from(
-    checkRange(await integers('labels'), classes.length, 'label', `${classes.length} classes`, where),
-  );
+  const readLabels = async (): Promise<Int32Array> => {
+    const given = await integers('labels');
+    return Int32Array.from(checkRange(given, classes.length, 'label', `${classes.length} classes`, where));
+  };
+  const readValues = async (): Promise<Float32Array> => {
+    const entry = entryOf(header, 'targets', ['float32'], where);
+    const dims = [rows, classes.length];
+    if (entry.dims.join() !== dims.join()) {
+      throw invalid(
+        where,
+        `targets should have the shape [${dims}], a number for each of classes, but has [${entry.dims}]`,
+      );
+    }
+    const bytes = await readBytes(handle, entry.begin, entry.end - entry.begin, where);
+    return checkValues(new Float32Array(bytes.buffer), task, classes.length, where);
+  };
+  const targets: Targets = {
+    ...{ rows, classes },
+    ...(hasValues
+      ? { labels: new Int32Array(), targets: await readValues() }
+      : { labels: await readLabels() }),
+  };
   const split = header.entries.has('split')
     ? checkRange(await integers('split'), 3, 'split', 'train 0, validation 1 and test 2', where)
     : undefined;
   const groups = header.entries.has('groups') ? numberGroups(await integers('groups')) : undefined;
-  const parts = choose({ labels, classes, split, groups, where, ...options });
+  // Rows of numbers or of sets of labels are split as they come, not class by class.
+  const strata = hasValues
+    ? { labels: new Int32Array(rows), classes: ['all rows'] }
+    : { labels: targets.labels, classes };
+  const parts = choose({ ...strata, split, groups, where, ...options });
+  if (task === 'multi') assertAllSeen(selectTargets(targets, parts.train), where);
+  const rowBytes = 4 * dim;
+  const places = openPlaces({
+    files: [where],
+    fileOf: new Uint32Array(rows),
+    positions: Float64Array.from({ length: rows }, (_, row) => features.begin + row * rowBytes),
+    rowBytes,
+  });
+  const isChecked = new Uint8Array(rows);
   const hash = createHash('sha256').update(`${size} ${mtimeMs} `);
-  for (const list of [labels, parts.train, parts.validation, groups ?? '']) hash.update(list).update('|');
+  const lists = [targets.targets ?? targets.labels, parts.train, parts.validation, groups ?? ''];
+  for (const list of lists) hash.update(list).update('|');
   return {
     path: where,
     dim,
     rows,
     classes,
-    labels,
+    targets,
     ...parts,
     trainGroups: groups && parts.train.map((row) => groups[row]!),
     fingerprint: hash.digest('hex'),
@@ -113,24 +158,48 @@ async function describe(
       const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
       await readInto(handle, features.begin + from * dim * 4, bytes, where);
       const bad = into.findIndex((value) => !Number.isFinite(value));
-      if (bad < 0) return;
-      const [row, column] = [from + Math.floor(bad / dim), bad % dim];
-      throw invalid(
-        where,
-        `features should be finite numbers but row ${row}, column ${column} is ${into[bad]}`,
-      );
+      if (bad >= 0) throw notFinite(from + Math.floor(bad / dim), bad % dim, into[bad]!);
     },
-    close: () => handle.close(),
+    async readRows(wanted, into) {
+      await places.read(wanted, new Uint8Array(into.buffer, into.byteOffset, 4 * wanted.length * dim));
+      for (let i = 0; i < wanted.length; i++) {
+        const row = wanted[i]!;
+        if (isChecked[row]) continue;
+        const bad = into.subarray(i * dim, (i + 1) * dim).findIndex((value) => !Number.isFinite(value));
+        if (bad >= 0) throw notFinite(row, bad, into[i * dim + bad]!);
+        isChecked[row] = 1;
+      }
+    },
+    async close() {
+      await places.close();
+      await handle.close();
+    },
+  };
+
+  function notFinite(row: number, column: number, value: number): GraftError {
+    return invalid(where, `features should be finite numbers but row ${row}, column ${column} is ${value}`);
+  }
+}
+
+/** Both parts, their features read when they are needed. */
+export function openFeatureParts(file: FeatureFile): FeatureParts<StreamedSet> {
+  const { dim } = file;
+  const select = (chosen: Int32Array): StreamedSet => ({
+    ...selectTargets(file.targets, chosen),
+    features: pickRows({ dim, rows: file.rows, read: (rows, into) => file.readRows(rows, into) }, chosen),
+    dim,
+  });
+  return {
+    train: select(file.train),
+    validation: file.validation.length > 0 ? select(file.validation) : undefined,
   };
 }
 
 /** Both parts in memory, read once from the start of the file to its end. */
 export async function loadFeatureParts(file: FeatureFile): Promise<FeatureParts> {
-  const { dim, rows, classes } = file;
+  const { dim, rows } = file;
   const select = (chosen: Int32Array): FeatureSet => ({
-    rows: chosen.length,
-    classes,
-    labels: Int32Array.from(chosen, (row) => file.labels[row]!),
+    ...selectTargets(file.targets, chosen),
     features: new Float32Array(chosen.length * dim),
     dim,
   });
@@ -207,16 +276,7 @@ function numberGroups(groups: Float64Array): Int32Array {
   });
 }
 
-/** @throws GraftError USAGE for a task whose targets the file cannot hold. */
-export function taskOfFile(task: TaskKind = 'single'): TaskKind {
-  if (taskOf(task).targetForm === 'label') return task;
-  throw new GraftError(
-    'USAGE',
-    `A file of --features holds one class a row, which --task ${task} is not for.`,
-  );
-}
-
-function classesOf({ metadata }: SafetensorsHeader, where: string): string[] {
+function classesOf({ metadata }: SafetensorsHeader, where: string, fewest: number): string[] {
   if (metadata.classes === undefined) {
     throw invalid(where, 'its metadata should hold classes, a JSON array of names such as ["cat","dog"]');
   }
@@ -229,8 +289,8 @@ function classesOf({ metadata }: SafetensorsHeader, where: string): string[] {
   if (!Array.isArray(names) || !names.every((name): name is string => typeof name === 'string')) {
     throw invalid(where, 'its metadata classes should be a JSON array of names');
   }
-  if (names.length < 2)
-    throw invalid(where, `two classes or more are needed but classes names ${names.length}`);
+  if (names.length < fewest)
+    throw invalid(where, `${fewest} classes or more are needed but classes names ${names.length}`);
   if (new Set(names).size < names.length) throw invalid(where, 'its metadata classes names a class twice');
   return names;
 }
@@ -259,6 +319,25 @@ function toNumbers(bytes: Uint8Array, { dtype }: SafetensorsEntry): Float64Array
   const { buffer } = bytes.slice();
   if (dtype === 'int64') return Float64Array.from(new BigInt64Array(buffer), Number);
   return Float64Array.from(dtype === 'int32' ? new Int32Array(buffer) : new Uint8Array(buffer));
+}
+
+/** @throws GraftError INVALID_DATASET for what is no number, or no 0 or 1 where sets of labels are expected. */
+function checkValues(values: Float32Array, task: TaskKind, columns: number, where: string): Float32Array {
+  const accepts = (value: number): boolean =>
+    task === 'multi' ? value === 0 || value === 1 : Number.isFinite(value);
+  const bad = values.findIndex((value) => !accepts(value));
+  if (bad < 0) return values;
+  const expected = task === 'multi' ? '0 or 1' : 'finite numbers';
+  throw invalid(
+    where,
+    `targets should be ${expected} but row ${Math.floor(bad / columns)}, column ${bad % columns} is ${values[bad]}`,
+  );
+}
+
+function assertAllSeen(train: Targets, where: string): void {
+  const empty = countTargets(train).findIndex((count) => count === 0);
+  if (empty >= 0)
+    throw invalid(where, `every label needs a training row, but ${train.classes[empty]} has none`);
 }
 
 function checkRange(

@@ -1,5 +1,4 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
-import { openRows } from '../features/row-reader.js';
 import { silentLogger } from '../logger.js';
 import { openSession } from '../runtime/open-session.js';
 import { describeScore } from '../tasks/describe-score.js';
@@ -7,31 +6,26 @@ import type { TaskKind } from '../tasks/task.js';
 import { toHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
-import type { ActivationSet } from '../train/row-source.js';
-import { cacheFeatures } from './cache-features.js';
-import { assessCost } from './activation-cost.js';
-import { type Backbone, prepareBackbone } from './prepare-backbone.js';
+import { cacheActivations, type CachedActivations } from './cache-activations.js';
+import type { Backbone } from './prepare-backbone.js';
 import { headSpec } from './head-options.js';
-import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import { digest } from './run-progress.js';
-import { type PartRows, splitRows } from './split-features.js';
+import { splitRows } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Promise<FittedRun> {
+  const activations = await cacheActivations(options, options.unfreeze!, hooks);
+  return fit(activations, options, hooks).finally(() => activations.close());
+}
+
+async function fit(
+  { cached, unfrozen, open }: CachedActivations,
+  options: TrainOptions,
+  hooks: FitContext,
+): Promise<FittedRun> {
   const { logger = silentLogger, signal } = hooks;
-  let unfrozen: UnfrozenBackbone | undefined;
-  const cached = await cacheFeatures(options, hooks, async (given, context, examples) => {
-    const backbone = await prepareBackbone(given, context);
-    unfrozen = await prepareTail(backbone, options.unfreeze!);
-    await assessCost(unfrozen, examples, options, logger);
-    return unfrozen.frozen;
-  });
-  const { tail, backbone } = unfrozen!;
+  const { tail, backbone } = unfrozen;
   const parts = splitRows(cached, options, logger);
-  const open = async ({ targets, keys }: PartRows): Promise<ActivationSet> => ({
-    ...targets,
-    activations: await openRows(cached.store, keys),
-  });
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
@@ -42,15 +36,22 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
       `epoch ${epoch}  train ${describeScore(score)}` + (held ? `  validation ${describeScore(held)}` : ''),
     );
   };
-  await hooks.begin({
+  const { targets } = parts.train;
+  const checkpoint = await hooks.begin({
     settings: { ...training, unfreeze: options.unfreeze, validation: options.validation ?? 0.2 },
-    data: digest(cached.store.folder, cached.keys),
+    data: digest(
+      cached.store.folder,
+      cached.keys,
+      ...[parts.rows.train, parts.rows.validation].map((rows) => Int32Array.from(rows)),
+      targets.labels,
+      ...(targets.targets ? [targets.targets] : []),
+    ),
   });
   const { weights, headAlone, ...result } = await fineTune(
     tail,
     train,
     validation,
-    { ...training, logger, onEpoch, ...(signal && { signal }) },
+    { ...training, logger, onEpoch, checkpoint, ...(signal && { signal }) },
     (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
   );
   return {
@@ -63,10 +64,22 @@ export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Pro
   };
 }
 
-function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
+export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
   const { labelSmoothing, focal, huber, classWeights, warmUp } = options;
-  const { lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads } =
-    options;
+  const {
+    lr,
+    tailLr,
+    layerDecay,
+    gradual,
+    weightDecay,
+    clipNorm,
+    ema,
+    warmStart,
+    patience,
+    epochs,
+    batch,
+    threads,
+  } = options;
   return withoutUndefined({
     head: headSpec(options),
     task,
@@ -75,7 +88,20 @@ function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,
-    ...{ lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads },
+    ...{
+      lr,
+      tailLr,
+      layerDecay,
+      gradual,
+      weightDecay,
+      clipNorm,
+      ema,
+      warmStart,
+      patience,
+      epochs,
+      batch,
+      threads,
+    },
   });
 }
 

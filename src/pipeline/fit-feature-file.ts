@@ -1,16 +1,16 @@
 /** A head on features that were made elsewhere. */
-import { loadFeatureParts, openFeatureFile, taskOfFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
 import { fitHead } from './fit-head.js';
 import type { FeatureTrainOptions, FitContext, FittedRun } from './train-run.js';
 
 export async function fitFeatureFile(options: FeatureTrainOptions, context: FitContext): Promise<FittedRun> {
   const file = await openFeatureFile(options.features, options);
   try {
-    const { train, validation } = await loadFeatureParts(file);
+    const { train, validation } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
     const named = validation ? file.validation : file.train;
     const fitted = await fitHead(
       {
-        task: taskOfFile(options.task),
+        task: options.task ?? 'single',
         train,
         validation,
         data: file.fingerprint,

@@ -1,5 +1,5 @@
-/** Trains a head on features in memory and measures it: what all sources of features share. */
-import type { FeatureSet } from '../train/feature-set.js';
+/** Trains a head on features and measures it: what all sources of features share. */
+import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
 import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
 import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
@@ -14,8 +14,8 @@ import type { FitContext, FitOptions, FittedRun } from './train-run.js';
 
 export interface FitInput {
   readonly task: TaskKind;
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
+  readonly train: AnyFeatureSet;
+  readonly validation: AnyFeatureSet | undefined;
   /** Digest of both parts and of what their features come from. */
   readonly data: string;
   /** What a row of the validation part, or where there is none of the training part, is called. */
@@ -64,7 +64,7 @@ export async function fitHead(
     );
   }
   const neighbours =
-    options.knn && validation
+    options.knn && validation && isInMemory(plain) && isInMemory(validation)
       ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), plain, validation, options.knn, threads)) }
       : undefined;
   return {

@@ -1,36 +1,41 @@
 /** A head on a frozen backbone: caches what is missing, splits, trains. */
 import { cacheFeatures } from './cache-features.js';
-import { addViews, cacheViews } from './cache-views.js';
+import { addViews, cacheViews, checkViewOptions } from './cache-views.js';
 import { fitHead } from './fit-head.js';
 import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
+  await checkViewOptions(options);
   const cached = await cacheFeatures(options, context);
   const parts = await splitFeatures(cached, options, context.logger);
   const { validation, rows, held } = parts;
-  const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
-  const train = views ? await addViews(parts, cached, views) : parts.train;
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
-  const fitted = await fitHead(
-    {
-      task: dataset.task,
-      train,
-      validation,
-      // Features follow from the store and the keys of what was cached in it.
-      data: digest(
-        [store, ...(views?.stores ?? [])].map(({ folder }) => folder).join('\n'),
-        keys,
-        ...[rows.train, rows.validation].map((part) => Int32Array.from(part)),
-        parts.train.labels,
-        ...(parts.train.targets ? [parts.train.targets] : []),
-      ),
-      nameOf: (row) => dataset.examples[named[row]!]!.path,
-    },
-    options,
-    context,
-  );
-  return { ...fitted, config: { cached, held }, views: views?.report };
+  try {
+    const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
+    const train = views ? await addViews(parts, cached, views) : parts.train;
+    const fitted = await fitHead(
+      {
+        task: dataset.task,
+        train,
+        validation,
+        // Features follow from the store and the keys of what was cached in it.
+        data: digest(
+          [store, ...(views?.stores ?? [])].map(({ folder }) => folder).join('\n'),
+          keys,
+          ...[rows.train, rows.validation].map((part) => Int32Array.from(part)),
+          parts.train.labels,
+          ...(parts.train.targets ? [parts.train.targets] : []),
+        ),
+        nameOf: (row) => dataset.examples.at(named[row]!).path,
+      },
+      options,
+      context,
+    );
+    return { ...fitted, config: { cached, held }, views: views?.report };
+  } finally {
+    await parts.close();
+  }
 }

@@ -1,11 +1,10 @@
 import { assignFolds } from '../dataset/assign-folds.js';
 import { GraftError } from '../errors.js';
-import { countTargets } from '../tasks/targets.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import { countTargets, type Targets } from '../tasks/targets.js';
 
 /** @throws GraftError INVALID_DATASET where a class has fewer examples than there are folds. */
 export function foldsOf(
-  train: FeatureSet,
+  train: Targets,
   groups: Int32Array | undefined,
   foldCount: number,
   seed: number,

@@ -25,6 +25,8 @@ export interface HeadOptions {
   readonly patience?: number | undefined;
   readonly standardize?: boolean | undefined;
   readonly seed?: number | undefined;
+  /** Of the training alone; default: `seed`, which decides the split too. */
+  readonly trainingSeed?: number | undefined;
   readonly weightDecay?: number | undefined;
   readonly momentum?: number | undefined;
   readonly nesterov?: boolean | undefined;
@@ -67,7 +69,7 @@ export function headTraining(options: HeadOptions, task: TaskKind): TrainOptions
     solver,
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
+    seed: options.trainingSeed ?? options.seed ?? 1,
     ...(Object.keys(loss).length > 0 && { loss }),
     ...defined({
       classWeights: options.classWeights,
@@ -112,6 +114,19 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
   }
   if (solver !== 'sgd' && (options.momentum !== undefined || options.nesterov !== undefined)) {
     refuse(`--momentum and --nesterov are for --solver sgd, but it is ${solver}.`);
+  }
+  if (solver === 'no') {
+    const losses = {
+      'class-weights': options.classWeights === 'balanced',
+      'label-smoothing': options.labelSmoothing !== undefined,
+      focal: options.focal !== undefined,
+    };
+    const [flag] = Object.entries(losses).find(([, isGiven]) => isGiven) ?? [];
+    if (flag) {
+      refuse(
+        `--${flag} is about a loss, but the prototype head trains none: each class is its mean, and all count alike; leave --${flag} away.`,
+      );
+    }
   }
   if (options.huber !== undefined && task !== 'regression')
     refuse(`--huber is for --task regression, but the task is ${task}.`);

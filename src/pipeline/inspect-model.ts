@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
+import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { drawBlocks } from '../report/draw-blocks.js';
@@ -24,9 +25,13 @@ export interface Inspection {
   readonly nodes: number;
   /** How often each operator occurs, the most frequent first. */
   readonly operators: Readonly<Record<string, number>>;
+  /** Inputs that carry a recurrent state from run to run; features are taken with it at zero. */
+  readonly states: readonly string[];
   readonly featureLayers: readonly FeatureLayer[];
   /** Why no layers could be looked for: what onnxruntime says of the model. */
   readonly problem?: string;
+  /** Why none were found in a model that runs. */
+  readonly obstacle?: string;
   /** The drawing that was asked for. */
   readonly svg?: string;
 }
@@ -49,7 +54,7 @@ export async function inspectModel(
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
-  const analysed = await analyseModel(model).catch((error: unknown) => {
+  const analysed = await analyseModel(holdStates(model)).catch((error: unknown) => {
     if (error instanceof GraftError) return error;
     throw error;
   });
@@ -64,8 +69,10 @@ export async function inspectModel(
     parameters: countParameters(graph).total,
     nodes: graph.nodes.length,
     operators: Object.fromEntries([...operators].sort(([, a], [, b]) => b - a)),
+    states: stateInputs(model),
     featureLayers: isRun ? analysed.layers : [],
     ...(!isRun && { problem: analysed.message }),
+    ...(isRun && analysed.obstacle !== undefined && { obstacle: analysed.obstacle }),
     ...(svg !== undefined && { svg: path.resolve(svg) }),
   };
   if (svg !== undefined) {

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import {
   cacheFeatures,
   cacheLayers,
@@ -11,7 +11,7 @@ import {
   type Hooks,
 } from './cache-features.js';
 import { chooseLayers } from './choose-layers.js';
-import { loadFeatureParts, openFeatureFile, taskOfFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 
@@ -22,12 +22,14 @@ export interface Place {
   /** Why it is compared. */
   readonly reason: string;
   /** The training part; the rows are the same in all places. */
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   readonly task: TaskKind;
   /** For each row what must stay with it in one fold; undefined where each stands alone. */
   readonly groups: Int32Array | undefined;
   /** Changes where the features or the labels do. */
   readonly identity: string;
+  /** Closes what streamed features are read from. */
+  close(): Promise<void>;
 }
 
 export type PlaceOptions = SplitOptions & { readonly layers?: string | undefined } & (
@@ -57,11 +59,11 @@ export async function loadPlaces(options: PlaceOptions, hooks: Hooks): Promise<P
 
 async function placeOf(cached: CachedFeatures, options: SplitOptions, reason: string): Promise<Place> {
   const { layer, pool, dim } = cached.backbone;
-  const { train, trainGroups: groups } = await splitFeatures(cached, options);
+  const { train, trainGroups: groups, close } = await splitFeatures(cached, options);
   const { task } = cached.dataset;
   const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(train.labels);
   if (train.targets) identity.update(train.targets);
-  return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex') };
+  return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex'), close };
 }
 
 async function loadFile(
@@ -70,18 +72,22 @@ async function loadFile(
 ): Promise<Place> {
   const file = await openFeatureFile(name, options);
   try {
-    const { train } = await loadFeatureParts(file);
+    const { train } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
+    if (!options.stream) await file.close();
     return {
       layer: name,
       pool: 'none',
       dim: file.dim,
       reason: 'made elsewhere',
       train,
-      task: taskOfFile(options.task),
+      task: options.task ?? 'single',
       groups: file.trainGroups,
       identity: file.fingerprint,
+      // In memory, it is closed by then.
+      close: options.stream ? () => file.close() : async () => {},
     };
-  } finally {
+  } catch (error) {
     await file.close();
+    throw error;
   }
 }

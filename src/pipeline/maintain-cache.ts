@@ -195,7 +195,7 @@ async function meantStores(
     if (!isKnown) {
       throw new GraftError(
         'INVALID_CACHE',
-        `Expected the first digits (4 or more) of the key of a store in ${cache} but none starts with ${start}; graft cache ls lists them.`,
+        `Expected the first digits (4 or more) of the key of a store in ${cache} but none starts with ${JSON.stringify(start)}; graft cache ls lists them.`,
       );
     }
   }

@@ -10,6 +10,7 @@ import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { freeBatch } from '../graph/free-batch.js';
+import { holdStates } from '../graph/hold-states.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { knownShape } from '../graph/plan-feeds.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
@@ -69,7 +70,7 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const decoded = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const decoded = holdStates(dropInitializerInputs(decodeModel(bytes, { path: file })));
   const image = imageInput(decoded, file);
   const found = await findPreprocess({
     ...(preprocess !== undefined && { preprocess }),
@@ -126,12 +127,12 @@ interface ChosenLayer {
 }
 
 async function recommendLayer(model: Model, probe: ProbeOptions, file: string): Promise<ChosenLayer> {
-  const { layers, shapes } = await analyseModel(model, probe);
+  const { layers, shapes, obstacle } = await analyseModel(model, probe);
   const recommended = layers.find((candidate) => candidate.recommended);
   if (!recommended) {
     throw new GraftError(
       'UNKNOWN_VALUE',
-      `No feature layer was recognised in ${file}; name a tensor with --layer (graft inspect ${file} lists them).`,
+      `No feature layer was recognised in ${file}. ${obstacle} Name a tensor with --layer.`,
     );
   }
   const { name, pool, reason } = recommended;

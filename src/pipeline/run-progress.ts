@@ -83,7 +83,7 @@ export async function openProgress(
       );
     logger.info(
       from
-        ? `Going on after epoch ${from.epoch} of the run in ${folder}.`
+        ? `Going on ${from.epoch > 0 ? `after epoch ${from.epoch} of` : 'in the first epoch of'} the run in ${folder}.`
         : `Beginning the run in ${folder} again.`,
     );
   } else {

@@ -1,15 +1,21 @@
-/** Which candidates a search compares, from flags: `--l2 0.1,1,10`, `--lr 1e-3,1e-2`, `--heads linear,mlp`. */
+/** Which candidates a search compares, from flags: `--l2 0.1,1,10`, `--lr 1e-3,1e-2`, `--heads linear,mlp`, `--seeds 1,2`. */
 import { GraftError } from '../errors.js';
 import type { HeadKindName, HeadSpec } from '../heads/head.js';
 import { type HeadOptions, headSpec } from './head-options.js';
 import type { Candidate } from '../train/candidate.js';
 import type { Solver } from '../train/train-head.js';
 
-export interface GridOptions extends Pick<HeadOptions, 'hidden' | 'dropout' | 'activation' | 'scale'> {
+export interface GridOptions extends Pick<HeadOptions, 'hidden' | 'activation' | 'scale'> {
   /** `auto` (default) or a list with commas. */
   readonly l2?: string | number | undefined;
-  /** A list with commas, for adamw and sgd. */
+  /** Lists with commas, for adamw and sgd. */
   readonly lr?: string | number | undefined;
+  /** In place of `l2`. */
+  readonly weightDecay?: string | number | undefined;
+  /** Of the training: where it starts, the order of the examples. */
+  readonly seeds?: string | number | undefined;
+  /** A list with commas, for MLPs. */
+  readonly dropout?: string | number | undefined;
   /** Lists with commas; where there is none, `head` and `solver` are the only ones. */
   readonly heads?: string | undefined;
   readonly head?: string | undefined;
@@ -23,26 +29,63 @@ const usualRates = { adamw: [3e-4, 1e-3, 3e-3], sgd: [1e-3, 1e-2, 1e-1] } as con
 /** Where a penalty is no path but a fit each, fewer are tried: these shares of the number of examples. */
 const fewPenalties = [5e-4, 5e-3, 5e-2];
 
-/** From flags to the candidates of a layer with so many examples; flags are checked at once. */
+/**
+ * From flags to the candidates of a layer with so many examples; flags are checked at once.
+ * @throws GraftError USAGE for a list that none of the candidates would use, too.
+ */
 export function parseGrid(options: GridOptions): (rows: number) => Candidate[] {
-  const { l2 = 'auto', lr } = options;
-  const penalties = l2 === 'auto' ? undefined : parseNumbers('l2', l2);
-  const rates = lr === undefined ? undefined : parseNumbers('lr', lr);
-  const heads = parseChoices('heads', options.heads ?? options.head ?? 'linear', headKinds);
+  const { l2 = 'auto' } = options;
+  const penalties = l2 === 'auto' ? undefined : parseNumbers('l2', l2, aboveZero);
+  const listOf = (flag: string, given: string | number | undefined, range: Range) =>
+    given === undefined ? undefined : parseNumbers(flag, given, range);
+  const rates = listOf('lr', options.lr, aboveZero);
+  const decays = listOf('weight-decay', options.weightDecay, zeroOrMore);
+  const seeds = listOf('seeds', options.seeds, whole);
+  const dropouts = listOf('dropout', options.dropout, shareOfOne);
+  const kinds = parseChoices('heads', options.heads ?? options.head ?? 'linear', headKinds);
   const listed = options.solvers ?? options.solver;
   const named = listed === undefined ? undefined : parseChoices('solvers', listed, solvers);
+  const solversOf = (kind: HeadKindName): readonly Solver[] =>
+    kind === 'prototype' ? [] : (named ?? [kind === 'linear' ? 'lbfgs' : 'adamw']);
+  const used = kinds.flatMap(solversOf);
+  const goesByEpochs = used.some((solver) => solver !== 'lbfgs');
+  const stray = Object.entries({ 'weight-decay': decays, seeds }).find(([, list]) => list)?.[0];
+  if (stray && !goesByEpochs) {
+    throw new GraftError(
+      'USAGE',
+      `--${stray} is for the solvers that go by epochs, of which none is searched; add --solvers adamw or sgd.`,
+    );
+  }
+  if (dropouts && !kinds.includes('mlp')) {
+    throw new GraftError('USAGE', '--dropout is for MLPs, of which none is searched; add --heads mlp.');
+  }
+  if (decays && penalties && !used.includes('lbfgs')) {
+    throw new GraftError(
+      'USAGE',
+      '--weight-decay stands in place of --l2 for adamw and sgd; give one of them.',
+    );
+  }
+  const specs = kinds.flatMap((kind): HeadSpec[] =>
+    kind === 'mlp' && dropouts
+      ? dropouts.map((dropout) => specOf(kind, options, dropout))
+      : [specOf(kind, options)],
+  );
   return (rows) =>
-    heads.flatMap((kind): Candidate[] => {
-      const head = specOf(kind, options);
+    specs.flatMap((head): Candidate[] => {
+      const { kind } = head;
       if (kind === 'prototype') return [{ head, solver: 'none', l2: 0 }];
-      return (named ?? [kind === 'linear' ? 'lbfgs' : 'adamw']).flatMap((solver): Candidate[] => {
+      return solversOf(kind).flatMap((solver): Candidate[] => {
         if (solver === 'lbfgs') {
           const path = penalties ?? (kind === 'linear' ? defaultPenalties(rows) : few(rows));
           return path.map((value) => ({ head, solver, l2: value }));
         }
-        return (penalties ?? few(rows)).flatMap((value) =>
-          (rates ?? usualRates[solver]).map((rate) => ({ head, solver, l2: value, lr: rate })),
+        const pulls = decays
+          ? decays.map((weightDecay) => ({ l2: 0, weightDecay }))
+          : (penalties ?? few(rows)).map((value) => ({ l2: value }));
+        const trainings = (rates ?? usualRates[solver]).flatMap((lr) =>
+          seeds ? seeds.map((seed) => ({ lr, seed })) : [{ lr }],
         );
+        return pulls.flatMap((pull) => trainings.map((training) => ({ head, solver, ...pull, ...training })));
       });
     });
 }
@@ -50,19 +93,42 @@ export function parseGrid(options: GridOptions): (rows: number) => Candidate[] {
 const few = (rows: number): number[] => fewPenalties.map((share) => Number((share * rows).toPrecision(1)));
 
 /** Flags of one kind of head do not disturb the others. */
-function specOf(kind: HeadKindName, { hidden, dropout, activation, scale }: GridOptions): HeadSpec {
+function specOf(kind: HeadKindName, { hidden, activation, scale }: GridOptions, dropout?: number): HeadSpec {
   if (kind === 'mlp') return headSpec({ head: kind, hidden, dropout, activation });
   return headSpec({ head: kind, ...(kind === 'cosine' && { scale }) });
 }
 
+interface Range {
+  readonly expected: string;
+  readonly example: string;
+  accepts(value: number): boolean;
+}
+
+const aboveZero: Range = { expected: 'numbers above 0', example: '0.1,1,10', accepts: (value) => value > 0 };
+const zeroOrMore: Range = {
+  expected: 'numbers of 0 or more',
+  example: '0,0.01,0.1',
+  accepts: (value) => value >= 0,
+};
+const shareOfOne: Range = {
+  expected: 'shares from 0 to below 1',
+  example: '0,0.3,0.5',
+  accepts: (value) => value >= 0 && value < 1,
+};
+const whole: Range = { expected: 'whole numbers', example: '1,2,3', accepts: Number.isSafeInteger };
+
 /** @throws GraftError USAGE, naming the flag and the item. */
-function parseNumbers(flag: string, text: string | number): number[] {
+export function parseNumbers(
+  flag: string,
+  text: string | number,
+  { expected, example, accepts }: Range = aboveZero,
+): number[] {
   return splitList(flag, text).map((item) => {
     const value = Number(item);
-    if (Number.isFinite(value) && value > 0) return value;
+    if (Number.isFinite(value) && accepts(value)) return value;
     throw new GraftError(
       'USAGE',
-      `Expected numbers above 0 with commas between for --${flag}, as in 0.1,1,10, but received "${item}".`,
+      `Expected ${expected} with commas between for --${flag}, as in ${example}, but received "${item}".`,
     );
   });
 }

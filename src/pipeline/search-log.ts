@@ -35,7 +35,7 @@ export async function openLog(file: string, key: string): Promise<SearchLog> {
 }
 
 export function sameCandidate(a: LayerCandidate, b: LayerCandidate): boolean {
-  const parts = ({ layer, pool, head, solver, l2, lr }: LayerCandidate) =>
-    JSON.stringify([layer, pool, head, solver, l2, lr]);
+  const parts = ({ layer, pool, head, solver, l2, lr, weightDecay, seed, tail }: LayerCandidate) =>
+    JSON.stringify([layer, pool, head, solver, l2, lr, weightDecay, seed, tail]);
   return parts(a) === parts(b);
 }

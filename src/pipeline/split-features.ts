@@ -6,14 +6,18 @@ import { sayBalance } from '../dataset/say-balance.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError } from '../errors.js';
+import type { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
+import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { countTargets, type Targets } from '../tasks/targets.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 
 export interface SplitOptions extends DivideOptions {
   readonly classWeights?: 'none' | 'balanced' | undefined;
+  /** Features stay on disk and are read when they are needed. */
+  readonly stream?: boolean | undefined;
 }
 
 /** Verification looks at this many images. */
@@ -26,8 +30,8 @@ const verifyCount = 32;
 export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
   const dataset = await readDataset(options.data, options);
   const { examples, classes } = dataset;
-  if (examples.some(({ split }) => split === 'validation')) return dataset;
-  const rows = [...examples.keys()].filter((row) => (examples[row]!.split ?? 'train') === 'train');
+  if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
+  const rows = examples.rowsWhere(({ split = 'train' }) => split === 'train');
   const { of, count } = stratify(dataset, rows);
   const names = count === classes.length ? classes : undefined;
   splitDataset(of, count, { validation: options.validation ?? 0.2, names });
@@ -35,29 +39,47 @@ export async function assertSplittable(options: CacheOptions & SplitOptions): Pr
 }
 
 export interface Parts {
-  readonly train: FeatureSet;
-  readonly validation: FeatureSet | undefined;
+  readonly train: AnyFeatureSet;
+  readonly validation: AnyFeatureSet | undefined;
   /** Rows of the data set in each part. */
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
   /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
   readonly trainGroups: Int32Array | undefined;
+  /** Rows of a store that are read from it until `close`. */
+  open(store: FeatureStore, keys: Uint8Array): Promise<RowReader>;
+  /** Closes what streamed features are read from. */
+  close(): Promise<void>;
 }
 
-/** Splits and loads. */
+/** Splits, and loads or opens. */
 export async function splitFeatures(
   cached: CachedFeatures,
   options: SplitOptions,
   logger: Logger = silentLogger,
 ): Promise<Parts> {
   const { train, validation, ...rest } = splitRows(cached, options, logger);
-  const select = async (part: PartRows): Promise<FeatureSet> => ({
-    ...part.targets,
-    features: await loadFeatures(cached.store, part.keys),
-    dim: cached.backbone.dim,
-  });
-  return { train: await select(train), validation: validation && (await select(validation)), ...rest };
+  const { store, backbone } = cached;
+  const opened: RowReader[] = [];
+  const open: Parts['open'] = async (from, keys) => {
+    const reader = await openRows(from, keys);
+    opened.push(reader);
+    return reader;
+  };
+  const select = async ({ targets, keys }: PartRows): Promise<AnyFeatureSet> => {
+    const set = { ...targets, dim: backbone.dim };
+    return options.stream
+      ? { ...set, features: await open(store, keys) }
+      : { ...set, features: await loadFeatures(store, keys) };
+  };
+  return {
+    train: await select(train),
+    validation: validation && (await select(validation)),
+    ...rest,
+    open,
+    close: async () => void (await Promise.all(opened.map((reader) => reader.close()))),
+  };
 }
 
 /** One part of a data set, its features not yet read. */
@@ -127,13 +149,13 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
   if (task === 'regression') return all;
   const isSeen = new Uint8Array(classes.length);
   for (const row of train) {
-    const { label } = examples[row]!;
+    const { label } = examples.at(row);
     if (!targets) isSeen[label] = 1;
     else for (let c = 0; c < classes.length; c++) isSeen[c]! |= targets[label * classes.length + c]!;
   }
   const empty = classes.filter((_, c) => isSeen[c] === 0);
   if (empty.length === 0) return all;
-  const isOnlyHeld = examples.some(({ split }) => split === 'validation' || split === 'test');
+  const isOnlyHeld = examples.rowsWhere(({ split }) => split === 'validation' || split === 'test').length > 0;
   const names = classes.filter((_, c) => isSeen[c] === 1);
   if (!isOnlyHeld || names.length < (targets ? 1 : 2)) {
     throw new GraftError(
@@ -158,7 +180,7 @@ function dropUnknown(
   logger: Logger,
 ): readonly number[] {
   const isKnown = (row: number): boolean => {
-    const { label } = examples[row]!;
+    const { label } = examples.at(row);
     if (!targets) return placeOf[label]! >= 0;
     return classes.every((_, c) => placeOf[c]! >= 0 || targets[label * classes.length + c] === 0);
   };
@@ -177,10 +199,10 @@ function targetsOf(
   { names, placeOf }: KnownClasses,
 ): Targets {
   const base = { rows: rows.length, classes: names };
-  if (!targets) return { ...base, labels: Int32Array.from(rows, (row) => placeOf[examples[row]!.label]!) };
+  if (!targets) return { ...base, labels: Int32Array.from(rows, (row) => placeOf[examples.at(row).label]!) };
   const values = new Float32Array(rows.length * names.length);
   rows.forEach((row, i) => {
-    const from = examples[row]!.label * classes.length;
+    const from = examples.at(row).label * classes.length;
     for (let c = 0; c < classes.length; c++) {
       if (placeOf[c]! >= 0) values[i * names.length + placeOf[c]!] = targets[from + c]!;
     }

@@ -42,6 +42,8 @@ export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
   readonly warmStart?: boolean | undefined;
+  /** Epochs in which the layers join, those nearest the head first. */
+  readonly gradual?: number | undefined;
 }
 
 export interface FeatureTrainOptions extends FitOptions {
@@ -115,6 +117,7 @@ export async function trainRun(
   assertCalibratable(options);
   assertTrackable(options);
   assertViewable(options);
+  assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
   const isOfFile = 'features' in options;
@@ -194,15 +197,15 @@ export async function trainRun(
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-function refuseHeadOptions({ mixup, dropout }: TrainOptions): void {
+export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): void {
   const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
 }
 
 /** @throws GraftError USAGE for what has a meaning with --unfreeze alone. */
-function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
-  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay };
+function refuseTailOptions({ tailLr, layerDecay, gradual }: TrainOptions): void {
+  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay, gradual };
   const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (flag === undefined) return;
   throw new GraftError(
@@ -221,6 +224,15 @@ function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
   );
 }
 
+/** @throws GraftError USAGE for what needs all features in memory. */
+export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'knn'>): void {
+  if (!stream || knn === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    '--knn compares with all training features at once, which --stream leaves on disk; leave one of them out.',
+  );
+}
+
 /** The part of the configuration that tells where the features come from. */
 function sourceConfig(source: RunConfigSource) {
   if ('features' in source) return { features: source.features, dim: source.dim };
@@ -233,7 +245,7 @@ function sourceConfig(source: RunConfigSource) {
     preprocess: backbone.preprocess,
     data: dataset.root,
     verifyImages: source.held.map((row) => {
-      const { path: file, source: place } = dataset.examples[row]!;
+      const { path: file, source: place } = dataset.examples.at(row);
       return place ? { path: file, source: place } : file;
     }),
   };

@@ -11,35 +11,37 @@ import { createRng } from '../rng.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { FigureName, TaskKind } from '../tasks/task.js';
 import { sizeOf } from '../tensor/shape.js';
-import type { Judged, LayerCandidate } from '../train/candidate.js';
+import { flat, type Judged, type LayerCandidate, type ReportedCandidate } from '../train/candidate.js';
 import { crossValidate } from '../train/cross-validate.js';
 import { findRate, type RateTest } from '../train/find-rate.js';
 import { type LearningCurve, measureLearningCurve } from '../train/learning-curve.js';
-import type { FeatureSet } from '../train/feature-set.js';
+import type { AnyFeatureSet } from '../train/feature-set.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
 import { writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { foldsOf } from './folds-of-search.js';
 import { loadPlaces, type Place } from './load-places.js';
 import { type GridOptions, parseGrid } from './search-grid.js';
-import { openLog, sameCandidate } from './search-log.js';
+import { openLog, sameCandidate, type SearchLog } from './search-log.js';
 import { claimRunFolder } from './run-folder.js';
 import {
   type FeatureTrainOptions,
   type TrainedRun,
   type TrainOptions,
   type TrainReport,
+  assertStreamable,
   trainRun,
 } from './train-run.js';
 import { trainingOf } from './training-of-candidate.js';
 import { drawLearningCurve, drawRateTest } from './tune-plots.js';
+import { parseTailGrid, searchTails, type TailGridOptions, type Unfreezing } from './tune-tails.js';
 
-type Searched = 'l2' | 'lr' | 'head' | 'solver';
+type Searched = 'l2' | 'lr' | 'head' | 'solver' | 'weightDecay' | 'dropout';
 
 export type TuneOptions = SearchOptions &
   (Omit<TrainOptions, Searched> | Omit<FeatureTrainOptions, Searched>);
 
-export interface SearchOptions extends GridOptions {
+export interface SearchOptions extends GridOptions, TailGridOptions {
   /** Default 5. */
   readonly folds?: number | undefined;
   /** `auto`, or names with commas. */
@@ -52,9 +54,6 @@ export interface SearchOptions extends GridOptions {
   /** Tries learning rates on the head that is kept. */
   readonly lrFind?: boolean | undefined;
 }
-
-/** A candidate as `tune.json` has it. */
-export type ReportedCandidate = LayerCandidate & Omit<Judged, 'candidate'>;
 
 export interface TuneReport {
   readonly run: string;
@@ -78,6 +77,8 @@ export interface TuneReport {
   /** Of the search alone. */
   readonly seconds: number;
   readonly trained: TrainReport;
+  /** With --unfreeze: whether it pays. */
+  readonly unfreezing?: Unfreezing;
   readonly learningCurve?: LearningCurve & { readonly svg: string };
   readonly lrFind?: RateTest & { readonly svg: string };
 }
@@ -88,7 +89,7 @@ export interface TuneHooks extends Hooks {
 }
 
 interface Setting {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
   readonly base: ReturnType<typeof baseOf>;
@@ -102,23 +103,54 @@ export async function tuneRun(
   options: TuneOptions,
   hooks: TuneHooks = {},
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
-  const { logger = silentLogger, signal, onCandidate } = hooks;
-  const { folds: foldCount = 5, select = 'one-se', validation = 0, seed = 1 } = options;
-  const grid = parseGrid(options);
-  if ('unfreeze' in options && options.unfreeze !== undefined) {
-    throw new GraftError(
-      'USAGE',
-      'graft tune searches heads on frozen layers; give --unfreeze to graft train.',
-    );
-  }
+  const { validation = 0 } = options;
+  const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
+  assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
+  if ((options as Partial<TrainOptions>).views) {
+    hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
+  }
   const places = await loadPlaces({ ...options, validation }, hooks);
+  const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>
+    Promise.all(places.map((place) => place.close())),
+  );
+  const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
+  const report: TuneReport = {
+    run: folder,
+    best: flat(chosen),
+    ...found,
+    layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
+    trained,
+  };
+  await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
+  await log.remove();
+  return { report, cache };
+}
+
+type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained'> & {
+  readonly chosen: Judged<LayerCandidate>;
+  readonly log: SearchLog;
+};
+
+interface SearchSpace {
+  readonly grid: ReturnType<typeof parseGrid>;
+  readonly tails: ReturnType<typeof parseTailGrid>;
+}
+
+async function searchPlaces(
+  places: readonly Place[],
+  { grid, tails: points }: SearchSpace,
+  folder: string,
+  options: TuneOptions,
+  hooks: TuneHooks,
+): Promise<Found> {
+  const { logger = silentLogger, signal, onCandidate } = hooks;
+  const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
   const folds = foldsOf(train, groups, foldCount, seed);
   const base = baseOf(options, task);
-  const figure = taskOf(task).figure.name;
   const candidates = limit(
     places.flatMap(({ layer, pool, dim }) =>
       grid(train.rows).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
@@ -126,16 +158,18 @@ export async function tuneRun(
     options.budget,
     seed,
   );
-  logger.info(`Judging ${candidates.length} candidates on ${foldCount} folds of ${train.rows} examples.`);
+  const total = candidates.length + points.length;
+  let done = 0;
+  logger.info(`Judging ${total} candidates on ${foldCount} folds of ${train.rows} examples.`);
   const log = await openLog(
     path.join(folder, progressFile),
-    fingerprint({ ...base, epochs: options.epochs }, places, folds),
+    fingerprint({ ...base, epochs: options.epochs, ...ofTails(options) }, places, folds),
   );
   const judged: Judged<LayerCandidate>[] = [];
   for (const place of places) {
     const own = candidates.filter(({ layer }) => layer === place.layer);
     const missing = own.filter((candidate) => !log.find(candidate));
-    let done = judged.length + own.length - missing.length;
+    done = judged.length + own.length - missing.length;
     const found = await crossValidate(missing, {
       train: place.train,
       folds,
@@ -143,7 +177,7 @@ export async function tuneRun(
       base,
       epochs: options.epochs,
       signal,
-      onJudged: () => onCandidate?.({ done: ++done, total: candidates.length }),
+      onJudged: () => onCandidate?.({ done: ++done, total }),
     });
     const results = own.map(
       (candidate) => log.find(candidate) ?? found.find((one) => one.candidate === candidate)!,
@@ -152,28 +186,37 @@ export async function tuneRun(
       judged.push({ ...result, candidate: own.find((one) => sameCandidate(one, result.candidate))! });
     await log.add(found);
   }
+  const tails =
+    points.length > 0 &&
+    (await searchTails(judged, {
+      ...{ points, train, folds, foldCount, log, hooks },
+      trainingOf: (one) => trainingOf(one, options, options.validation ?? 0) as TrainOptions,
+      onJudged: () => onCandidate?.({ done: ++done, total }),
+    }));
+  if (tails) judged.push(...tails.judged);
   const { chosen, highest, standardError } = choose(judged, select, train, task);
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
   const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, folder, hooks);
-  const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
-  const report: TuneReport = {
-    run: folder,
-    best: flat(chosen),
+  return {
+    chosen,
+    log,
     highest: flat(highest),
     select,
     standardError,
-    figure,
+    figure: taskOf(task).figure.name,
     folds: foldCount,
-    layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
     candidates: judged.map(flat),
     seconds,
-    trained,
+    ...(tails && tails.unfreezing && { unfreezing: tails.unfreezing }),
     ...extras,
   };
-  await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
-  await log.remove();
-  return { report, cache };
+}
+
+/** What decides the results of unfrozen candidates alone. */
+function ofTails(options: TuneOptions) {
+  const { unfreeze, layerDecay, gradual, dtype } = options as Partial<TrainOptions>;
+  return unfreeze === undefined ? {} : { layerDecay, gradual, dtype };
 }
 
 /** What all candidates have in common. */
@@ -187,7 +230,6 @@ function baseOf(options: TuneOptions, task: TaskKind) {
     classWeights: options.classWeights ?? 'none',
     ...(options.batch !== undefined && { batch: options.batch }),
     ...(options.threads !== undefined && { threads: options.threads }),
-    ...(options.weightDecay !== undefined && { weightDecay: options.weightDecay }),
     ...(options.schedule !== undefined && { schedule: options.schedule }),
     ...(options.warmUp !== undefined && { warmUp: options.warmUp }),
     ...(options.mixup !== undefined && { mixup: options.mixup }),
@@ -199,7 +241,7 @@ function baseOf(options: TuneOptions, task: TaskKind) {
 function choose(
   judged: readonly Judged<LayerCandidate>[],
   select: Select,
-  train: FeatureSet,
+  train: AnyFeatureSet,
   task: TaskKind,
 ) {
   if (judged.every(({ droppedAt }) => droppedAt !== undefined)) {
@@ -209,9 +251,9 @@ function choose(
     );
   }
   const outputCount = train.classes.length;
-  return selectCandidate(judged, select, ({ head, dim }) => {
+  return selectCandidate(judged, select, ({ head, dim, tail }) => {
     const { parameters } = buildHead(head, { dim, outputCount, task });
-    return [...parameters.values()].reduce((sum, dims) => sum + sizeOf(dims), 0);
+    return [...parameters.values()].reduce((sum, dims) => sum + sizeOf(dims), tail?.weights ?? 0);
   });
 }
 
@@ -252,10 +294,6 @@ function limit<T>(candidates: readonly T[], budget: number | undefined, seed: nu
   if (budget === undefined || candidates.length <= budget) return candidates;
   const drawn = createRng(seed).shuffle(Array.from(candidates.keys())).slice(0, budget);
   return drawn.sort((a, b) => a - b).map((i) => candidates[i]!);
-}
-
-function flat({ candidate, ...result }: Judged<LayerCandidate>): ReportedCandidate {
-  return { ...candidate, ...result };
 }
 
 /** What the results of a search depend on, beside the candidate. */

@@ -296,7 +296,8 @@ function summariseOperators(nodes: readonly Node[]): string {
   const texts = shown
     .slice(0, 5)
     .map(([opType, count]) => (count === 1 ? shorten(opType, 24) : `${count} ${shorten(opType, 24)}`));
-  if (shown.length > 5) texts.push(`${shown.length - 5} more kinds`);
+  const more = shown.length - 5;
+  if (more > 0) texts.push(`${more} more ${more === 1 ? 'kind' : 'kinds'}`);
   return texts.join('  ·  ');
 }
 

@@ -1,8 +1,8 @@
 /** Real shapes of values, found by running the model once. */
 import { GraftError } from '../errors.js';
-import { type FeedOptions, hasOpenImageSize, planFeeds } from '../graph/plan-feeds.js';
+import { type FeedOptions, hasOpenImageSize, hasOpenSoundLength, planFeeds } from '../graph/plan-feeds.js';
 import { subgraphs } from '../onnx/attributes.js';
-import { type Model, node, type Node, tensorValue } from '../onnx/ir.js';
+import { type Graph, type Model, node, type Node, tensorValue } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { openSession } from './open-session.js';
@@ -17,6 +17,9 @@ export interface ProbeOptions extends FeedOptions {
 
 /** Image sizes to try where the model leaves them open: what most models can take comes first. */
 const imageSizes = [224, 256, 384, 416, 640, 512, 128, 64, 32];
+
+/** The same for sounds: one window of a detector of speech, one second. */
+const soundLengths = [undefined, 512, 16000];
 
 /**
  * Shape of every value (or of `names`) for one run on an example, inputs and initializers included. Values that are
@@ -48,12 +51,11 @@ export async function probeShapes(
   const session = await openSession(encodeModel(measured), { optimization: 'disabled' });
   try {
     const shapes = new Map<string, readonly number[]>();
-    const sizes = hasOpenImageSize(graph) && !options.imageSize ? imageSizes : [options.imageSize ?? 224];
     const given = Object.entries(options.feeds ?? {});
     const feeds = await runFirst(
       session,
-      sizes,
-      (imageSize) => new Map([...planFeeds(graph, { ...options, imageSize }), ...given]),
+      sizesToTry(graph, options),
+      (sizes) => new Map([...planFeeds(graph, { ...options, ...sizes }), ...given]),
     );
     for (const [name, { dims }] of feeds.inputs) shapes.set(name, dims);
     for (const [name, { dims }] of graph.initializers) shapes.set(name, dims);
@@ -66,15 +68,23 @@ export async function probeShapes(
   }
 }
 
-/** The first size that runs; the first failure where none does. */
+function sizesToTry(graph: Graph, { imageSize, soundLength }: ProbeOptions): readonly FeedOptions[] {
+  if (hasOpenImageSize(graph) && imageSize === undefined)
+    return imageSizes.map((size) => ({ imageSize: size }));
+  if (hasOpenSoundLength(graph) && soundLength === undefined)
+    return soundLengths.map((length) => (length === undefined ? {} : { soundLength: length }));
+  return [{}];
+}
+
+/** The first sizes that run; the first failure where none do. */
 async function runFirst(
   session: Session,
-  sizes: readonly number[],
-  plan: (imageSize: number) => ReadonlyMap<string, Tensor>,
+  alternatives: readonly FeedOptions[],
+  plan: (sizes: FeedOptions) => ReadonlyMap<string, Tensor>,
 ) {
   let failure: unknown;
-  for (const size of sizes) {
-    const inputs = plan(size);
+  for (const sizes of alternatives) {
+    const inputs = plan(sizes);
     const fed = [...inputs].filter(([name]) => session.inputNames.includes(name));
     try {
       return { inputs, outputs: await session.run(Object.fromEntries(fed)) };

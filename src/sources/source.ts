@@ -11,7 +11,13 @@ export interface Located {
   /** What names the example in messages: its path, or its archive's and its own name in it. */
   readonly path: string;
   /** Absent: the file `path` itself. */
-  readonly source?: Source;
+  readonly source?: Source | undefined;
+}
+
+/** A list that need not hold its items as objects; an array is one. */
+export interface LocatedList {
+  readonly length: number;
+  at(index: number): Located | undefined;
 }
 
 /** The file that the bytes come from, if one can tell by its state whether they changed. */

@@ -20,6 +20,20 @@ export function massTable(classCount: number, smoothing = 0, classWeights?: Floa
   });
 }
 
+/** Those of some examples, in the order given. */
+export function selectTargets({ labels, targets, classes }: Targets, rows: ArrayLike<number>): Targets {
+  const outputs = classes.length;
+  const own = new Int32Array(labels.length > 0 ? rows.length : 0);
+  for (let i = 0; i < own.length; i++) own[i] = labels[rows[i]!]!;
+  const values = targets && new Float32Array(rows.length * outputs);
+  if (values) {
+    for (let i = 0; i < rows.length; i++) {
+      values.set(targets.subarray(rows[i]! * outputs, (rows[i]! + 1) * outputs), i * outputs);
+    }
+  }
+  return { rows: rows.length, classes, labels: own, ...(values && { targets: values }) };
+}
+
 /** Examples of each class, or with each label. */
 export function countTargets({ labels, targets, classes }: Targets): Float64Array {
   const counts = new Float64Array(classes.length);

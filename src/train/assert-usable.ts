@@ -1,9 +1,14 @@
 import { invalidArgument } from '../errors.js';
 import type { Task } from '../tasks/task.js';
-import type { FeatureSet } from './feature-set.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
 
 /** @throws GraftError INVALID_ARGUMENT for features or targets that are not finite, or sets that do not go together. */
-export function assertUsable(task: Task, train: FeatureSet, validation: FeatureSet | undefined): void {
+export async function assertUsable(
+  task: Task,
+  train: AnyFeatureSet,
+  validation: AnyFeatureSet | undefined,
+): Promise<void> {
   const outputs = train.classes.length;
   if (task.targetForm === 'label' && outputs < 2)
     throw invalidArgument('classes', 'two classes or more', outputs);
@@ -11,7 +16,7 @@ export function assertUsable(task: Task, train: FeatureSet, validation: FeatureS
   if (train.rows === 0) throw invalidArgument('rows', 'at least one example to train on', 0);
   for (const set of validation ? [train, validation] : [train]) {
     if (set.dim !== train.dim) throw invalidArgument('dim', `${train.dim} features as in training`, set.dim);
-    assertFinite('features', set.features, set.dim);
+    for await (const { values, from } of blocksOf(set)()) assertFinite('features', values, set.dim, from);
     if (task.targetForm === 'values') {
       if (set.targets?.length !== set.rows * outputs) {
         throw invalidArgument('targets', `${set.rows} · ${outputs} numbers`, set.targets?.length);
@@ -21,9 +26,9 @@ export function assertUsable(task: Task, train: FeatureSet, validation: FeatureS
   }
 }
 
-function assertFinite(name: string, values: Float32Array, columns: number): void {
+function assertFinite(name: string, values: Float32Array, columns: number, from = 0): void {
   const bad = values.findIndex((value) => !Number.isFinite(value));
   if (bad >= 0) {
-    throw invalidArgument(name, `finite numbers (row ${Math.floor(bad / columns)})`, values[bad]);
+    throw invalidArgument(name, `finite numbers (row ${from + Math.floor(bad / columns)})`, values[bad]);
   }
 }

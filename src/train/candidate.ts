@@ -9,6 +9,21 @@ export interface Candidate {
   readonly l2: number;
   /** Of the solvers that go by epochs. */
   readonly lr?: number | undefined;
+  /** Of these too: in place of what `l2` gives, which is 0 then. */
+  readonly weightDecay?: number | undefined;
+  /** Of the training; default: that of the search. */
+  readonly seed?: number | undefined;
+  /** Layers of the backbone that are trained with the head; undefined for the head alone. */
+  readonly tail?: TailChoice | undefined;
+}
+
+export interface TailChoice {
+  /** Value of the backbone after which everything is trained. */
+  readonly unfreeze: string;
+  /** Weights that this trains. */
+  readonly weights: number;
+  readonly lr: number;
+  readonly epochs: number;
 }
 
 /** With the features that the head stands on. */
@@ -35,6 +50,13 @@ export interface Judged<C extends Candidate = Candidate> {
   readonly epochs?: number;
   /** Dropped by successive halving after so many epochs: its figures are those it had then. */
   readonly droppedAt?: number;
+}
+
+/** The same in one object, as files and reports have it. */
+export type ReportedCandidate = LayerCandidate & Omit<Judged, 'candidate'>;
+
+export function flat({ candidate, ...result }: Judged<LayerCandidate>): ReportedCandidate {
+  return { ...candidate, ...result };
 }
 
 export function meanOf(values: readonly number[]): number {

@@ -16,16 +16,14 @@ import { lossTape, type Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
-
-/** Rows a run: bounds the memory of the logits, and the length of float32 sums. */
-const chunkRows = 8192;
 
 export interface ExactStepOptions {
   readonly spec: HeadSpec;
   readonly task: TaskKind;
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Of the parameters and of everything computed; the features are float32. */
   readonly precision?: Precision;
   readonly loss?: LossSpec | undefined;
@@ -57,7 +55,7 @@ export interface ExactStep {
 
 export async function openExactStep(options: ExactStepOptions): Promise<ExactStep> {
   const { spec, train, folds, precision = 'float32', loss = {}, classWeights, targetScale } = options;
-  const { dim, rows } = train;
+  const { dim } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
   const head = buildHead(spec, { dim, outputCount, task: task.kind });
@@ -122,15 +120,15 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
     encodeModel(model),
     options.threads === undefined ? {} : { threads: options.threads },
   );
+  const blocks = blocksOf(train);
   return {
     precision,
     async evaluate(parameters, heldOut) {
       let found: Float64Array | undefined;
       const total = new Map<string, Float64Array>();
-      for (let row = 0; row < rows; row += chunkRows) {
-        const end = Math.min(rows, row + chunkRows);
+      for await (const { from: row, to: end, values } of blocks()) {
         const outputs = await session.run({
-          [features]: checked('float32', [end - row, dim], train.features.subarray(row * dim, end * dim)),
+          [features]: checked('float32', [end - row, dim], values),
           [targets]: hasLabels
             ? { dtype: 'int32', dims: [end - row], data: train.labels.subarray(row, end) }
             : checked(

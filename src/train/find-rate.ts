@@ -13,9 +13,9 @@ import { createRng } from '../rng.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32 } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import { type AnyFeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
 import { openMinibatchStep } from './minibatch-step.js';
-import { fitStandardization, standardize } from './standardize.js';
+import { measureStandardization, standardize } from './standardize.js';
 
 export interface RateTestOptions {
   readonly head: HeadSpec;
@@ -47,11 +47,11 @@ const smoothing = 0.9;
 /** Ends where the smoothed loss is so many times the lowest. */
 const divergence = 4;
 
-export async function findRate(train: FeatureSet, options: RateTestOptions): Promise<RateTest> {
+export async function findRate(train: AnyFeatureSet, options: RateTestOptions): Promise<RateTest> {
   const { head: spec, loss, solver, seed = 1, from = 1e-6, to = 10, steps = 100, threads } = options;
   if (!(from > 0 && to > from)) throw invalidArgument('to', `a rate above ${from}`, to);
   const task = taskOf(options.task);
-  const set = options.standardize === false ? train : standardize(train, fitStandardization(train));
+  const set = options.standardize === false ? train : standardize(train, await measureStandardization(train));
   const { rows, classes } = set;
   const head = buildHead(spec, { dim: set.dim, outputCount: classes.length, task: task.kind });
   const weights = new Map(
@@ -65,6 +65,7 @@ export async function findRate(train: FeatureSet, options: RateTestOptions): Pro
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const rng = createRng(seed);
   const outputs = new Float32Array(batch * classes.length);
+  const values = isInMemory(set) ? undefined : new Float32Array(batch * set.dim);
   const step = await openMinibatchStep({
     spec,
     task: task.kind,
@@ -88,7 +89,8 @@ export async function findRate(train: FeatureSet, options: RateTestOptions): Pro
       const chosen = order.slice(at, at + batch);
       at += batch;
       const lr = from * (to / from) ** (i / (steps - 1));
-      await step.run(chosen, outputs, rng);
+      if (values) await (set as StreamedSet).features.read(chosen, values);
+      await step.run(chosen, outputs, rng, values);
       const measured = task.measure(outputs, set, loss, chosen).loss;
       average = smoothing * average + (1 - smoothing) * measured;
       const smoothed = average / (1 - smoothing ** (i + 1));

@@ -1,13 +1,14 @@
 /** The loop of fine-tuning: epochs of seeded batches, the validation loss watched, the best weights kept. */
 import { GraftError } from '../errors.js';
-import { createRng } from '../rng.js';
+import { createRng, type Rng } from '../rng.js';
 import type { Session } from '../runtime/session.js';
 import { massTable } from '../tasks/targets.js';
-import type { LossSpec, Task } from '../tasks/task.js';
+import type { FigureName, LossSpec, Task } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { inOrder, readBatches } from './read-batches.js';
 import type { ActivationSet } from './row-source.js';
 import { copyParameters } from './parameter-values.js';
+import type { SolverState } from './training-state.js';
 import type { TailOptimizer } from './tail-optimizer.js';
 import type { TailGraph } from './tail-step.js';
 import type { EpochRecord, Score } from './train-head.js';
@@ -21,7 +22,8 @@ export interface LoopSettings {
   readonly batch: number;
   readonly seed: number;
   readonly patience: number;
-  readonly signal: AbortSignal | undefined;
+  /** Share of the tail's layers, those nearest the head, that move in this epoch. */
+  readonly reach?: (epoch: number) => number;
   readonly onEpoch: (record: EpochRecord) => void;
 }
 
@@ -37,8 +39,14 @@ export interface LoopInput {
   measure(outputs: Float32Array, order: Uint32Array): Score;
   /** Of these parameters on the validation part; undefined where there is none. */
   validate: ((parameters: ReadonlyMap<string, Tensor>) => Promise<Score>) | undefined;
-  /** Validation loss at the start, where that is worth keeping. */
-  readonly startLoss: number | undefined;
+  /** Validation score at the start, where that is worth keeping. */
+  readonly start: Score | undefined;
+  /** A state that `checkpoint` was once given. */
+  readonly from?: SolverState | undefined;
+  /** The records until then; those of later epochs are added. */
+  readonly history?: EpochRecord[];
+  /** After every step and epoch, with what the next one depends on; it is asked for where it is time to keep it. */
+  checkpoint?(epoch: number, where: string, state: () => SolverState): Promise<void>;
 }
 
 export interface LoopOutcome {
@@ -48,31 +56,40 @@ export interface LoopOutcome {
   readonly history: readonly EpochRecord[];
 }
 
-/** @throws GraftError TRAINING_FAILED where the loss is no number any more, INTERRUPTED by the signal. */
+/** @throws GraftError TRAINING_FAILED where the loss is no number any more, INTERRUPTED by what `checkpoint` throws. */
 export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
-  const { optimizer, train, settings, measure, validate } = input;
+  const { optimizer, train, settings, measure, validate, from, history = [] } = input;
   const { evaluated } = optimizer;
   const { epochs, batch, patience } = settings;
   const outputCount = train.classes.length;
   const outputs = new Float32Array(train.rows * outputCount);
   const descend = makeStep(input);
-  const rng = createRng(settings.seed);
+  const rng = createRng(settings.seed, from?.fields.rng as number[] | undefined);
   const order = inOrder(train.rows);
-  const steps = epochs * Math.ceil(train.rows / batch);
-  const history: EpochRecord[] = [];
-  let done = 0;
-  let best = { epoch: 0, parameters: copyParameters(evaluated) };
-  let bestLoss = input.startLoss ?? Number.POSITIVE_INFINITY;
-  for (let epoch = 1; epoch <= epochs; epoch++) {
-    rng.shuffle(order);
-    let at = 0;
-    for await (const { rows, values } of readBatches(train.activations, order, batch)) {
+  const stepsPerEpoch = Math.ceil(train.rows / batch);
+  // The best weights are a copy only where a later epoch may be worse.
+  const keep = (): ReadonlyMap<string, Tensor> => (validate ? copyParameters(evaluated) : evaluated);
+  const reached: Reached = from
+    ? restore(from, { optimizer, order, outputs, keep })
+    : { epoch: 1, steps: 0, best: { epoch: 0, parameters: keep(), score: input.start } };
+  let { epoch, steps, best } = reached;
+  const state = (at: Pick<Reached, 'epoch' | 'steps'>) => (): SolverState =>
+    stateOf({ ...at, best }, { optimizer, order, outputs, rng, isBestApart: validate !== undefined });
+  for (; epoch <= epochs; epoch++, steps = 0) {
+    if (steps === 0) rng.shuffle(order);
+    for await (const { rows, values } of readBatches(
+      train.activations,
+      order.subarray(steps * batch),
+      batch,
+    )) {
       await eventsHandled();
-      if (settings.signal?.aborted) throw interrupted(epoch);
-      const into = outputs.subarray(at, (at += rows.length * outputCount));
+      const start = steps * batch * outputCount;
+      const into = outputs.subarray(start, start + rows.length * outputCount);
       await descend(rows, values, into);
       if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
-      optimizer.step(rows.length, rateAt(++done / steps, settings.warmUp));
+      const progress = ((epoch - 1) * stepsPerEpoch + ++steps) / (epochs * stepsPerEpoch);
+      optimizer.step(rows.length, rateAt(progress, settings.warmUp), settings.reach?.(epoch));
+      await input.checkpoint?.(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
     }
     // The training score is that of the epoch as it went, before each step: a pass over the data less.
     const trained = measure(outputs, order);
@@ -85,13 +102,83 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
     };
     history.push(record);
     settings.onEpoch(record);
-    if (!validation) best = { epoch, parameters: evaluated as Map<string, Tensor> };
-    else if (validation.loss < bestLoss) {
-      bestLoss = validation.loss;
-      best = { epoch, parameters: copyParameters(evaluated) };
-    } else if (epoch - best.epoch >= patience) break;
+    if (!validation || isBetter(validation, best.score, input.task.figure.name))
+      best = { epoch, parameters: keep(), score: validation };
+    else if (epoch - best.epoch >= patience) break;
+    await input.checkpoint?.(epoch, `after epoch ${epoch}`, state({ epoch: epoch + 1, steps: 0 }));
   }
-  return { ...best, history };
+  return { epoch: best.epoch, parameters: best.parameters, history };
+}
+
+/** How far the loop got. */
+interface Reached {
+  /** The one it is in. */
+  readonly epoch: number;
+  /** Done in this epoch. */
+  readonly steps: number;
+  readonly best: {
+    readonly epoch: number;
+    readonly parameters: ReadonlyMap<string, Tensor>;
+    /** On the validation part. */
+    readonly score: Score | undefined;
+  };
+}
+
+/** By the task's figure; the lower loss decides between equals. */
+function isBetter(next: Score, best: Score | undefined, figure: FigureName): boolean {
+  if (!best) return true;
+  const [is, was] = [next[figure]!, best[figure]!];
+  // Not "equal": a figure may be no number, as R² of numbers that are all the same.
+  return is > was || (!(is < was) && next.loss < best.loss);
+}
+
+interface Moving {
+  readonly optimizer: TailOptimizer;
+  readonly order: Uint32Array;
+  /** Of the steps of this epoch. */
+  readonly outputs: Float32Array;
+}
+
+function stateOf(
+  { epoch, steps, best }: Reached,
+  {
+    optimizer,
+    order,
+    outputs,
+    rng,
+    isBestApart,
+  }: Moving & { readonly rng: Rng; readonly isBestApart: boolean },
+): SolverState {
+  const { fields, tensors } = optimizer.state();
+  return {
+    fields: {
+      ...{ epoch, steps, optimizer: fields, rng: rng.state() },
+      best: { epoch: best.epoch, score: best.score },
+    },
+    tensors: new Map<string, Tensor>([
+      ...tensors,
+      ...(isBestApart ? [...best.parameters].map(([name, tensor]) => [`best/${name}`, tensor] as const) : []),
+      ['order', { dtype: 'uint32', dims: [order.length], data: order }],
+      ['outputs', float32([outputs.length], outputs)],
+    ]),
+  };
+}
+
+/** Puts everything as it was. */
+function restore(
+  { fields, tensors }: SolverState,
+  { optimizer, order, outputs, keep }: Moving & { keep(): ReadonlyMap<string, Tensor> },
+): Reached {
+  optimizer.restore({ fields: fields.optimizer as SolverState['fields'], tensors });
+  order.set(tensors.get('order')!.data as Uint32Array);
+  outputs.set(tensors.get('outputs')!.data as Float32Array);
+  const parameters = keep();
+  for (const [name, { data }] of parameters) {
+    const best = tensors.get(`best/${name}`);
+    if (best) (data as Float32Array).set(best.data as Float32Array);
+  }
+  const { epoch, steps, best } = fields as unknown as Reached;
+  return { epoch, steps, best: { ...best, parameters } };
 }
 
 /** Runs the training graph on one batch: gradients go to the optimizer, outputs into the given memory. */
@@ -137,10 +224,6 @@ function eventsHandled(): Promise<void> {
     if (typeof setImmediate === 'function') setImmediate(resolve);
     else setTimeout(resolve);
   });
-}
-
-function interrupted(epoch: number): GraftError {
-  return new GraftError('INTERRUPTED', `Fine-tuning was stopped in epoch ${epoch}; nothing was written.`);
 }
 
 export function diverged(epoch: number): GraftError {

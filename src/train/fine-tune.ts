@@ -5,14 +5,15 @@
  */
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { HeadSpec, TrainedHead } from '../heads/head.js';
+import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { encodeModel } from '../onnx/write-model.js';
 import type { SessionOptions } from '../runtime/session.js';
 import type { Targets } from '../tasks/targets.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { sizeOf } from '../tensor/shape.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 import type { FeatureSet } from './feature-set.js';
 import { describeOverfitting } from './describe-overfitting.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
@@ -24,6 +25,7 @@ import { tailOptimizer } from './tail-optimizer.js';
 import { computeFeatures, computeOutputs } from './tail-scorer.js';
 import { buildTailGraph, type OpenSession, type Tail } from './tail-step.js';
 import { type EpochRecord, type Score, startingParameters, trainHead } from './train-head.js';
+import { type Checkpoint, keepStates, type SolverState } from './training-state.js';
 
 export interface FineTuneOptions {
   readonly head?: HeadSpec;
@@ -46,18 +48,34 @@ export interface FineTuneOptions {
   readonly ema?: number;
   /** Fits the head before the tail moves. */
   readonly warmStart?: boolean;
+  /**
+   * Epochs in which the layers join one group after another, those nearest the head first (gradual unfreezing: Howard &
+   * Ruder 2018, ULMFiT): in epoch e the last e/gradual of them move. Without a fitted head the first epoch is the head's
+   * alone. 0: all from the start.
+   */
+  readonly gradual?: number;
   readonly epochs?: number;
   /** Share of the first steps in which the rates rise from 0. */
   readonly warmUp?: number;
   readonly batch?: number;
   readonly standardize?: boolean;
   readonly seed?: number;
-  /** Epochs without a better validation loss before training stops; the best weights are kept. */
+  /**
+   * Epochs without a better score on the validation part (the task's figure, then the loss) before training stops;
+   * default: none does. The best weights are kept.
+   */
   readonly patience?: number;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
   readonly onEpoch?: (record: EpochRecord) => void;
+  /** A state can be taken after every step. */
+  readonly checkpoint?: Checkpoint | undefined;
+}
+
+export interface HeadAlone {
+  readonly train: Score;
+  readonly validation?: Score;
 }
 
 export interface FineTuned {
@@ -69,7 +87,7 @@ export interface FineTuned {
   readonly train: Score;
   readonly validation?: Score;
   /** The same with the head alone, before the tail moved; undefined without warm start. */
-  readonly headAlone: { readonly train: Score; readonly validation?: Score } | undefined;
+  readonly headAlone: HeadAlone | undefined;
   readonly seconds: number;
   /** Epoch whose weights were kept; 0 where the head alone was best. */
   readonly stoppedAt: number;
@@ -95,7 +113,9 @@ export async function fineTune(
       'The prototype head has nothing to train by steps; take --head linear, mlp or cosine with --unfreeze.',
     );
   }
-  const started = performance.now();
+  const { checkpoint, signal } = settings;
+  const from = checkpoint?.from;
+  const started = performance.now() - 1000 * (from?.seconds ?? 0);
   const sessionOptions: SessionOptions = settings.threads === undefined ? {} : { threads: settings.threads };
   const outputCount = train.classes.length;
   const task = taskOf(settings.task);
@@ -103,8 +123,12 @@ export async function fineTune(
   // Numbers are predicted at mean 0 and deviation 1, so that one learning rate fits them all.
   const targetScaling = settings.task === 'regression' ? fitTargetScaling(train) : undefined;
   const scaled = <T extends Targets>(set: T): T => (targetScaling ? scaleTargets(set, targetScaling) : set);
-  const [features, heldFeatures] = await featuresOf(tail, train, validation, open, sessionOptions);
-  const start = await startHead(scaled(features), heldFeatures && scaled(heldFeatures), settings);
+  const head = buildHead(spec, { dim: tail.dim, outputCount, task: settings.task });
+  const begin = async (): Promise<HeadStart> => {
+    const [features, held] = await featuresOf(tail, train, validation, open, { ...sessionOptions, signal });
+    return startHead(scaled(features), held && scaled(held), settings);
+  };
+  const start = from ? keptStart(from, head) : await begin();
 
   const graph = await buildTailGraph(tail, {
     head: spec,
@@ -130,18 +154,22 @@ export async function fineTune(
       );
     const score = async (set: ActivationSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
       measure(await computeOutputs(scorer, graph, set.activations, parameters, outputCount), set);
-    const head = buildHead(spec, { dim: tail.dim, outputCount, task: settings.task });
     const headDecay = (settings.l2 * head.penaltyFactor) / train.rows;
     // Copies: the optimizer writes into them.
     const parameters = copyParameters(
       new Map([...graph.weights, ...renamed(start.parameters, graph.headInputs)]),
     );
-    const atStart = settings.warmStart
-      ? {
-          train: await score(train, parameters),
-          ...(validation && { validation: await score(validation, parameters) }),
-        }
-      : undefined;
+    const scoreStart = async (): Promise<HeadAlone> => ({
+      train: await score(train, parameters),
+      ...(validation && { validation: await score(validation, parameters) }),
+    });
+    const atStart = from
+      ? (from.fields.headAlone as HeadAlone | undefined)
+      : settings.warmStart
+        ? await scoreStart()
+        : undefined;
+    const history = [...(from?.history ?? [])];
+    const save = checkpoint && keepStates(checkpoint, { started, history, signal });
     const kept = await runFineTuning({
       graph,
       step,
@@ -154,13 +182,20 @@ export async function fineTune(
       ),
       train: scaled(train),
       task,
-      settings: { ...settings, classWeights },
+      settings: { ...settings, classWeights, reach: reachOf(settings) },
       measure: (outputs, order) => measure(outputs, train, order),
       validate: validation && ((current) => score(validation, current)),
-      startLoss: atStart?.validation?.loss,
+      start: atStart?.validation,
+      from,
+      history,
+      async checkpoint(epoch, where, state) {
+        if (save) await save(epoch, where, () => withStart(state(), start.scaling, atStart));
+        else if (signal?.aborted)
+          throw new GraftError('INTERRUPTED', `Training was stopped ${where}; nothing was written.`);
+      },
     });
     const trainScore = await score(train, kept.parameters);
-    if (!Number.isFinite(trainScore.loss)) throw diverged(kept.history.length);
+    if (!Number.isFinite(trainScore.loss)) throw diverged(history.length);
     const validationScore = validation && (await score(validation, kept.parameters));
     const overfitting = describeOverfitting(task, 'unfrozen', trainScore, validationScore);
     if (overfitting !== undefined) settings.logger.warn(overfitting);
@@ -181,7 +216,7 @@ export async function fineTune(
       headAlone: atStart,
       seconds: (performance.now() - started) / 1000,
       stoppedAt: kept.epoch,
-      history: kept.history,
+      history,
     };
   } finally {
     await step.release();
@@ -190,15 +225,17 @@ export async function fineTune(
 }
 
 /** Examples a step. */
-export const defaultBatch = 32;
+export const defaultBatch = 16;
+export const defaultEpochs = 8;
+/** Of the head; the layers under it learn at a tenth of it. */
+export const defaultRate = 5e-3;
+export const tailShare = 0.1;
 
-type Settings = Required<Omit<FineTuneOptions, 'threads' | 'signal'>> & {
-  readonly threads: number | undefined;
-  readonly signal: AbortSignal | undefined;
-};
+type Optional = 'threads' | 'signal' | 'checkpoint';
+type Settings = Required<Omit<FineTuneOptions, Optional>> & Pick<FineTuneOptions, Optional>;
 
 function withDefaults(options: FineTuneOptions): Settings {
-  const { lr = 1e-3 } = options;
+  const { lr = defaultRate } = options;
   return {
     head: { kind: 'linear' },
     task: 'single',
@@ -210,20 +247,24 @@ function withDefaults(options: FineTuneOptions): Settings {
     clipNorm: 1,
     ema: 0,
     warmStart: true,
-    epochs: 20,
+    gradual: 0,
+    epochs: defaultEpochs,
     warmUp: 0.1,
     batch: defaultBatch,
     standardize: true,
     seed: 1,
-    patience: 5,
-    threads: undefined,
-    signal: undefined,
+    patience: Number.POSITIVE_INFINITY,
     logger: silentLogger,
     onEpoch: () => {},
     ...options,
     lr,
-    tailLr: options.tailLr ?? 0.1 * lr,
+    tailLr: options.tailLr ?? tailShare * lr,
   };
+}
+
+function reachOf({ gradual, warmStart }: Settings): (epoch: number) => number {
+  const headEpochs = warmStart ? 0 : 1;
+  return (epoch) => (gradual > 0 ? Math.min(1, (epoch - headEpochs) / gradual) : 1);
 }
 
 /** What the tail makes of the activations as it came: what the head is fitted on first. */
@@ -232,7 +273,7 @@ async function featuresOf(
   train: ActivationSet,
   validation: ActivationSet | undefined,
   open: OpenSession,
-  options: SessionOptions,
+  options: SessionOptions & { readonly signal: AbortSignal | undefined },
 ): Promise<[FeatureSet, FeatureSet | undefined]> {
   const sources = [train, ...(validation ? [validation] : [])].map(({ activations }) => activations);
   const [own, held] = await computeFeatures(tail, sources, open, options);
@@ -240,8 +281,41 @@ async function featuresOf(
   return [{ ...train, dim, features: own! }, validation && { ...validation, dim, features: held! }];
 }
 
-/** The head that the tail begins to move under: fitted, or as its kind begins. */
-async function startHead(features: FeatureSet, held: FeatureSet | undefined, settings: Settings) {
+/** The head that the tail begins to move under, and what its features are scaled by. */
+interface HeadStart {
+  readonly parameters: ReadonlyMap<string, Tensor>;
+  readonly scaling: Standardization | undefined;
+}
+
+/** The start in a state of training, where its parameters have long been replaced. */
+function keptStart({ tensors }: SolverState, { parameters }: Head): HeadStart {
+  const [mean, std] = ['mean', 'std'].map((name) => tensors.get(`scaling/${name}`)?.data as Float64Array);
+  return {
+    parameters: new Map(
+      [...parameters].map(([name, dims]) => [name, float32(dims, new Float32Array(sizeOf(dims)))]),
+    ),
+    scaling: mean && std && { mean, std },
+  };
+}
+
+function withStart(
+  { fields, tensors }: SolverState,
+  scaling: Standardization | undefined,
+  headAlone: HeadAlone | undefined,
+): SolverState {
+  const kept = Object.entries(scaling ?? {}).map(
+    ([name, data]: [string, Float64Array]) =>
+      [`scaling/${name}`, { dtype: 'float64', dims: [data.length], data }] satisfies [string, Tensor],
+  );
+  return { fields: { ...fields, headAlone }, tensors: new Map([...tensors, ...kept]) };
+}
+
+/** Fitted, or as its kind begins. */
+async function startHead(
+  features: FeatureSet,
+  held: FeatureSet | undefined,
+  settings: Settings,
+): Promise<HeadStart> {
   const { head: spec, task: kind, seed, warmStart, standardize, loss, l2, threads, signal } = settings;
   if (warmStart) {
     const { trained } = await trainHead(features, held, {

@@ -1,11 +1,11 @@
-import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
-import { clipFactor } from '../optim/clip-norm.js';
+import type { AdamWState } from '../optim/adamw.js';
 import { afterEpoch, type PlateauState, plateauStart, scheduleFactor } from '../optim/schedules.js';
-import { sgdStep } from '../optim/sgd.js';
-import { averageDecay, followWeights } from '../optim/weight-average.js';
 import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { isInMemory } from './feature-set.js';
+import { openLearner, usualRate } from './learner.js';
 import { openMinibatchStep } from './minibatch-step.js';
+import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
 import type { Fit, Fitted } from './train-head.js';
 import type { SolverState } from './training-state.js';
@@ -23,15 +23,20 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { views = 1 } = train;
   const rows = train.rows / views;
   const outputCount = train.classes.length;
-  const { solver, patience, epochs = 100, momentum, nesterov, clipNorm, ema, mixup } = options;
+  const { patience, epochs = 100, mixup } = options;
+  const solver = options.solver === 'sgd' ? 'sgd' : 'adamw';
   const l2 = options.l2 * head.penaltyFactor;
   const weightDecay = options.weightDecay ?? l2 / rows;
-  const lr = options.lr ?? (solver === 'adamw' ? 1e-3 : 1e-2);
+  const lr = options.lr ?? usualRate[solver];
   const batch = Math.min(options.batch, rows);
   const weights = copyParameters(fit.parameters);
-  const average = ema > 0 ? copyParameters(weights) : undefined;
-  const scored = average ?? weights;
-  const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
+  const learner = openLearner(weights, {
+    ...options,
+    solver,
+    weightDecay,
+    penalized: head.penalized,
+  });
+  const { average, scored, states } = learner;
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
   const predicted = new Float32Array(rows * outputCount);
@@ -45,6 +50,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     mixup > 0 ||
     average !== undefined ||
     (options.head.kind === 'mlp' && options.head.dropout > 0);
+  const memory = isInMemory(train) ? undefined : batchMemory(train.features, batch);
   const step = await openMinibatchStep({
     spec: options.head,
     task: task.kind,
@@ -68,28 +74,13 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
       rng.shuffle(order);
       const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;
-      for (let start = 0; start < rows; start += batch) {
-        const end = Math.min(rows, start + batch);
-        const into = predicted.subarray(start * outputCount, end * outputCount);
-        await step.run(drawn.subarray(start, end), into, rng);
+      let start = 0;
+      for await (const { rows: picked, values } of batchesOf(train, drawn, batch, memory)) {
+        const end = start + picked.length;
+        await step.run(picked, predicted.subarray(start * outputCount, end * outputCount), rng, values);
+        start = end;
         const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
-        const scale = clipFactor(step.gradients.values(), clipNorm);
-        for (const [name, gradient] of step.gradients) {
-          const decay = head.penalized.includes(name) ? weightDecay : 0;
-          const data = weights.get(name)!.data as Float32Array;
-          const state = states.get(name)!;
-          if (scale !== 1) for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
-          if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay });
-          else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay });
-        }
-        if (average) {
-          for (const [name, { data }] of weights)
-            followWeights(
-              average.get(name)!.data as Float32Array,
-              data as Float32Array,
-              averageDecay(ema, done),
-            );
-        }
+        learner.step(step.gradients, rate, done);
       }
       const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
       const objective = score.loss * rows + 0.5 * weightDecay * rows * sumSquares(scored, head.penalized);

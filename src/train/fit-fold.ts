@@ -1,13 +1,13 @@
 import type { Candidate } from './candidate.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { selectRows } from './select-rows.js';
 import { trainHead, type TrainOptions, type TrainResult } from './train-head.js';
 
 /** What all candidates have in common. */
-export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'epochs'>;
+export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'weightDecay' | 'epochs'>;
 
 export interface FoldSetting {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Fold of each example. */
   readonly folds: Int32Array;
   readonly base: FoldBase;
@@ -20,7 +20,7 @@ export interface FoldSetting {
  * @param choose - which of the training rows are taken; default: all
  */
 export function fitFold(
-  { head, solver, l2, lr }: Candidate,
+  { head, solver, l2, lr, weightDecay, seed }: Candidate,
   { train, folds, base, epochs, signal }: FoldSetting,
   fold: number,
   choose: (rows: readonly number[]) => readonly number[] = (rows) => rows,
@@ -35,6 +35,8 @@ export function fitFold(
     patience: Number.POSITIVE_INFINITY,
     ...(solver !== 'none' && { solver }),
     ...(lr !== undefined && { lr }),
+    ...(weightDecay !== undefined && { weightDecay }),
+    ...(seed !== undefined && { seed }),
     ...(epochs !== undefined && { epochs }),
     ...(signal && { signal }),
   });

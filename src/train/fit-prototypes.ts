@@ -1,6 +1,8 @@
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { biasName } from '../tasks/task.js';
-import type { FeatureSet } from './feature-set.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
+import { selectRows } from './select-rows.js';
 import type { Fit, Fitted } from './train-head.js';
 
 /** Rows that the factor is fitted on: one number needs no more. */
@@ -15,7 +17,7 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
   const { train } = fit;
   const { dim, rows, classes } = train;
   const classCount = classes.length;
-  const means = meanFeatures(train);
+  const means = await meanFeatures(train);
   const weight = new Float32Array(dim * classCount);
   const bias = new Float32Array(classCount);
   for (let c = 0; c < classCount; c++) {
@@ -46,7 +48,7 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
     ]);
   const stride = Math.max(1, Math.ceil(rows / temperatureRows));
   const picked = Array.from({ length: Math.ceil(rows / stride) }, (_, i) => i * stride);
-  const scores = scoreRows(train, picked, weight, bias);
+  const scores = await scoreRows(selectRows(train, picked), weight, bias);
   const factor = fitFactor(
     scores,
     picked.map((row) => train.labels[row]!),
@@ -59,33 +61,38 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
 }
 
 /** [classes, dim], in float64. */
-function meanFeatures({ features, labels, dim, rows, classes }: FeatureSet): Float64Array {
+async function meanFeatures(train: AnyFeatureSet): Promise<Float64Array> {
+  const { labels, dim, classes } = train;
   const means = new Float64Array(classes.length * dim);
   const counts = new Float64Array(classes.length);
-  for (let row = 0; row < rows; row++) {
-    const into = labels[row]! * dim;
-    counts[labels[row]!]!++;
-    for (let d = 0; d < dim; d++) means[into + d]! += features[row * dim + d]!;
+  for await (const { from, to, values } of blocksOf(train)()) {
+    for (let row = from, at = 0; row < to; row++, at += dim) {
+      const into = labels[row]! * dim;
+      counts[labels[row]!]!++;
+      for (let d = 0; d < dim; d++) means[into + d]! += values[at + d]!;
+    }
   }
   return means.map((sum, i) => sum / Math.max(1, counts[Math.floor(i / dim)]!));
 }
 
-function scoreRows(
-  { features, dim }: FeatureSet,
-  rows: readonly number[],
+async function scoreRows(
+  set: AnyFeatureSet,
   weight: Float32Array,
   bias: Float32Array,
-): Float64Array {
+): Promise<Float64Array> {
+  const { dim, rows } = set;
   const classCount = bias.length;
-  const scores = new Float64Array(rows.length * classCount);
-  rows.forEach((row, i) => {
-    const own = scores.subarray(i * classCount, (i + 1) * classCount);
-    own.set(bias);
-    for (let d = 0; d < dim; d++) {
-      const x = features[row * dim + d]!;
-      for (let c = 0; c < classCount; c++) own[c]! += x * weight[d * classCount + c]!;
+  const scores = new Float64Array(rows * classCount);
+  for await (const { from, to, values } of blocksOf(set)()) {
+    for (let row = from, at = 0; row < to; row++, at += dim) {
+      const own = scores.subarray(row * classCount, (row + 1) * classCount);
+      own.set(bias);
+      for (let d = 0; d < dim; d++) {
+        const x = values[at + d]!;
+        for (let c = 0; c < classCount; c++) own[c]! += x * weight[d * classCount + c]!;
+      }
     }
-  });
+  }
   return scores;
 }
 

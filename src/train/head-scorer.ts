@@ -6,21 +6,22 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
 
 export interface HeadScorer {
   /**
    * What the task gives out (probabilities, or numbers) for every row.
-   * @param features - [rows, dim]
    * @param parameters - as trained; of several replicas, side by side in the last axis
    * @returns [rows, replicas, outputs]
    */
-  outputs(features: Float32Array, parameters: ReadonlyMap<string, Tensor>): Promise<Float32Array>;
+  outputs(
+    set: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>,
+    parameters: ReadonlyMap<string, Tensor>,
+  ): Promise<Float32Array>;
   release(): Promise<void>;
 }
-
-/** Rows a run: bounds the memory of hidden layers and logits. */
-const chunkRows = 8192;
 
 export async function openHeadScorer(
   spec: HeadSpec,
@@ -46,17 +47,15 @@ export async function openHeadScorer(
   );
   const session = await openSession(encodeModel(builder.model()), threads === undefined ? {} : { threads });
   return {
-    async outputs(x, parameters) {
-      const rows = x.length / dim;
+    async outputs(set, parameters) {
       const weights = Object.fromEntries(parameters);
       let scored: Float32Array | undefined;
-      for (let row = 0; row < rows; row += chunkRows) {
-        const end = Math.min(rows, row + chunkRows);
-        const chunk = float32([end - row, dim], x.subarray(row * dim, end * dim));
+      for await (const { from, to, values } of blocksOf(set)()) {
+        const chunk = float32([to - from, dim], values);
         const { data } = (await session.run({ [features]: chunk, ...weights }))[outputs]!;
-        const perRow = data.length / (end - row);
-        scored ??= new Float32Array(rows * perRow);
-        scored.set(data as Float32Array, row * perRow);
+        const perRow = data.length / (to - from);
+        scored ??= new Float32Array(set.rows * perRow);
+        scored.set(data as Float32Array, from * perRow);
       }
       return scored ?? new Float32Array();
     },

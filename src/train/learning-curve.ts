@@ -8,12 +8,12 @@
  */
 import { createRng } from '../rng.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { fitFold, type FoldBase } from './fit-fold.js';
 import { taskOf } from '../tasks/task-of.js';
 
 export interface LearningCurveOptions {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   readonly folds: Int32Array;
   readonly foldCount: number;
   readonly base: FoldBase;

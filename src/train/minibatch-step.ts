@@ -12,32 +12,37 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TensorMap } from '../runtime/session.js';
-import { massTable } from '../tasks/targets.js';
+import { massTable, selectTargets, type Targets } from '../tasks/targets.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import { type AnyFeatureSet, isInMemory } from './feature-set.js';
 import { appendDropout, appendMixing } from './batch-noise.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
+import { appendReplicas } from './replica-head.js';
 
 export interface MinibatchStep {
   /** Gradient of the mean loss by each parameter, as the last `run` left it. */
   readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
    * @param rows - indices into the training part
-   * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs]
+   * @param values - their features, [rows, dim], where the training part is not in memory
+   * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs];
+   *   of replicas, one after another
    * @param rng - drawn from for dropout and mixup
    */
-  run(rows: Int32Array, outputs: Float32Array, rng: Rng): Promise<void>;
+  run(rows: Int32Array, outputs: Float32Array, rng: Rng, values?: Float32Array): Promise<void>;
   release(): Promise<void>;
 }
 
 export interface MinibatchStepOptions {
   readonly spec: HeadSpec;
   readonly task: TaskKind;
-  readonly train: FeatureSet;
-  /** Read on every run: the caller changes them in place. */
+  readonly train: AnyFeatureSet;
+  /** Read on every run: the caller changes them in place. Of replicas, [replicas, ...dims] each. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Heads that learn side by side from the same batches; default: one, without an axis for it. */
+  readonly replicas?: number | undefined;
   readonly loss?: LossSpec | undefined;
   /** As the task's `balance` gives them. */
   readonly classWeights?: Float32Array | undefined;
@@ -53,8 +58,8 @@ export interface MinibatchStepOptions {
 }
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
-  const { spec, train, parameters, loss = {}, classWeights, targetScale, mixup = 0 } = options;
-  const { dim, rows: rowCount } = train;
+  const { spec, train, parameters, replicas, loss = {}, classWeights, targetScale, mixup = 0 } = options;
+  const { dim } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
   const hasLabels = task.targetForm === 'label';
@@ -65,7 +70,6 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     : builder.input('targets', 'float32', ['examples', outputCount]);
   const rows = builder.input('rows', 'int32', ['batch']);
   const scale = builder.input('scale', 'float32', []);
-  for (const [name, { dims }] of parameters) builder.input(name, 'float32', dims);
   const gather = (table: string, indices: string, name: string): string =>
     builder.op('Gather', [table, indices], { name, attributes: { axis: 0 } });
 
@@ -77,12 +81,16 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     return mixing ? mixing.blend(own, gather(table, indices(mixing.partners), `${name}/partner`), name) : own;
   };
 
-  const logits = buildHead(spec, { dim, outputCount, task: task.kind }).append(
-    builder,
-    take(features, (picked) => picked, 'batch/features'),
-    new Map([...parameters.keys()].map((name) => [name, name])),
-    dropout ? { dropout: dropout.apply } : {},
-  );
+  const shape = { dim, outputCount, task: task.kind };
+  const x = take(features, (picked) => picked, 'batch/features');
+  const appendOptions = dropout ? { dropout: dropout.apply } : {};
+  let logits: string;
+  if (replicas === undefined) {
+    const inputs = [...parameters].map(
+      ([name, { dims }]) => [name, builder.input(name, 'float32', dims)] as const,
+    );
+    logits = buildHead(spec, shape).append(builder, x, new Map(inputs), appendOptions);
+  } else logits = appendReplicas(builder, x, spec, shape, replicas, appendOptions);
   let target: string;
   if (hasLabels) {
     const masses = float32(
@@ -92,6 +100,9 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     const table = builder.constant('masses', masses);
     target = take(table, (picked) => gather(targets, picked, 'batch/labels'), 'batch/masses');
   } else target = take(targets, (picked) => picked, 'batch/targets');
+  if (replicas !== undefined) {
+    target = builder.op('Tile', [target, builder.ints([replicas, 1])], { name: 'batch/targets_of_all' });
+  }
   const outputs = task.appendOutputs(builder, logits, 2, outputCount);
   const gradient = task.appendBatchGradient(
     builder,
@@ -126,28 +137,38 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     gradientMemory[gradient] = float32(dims, memory);
   }
   const scaleValue = new Float32Array(1);
+  const tables: TensorMap = isInMemory(train) ? tablesOf(train, train.features) : {};
+  const ownRows = Int32Array.from({ length: options.batch }, (_, i) => i);
   const fixed: TensorMap = {
-    [features]: float32([rowCount, dim], train.features),
-    [targets]: hasLabels
-      ? { dtype: 'int32', dims: [rowCount], data: train.labels }
-      : float32([rowCount, outputCount], train.targets!),
     [scale]: { dtype: 'float32', dims: [], data: scaleValue },
     ...Object.fromEntries(parameters),
   };
   return {
     gradients,
-    async run(batch, into, rng) {
+    async run(batch, into, rng, values) {
       scaleValue[0] = 1 / batch.length;
+      // Read for this batch alone, its rows are the whole table.
+      const picked = values ? ownRows.subarray(0, batch.length) : batch;
       await session.run(
         {
           ...fixed,
-          [rows]: { dtype: 'int32', dims: [batch.length], data: batch },
-          ...mixing?.feeds(batch, mixup, rng),
+          ...(values ? tablesOf(selectTargets(train, batch), values) : tables),
+          [rows]: { dtype: 'int32', dims: [batch.length], data: picked },
+          ...mixing?.feeds(picked, mixup, rng),
           ...dropout?.feeds(batch.length, rng),
         },
-        { ...gradientMemory, [predicted]: float32([batch.length, outputCount], into) },
+        { ...gradientMemory, [predicted]: float32([(replicas ?? 1) * batch.length, outputCount], into) },
       );
     },
     release: () => session.release(),
   };
+
+  function tablesOf(of: Targets, values: Float32Array): TensorMap {
+    return {
+      [features]: float32([of.rows, dim], values),
+      [targets]: hasLabels
+        ? { dtype: 'int32', dims: [of.rows], data: of.labels }
+        : float32([of.rows, outputCount], of.targets!),
+    };
+  }
 }

@@ -6,10 +6,9 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32 } from '../tensor/tensor.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
-
-/** Rows a run: bounds the memory of hidden layers and logits. */
-const chunkRows = 8192;
 
 export interface HeadOutputs {
   /** [rows, logits]; before the temperature, where there is one. */
@@ -18,10 +17,10 @@ export interface HeadOutputs {
   readonly outputs: Float32Array;
 }
 
-/** @param features - raw ones, [rows, dim] */
+/** @param set - of raw features */
 export async function scoreHead(
   head: TrainedHead,
-  features: Float32Array,
+  set: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>,
   threads?: number,
 ): Promise<HeadOutputs> {
   const { dim, classes } = head;
@@ -33,16 +32,14 @@ export async function scoreHead(
   builder.output(values.outputs, 'float32', ['batch', classes.length]);
   const session = await openSession(encodeModel(builder.model()), threads === undefined ? {} : { threads });
   try {
-    const rows = features.length / dim;
+    const { rows } = set;
     const logits = new Float32Array(rows * width);
     const outputs = new Float32Array(rows * classes.length);
-    for (let row = 0; row < rows; row += chunkRows) {
-      const end = Math.min(rows, row + chunkRows);
-      const found = await session.run({
-        [x]: float32([end - row, dim], features.subarray(row * dim, end * dim)),
-      });
-      logits.set(found[values.logits]!.data as Float32Array, row * width);
-      outputs.set(found[values.outputs]!.data as Float32Array, row * classes.length);
+    for await (const block of blocksOf(set)()) {
+      const { from, to } = block;
+      const found = await session.run({ [x]: float32([to - from, dim], block.values) });
+      logits.set(found[values.logits]!.data as Float32Array, from * width);
+      outputs.set(found[values.outputs]!.data as Float32Array, from * classes.length);
     }
     return { logits, outputs };
   } finally {

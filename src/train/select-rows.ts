@@ -1,18 +1,16 @@
-import type { FeatureSet } from './feature-set.js';
+import { type AnyFeatureSet, isInMemory } from './feature-set.js';
+import { selectTargets } from '../tasks/targets.js';
+import { pickRows } from './row-source.js';
 
 /** Some examples of a set, in the order given, as a set of its own. */
-export function selectRows(set: FeatureSet, rows: ArrayLike<number>): FeatureSet {
-  const { dim, classes } = set;
-  const outputs = classes.length;
+export function selectRows<Set extends AnyFeatureSet>(set: Set, rows: ArrayLike<number>): Set {
+  const { dim } = set;
   const count = rows.length;
+  const own = { ...set, ...selectTargets(set, rows) };
+  if (!isInMemory(set)) return { ...own, features: pickRows(set.features, rows) };
   const features = new Float32Array(count * dim);
-  const labels = new Int32Array(set.labels.length > 0 ? count : 0);
-  const targets = set.targets && new Float32Array(count * outputs);
   for (let i = 0; i < count; i++) {
-    const row = rows[i]!;
-    features.set(set.features.subarray(row * dim, (row + 1) * dim), i * dim);
-    if (labels.length > 0) labels[i] = set.labels[row]!;
-    targets?.set(set.targets!.subarray(row * outputs, (row + 1) * outputs), i * outputs);
+    features.set(set.features.subarray(rows[i]! * dim, (rows[i]! + 1) * dim), i * dim);
   }
-  return { ...set, rows: count, features, labels, ...(targets && { targets }) };
+  return { ...own, features };
 }

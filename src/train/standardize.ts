@@ -1,5 +1,7 @@
 import type { Standardization } from '../heads/head.js';
-import type { FeatureSet } from './feature-set.js';
+import { blocksOf } from './feature-blocks.js';
+import { type AnyFeatureSet, type FeatureSet, isInMemory } from './feature-set.js';
+import type { RowSource } from './row-source.js';
 
 /** Mean and (population) standard deviation of each feature, in float64; a constant feature counts as deviation 1. */
 export function fitStandardization({
@@ -8,27 +10,81 @@ export function fitStandardization({
   rows,
 }: Pick<FeatureSet, 'features' | 'dim' | 'rows'>): Standardization {
   const mean = new Float64Array(dim);
-  const std = new Float64Array(dim);
-  for (let at = 0; at < rows * dim; at += dim) for (let d = 0; d < dim; d++) mean[d]! += features[at + d]!;
-  for (let d = 0; d < dim; d++) mean[d]! /= rows;
-  for (let at = 0; at < rows * dim; at += dim) {
-    for (let d = 0; d < dim; d++) std[d]! += (features[at + d]! - mean[d]!) ** 2;
-  }
-  for (let d = 0; d < dim; d++) {
-    const deviation = Math.sqrt(std[d]! / rows);
-    // A constant feature leaves only the rounding of its own mean.
-    std[d] = deviation > 1e-7 * Math.max(1e-12, Math.abs(mean[d]!)) ? deviation : 1;
-  }
-  return { mean, std };
+  const squares = new Float64Array(dim);
+  addRows(mean, features);
+  divide(mean, rows);
+  addSquares(squares, features, mean);
+  return { mean, std: deviations(squares, mean, rows) };
 }
 
-/** A copy of the features with (x - mean) / std. */
-export function standardize(set: FeatureSet, { mean, std }: Standardization): FeatureSet {
-  const { features, dim, rows } = set;
-  const scaled = new Float32Array(rows * dim);
-  const factor = std.map((deviation) => 1 / deviation);
-  for (let at = 0; at < rows * dim; at += dim) {
-    for (let d = 0; d < dim; d++) scaled[at + d] = (features[at + d]! - mean[d]!) * factor[d]!;
+/** `fitStandardization` of a set that need not be in memory, to the last bit. */
+export async function measureStandardization(set: AnyFeatureSet): Promise<Standardization> {
+  if (isInMemory(set)) return fitStandardization(set);
+  const { dim, rows } = set;
+  const mean = new Float64Array(dim);
+  const squares = new Float64Array(dim);
+  const blocks = blocksOf(set);
+  for await (const { values } of blocks()) addRows(mean, values);
+  divide(mean, rows);
+  for await (const { values } of blocks()) addSquares(squares, values, mean);
+  return { mean, std: deviations(squares, mean, rows) };
+}
+
+/** The features as (x - mean) / std: a copy, or what is read from now on. */
+export function standardize<Set extends AnyFeatureSet>(set: Set, scaling: Standardization): Set {
+  if (isInMemory(set)) {
+    const features = new Float32Array(set.rows * set.dim);
+    scaleRows(set.features, scaling, features);
+    return { ...set, features };
   }
-  return { ...set, features: scaled };
+  return { ...set, features: scaledSource(set.features, scaling) };
+}
+
+function scaledSource(source: RowSource, scaling: Standardization): RowSource {
+  const { dim, rows } = source;
+  return {
+    dim,
+    rows,
+    async read(wanted, into) {
+      await source.read(wanted, into);
+      scaleRows(into, scaling, into, wanted.length * dim);
+    },
+  };
+}
+
+function scaleRows(
+  values: Float32Array,
+  { mean, std }: Standardization,
+  into: Float32Array,
+  length = into.length,
+): void {
+  const dim = mean.length;
+  const factor = std.map((deviation) => 1 / deviation);
+  for (let at = 0; at < length; at += dim) {
+    for (let d = 0; d < dim; d++) into[at + d] = (values[at + d]! - mean[d]!) * factor[d]!;
+  }
+}
+
+function addRows(sums: Float64Array, values: Float32Array): void {
+  const dim = sums.length;
+  for (let at = 0; at < values.length; at += dim) for (let d = 0; d < dim; d++) sums[d]! += values[at + d]!;
+}
+
+function divide(sums: Float64Array, rows: number): void {
+  for (let d = 0; d < sums.length; d++) sums[d]! /= rows;
+}
+
+function addSquares(sums: Float64Array, values: Float32Array, mean: Float64Array): void {
+  const dim = sums.length;
+  for (let at = 0; at < values.length; at += dim) {
+    for (let d = 0; d < dim; d++) sums[d]! += (values[at + d]! - mean[d]!) ** 2;
+  }
+}
+
+function deviations(squares: Float64Array, mean: Float64Array, rows: number): Float64Array {
+  return squares.map((sum, d) => {
+    const deviation = Math.sqrt(sum / rows);
+    // A constant feature leaves only the rounding of its own mean.
+    return deviation > 1e-7 * Math.max(1e-12, Math.abs(mean[d]!)) ? deviation : 1;
+  });
 }

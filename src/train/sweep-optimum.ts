@@ -15,16 +15,16 @@ import type { LossSpec, Score, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scaleProblem, startingPoint } from './convex-problem.js';
 import { openExactStep } from './exact-step.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import { selectRows } from './select-rows.js';
-import { fitStandardization, standardize } from './standardize.js';
+import { measureStandardization, standardize } from './standardize.js';
 import { type BasisFinder, openBasisFinder, type WeightBasis } from './weight-basis.js';
 
 export interface OptimumSweepOptions {
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   /** Fold of each example, from 0 to `foldCount` - 1. */
   readonly folds: Int32Array;
   readonly foldCount: number;
@@ -67,17 +67,19 @@ export async function sweepOptimum(
   const head = buildHead(spec, shape);
   const layout = layoutParameters(head.parameters);
   const [weight] = head.penalized;
-  const scaling = fitStandardization(train);
+  const scaling = await measureStandardization(train);
   const shared = standardize(train, scaling);
-  const parts = Array.from({ length: foldCount }, (_, fold) => {
+  const partOf = async (fold: number) => {
     const kept = rowsWhere(folds, (of) => of !== fold);
     const units = options.standardize
-      ? fitStandardization(selectRows(shared, kept)).std.map((std) => 1 / std)
+      ? (await measureStandardization(selectRows(shared, kept))).std.map((std) => 1 / std)
       : scaling.std;
     const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
     const prior = task.prior(totals, outputCount);
     return { fold, kept, held: rowsWhere(folds, (of) => of === fold), units, prior };
-  });
+  };
+  const parts: Awaited<ReturnType<typeof partOf>>[] = [];
+  for (let fold = 0; fold < foldCount; fold++) parts.push(await partOf(fold));
   const problemOf = ({ fold, units, prior }: (typeof parts)[number], l2: number) => ({
     layout,
     penalized: head.penalized,
@@ -99,7 +101,7 @@ export async function sweepOptimum(
       const replicas = parts.map((part) => scaleProblem(problemOf(part, l2)));
       const found = await minimize(replicas, points, basis);
       points = found.map(({ x }) => x);
-      const outputs = await scorer.outputs(shared.features, layout.stack(points));
+      const outputs = await scorer.outputs(shared, layout.stack(points));
       const fits = parts.map(({ fold, kept, held }, at) => ({
         objective: found[at]!.value,
         iterations: found[at]!.iterations,

@@ -1,4 +1,5 @@
 /** Forward passes of a tail over whole sets, batch by batch: its features, or what the task makes of them. */
+import { GraftError } from '../errors.js';
 import { encodeModel } from '../onnx/write-model.js';
 import type { Session, SessionOptions } from '../runtime/session.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -12,12 +13,13 @@ const scoreBatch = 64;
 /**
  * The features of all rows, with the weights that the model came with.
  * @returns one matrix [rows, tail.dim] for each source
+ * @throws GraftError INTERRUPTED by the signal
  */
 export async function computeFeatures(
   tail: Tail,
   sources: readonly RowSource[],
   open: OpenSession,
-  options: SessionOptions,
+  { signal, ...options }: SessionOptions & { readonly signal?: AbortSignal | undefined },
 ): Promise<Float32Array[]> {
   const { model, activations } = packTail(tail);
   const session = await open(encodeModel(model), options);
@@ -25,7 +27,7 @@ export async function computeFeatures(
     const matrices: Float32Array[] = [];
     for (const source of sources) {
       matrices.push(
-        await runOver(session, source, { input: activations, output: tail.output, width: tail.dim }),
+        await runOver(session, source, { input: activations, output: tail.output, width: tail.dim, signal }),
       );
     }
     return matrices;
@@ -53,10 +55,18 @@ async function runOver(
     output,
     width,
     weights = {},
-  }: { input: string; output: string; width: number; weights?: Record<string, Tensor> },
+    signal,
+  }: {
+    input: string;
+    output: string;
+    width: number;
+    weights?: Record<string, Tensor>;
+    signal?: AbortSignal | undefined;
+  },
 ): Promise<Float32Array> {
   const matrix = new Float32Array(source.rows * width);
   for await (const { rows, values } of readBatches(source, inOrder(source.rows), scoreBatch)) {
+    if (signal?.aborted) throw new GraftError('INTERRUPTED', 'Stopped before training began.');
     const { length } = rows;
     const start = rows[0]! * width;
     await session.run(

@@ -11,7 +11,7 @@ import { float32, type Tensor } from '../tensor/tensor.js';
 import { assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
 import { openExactStep } from './exact-step.js';
-import type { FeatureSet } from './feature-set.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { fitByEpochs } from './fit-by-epochs.js';
 import { fitPrototypes } from './fit-prototypes.js';
 import { fitToOptimum } from './fit-to-optimum.js';
@@ -19,9 +19,9 @@ import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { sumSquares } from './parameter-values.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
-import { fitStandardization, standardize } from './standardize.js';
+import { measureStandardization, standardize } from './standardize.js';
 import { withoutViews } from './views.js';
-import type { Checkpoint, SolverState } from './training-state.js';
+import { type Checkpoint, keepStates, type SolverState } from './training-state.js';
 
 export type { Score } from '../tasks/task.js';
 
@@ -35,8 +35,8 @@ export interface TrainOptions {
   readonly solver?: Solver;
   /** λ of: sum of the example losses + λ/2 · ‖W‖², bias free. */
   readonly l2?: number;
-  /** Learning rate of adamw (1e-3) and sgd (1e-2), for the mean loss of a batch. */
-  readonly lr?: number;
+  /** Learning rate of adamw and sgd, for the mean loss of a batch; default: `usualRate`. */
+  readonly lr?: number | undefined;
   /** Most epochs (100), or iterations of L-BFGS (1000). */
   readonly epochs?: number;
   /** Examples a step of adamw and sgd. */
@@ -96,7 +96,7 @@ export interface TrainResult {
 export interface Fit {
   readonly head: Head;
   readonly task: Task;
-  readonly train: FeatureSet;
+  readonly train: AnyFeatureSet;
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly options: Required<
     Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal' | 'checkpoint'>
@@ -135,48 +135,27 @@ export interface Fitted {
 
 /**
  * A training part in several views: L-BFGS takes all of them, each weighing 1 / views, the other solvers one an epoch.
- * Scores are those of the examples as they are.
+ * Scores are those of the examples as they are. Features that are read when they are needed give the same bits.
  * @throws GraftError INVALID_ARGUMENT for features that are not finite or sets that do not go together,
  *   TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
  */
 export async function trainHead(
-  train: FeatureSet,
-  validation: FeatureSet | undefined,
+  train: AnyFeatureSet,
+  validation: AnyFeatureSet | undefined,
   options: TrainOptions = {},
 ): Promise<TrainResult> {
   const { threads, signal, checkpoint, ...given } = options;
-  const spec = options.head ?? { kind: 'linear' };
-  const settings: Fit['options'] = {
-    head: spec,
-    task: 'single',
-    loss: {},
-    solver: spec.kind === 'linear' ? 'lbfgs' : 'adamw',
-    l2: 1,
-    batch: 256,
-    momentum: 0.9,
-    nesterov: true,
-    schedule: 'constant',
-    warmUp: 0,
-    clipNorm: Number.POSITIVE_INFINITY,
-    ema: 0,
-    mixup: 0,
-    standardize: true,
-    classWeights: 'none',
-    seed: 1,
-    patience: 10,
-    logger: silentLogger,
-    onEpoch: () => {},
-    ...given,
-  };
+  const settings = fillIn(given);
+  const { head: spec } = settings;
   const task = taskOf(settings.task);
-  assertUsable(task, train, validation);
+  await assertUsable(task, train, validation);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
   const head = buildHead(spec, shape);
   const isExact = settings.solver === 'lbfgs' && head.isConvex;
   // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
   const isPenaltyRaw = !settings.standardize && isExact;
-  const scaling = settings.standardize || isPenaltyRaw ? fitStandardization(train) : undefined;
-  const scaled = (set: FeatureSet): FeatureSet => (scaling ? standardize(set, scaling) : set);
+  const scaling = settings.standardize || isPenaltyRaw ? await measureStandardization(train) : undefined;
+  const scaled = (set: AnyFeatureSet): AnyFeatureSet => (scaling ? standardize(set, scaling) : set);
   const trainSet = scaled(train);
   const plainSet = withoutViews(trainSet);
   // Views of equal weight: the sum over all of them with λ · views is `views` times the objective.
@@ -186,8 +165,8 @@ export async function trainHead(
   const inUnits = (outputs: Float32Array): Float32Array =>
     targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
   const scorer = await openHeadScorer(spec, shape, threads);
-  const score = async (set: FeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
-    task.measure(inUnits(await scorer.outputs(set.features, parameters)), set, settings.loss);
+  const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
+    task.measure(inUnits(await scorer.outputs(set, parameters)), set, settings.loss);
   try {
     const from = checkpoint?.from;
     const history: EpochRecord[] = [...(from?.history ?? [])];
@@ -214,22 +193,8 @@ export async function trainHead(
       return entry;
     };
     const started = performance.now() - 1000 * (from?.seconds ?? 0);
-    let keptAt = performance.now();
-    const keep: Fit['checkpoint'] = async (epoch, state) => {
-      if (!checkpoint) return;
-      const now = performance.now();
-      const isDue = now - keptAt >= 1000 * checkpoint.everySeconds;
-      if (isDue || signal?.aborted) {
-        await checkpoint.save({ epoch, seconds: (now - started) / 1000, history, ...state() });
-        keptAt = performance.now();
-      }
-      if (signal?.aborted) {
-        throw new GraftError(
-          'INTERRUPTED',
-          `Training was stopped after epoch ${epoch}, which is kept: the same command goes on from there.`,
-        );
-      }
-    };
+    const save = checkpoint && keepStates(checkpoint, { started, history, signal });
+    const keep: Fit['checkpoint'] = async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state);
     const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
     const solve =
       spec.kind === 'prototype' ? fitPrototypes : settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
@@ -279,11 +244,38 @@ export async function trainHead(
   }
 }
 
+/** The options with what is usual where they say nothing. */
+export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): Fit['options'] {
+  const head = given.head ?? { kind: 'linear' };
+  return {
+    head,
+    task: 'single',
+    loss: {},
+    solver: head.kind === 'linear' ? 'lbfgs' : 'adamw',
+    l2: 1,
+    batch: 256,
+    momentum: 0.9,
+    nesterov: true,
+    schedule: 'constant',
+    warmUp: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    ema: 0,
+    mixup: 0,
+    standardize: true,
+    classWeights: 'none',
+    seed: 1,
+    patience: 10,
+    logger: silentLogger,
+    onEpoch: () => {},
+    ...given,
+  };
+}
+
 /** The head's own start, with its last biases where the task's prior has them. */
 export function startingParameters(
   head: Head,
   task: Task,
-  train: FeatureSet,
+  train: AnyFeatureSet,
   options: {
     readonly seed: number;
     readonly classWeights: Float32Array | undefined;
@@ -303,7 +295,7 @@ export function startingParameters(
 /** Sum of the losses, as they were trained with, + λ/2 · ‖W‖². */
 async function objectiveOf(
   head: Head,
-  train: FeatureSet,
+  train: AnyFeatureSet,
   parameters: ReadonlyMap<string, Tensor>,
   options: Fit['options'] & {
     readonly weights: Float32Array | undefined;

@@ -30,6 +30,34 @@ export interface Checkpoint {
   save(state: TrainingState): Promise<void>;
 }
 
+/**
+ * What saves the states of a fit: where it is time, and where the signal ends it.
+ * @param started - when the fit began, on the clock of `performance.now`; earlier by what it took before
+ * @returns called where a state can be taken; `where` says it in words: "after epoch 3". Throws INTERRUPTED by the signal.
+ */
+export function keepStates(
+  checkpoint: Checkpoint,
+  {
+    started,
+    history,
+    signal,
+  }: { started: number; history: readonly EpochRecord[]; signal?: AbortSignal | undefined },
+): (epoch: number, where: string, state: () => SolverState) => Promise<void> {
+  let keptAt = performance.now();
+  return async (epoch, where, state) => {
+    const now = performance.now();
+    if (now - keptAt >= 1000 * checkpoint.everySeconds || signal?.aborted) {
+      await checkpoint.save({ epoch, seconds: (now - started) / 1000, history, ...state() });
+      keptAt = performance.now();
+    }
+    if (!signal?.aborted) return;
+    throw new GraftError(
+      'INTERRUPTED',
+      `Training was stopped ${where}, which is kept: the same command goes on from there.`,
+    );
+  };
+}
+
 /** A copy of it all, as a safetensors file. */
 export function encodeTrainingState({ tensors, ...rest }: TrainingState): Uint8Array {
   return encodeSafetensors(tensors, { state: JSON.stringify(rest) });

@@ -1,5 +1,7 @@
 /** A training part in which every example appears several times: as it is, and as random views of it. */
-import type { FeatureSet } from './feature-set.js';
+import { type AnyFeatureSet, type FeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
+import { pickRows, type RowSource, stackSources } from './row-source.js';
+import { inOrder } from './read-batches.js';
 
 /** Row v · examples + i is view v of example i; view 0 is the example as it is. */
 export function stackViews(plain: FeatureSet, views: readonly Float32Array[]): FeatureSet {
@@ -18,16 +20,31 @@ export function stackViews(plain: FeatureSet, views: readonly Float32Array[]): F
   };
 }
 
+/** `stackViews` of features that are read when they are needed. */
+export function stackStreamedViews(plain: StreamedSet, views: readonly RowSource[]): StreamedSet {
+  if (views.length === 0) return plain;
+  const { rows, labels, targets } = plain;
+  const count = 1 + views.length;
+  return {
+    ...plain,
+    rows: count * rows,
+    views: count,
+    features: stackSources([plain.features, ...views]),
+    labels: repeated(labels, count),
+    ...(targets && { targets: repeated(targets, count) }),
+  };
+}
+
 /** The examples as they are. */
-export function withoutViews(set: FeatureSet): FeatureSet {
-  const { views = 1, dim, classes, labels, targets, features } = set;
+export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
+  const { views = 1, dim, classes, labels, targets } = set;
   if (views === 1) return set;
   const rows = set.rows / views;
   return {
     ...set,
     rows,
     views: 1,
-    features: features.subarray(0, rows * dim),
+    features: isInMemory(set) ? set.features.subarray(0, rows * dim) : pickRows(set.features, inOrder(rows)),
     labels: labels.subarray(0, labels.length / views),
     ...(targets && { targets: targets.subarray(0, rows * classes.length) }),
   };

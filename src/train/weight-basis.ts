@@ -12,7 +12,8 @@ import { factorize } from '../optim/cholesky.js';
 import { openSession } from '../runtime/open-session.js';
 import { checked, float32 } from '../tensor/tensor.js';
 import type { ParameterLayout } from './parameter-layout.js';
-import type { FeatureSet } from './feature-set.js';
+import { blocksOf } from './feature-blocks.js';
+import type { AnyFeatureSet } from './feature-set.js';
 
 export interface WeightBasis {
   /** From flat vectors whose weights are given as U to those with W = T U. */
@@ -35,17 +36,14 @@ export interface BasisFinder {
   release(): Promise<void>;
 }
 
-/** Rows a run. */
-const chunkRows = 8192;
-
 /** @param part - name of the weights among the layout's parts */
 export async function openBasisFinder(
-  train: FeatureSet,
+  train: AnyFeatureSet,
   layout: ParameterLayout,
   part: string,
   threads?: number,
 ): Promise<BasisFinder> {
-  const { dim, rows, features } = train;
+  const { dim } = train;
   const settings = threads === undefined ? {} : { threads };
   const gram = new GraphBuilder({ opset: 17 });
   const x = gram.input('x', 'float32', ['rows', dim]);
@@ -68,14 +66,14 @@ export async function openBasisFinder(
     const data = result.product!.data as Float64Array;
     return vectors.map((vector, i) => layout.withPart(vector, part, data, i, vectors.length));
   };
+  const blocks = blocksOf(train);
   return {
     async find(curvature, penalty) {
       const sum = new Float64Array(dim * dim);
-      for (let row = 0; row < rows; row += chunkRows) {
-        const end = Math.min(rows, row + chunkRows);
+      for await (const { from, to, values } of blocks()) {
         const { gram: chunk } = await gramSession!.run({
-          x: float32([end - row, dim], features.subarray(row * dim, end * dim)),
-          d: float32([end - row, 1], curvature.subarray(row, end)),
+          x: float32([to - from, dim], values),
+          d: float32([to - from, 1], curvature.subarray(from, to)),
         });
         const data = chunk!.data as Float32Array;
         for (let i = 0; i < sum.length; i++) sum[i]! += data[i]!;

@@ -28,7 +28,7 @@ describe('Reading a data set', () => {
   /** Each example as "label name" (and its part), names relative to the root. */
   function listed({ examples, classes, root }: Dataset): string[] {
     const base = path.extname(root) === '' ? root : path.dirname(root);
-    return examples.map(({ path: file, label, split }) => {
+    return [...examples].map(({ path: file, label, split }) => {
       const name = path.isAbsolute(file) ? path.relative(base, file) : file;
       return [classes[label], name, split].filter((part) => part !== undefined).join(' ');
     });
@@ -73,7 +73,9 @@ describe('Reading a data set', () => {
         expect(classes).to.deep.equal(['a', 'b']);
         const parts = ['train', 'validation', 'test'] as const;
         for (const [i, name] of [train, validation, test].entries()) {
-          const found = examples.filter(({ path: file }) => file.includes(`${path.sep}${name}${path.sep}`));
+          const found = [...examples].filter(({ path: file }) =>
+            file.includes(`${path.sep}${name}${path.sep}`),
+          );
           expect(found.map(({ split }) => split)).to.deep.equal([parts[i], parts[i]]);
         }
       });
@@ -120,7 +122,7 @@ describe('Reading a data set', () => {
       ];
       const data = await readDataset(folderOf(...names));
       expect([...data.classes].sort()).to.deep.equal(names.map((name) => name.split('/')[0]!).sort());
-      expect(data.examples.map(({ path: file }) => path.relative(data.root, file)).sort()).to.deep.equal(
+      expect([...data.examples].map(({ path: file }) => path.relative(data.root, file)).sort()).to.deep.equal(
         [...names].sort(),
       );
     });
@@ -206,8 +208,10 @@ describe('Reading a data set', () => {
       const { examples } = await readDataset(
         tableOf('image,label\n/photos/a.jpg,cat\nhttps://example.org/b%20c.jpg?x=1,dog\n'),
       );
-      expect(examples).to.deep.equal([
-        { path: '/photos/a.jpg', label: 0 },
+      expect(
+        Array.from(examples, ({ path: file, source, label }) => ({ path: file, source, label })),
+      ).to.deep.equal([
+        { path: '/photos/a.jpg', source: undefined, label: 0 },
         {
           path: 'https://example.org/b%20c.jpg?x=1',
           source: { kind: 'url', url: 'https://example.org/b%20c.jpg?x=1' },
@@ -219,7 +223,12 @@ describe('Reading a data set', () => {
     it('takes the parts from a column split', async () => {
       const file = tableOf('image,label,split\na.jpg,cat,train\nb.jpg,dog,val\nc.jpg,cat,test\nd.jpg,dog,\n');
       const { examples } = await readDataset(file);
-      expect(examples.map(({ split }) => split)).to.deep.equal(['train', 'validation', 'test', undefined]);
+      expect([...examples].map(({ split }) => split)).to.deep.equal([
+        'train',
+        'validation',
+        'test',
+        undefined,
+      ]);
       expect(await refusal(tableOf('image,label,split\na.jpg,cat,holdout\nb.jpg,dog,val\n'))).to.match(
         /train, validation or test for split in row 2 .*"holdout"/,
       );
@@ -229,7 +238,7 @@ describe('Reading a data set', () => {
       const file = tableOf('image,label\n"a, ""b"".jpg","big\ncat"\nc.jpg,dog\n');
       const data = await readDataset(file);
       expect(data.classes).to.deep.equal(['big\ncat', 'dog']);
-      expect(path.basename(data.examples[0]!.path)).to.equal('a, "b".jpg');
+      expect(path.basename(data.examples.at(0).path)).to.equal('a, "b".jpg');
     });
 
     it('keeps rows that repeat, and numbers that are labels', async () => {

@@ -39,7 +39,7 @@ describe('Reading Parquet', () => {
       const dataset = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
       expect(dataset.classes).to.deep.equal(['cat', 'dog']);
       expect(heard.join()).to.match(/4 rows without a label .* row 4 of/);
-      const rows = dataset.examples.map(({ source }) => (source?.kind === 'parquet' ? source.row : -1));
+      const rows = [...dataset.examples].map(({ source }) => (source?.kind === 'parquet' ? source.row : -1));
       expect(rows).to.deep.equal(Array.from({ length: 20 }, (_, i) => i).filter((i) => i % 5 !== 4));
       for (const example of createRng(1).shuffle([...dataset.examples])) {
         const { row } = example.source as { row: number };
@@ -60,12 +60,12 @@ describe('Reading Parquet', () => {
   it('reads what the datasets library writes: images in structs, names of classes, a part by its name', async () => {
     const dataset = await readDataset(path.join(fixtures, 'train-00000-of-00001.parquet'));
     expect(dataset.classes).to.deep.equal(['ant', 'mole', 'zebra']);
-    expect(dataset.examples.map(({ label }) => dataset.classes[label])).to.deep.equal(
+    expect([...dataset.examples].map(({ label }) => dataset.classes[label])).to.deep.equal(
       // The ninth is -1, unknown.
       [0, 1, 2, 0, 1, 2, 0, 1].map((i) => ['zebra', 'ant', 'mole'][i]),
     );
-    expect(dataset.examples[0]!.split).to.equal('train');
-    const { data, width } = await decodeImage((await readSource(dataset.examples[3]!)).bytes);
+    expect(dataset.examples.at(0).split).to.equal('train');
+    const { data, width } = await decodeImage((await readSource(dataset.examples.at(3))).bytes);
     expect([width, ...data.subarray(0, 3)]).to.deep.equal([8, 90, 140, 99]);
   });
 
@@ -78,16 +78,16 @@ describe('Reading Parquet', () => {
       { bytes: undefined, path: 'gone.png' },
     ]);
     const { examples } = await readDataset(file);
-    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('the photo');
-    expect((await readSource(examples[0]!)).info, 'nothing tells whether it changes').to.equal(undefined);
-    expect([...(await readSource(examples[1]!)).bytes]).to.deep.equal([1, 2]);
-    const error = await readSource(examples[2]!).catch((reason: unknown) => reason);
+    expect(Buffer.from((await readSource(examples.at(0))).bytes).toString()).to.equal('the photo');
+    expect((await readSource(examples.at(0))).info, 'nothing tells whether it changes').to.equal(undefined);
+    expect([...(await readSource(examples.at(1))).bytes]).to.deep.equal([1, 2]);
+    const error = await readSource(examples.at(2)).catch((reason: unknown) => reason);
     expect((error as Error).message).to.match(/gone\.png/);
   });
 
   it('takes a column of paths as any other table does', async () => {
     const { examples, classes } = await readDataset(path.join(fixtures, 'paths.parquet'));
-    expect(examples.map(({ path: file, label, split }) => [file, classes[label], split])).to.deep.equal([
+    expect([...examples].map(({ path: file, label, split }) => [file, classes[label], split])).to.deep.equal([
       [path.join(fixtures, 'a/1.jpg'), '1', 'train'],
       ['/b/2.jpg', '0', 'test'],
       ['http://localhost/3.jpg', '1', 'validation'],
@@ -112,9 +112,9 @@ describe('Reading Parquet', () => {
       });
     write('old');
     const { examples } = await readDataset(file);
-    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('old');
+    expect(Buffer.from((await readSource(examples.at(0))).bytes).toString()).to.equal('old');
     write('new one');
-    expect(Buffer.from((await readSource(examples[0]!)).bytes).toString()).to.equal('new one');
+    expect(Buffer.from((await readSource(examples.at(0))).bytes).toString()).to.equal('new one');
   });
 
   describe('that is damaged', () => {
@@ -171,7 +171,7 @@ describe('Reading Parquet', () => {
           writeFileSync(file, bytes);
           const { examples } = await readDataset(file);
           const before = process.memoryUsage().arrayBuffers;
-          const error = await readSource(examples[0]!).catch((reason: unknown) => reason);
+          const error = await readSource(examples.at(0)).catch((reason: unknown) => reason);
           expect(error).to.be.instanceOf(GraftError);
           expect((error as Error).message).to.match(message);
           expect(process.memoryUsage().arrayBuffers - before).to.be.below(50e6);

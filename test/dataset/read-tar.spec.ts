@@ -180,7 +180,7 @@ describe('Reading tar shards', () => {
     ]);
     const dataset = await readDataset(await archive('sizes.tar', members));
     const hash = (bytes: string | Uint8Array) => createHash('sha256').update(bytes).digest('hex');
-    for (const [i, example] of dataset.examples.entries()) {
+    for (const [i, example] of [...dataset.examples].entries()) {
       expect(hash((await readSource(example)).bytes)).to.equal(hash(contents[i]!));
     }
   });
@@ -263,7 +263,7 @@ describe('Reading tar shards', () => {
     const file = await archive('change.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
     const { examples } = await readDataset(file);
     truncateSync(file, 600);
-    const error = await readSource(examples[1]!).catch((reason: unknown) => reason);
+    const error = await readSource(examples.at(1)).catch((reason: unknown) => reason);
     expect((error as Error).message).to.match(/change\.tar.*600 bytes/);
   });
 

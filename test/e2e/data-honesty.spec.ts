@@ -177,6 +177,7 @@ describe('what a data set hides', function () {
       [['--solver', 'adamw', '--momentum', '0.5'], /--momentum .* --solver sgd/],
       [['--huber', '1'], /--huber is for --task regression/],
       [['--focal', '2', '--label-smoothing', '0.1'], /opposite directions/],
+      [['--head', 'prototype', '--class-weights', 'balanced'], /--class-weights is about a loss/],
       [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
     ] as const) {
       expectRefusal(await graft(train(rows, ...flags), env), 2, message);

@@ -31,7 +31,7 @@ describe('a run on features made elsewhere', function () {
     expect(report.inputs).to.deep.equal([{ name: 'features', dtype: 'float32', shape: ['batch', 10] }]);
     expect(report.verified.maxAbsDiff).to.be.below(1e-5);
     const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
-    const { outputs } = await scoreHead(head, set.features);
+    const { outputs } = await scoreHead(head, set);
     const session = await openSession(report.model);
     try {
       const found = await session.run({ features: float32([400, 10], set.features) });
@@ -49,10 +49,7 @@ describe('a run on features made elsewhere', function () {
     const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
     expect(head.temperature).to.equal(temperature);
     const plain = { ...head, temperature: 1 };
-    const [calibrated, uncalibrated] = [
-      await scoreHead(head, set.features),
-      await scoreHead(plain, set.features),
-    ];
+    const [calibrated, uncalibrated] = [await scoreHead(head, set), await scoreHead(plain, set)];
     expect(calibrated.logits).to.deep.equal(uncalibrated.logits);
     const best = (p: Float32Array, row: number) =>
       [0, 1, 2].reduce((a, c) => (p[3 * row + c]! > p[3 * row + a]! ? c : a));
@@ -117,9 +114,14 @@ describe('a run on features made elsewhere', function () {
     expect(stderr).to.match(/5/).and.to.match(/6/);
   });
 
-  it('is refused beside --data', async () => {
-    const { status, stderr } = await graft(['train', '--features', features, '--data', folder, '--out', run]);
-    expect(status).to.equal(2);
-    expect(stderr).to.match(/--features stands in place of --data/);
+  it('is refused beside --data, and beside what is about a table', async () => {
+    for (const [flag, value, message] of [
+      ['--data', folder, /--features stands in place of --data/],
+      ['--group-column', 'patient', /--group-column is about a table .* the tensors labels and groups/],
+    ] as const) {
+      const { status, stderr } = await graft(['train', '--features', features, flag, value, '--out', run]);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(message);
+    }
   });
 });

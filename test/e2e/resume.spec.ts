@@ -1,45 +1,9 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { expect } from 'chai';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
-
-const cli = path.resolve('dist/cli/index.js');
-
-/** Runs graft and kills it with SIGKILL as soon as `isTime` says so. @returns whether it was killed before it ended */
-async function killWhen(args: readonly string[], isTime: () => boolean): Promise<boolean> {
-  const child = spawn(process.execPath, [cli, ...args], { stdio: 'ignore' });
-  const ended = new Promise<NodeJS.Signals | null>((resolve) =>
-    child.on('close', (_, signal) => resolve(signal)),
-  );
-  while (child.exitCode === null && child.signalCode === null) {
-    if (isTime()) {
-      child.kill('SIGKILL');
-      break;
-    }
-    await sleep(1);
-  }
-  return (await ended) === 'SIGKILL';
-}
-
-const linesOf = (file: string): number =>
-  existsSync(file) ? readFileSync(file, 'utf8').split('\n').length - 1 : 0;
-
-/** What must be equal of two runs: all but where they lie and how long they took. */
-function essence(run: string): Record<string, unknown> {
-  const result = JSON.parse(readFileSync(path.join(run, 'result.json'), 'utf8')) as Record<string, unknown>;
-  delete result.run;
-  delete result.seconds;
-  return {
-    result,
-    head: readFileSync(path.join(run, 'head.safetensors'), 'hex'),
-    metrics: readFileSync(path.join(run, 'metrics.jsonl'), 'utf8'),
-    evaluation: readFileSync(path.join(run, 'evaluation.json'), 'utf8'),
-    files: readdirSync(run).sort(),
-  };
-}
+import { essence, killWhen, linesOf } from './killed-run.js';
 
 describe('a training run that is killed', function () {
   this.timeout(120_000);

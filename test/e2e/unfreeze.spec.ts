@@ -1,19 +1,34 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import type { Verification } from '../../src/export/verify-export.js';
 import { cutModel } from '../../src/graph/cut-model.js';
+import { splitAfter } from '../../src/graph/split-after.js';
 import { toTensor } from '../../src/onnx/initializer.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
+import type { TuneReport } from '../../src/pipeline/tune-run.js';
 import { writeSplitBackbone } from '../pipeline/split-backbone.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
+import { essence, killWhen, linesOf, signalWhen } from './killed-run.js';
 
 const readGraph = (file: string): Model => decodeModel(readFileSync(file), { path: file });
 const weightOf = (model: Model, name: string) => toTensor(model.graph.initializers.get(name)!);
+
+/** The nodes up to `layer`, at least so many, stand at the beginning of the merged model as they were. */
+function expectSameNodes(backbone: string, layer: string, model: string, atLeast: number): void {
+  const [original, merged] = [cutModel(readGraph(backbone), [layer]).graph, readGraph(model).graph];
+  // The batch is made free, so a Reshape may read another shape; every other input stays.
+  const shown = ({ opType, domain, name, inputs, outputs }: (typeof merged.nodes)[number]) => ({
+    ...{ opType, domain, name, outputs },
+    inputs: opType === 'Reshape' ? inputs.slice(0, 1) : inputs,
+  });
+  expect(original.nodes.length).to.be.at.least(atLeast);
+  expect(merged.nodes.slice(0, original.nodes.length).map(shown)).to.deep.equal(original.nodes.map(shown));
+}
 
 describe('graft run --unfreeze', function () {
   this.timeout(120_000);
@@ -45,6 +60,8 @@ describe('graft run --unfreeze', function () {
       '6',
       '--lr',
       '0.01',
+      '--batch',
+      '32',
     ],
     ...more,
   ];
@@ -58,19 +75,11 @@ describe('graft run --unfreeze', function () {
 
   it('brings the training loss under that of the head alone', () => {
     expect(report.train.loss).to.be.below(report.headAlone!.train.loss);
-    expect(report.validation!.loss).to.be.at.most(report.headAlone!.validation!.loss);
+    expect(report.validation!.accuracy).to.be.at.least(report.headAlone!.validation!.accuracy!);
   });
 
   it('exports the nodes of the backbone as they were, by operator, name and order', () => {
-    const original = cutModel(readGraph(backbone), ['last']).graph;
-    const merged = readGraph(report.model).graph;
-    // The batch is made free, so a Reshape may read another shape; every other input stays.
-    const shown = ({ opType, domain, name, inputs, outputs }: (typeof merged.nodes)[number]) => ({
-      ...{ opType, domain, name, outputs },
-      inputs: opType === 'Reshape' ? inputs.slice(0, 1) : inputs,
-    });
-    expect(original.nodes.length).to.be.above(15);
-    expect(merged.nodes.slice(0, original.nodes.length).map(shown)).to.deep.equal(original.nodes.map(shown));
+    expectSameNodes(backbone, 'last', report.model, 15);
   });
 
   it('writes new weights after the cut and leaves those before it bit for bit', () => {
@@ -138,6 +147,116 @@ describe('graft run --unfreeze', function () {
     expect(String(after!.data)).not.to.equal(String(before!.data));
   });
 
+  it('goes on to the same bits after a SIGKILL and a Ctrl-C', async () => {
+    const long = (out: string): string[] => [
+      ...[
+        'train',
+        ...common,
+        '--cache',
+        env.GRAFT_CACHE,
+        '--unfreeze',
+        'inner',
+        '--out',
+        path.join(folder, out),
+      ],
+      ...[
+        '--epochs',
+        '40',
+        '--patience',
+        '40',
+        '--batch',
+        '4',
+        '--checkpoint-seconds',
+        '0',
+        '--threads',
+        '1',
+      ],
+    ];
+    await graftJson(long('whole'));
+    const call = long('ended');
+    const epochs = () => linesOf(path.join(folder, 'ended', 'metrics.jsonl'));
+    expect(await killWhen(call, () => epochs() >= 2)).to.equal(true);
+    const interrupted = await signalWhen(call, 'SIGINT', () => epochs() >= 5);
+    expect(interrupted.status).to.equal(130);
+    expect(interrupted.stderr).to.match(/Going on after epoch \d+ of the run/);
+    expect(interrupted.stderr).to.match(/stopped (in|after) epoch \d+, which is kept/);
+    const { status, stderr } = await graft(call);
+    expect(status).to.equal(0);
+    expect(stderr).to.match(/Going on after epoch ([4-9]|10) of the run/);
+    expect(essence(path.join(folder, 'ended'))).to.deep.equal(essence(path.join(folder, 'whole')));
+  });
+
+  describe('and a search (graft run --tune)', () => {
+    const search = ['--folds', '3', '--l2', '0.1,1', '--threads', '1'];
+    const args = (command: 'run' | 'tune', out: string, ...more: string[]): string[] => [
+      ...[command, ...common, ...search, '--out', path.join(folder, out), ...more],
+      ...(command === 'run' ? ['--tune'] : []),
+    ];
+    let tuned: RunReport & { readonly tune: TuneReport };
+
+    before(async () => {
+      const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '8'];
+      tuned = await graftJson(args('run', 'searched', ...tails, '--select', 'best'), env);
+    });
+
+    it('judges layers and rates beside the head alone, on the same folds', () => {
+      const { candidates, unfreezing, highest } = tuned.tune;
+      const tails = candidates.filter(({ tail }) => tail);
+      expect(candidates.length - tails.length).to.equal(2);
+      expect(tails.map(({ tail }) => [tail!.unfreeze, tail!.lr, tail!.epochs])).to.deep.equal([
+        ['inner', 0.002, 8],
+        ['inner', 0.02, 8],
+        ['branch', 0.002, 8],
+        ['branch', 0.02, 8],
+      ]);
+      const { headAlone, tuned: best, gain } = unfreezing!;
+      expect(gain.mean).to.be.closeTo(best.mean - headAlone.mean, 1e-12);
+      expect(best.mean).to.equal(Math.max(...tails.map(({ mean }) => mean)));
+      expect(highest.mean).to.equal(Math.max(...candidates.map(({ mean }) => mean)));
+    });
+
+    it('finds of layers that do not move what the head alone has in every fold', async () => {
+      const { candidates } = tuned.tune;
+      const still = await graftJson<TuneReport>(
+        args('tune', 'still', '--unfreeze', 'inner', '--lr', '1e-30', '--tail-epochs', '1'),
+        env,
+      );
+      const [alone, tail] = [undefined, 'inner'].map((name) =>
+        still.candidates.find(
+          (one) => one.tail?.unfreeze === name && one.l2 === still.unfreezing!.headAlone.l2,
+        ),
+      );
+      expect(tail!.folds).to.deep.equal(alone!.folds);
+      expect(tail!.loss).to.be.closeTo(alone!.loss, 1e-3);
+      expect(candidates.find(({ tail: moved }) => moved)!.loss).not.to.be.closeTo(alone!.loss, 1e-3);
+    });
+
+    it('trains what it kept on all photos, and exports and verifies it', () => {
+      const { best } = tuned.tune;
+      const { training } = JSON.parse(readFileSync(path.join(folder, 'searched', 'config.json'), 'utf8')) as {
+        training: Record<string, unknown>;
+      };
+      expect(training.unfreeze).to.equal(best.tail?.unfreeze);
+      expect(training.tailLr).to.equal(best.tail?.lr);
+      expect(tuned.examples).to.deep.equal({ train: 96, validation: 0 });
+      expect(tuned.verified.maxAbsDiff).to.be.below(1e-4);
+    });
+
+    for (const [flags, says] of [
+      [['--tail-lrs', '0.1'], /--tail-lrs is about layers that are unfrozen/],
+      [['--unfreeze', 'inner', '--tail-lrs', '0.1,x'], /numbers above 0 .* --tail-lrs, .* "x"/],
+      [['--unfreeze', 'inner', '--tail-epochs', '1.5'], /whole numbers for --tail-epochs but received 1.5/],
+      [['--unfreeze', 'inner', '--no-warm-start'], /--no-warm-start leaves out/],
+      [['--unfreeze', 'inner', '--lr-find'], /--lr-find is measured on heads alone/],
+    ] as const) {
+      it(`refuses ${flags.join(' ')}`, async () => {
+        const { stderr, status } = await graft(args('tune', 'x', ...flags), env);
+        expect(status).to.equal(2);
+        expect(stderr).to.match(says);
+      });
+    }
+  });
+
   it('refuses a step that needs more memory than there is, before anything is computed', async () => {
     const { stderr, status } = await graft(unfreeze('branch', 'huge', '--batch', '10000000'), env);
     expect(status).to.equal(1);
@@ -177,6 +296,55 @@ describe('graft run --unfreeze', function () {
       expect(stderr).to.match(new RegExp(`${flag} is not for training with --unfreeze`));
     });
   }
+
+  it('trains the last block of NanoDet and writes it into the nodes that were there', async function () {
+    const nanodet = path.resolve('../shared/models/nanodet_m.onnx');
+    const digits = path.resolve('../shared/datasets/sign-digits');
+    if (!existsSync(nanodet) || !existsSync(digits)) {
+      console.log('      ../shared holds no NanoDet or no sign-digits: not tried');
+      this.skip();
+    }
+    const few = path.join(folder, 'digits');
+    for (const digit of ['0', '1', '2']) {
+      mkdirSync(path.join(few, digit), { recursive: true });
+      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 6))
+        copyFileSync(path.join(digits, digit, name), path.join(few, digit, name));
+    }
+    const { model, verified } = await graftJson<RunReport>(
+      [
+        ...[
+          'run',
+          '--backbone',
+          nanodet,
+          '--data',
+          few,
+          '--device',
+          'cpu',
+          '--layer',
+          '690',
+          '--pool',
+          'avg',
+        ],
+        ...['--unfreeze', '658', '--dtype', 'float16', '--epochs', '1', '--validation', '0', '--lr', '0.001'],
+        ...['--out', path.join(folder, 'nanodet')],
+      ],
+      env,
+    );
+    expectSameNodes(nanodet, '690', model, 150);
+    const [before, after] = [readGraph(nanodet), readGraph(model)].map(({ graph }) => graph);
+    const moved = [...before!.initializers.keys()].filter(
+      (name) =>
+        after!.initializers.has(name) &&
+        String(toTensor(before!.initializers.get(name)!).data) !==
+          String(toTensor(after!.initializers.get(name)!).data),
+    );
+    const behind = new Set(
+      splitAfter(cutModel(readGraph(nanodet), ['690']), '658').tail.graph.initializers.keys(),
+    );
+    expect(moved).to.not.be.empty;
+    expect([...behind]).to.include.members(moved);
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+  });
 
   it('names the layer that does not exist', async () => {
     const { stderr, status } = await graft(unfreeze('brunch', 'x'), env);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -49,6 +49,20 @@ describe('wrong input', function () {
 
   it('of an unknown flag is wrong usage', async () => {
     expectRefusal(await graft(['doctor', '--colour']), 2, /colour/);
+  });
+
+  it('of an unknown command below a command names those that there are', async () => {
+    expectRefusal(
+      await graft(['cache', 'frobnicate']),
+      2,
+      /no command cache frobnicate; .* ls, stats, verify, prune, export/,
+    );
+  });
+
+  it('of an unknown augmentation is refused before anything is cached', async () => {
+    const outcome = await run('scattering', good, '--views', '2', '--augment', 'flip,spin');
+    expectRefusal(outcome, 2, /"spin"/);
+    expect(existsSync(env.GRAFT_CACHE), 'a cache').to.equal(false);
   });
 
   it('of a share above 1 is wrong usage and names the flag', async () => {

@@ -1,5 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
+import { copyFileSync, renameSync, rmSync } from 'node:fs';
 import { copyFile, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
@@ -9,6 +11,7 @@ import { type ExtractOptions, extractFeatures } from '../../src/features/extract
 import { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
 import { verifyStore } from '../../src/features/verify-store.js';
+import { mostPerBatch } from '../../src/features/plan-workers.js';
 import { batchesPerWorker } from '../../src/features/worker-messages.js';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
@@ -169,7 +172,7 @@ describe('Feature extraction', () => {
       await exit;
       const resumed = await openTinyStore(path.dirname(store.folder));
       const { computed } = await extract(resumed, examples);
-      const inFlight = 2 * batchesPerWorker;
+      const inFlight = 2 * batchesPerWorker * mostPerBatch;
       expect(imageCount - computed).to.be.at.least(done - shardRows - inFlight);
       expect(await contents(resumed)).to.deep.equal(expected);
     });
@@ -335,6 +338,33 @@ describe('Feature extraction', () => {
       await rename(file, `${file}.old`);
       await copyFile(examples[5]!.path, file);
       expect(await extract(store, [{ path: file }])).to.include({ computed: 1 });
+    });
+
+    it('skips a photo that vanishes during the run, and takes one that is replaced as it is when it is read', async () => {
+      const folder = path.join(scratch.folder, 'changing under way');
+      const photos = await drawImages(folder, 600, 6);
+      const [gone, replaced] = [photos[590]!, photos[595]!];
+      const store = await freshStore('changing');
+      let isChanged = false;
+      const { skipped, keys, computed } = await extract(store, photos, {
+        onProgress() {
+          if (isChanged) return;
+          isChanged = true;
+          rmSync(gone.path);
+          renameSync(replaced.path, `${replaced.path}.old`);
+          copyFileSync(examples[5]!.path, replaced.path);
+        },
+      });
+      expect(skipped.map(({ index }) => index)).to.deep.equal([590]);
+      expect(skipped[0]!.reason).to.match(/There is no file/);
+      expect(computed).to.equal(599);
+      const sha256 = createHash('sha256')
+        .update(await readFile(replaced.path))
+        .digest();
+      expect(Buffer.from(keyOf(keys, 595))).to.deep.equal(sha256);
+      const values = await direct(replaced.path);
+      const features = await loadFeatures(store, keyOf(keys, 595));
+      for (let j = 0; j < dim; j++) expect(features[j]).to.be.closeTo(values[j]!, 1e-5);
     });
 
     it('fails on the first one where that is asked for, new or known, and names it', async () => {

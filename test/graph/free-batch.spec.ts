@@ -104,6 +104,39 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: 'a quantised class token before quantised tokens',
+    shape: [1, 3, 4],
+    build: (b, x) => {
+      const rounding = [
+        b.scalar(0.05),
+        b.constant('zero', { dtype: 'uint8', dims: [], data: Uint8Array.of(128) }),
+      ];
+      const data = Uint8Array.of(3, 90, 200, 17);
+      const token = b.constant('token', { dtype: 'uint8', dims: [1, 1, 4], data });
+      const tokens = b.op('QuantizeLinear', [x, ...rounding]);
+      const all = b.op('QLinearConcat', [...rounding, token, ...rounding, tokens, ...rounding], {
+        domain: 'com.microsoft',
+        attributes: { axis: 1 },
+      });
+      return b.op('DequantizeLinear', [all, ...rounding]);
+    },
+  },
+  {
+    what: 'a table of token types from which each position gathers its own',
+    shape: [1, 3, 4],
+    build: (b, x) => {
+      const positions = b.op('ArgMax', [x], { attributes: { axis: 2, keepdims: 0 } });
+      const table = b.constant('types', int64([1, 4], [5, 3, 8, 2]));
+      const types = b.op('GatherElements', [table, positions], { attributes: { axis: 1 } });
+      return b.op('Cast', [types], { attributes: { to: 1 } });
+    },
+  },
+  {
+    what: 'one grid at which every image is sampled',
+    shape: [1, 2, 4, 4],
+    build: (b, x) => b.op('GridSample', [x, b.constant('grid', randomTensor([1, 3, 2, 2], 5))]),
+  },
+  {
     what: 'a constant 1 that is no batch beside one that is',
     shape: [1, 3, 4],
     build: (b, x) => {
@@ -118,7 +151,11 @@ function modelOf({ shape, build }: Case): Model {
   const b = new GraphBuilder();
   const y = build(b, b.input('x', 'float32', shape));
   b.output(y, 'float32', undefined, 'y');
-  return b.model();
+  const opsets = new Map([
+    ['', b.opset],
+    ['com.microsoft', 1],
+  ]);
+  return b.model({ opsets });
 }
 
 async function stackedOutputs(model: Model, examples: readonly Tensor[]): Promise<Tensor> {

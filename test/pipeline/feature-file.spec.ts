@@ -78,7 +78,28 @@ describe('a file of features', () => {
     const refusal = await loadPlaces({ features: file, task: 'regression' }, {}).catch(
       (error: Error) => error,
     );
-    expect((refusal as Error).message).to.match(/one class a row.*regression/);
+    expect((refusal as Error).message).to.match(/there should be a tensor targets/);
+  });
+
+  it('may hold numbers or sets of labels in place of classes, read with the rows they belong to', async () => {
+    const targets = float32(
+      [40, 2],
+      Float32Array.from({ length: 80 }, (_, i) => (i % 3) & 1),
+    );
+    writeFeatureFile(file, set, { targets });
+    for (const task of ['regression', 'multi'] as const) {
+      const { opened, train, validation } = await load({ task });
+      expect(validation!.rows).to.equal(8);
+      expect(train.labels).to.have.length(0);
+      opened.train.forEach((row, i) =>
+        expect([...train.targets!.subarray(2 * i, 2 * i + 2)]).to.deep.equal([
+          ...targets.data.subarray(2 * row, 2 * row + 2),
+        ]),
+      );
+    }
+    writeFeatureFile(file, set, { targets: float32([40, 2], new Float32Array(80).fill(0.5)) });
+    const failure = await load({ task: 'multi' }).catch((error: Error) => error);
+    expect((failure as Error).message).to.match(/targets should be 0 or 1 but row 0, column 0 is 0.5/);
   });
 
   const refused: readonly (readonly [

@@ -6,6 +6,11 @@ import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import { type FineTuned, type FineTuneOptions, fineTune } from '../../src/train/fine-tune.js';
 import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
 import type { Tail } from '../../src/train/tail-step.js';
+import {
+  decodeTrainingState,
+  encodeTrainingState,
+  type TrainingState,
+} from '../../src/train/training-state.js';
 import { convolutionalTail, openOnOneThread, randomTensor, randomWeights, taughtSet } from './tail-world.js';
 
 const weights = randomWeights(10);
@@ -25,6 +30,15 @@ const failure = (promise: Promise<unknown>): Promise<Error & { code?: string }> 
     () => expect.fail('nothing was thrown'),
     (error: Error) => error,
   );
+
+const copyOf = (state: TrainingState): TrainingState =>
+  decodeTrainingState(encodeTrainingState(state), 'the test');
+
+/** All that training comes to, but for the time it took. */
+const bitsOf = ({ seconds: _, head, weights: tuned, ...rest }: FineTuned) => ({
+  ...rest,
+  tensors: [...tuned, ...head.parameters].map(([name, tensor]) => [name, bytesOf(tensor).toString('hex')]),
+});
 
 const bytesOf = ({ data }: Tensor): Buffer => Buffer.from(data.buffer, data.byteOffset, data.byteLength);
 
@@ -131,6 +145,30 @@ describe('fine-tuning a tail', function () {
     expect(step('scale')).to.be.closeTo(0.5 * 1e-6, 1e-7);
   });
 
+  it('lets the layers join from the head on, each at its full rate', async () => {
+    const rates = { epochs: 8, warmUp: 0, tailLr: 1e-3, lr: 1e-3, batch: 160 };
+    const order = ['conv', 'scale', 'depthwise', 'pointwise'];
+    for (const warmStart of [true, false]) {
+      for (let epochs = 1; epochs <= 5; epochs++) {
+        const stop = new AbortController();
+        const kept: TrainingState[] = [];
+        await failure(
+          tune(train, undefined, {
+            ...{ ...rates, warmStart, gradual: 4, signal: stop.signal },
+            onEpoch: ({ epoch }) => epoch === epochs && stop.abort(),
+            checkpoint: { everySeconds: 1e9, save: async (state) => void kept.push(copyOf(state)) },
+          }),
+        );
+        const moved = order.filter((name) => {
+          const now = kept[0]!.tensors.get(`weights/${name}`)!.data as Float32Array;
+          return now.some((value, i) => value !== weights.get(name)!.data[i]);
+        });
+        const joined = Math.min(4, warmStart ? epochs : epochs - 1);
+        expect(moved, `after ${epochs} epochs`).to.deep.equal(order.slice(4 - joined));
+      }
+    }
+  });
+
   it('gives the same bytes for the same seed, and others for another', async () => {
     const run = (seed: number) => tune(train, validation, { epochs: 3, seed, ema: 0.9 });
     const [first, again, other] = [await run(4), await run(4), await run(5)];
@@ -141,22 +179,27 @@ describe('fine-tuning a tail', function () {
     expect(bytesOf(first.weights.get('conv')!).equals(bytesOf(other.weights.get('conv')!))).to.equal(false);
   });
 
-  it('keeps the epoch with the best validation loss and stops after `patience` without a better one', async () => {
-    // A rate this high learns the few examples by heart: validation gets worse.
-    const few = subset(train, 24);
-    const result = await tune(few, validation, { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 });
-    const losses = result.history.map((record) => record.validation!.loss);
-    const best = losses.indexOf(Math.min(...losses));
-    expect(losses.length).to.be.below(60);
-    const startedBest = result.headAlone!.validation!.loss <= losses[best]!;
-    expect(result.stoppedAt).to.equal(startedBest ? 0 : best + 1);
-    expect(losses.length).to.equal(result.stoppedAt + 4);
-    const kept = startedBest ? result.headAlone!.validation!.loss : losses[best]!;
-    expect(result.validation!.loss).to.be.closeTo(kept, 1e-9);
-  });
+  for (const { task, figure } of [
+    { task: 'single', figure: 'accuracy' },
+    { task: 'regression', figure: 'r2' },
+  ] as const) {
+    it(`keeps the epoch with the best validation ${figure} and stops after \`patience\` without a better one`, async () => {
+      const part = (set: ActivationSet) => (task === 'regression' ? withNumbers(set, true) : set);
+      // A rate this high learns the few examples by heart: validation gets worse.
+      const rates = { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 };
+      const result = await tune(part(subset(train, 24)), part(validation), { ...rates, task });
+      const scores = [result.headAlone!, ...result.history].map((record) => record.validation!);
+      const best = scores.toSorted((a, b) => b[figure]! - a[figure]! || a.loss - b.loss)[0]!;
+      expect(scores.length).to.be.below(61);
+      expect(result.stoppedAt).to.equal(scores.indexOf(best));
+      expect(scores.length).to.equal(result.stoppedAt + 4 + 1);
+      expect(result.validation!.loss).to.be.closeTo(best.loss, 1e-9);
+    });
+  }
 
   it('keeps the head alone where moving the tail only made things worse', async () => {
-    const result = await tune(subset(train, 12), validation, {
+    const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
+      task: 'regression',
       epochs: 4,
       lr: 1,
       tailLr: 1,
@@ -166,6 +209,50 @@ describe('fine-tuning a tail', function () {
     expect(result.stoppedAt).to.equal(0);
     expect(result.validation).to.deep.equal(result.headAlone!.validation);
     expect(bytesOf(result.weights.get('conv')!).equals(bytesOf(weights.get('conv')!))).to.equal(true);
+  });
+
+  for (const { name, options, alone } of [
+    { name: 'with a validation part', options: {} },
+    { name: 'with a running average', options: { ema: 0.9, standardize: false } },
+    { name: 'without a fitted head', options: { warmStart: false } },
+    { name: 'with layers that join later', options: { gradual: 3 } },
+    { name: 'of numbers to predict', options: { task: 'regression' } },
+    { name: 'without a validation part', options: {}, alone: true },
+  ] as { name: string; options: FineTuneOptions; alone?: true }[]) {
+    it(`ends in the same bits from wherever it is taken up, ${name}`, async () => {
+      const part = (set: ActivationSet) =>
+        options.task === 'regression' ? withNumbers(subset(set, 70), true) : subset(set, 70);
+      const held = alone ? undefined : part(validation);
+      const settings = { epochs: 4, lr: 0.01, batch: 16, ...options };
+      const kept: Uint8Array[] = [];
+      const save = async (state: TrainingState): Promise<void> => void kept.push(encodeTrainingState(state));
+      const whole = await tune(part(train), held, { ...settings, checkpoint: { everySeconds: 0, save } });
+      // Five steps an epoch, and the end of it.
+      expect(kept.length).to.equal(4 * 6);
+      for (const moment of [0, 4, 5, 13, 22, 23]) {
+        const from = decodeTrainingState(kept[moment]!, 'the test');
+        const checkpoint = { from, everySeconds: 1e9, save };
+        const resumed = await tune(part(train), held, { ...settings, checkpoint });
+        expect(bitsOf(resumed), `state ${moment}`).to.deep.equal(bitsOf(whole));
+      }
+    });
+  }
+
+  it('keeps the step at which it is interrupted, and says so', async () => {
+    const stop = new AbortController();
+    const kept: TrainingState[] = [];
+    const error = await failure(
+      tune(train, undefined, {
+        epochs: 100,
+        signal: stop.signal,
+        onEpoch: ({ epoch }) => {
+          if (epoch === 2) setTimeout(() => stop.abort());
+        },
+        checkpoint: { everySeconds: 1e9, save: async (state) => void kept.push(state) },
+      }),
+    );
+    expect(error.message).to.match(/stopped (in|after) epoch \d+, which is kept: the same command goes on/);
+    expect(kept.map(({ history }) => history.length)).to.deep.equal([kept[0]!.epoch]);
   });
 
   it('says which rates to lower where the loss became infinite', async () => {

@@ -94,6 +94,25 @@ describe('Cross-validation', () => {
     expect((await judge(1))[0]!.loss).to.equal((await judge())[0]!.loss);
   });
 
+  it('judges candidates that are trained at once as one by one, those of another head or seed too', async () => {
+    const mlp = { kind: 'mlp', hidden: [4], activation: 'relu', dropout: 0 } as const;
+    const candidates: Candidate[] = [
+      { head: { kind: 'linear' }, solver: 'adamw', l2: 1, lr: 0.05 },
+      { head: mlp, solver: 'adamw', l2: 1, lr: 0.02, seed: 1 },
+      { head: { kind: 'linear' }, solver: 'sgd', l2: 0, lr: 0.05, weightDecay: 0.3 },
+      { head: mlp, solver: 'adamw', l2: 1, lr: 0.02, seed: 2 },
+    ];
+    const setting = { train, folds, foldCount: 3, base: { batch: 32, threads: 1 }, epochs: 6 };
+    const together = await crossValidate(candidates, setting);
+    expect(together.map(({ candidate }) => candidate)).to.deep.equal(candidates);
+    for (const [i, candidate] of candidates.entries()) {
+      const [alone] = await crossValidate([candidate], setting);
+      expect(together[i]!.loss).to.be.closeTo(alone!.loss, 1e-5);
+      expect(together[i]!.epochs).to.equal(alone!.epochs);
+    }
+    expect(together[1]!.loss).to.not.be.closeTo(together[3]!.loss, 1e-5);
+  });
+
   it('drops most of many such candidates early, the bad rates first', async () => {
     const rates = [1e-6, 1e-5, 1e-4, 1e-3, 3e-2, 5e-2];
     const candidates = rates.map((lr): Candidate => ({
@@ -116,6 +135,19 @@ describe('The grid of a search', () => {
     expect(parseGrid({})(2062)).to.have.length(12);
   });
 
+  it('has weight decays in place of penalties, dropout for MLPs alone, and each seed', () => {
+    const found = parseGrid({
+      ...{ heads: 'linear,mlp', solvers: 'adamw', lr: '0.01' },
+      ...{ weightDecay: '0,0.1', dropout: '0,0.3', seeds: '1,2' },
+    })(100);
+    const described = found.map(({ head, weightDecay, seed }) =>
+      [head.kind === 'mlp' ? head.dropout : head.kind, weightDecay, seed].join(' '),
+    );
+    const each = (head: string) => ['0 1', '0 2', '0.1 1', '0.1 2'].map((rest) => `${head} ${rest}`);
+    expect(described).to.deep.equal([...each('linear'), ...each('0'), ...each('0.3')]);
+    expect(new Set(found.map(({ l2 }) => l2))).to.deep.equal(new Set([0]));
+  });
+
   for (const [options, message] of [
     [{ l2: '1,,2' }, /--l2 .* item is empty/],
     [{ l2: '1,cat' }, /numbers above 0 .*--l2.*"cat"/],
@@ -123,6 +155,12 @@ describe('The grid of a search', () => {
     [{ lr: '0' }, /--lr.*"0"/],
     [{ heads: 'linear,tree' }, /linear, mlp, cosine, prototype .*"tree"/],
     [{ solvers: 'adam' }, /lbfgs, adamw, sgd .*"adam"/],
+    [{ solvers: 'adamw', weightDecay: '0,-1' }, /--weight-decay.*"-1"/],
+    [{ heads: 'mlp', dropout: '0.5,1' }, /--dropout.*"1"/],
+    [{ solvers: 'sgd', seeds: '1.5' }, /--seeds.*"1.5"/],
+    [{ seeds: '1,2' }, /--seeds is for the solvers that go by epochs/],
+    [{ solvers: 'adamw', dropout: '0.5' }, /--dropout is for MLPs/],
+    [{ solvers: 'adamw', weightDecay: '0.1', l2: '1' }, /--weight-decay stands in place of --l2/],
   ] as const) {
     it(`refuses ${JSON.stringify(options)}`, () => {
       expect(() => parseGrid(options)).to.throw(message);

@@ -17,7 +17,9 @@ export const cacheStatsCommand = defineCommand({
       stats.hitRate === null
         ? 'No run is recorded.'
         : `${stats.runs} runs: ${stats.cached} rows from the cache, ${stats.computed} computed (hit rate ${formatShare(stats.hitRate)})`,
-      ...(stats.savedSeconds === null ? [] : [`about ${formatSeconds(stats.savedSeconds)} saved`]),
+      ...(stats.savedSeconds === null || stats.cached === 0
+        ? []
+        : [`about ${formatSeconds(stats.savedSeconds)} saved`]),
       stats.cache,
     ];
     output.result(stats, lines.join('\n'));

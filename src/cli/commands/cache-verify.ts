@@ -18,7 +18,8 @@ export const cacheVerifyCommand = defineCommand<typeof options, { stores?: strin
     const verification = await verifyCache(args, output);
     const { stores, damaged, removed } = verification;
     const lines = stores.map(
-      (store) => `${store.key.slice(0, 12)}  ${store.shards} whole shards with ${store.rows} rows`,
+      (store) =>
+        `${store.key.slice(0, 12)}  ${store.shards} whole ${store.shards === 1 ? 'shard' : 'shards'} with ${store.rows} rows`,
     );
     for (const store of stores) {
       lines.push(...store.damaged.map(({ reason }) => `damaged: ${reason}`));

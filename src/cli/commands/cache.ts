@@ -37,12 +37,15 @@ export const cacheCommand = defineCommand({
   subcommands: [cacheLsCommand, cacheStatsCommand, cacheVerifyCommand, cachePruneCommand, cacheExportCommand],
   example: ['cache --backbone model.onnx --data photos', 'features of every photo, once'],
   async run(args, output) {
-    const [{ cacheFeatures }, { cacheViews, rowsToView }, { parseShard, shardOfScheduler }] =
-      await Promise.all([
-        import('../../pipeline/cache-features.js'),
-        import('../../pipeline/cache-views.js'),
-        import('../../pipeline/choose-shard.js'),
-      ]);
+    const [
+      { cacheFeatures },
+      { cacheViews, checkViewOptions, rowsToView },
+      { parseShard, shardOfScheduler },
+    ] = await Promise.all([
+      import('../../pipeline/cache-features.js'),
+      import('../../pipeline/cache-views.js'),
+      import('../../pipeline/choose-shard.js'),
+    ]);
     const scheduled = args.shard === undefined ? shardOfScheduler(process.env) : undefined;
     const shard = args.shard === undefined ? scheduled?.shard : parseShard(args.shard);
     if (scheduled && shard) {
@@ -52,6 +55,7 @@ export const cacheCommand = defineCommand({
     }
     const onProgress = await output.progress('features', 'images');
     const options = { ...args, shard, backboneBatch: args.batch };
+    await checkViewOptions(options);
     const cached = await cacheFeatures(options, { ...output, onProgress });
     const views = args.views
       ? (await cacheViews(cached, rowsToView(cached), options, { ...output, onProgress })).report

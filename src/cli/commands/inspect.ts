@@ -30,7 +30,7 @@ type FormatShape = (dims: readonly (number | string | null)[]) => string;
 const mostLayers = 14;
 
 function describeReport(report: Inspection, formatShape: FormatShape, limit: number): string {
-  const { inputs, outputs, featureLayers, opsets, parameters, nodes } = report;
+  const { inputs, outputs, states, featureLayers, opsets, parameters, nodes } = report;
   const values = (kind: string, list: Inspection['inputs']) => [
     ...list.slice(0, 8).map(({ name, dtype, shape }) => [kind, name, `${dtype} ${formatShape(shape)}`]),
     ...(list.length > 8 ? [[kind, `and ${list.length - 8} more`]] : []),
@@ -38,6 +38,11 @@ function describeReport(report: Inspection, formatShape: FormatShape, limit: num
   const versions = Object.entries(opsets).map(([domain, version]) => `${domain} ${version}`);
   const title = `${report.model}: ${nodes} nodes, ${parameters.toLocaleString('en')} parameters, opset ${versions.join(', ')}`;
   const sections = [title, formatTable([...values('input', inputs), ...values('output', outputs)])];
+  if (states.length > 0) {
+    sections.push(
+      `${states.join(', ')} ${states.length === 1 ? 'carries' : 'carry'} a recurrent state from run to run: features are taken with it at zero, as at the start of a sequence.`,
+    );
+  }
   if (featureLayers.length > 0) {
     const shown = featureLayers.slice(Math.max(0, featureLayers.length - limit));
     const left = featureLayers.length - shown.length;
@@ -57,7 +62,7 @@ function describeReport(report: Inspection, formatShape: FormatShape, limit: num
       recommendation(featureLayers, formatShape),
     );
   } else if (!report.problem) {
-    sections.push('No feature layer was recognised: name a tensor with --layer.');
+    sections.push(`No feature layer was recognised. ${report.obstacle} Name a tensor with --layer.`);
   }
   if (report.svg) sections.push(`The blocks are drawn in ${report.svg}.`);
   return sections.join('\n\n');

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { nonNegative, positive } from '../shared-options.js';
+import { nonNegative, positive, share } from '../shared-options.js';
 import { describeExport } from './export.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
 import { describeTuning, searchFlags, tuneOptions } from './tune.js';
@@ -19,7 +19,21 @@ const options = {
     describe: 'L2 penalty λ [default: 1]; with --tune a list or auto',
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rate of adamw and sgd; with --tune a list' },
+  'weight-decay': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Of the weights (adamw, sgd; unfrozen layers) [default: from --l2]; with --tune a list',
+  },
+  dropout: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'mlp: share of hidden values dropped in training [default: 0]; with --tune a list',
+  },
   folds: { ...searchFlags.folds, default: undefined, describe: 'With --tune: folds [default: 5]' },
+  unfreeze: {
+    ...trainFlags.unfreeze,
+    describe: `${trainFlags.unfreeze.describe}; with --tune several, with commas between`,
+  },
   select: {
     choices: searchFlags.select.choices,
     describe: 'With --tune: simplest within one standard error (default), or best',
@@ -35,6 +49,7 @@ const options = {
 
 const ofSearch = [
   'heads',
+  'seeds',
   'solvers',
   'layers',
   'folds',
@@ -42,6 +57,8 @@ const ofSearch = [
   'budget',
   'learning-curve',
   'lr-find',
+  'tail-lrs',
+  'tail-epochs',
 ] as const;
 
 export const runCommand = defineCommand({
@@ -66,11 +83,15 @@ export const runCommand = defineCommand({
 });
 
 /** Flags that are lists in a search, as the single values that they are without. */
-function plain<T extends Readonly<Record<'l2' | 'lr' | 'head' | 'solver', string | undefined>>>(args: T) {
+function plain<T extends Readonly<Record<'l2' | 'lr' | 'head' | 'solver' | 'dropout', string | undefined>>>(
+  args: T & { readonly weightDecay?: string | undefined },
+) {
   return {
     ...args,
     l2: nonNegative('l2').coerce(args.l2),
     lr: positive('lr').coerce(args.lr),
+    weightDecay: nonNegative('weight-decay').coerce(args.weightDecay),
+    dropout: share('dropout').coerce(args.dropout),
     head: choice('head', args.head, trainFlags.head.choices),
     solver: choice('solver', args.solver, trainFlags.solver.choices),
   };

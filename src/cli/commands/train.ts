@@ -63,6 +63,21 @@ export async function trainOptions(
     );
     if (other)
       throw new GraftError('USAGE', `--features stands in place of --${other[0]}; give one of them.`);
+    const { groupColumn, labelColumn, imageColumn, order } = args;
+    const columns = {
+      'group-column': groupColumn,
+      'label-column': labelColumn,
+      'image-column': imageColumn,
+      order,
+    };
+    const stray = Object.entries(columns).find(([, given]) => given !== undefined)?.[0];
+    if (stray) {
+      throw new GraftError(
+        'USAGE',
+        `--${stray} is about a table of images, but a file of --features holds labels, groups and the order of classes ` +
+          'itself: the tensors labels and groups, the metadata classes.',
+      );
+    }
     return { ...rest, features };
   }
   if (backbone !== undefined && data !== undefined) return { ...rest, backbone, data };

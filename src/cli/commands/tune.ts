@@ -1,8 +1,9 @@
 import type { Options } from 'yargs';
-import type { ReportedCandidate, SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
+import type { SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
 import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds, formatTable } from '../output.js';
+import type { ReportedCandidate } from '../../train/candidate.js';
 import { foldCount, positiveInteger, share } from '../shared-options.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
 
@@ -16,6 +17,21 @@ export const searchFlags = {
     describe: 'Penalties λ to try: a list, or auto (12)',
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rates to try with adamw and sgd: a list' },
+  'weight-decay': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Weight decays to try with adamw and sgd in place of --l2: a list',
+  },
+  dropout: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'mlp: shares of hidden values to drop in training: a list [default: 0]',
+  },
+  seeds: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Seeds of the training to try with adamw and sgd: a list [default: --seed]',
+  },
   head: { type: 'string', requiresArg: true, describe: 'The one head to try' },
   solver: { type: 'string', requiresArg: true, describe: 'The one solver to try' },
   heads: {
@@ -43,6 +59,21 @@ export const searchFlags = {
     type: 'boolean',
     default: false,
     describe: 'Measure the best on parts of the data: would more help?',
+  },
+  unfreeze: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Also judge training everything after these layers: names with commas between',
+  },
+  'tail-lrs': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'With --unfreeze: rates of the layers to try, a list [default: 0.1 of those of the head]',
+  },
+  'tail-epochs': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'With --unfreeze: numbers of epochs to try, a list [default: 8]',
   },
   'lr-find': {
     type: 'boolean',
@@ -75,12 +106,21 @@ export const tuneCommand = defineCommand({
 
 /** @throws GraftError USAGE where it is not said what is searched on. */
 export async function tuneOptions(
-  args: SearchOptions & Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver'>,
+  args: SearchOptions &
+    Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver' | 'weightDecay' | 'dropout'>,
 ): Promise<TuneOptions> {
-  const { l2, lr, head, solver, heads, solvers, ...rest } = args;
+  const { l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds, ...rest } = args;
   const found = await trainOptions({ ...rest, resume: undefined });
-  return { ...found, l2, lr, head, solver, heads, solvers };
+  return { ...found, l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds };
 }
+
+/** Columns that not every search has. */
+const searched: Readonly<Record<string, (candidate: ReportedCandidate) => number | undefined>> = {
+  decay: ({ weightDecay }) => weightDecay,
+  dropout: ({ head }) => (head.kind === 'mlp' && head.dropout > 0 ? head.dropout : undefined),
+  lr: ({ lr }) => lr,
+  seed: ({ seed }) => seed,
+};
 
 /** Lines of the table: the best of them, and how many are left. */
 const mostLines = 24;
@@ -89,14 +129,19 @@ export function describeTuning(report: TuneReport): string {
   const { best, highest, candidates, figure, folds, seconds, standardError, layers } = report;
   const show = (value: number): string => formatFigure(figure, value);
   const shown = candidates.toSorted((a, b) => b.mean - a.mean).slice(0, mostLines);
-  const hasRates = candidates.some(({ lr }) => lr !== undefined);
+  // Of what candidates may have, what one of them has.
+  const columns = Object.entries(searched).filter(([, read]) =>
+    candidates.some((candidate) => read(candidate) !== undefined),
+  );
+  const hasTails = candidates.some(({ tail }) => tail !== undefined);
   const rows = shown.map((candidate) => [
     candidate === best || isSame(candidate, best) ? '*' : '',
     ...(layers.length > 1 ? [candidate.layer] : []),
     candidate.head.kind,
     candidate.solver,
     String(candidate.l2),
-    ...(hasRates ? [String(candidate.lr ?? '')] : []),
+    ...columns.map(([, read]) => String(read(candidate) ?? '')),
+    ...(hasTails ? describeTail(candidate.tail) : []),
     show(candidate.mean),
     `± ${show(candidate.std)}`,
     candidate.loss.toFixed(4),
@@ -109,7 +154,8 @@ export function describeTuning(report: TuneReport): string {
     'head',
     'solver',
     'l2',
-    ...(hasRates ? ['lr'] : []),
+    ...columns.map(([name]) => name),
+    ...(hasTails ? ['unfrozen after', 'tail lr', 'epochs'] : []),
     figure,
     'over folds',
     'loss',
@@ -124,11 +170,30 @@ export function describeTuning(report: TuneReport): string {
     formatTable([header, ...rows]) + (left > 0 ? `\n   and ${left} more in tune.json` : ''),
     `${why}; ${candidates.length} candidates judged in ${formatSeconds(seconds)}.`,
     ...(layers.length > 1 ? [describeLayers(report)] : []),
+    ...(report.unfreezing ? [describeUnfreezing(report.unfreezing, report)] : []),
     ...(report.learningCurve ? [describeLearning(report.learningCurve, figure)] : []),
     ...(report.lrFind ? [describeRates(report.lrFind)] : []),
     describeTraining(report.trained),
   ].join('\n\n');
 }
+
+const describeTail = (tail: ReportedCandidate['tail']): string[] =>
+  tail ? [tail.unfreeze, String(tail.lr), String(tail.epochs)] : ['', '', ''];
+
+function describeUnfreezing(
+  { headAlone, tuned, gain, better }: NonNullable<TuneReport['unfreezing']>,
+  { best, figure, folds }: TuneReport,
+): string {
+  const show = (value: number): string => formatFigure(figure, value);
+  const [layer, rate, epochs] = describeTail(tuned.tail);
+  return (
+    `Does unfreezing pay? ${best.tail ? 'Yes' : 'Not here'}: after ${layer}, at ${rate} for ${epochs} epochs, it brings ${show(tuned.mean)} against ` +
+    `${show(headAlone.mean)} of the head alone, ${describeGain(gain.mean, figure)} ± ${show(gain.std)} over the folds, better in ${better} of ${folds}.`
+  );
+}
+
+const describeGain = (gain: number, figure: TuneReport['figure']): string =>
+  `${gain < 0 ? '-' : '+'}${formatFigure(figure, Math.abs(gain)).replace(' %', ' points')}`;
 
 function describeLearning(
   { sizes, twice, verdict, svg }: NonNullable<TuneReport['learningCurve']>,
@@ -183,6 +248,7 @@ function isSame(a: ReportedCandidate, b: ReportedCandidate): boolean {
     a.head.kind === b.head.kind &&
     a.solver === b.solver &&
     a.l2 === b.l2 &&
-    a.lr === b.lr
+    Object.values(searched).every((read) => read(a) === read(b)) &&
+    describeTail(a.tail).join() === describeTail(b.tail).join()
   );
 }

@@ -1,0 +1,48 @@
+/**
+ * Small JPEGs in WebAssembly: for 100 x 100 pixels, libvips takes 0.8 ms and two other threads to set up and run what
+ * libjpeg-turbo decodes in 0.15 ms where it is called. Both are libjpeg-turbo, so the pixels are the same (but for levels
+ * far outside 0 to 255, which damage alone makes: vector code clips them, plain code wraps). Whatever is
+ * not a plain, upright, intact JPEG of few pixels is left to libvips, and what is wrong with it for libvips to tell.
+ */
+import type { JpegDecoder } from '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs';
+import type { DecodedImage } from './decode-image.js';
+import { readJpegFrame } from './image-format.js';
+
+/** Up to here it is faster (512 x 384 takes 1.2 ms instead of 1.4); above, libvips' native code is. */
+const mostPixels = 2 ** 17;
+/** A JPEG of so few pixels that is larger than this is no usual one. */
+const mostBytes = 2 ** 20;
+
+let opening: Promise<JpegDecoder> | undefined;
+
+/** The pixels, uint8 [height, width, 1 or 3], or undefined where libvips has to look at it. */
+export async function decodeSmallJpeg(
+  bytes: Uint8Array,
+  maxPixels: number,
+): Promise<DecodedImage | undefined> {
+  const frame = readJpegFrame(bytes);
+  if (!frame || frame.mayBeTurned || frame.precision !== 8 || bytes.length > mostBytes) return undefined;
+  const { width, height, components: channels } = frame;
+  if ((channels !== 1 && channels !== 3) || width * height > Math.min(mostPixels, maxPixels))
+    return undefined;
+  const decoder = await (opening ??= openDecoder());
+  try {
+    decoder.getEncodedBuffer(bytes.length).set(bytes);
+    decoder.decode();
+    const data = decoder.getDecodedBuffer();
+    // The next image is decoded into the same memory.
+    return data.length === width * height * channels
+      ? { width, height, channels, data: data.slice() }
+      : undefined;
+  } catch {
+    // After an error nothing is known of its memory.
+    opening = undefined;
+    return undefined;
+  }
+}
+
+async function openDecoder(): Promise<JpegDecoder> {
+  const { default: open } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs');
+  const { JPEGDecoder } = await open();
+  return new JPEGDecoder();
+}

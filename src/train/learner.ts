@@ -1,0 +1,71 @@
+/** The weights of one head while they are learned step by step, with all that the solver remembers of them. */
+import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
+import { clipFactor } from '../optim/clip-norm.js';
+import { sgdStep } from '../optim/sgd.js';
+import { averageDecay, followWeights } from '../optim/weight-average.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { copyParameters } from './parameter-values.js';
+
+/** Learning rates where none is given. */
+export const usualRate = { adamw: 1e-3, sgd: 1e-2 } as const;
+
+export interface LearnerOptions {
+  readonly solver: 'adamw' | 'sgd';
+  readonly weightDecay: number;
+  /** Names of the weights that decay. */
+  readonly penalized: readonly string[];
+  readonly momentum: number;
+  readonly nesterov: boolean;
+  readonly clipNorm: number;
+  /** Decay of the running average; 0 for none. */
+  readonly ema: number;
+}
+
+export interface Learner {
+  readonly weights: ReadonlyMap<string, Tensor>;
+  /** Running average of the weights, where there is one. */
+  readonly average: ReadonlyMap<string, Tensor> | undefined;
+  /** What is scored and kept: the average, else the weights. */
+  readonly scored: ReadonlyMap<string, Tensor>;
+  readonly states: ReadonlyMap<string, AdamWState>;
+  /**
+   * Changes the weights in place.
+   * @param gradients - of a batch's mean loss; clipping writes into them
+   * @param number - of the step, from 1
+   */
+  step(gradients: ReadonlyMap<string, Float32Array>, rate: number, number: number): void;
+}
+
+/**
+ * @param weights - changed in place
+ * @param average - memory of the running average, which begins as a copy of the weights
+ */
+export function openLearner(
+  weights: ReadonlyMap<string, Tensor>,
+  { solver, weightDecay, penalized, momentum, nesterov, clipNorm, ema }: LearnerOptions,
+  average = ema > 0 ? copyParameters(weights) : undefined,
+): Learner {
+  const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
+  return {
+    weights,
+    average,
+    scored: average ?? weights,
+    states,
+    step(gradients, rate, number) {
+      const scale = clipFactor(gradients.values(), clipNorm);
+      for (const [name, gradient] of gradients) {
+        const decay = penalized.includes(name) ? weightDecay : 0;
+        const data = weights.get(name)!.data as Float32Array;
+        const state = states.get(name)!;
+        if (scale !== 1) for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
+        if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay });
+        else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay });
+      }
+      if (!average) return;
+      for (const [name, { data }] of weights) {
+        const followed = average.get(name)!.data as Float32Array;
+        followWeights(followed, data as Float32Array, averageDecay(ema, number));
+      }
+    },
+  };
+}
