@@ -14,7 +14,7 @@ import { createRng } from '../src/rng.js';
 import { cacheFeatures } from '../src/pipeline/cache-features.js';
 import { type Backbone, prepareBackbone } from '../src/pipeline/prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from '../src/pipeline/prepare-tail.js';
-import { openRows } from '../src/features/row-reader.js';
+import { openRows, type RowReader } from '../src/features/row-reader.js';
 import type { Pool } from '../src/graph/pool-features.js';
 import { openSession } from '../src/runtime/open-session.js';
 import { fineTune, type FineTuneOptions } from '../src/train/fine-tune.js';
@@ -72,7 +72,9 @@ function dealOut(include: (row: number) => boolean, seed: number): Int32Array {
   return dealt;
 }
 
-async function select(include: (fold: number) => boolean): Promise<ActivationSet> {
+async function select(
+  include: (fold: number) => boolean,
+): Promise<ActivationSet & { readonly activations: RowReader }> {
   const picked = [...foldOf.keys()].filter((row) => foldOf[row]! >= 0 && include(foldOf[row]!));
   const own = new Uint8Array(picked.length * 32);
   for (const [i, row] of picked.entries()) own.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
@@ -104,6 +106,7 @@ for (const variant of flags.variant) {
       { threads: Number(flags.threads), ...options, patience: Number.POSITIVE_INFINITY },
       openSession,
     );
+    for (const { activations } of [train, held]) await activations.close();
     const last = tuned.history.at(-1)!.validation!;
     const curve = tuned.history.map(
       ({ validation }) => `${validation!.accuracy!.toFixed(4)}/${validation!.loss.toFixed(3)}`,
