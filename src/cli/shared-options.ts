@@ -205,6 +205,10 @@ export const trainingOptions = {
     ...positive('layer-decay'),
     describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
   },
+  gradual: {
+    ...positiveInteger('gradual'),
+    describe: 'Unfrozen: epochs in which the layers join, the last ones first [default: none, all at once]',
+  },
   'weight-decay': {
     ...nonNegative('weight-decay'),
     describe: 'Of the weights (adamw, sgd; unfrozen layers) [default: from --l2]',

@@ -129,15 +129,18 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   let writer: GroupWriter | undefined;
   const startComputing = async () => {
     const model = typeof options.model === 'function' ? options.model() : options.model;
-    const plan = await planWorkers({ ...options, model });
+    const pixels = pixelShape(options.preprocess);
+    const imageBytes = Float32Array.BYTES_PER_ELEMENT * pixels.height * pixels.width * pixels.channels;
+    const plan = await planWorkers({ ...options, model, imageBytes });
     const setup = {
       model: typeof model === 'string' ? model : shared(model),
       input: options.input,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
       preprocess: options.preprocess,
-      pixels: pixelShape(options.preprocess),
+      pixels,
       batch: plan.batch,
+      perRun: plan.perRun,
       provider: plan.provider,
       threads: plan.threads,
     };

@@ -17,7 +17,7 @@ import {
 
 const port = parentPort!;
 const setup = workerData as WorkerSetup;
-const { model, preprocess, pixels, batch, threads } = setup;
+const { model, preprocess, pixels, batch, perRun, threads } = setup;
 const { height, width, channels } = pixels;
 const imageSize = height * width * channels;
 const imageDims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
@@ -86,7 +86,9 @@ async function runBatch(session: Session, { id, count, views, buffer, broken }: 
   );
   for (const [place, view] of views.entries()) {
     const images = buffer.subarray(place * count * imageSize, (place + 1) * count * imageSize);
-    await runImages(session, images, 0, count, view, features);
+    for (let start = 0; start < count; start += perRun) {
+      await runImages(session, images, start, Math.min(count, start + perRun), view, features);
+    }
   }
   send(
     { kind: 'done', id, features, broken },

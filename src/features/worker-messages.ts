@@ -28,6 +28,8 @@ export interface WorkerSetup {
   readonly pixels: PixelShape;
   /** Most images in one batch. */
   readonly batch: number;
+  /** Images a run of the model. */
+  readonly perRun: number;
   readonly provider: NodeProvider;
   /** Threads inside the session; undefined leaves it to the runtime. */
   readonly threads: number | undefined;

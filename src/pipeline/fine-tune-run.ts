@@ -66,8 +66,20 @@ async function fit(
 
 export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
   const { labelSmoothing, focal, huber, classWeights, warmUp } = options;
-  const { lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads } =
-    options;
+  const {
+    lr,
+    tailLr,
+    layerDecay,
+    gradual,
+    weightDecay,
+    clipNorm,
+    ema,
+    warmStart,
+    patience,
+    epochs,
+    batch,
+    threads,
+  } = options;
   return withoutUndefined({
     head: headSpec(options),
     task,
@@ -76,7 +88,20 @@ export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTune
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,
-    ...{ lr, tailLr, layerDecay, weightDecay, clipNorm, ema, warmStart, patience, epochs, batch, threads },
+    ...{
+      lr,
+      tailLr,
+      layerDecay,
+      gradual,
+      weightDecay,
+      clipNorm,
+      ema,
+      warmStart,
+      patience,
+      epochs,
+      batch,
+      threads,
+    },
   });
 }
 

@@ -42,6 +42,8 @@ export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
   readonly warmStart?: boolean | undefined;
+  /** Epochs in which the layers join, those nearest the head first. */
+  readonly gradual?: number | undefined;
 }
 
 export interface FeatureTrainOptions extends FitOptions {
@@ -202,8 +204,8 @@ export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): vo
 }
 
 /** @throws GraftError USAGE for what has a meaning with --unfreeze alone. */
-function refuseTailOptions({ tailLr, layerDecay }: TrainOptions): void {
-  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay };
+function refuseTailOptions({ tailLr, layerDecay, gradual }: TrainOptions): void {
+  const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay, gradual };
   const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (flag === undefined) return;
   throw new GraftError(

@@ -42,7 +42,7 @@ export function trainingOf(
     resume: false,
     ...(tail
       ? { unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined }
-      : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined }),
+      : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined, gradual: undefined }),
   };
   if ('features' in options) return { ...options, ...own };
   return { ...options, ...own, layer, pool: pool as Pool };

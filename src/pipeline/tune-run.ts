@@ -108,6 +108,9 @@ export async function tuneRun(
   assertStreamable(options);
   const folder = path.resolve(options.out);
   await claimRunFolder(folder);
+  if ((options as Partial<TrainOptions>).views) {
+    hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
+  }
   const places = await loadPlaces({ ...options, validation }, hooks);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>
     Promise.all(places.map((place) => place.close())),
@@ -212,8 +215,8 @@ async function searchPlaces(
 
 /** What decides the results of unfrozen candidates alone. */
 function ofTails(options: TuneOptions) {
-  const { unfreeze, layerDecay, dtype } = options as Partial<TrainOptions>;
-  return unfreeze === undefined ? {} : { layerDecay, dtype };
+  const { unfreeze, layerDecay, gradual, dtype } = options as Partial<TrainOptions>;
+  return unfreeze === undefined ? {} : { layerDecay, gradual, dtype };
 }
 
 /** What all candidates have in common. */

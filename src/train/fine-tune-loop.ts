@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { createRng, type Rng } from '../rng.js';
 import type { Session } from '../runtime/session.js';
 import { massTable } from '../tasks/targets.js';
-import type { LossSpec, Task } from '../tasks/task.js';
+import type { FigureName, LossSpec, Task } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { inOrder, readBatches } from './read-batches.js';
 import type { ActivationSet } from './row-source.js';
@@ -22,6 +22,8 @@ export interface LoopSettings {
   readonly batch: number;
   readonly seed: number;
   readonly patience: number;
+  /** Share of the tail's layers, those nearest the head, that move in this epoch. */
+  readonly reach?: (epoch: number) => number;
   readonly onEpoch: (record: EpochRecord) => void;
 }
 
@@ -37,8 +39,8 @@ export interface LoopInput {
   measure(outputs: Float32Array, order: Uint32Array): Score;
   /** Of these parameters on the validation part; undefined where there is none. */
   validate: ((parameters: ReadonlyMap<string, Tensor>) => Promise<Score>) | undefined;
-  /** Validation loss at the start, where that is worth keeping. */
-  readonly startLoss: number | undefined;
+  /** Validation score at the start, where that is worth keeping. */
+  readonly start: Score | undefined;
   /** A state that `checkpoint` was once given. */
   readonly from?: SolverState | undefined;
   /** The records until then; those of later epochs are added. */
@@ -69,7 +71,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
   const keep = (): ReadonlyMap<string, Tensor> => (validate ? copyParameters(evaluated) : evaluated);
   const reached: Reached = from
     ? restore(from, { optimizer, order, outputs, keep })
-    : { epoch: 1, steps: 0, best: { epoch: 0, parameters: keep(), loss: input.startLoss ?? Infinity } };
+    : { epoch: 1, steps: 0, best: { epoch: 0, parameters: keep(), score: input.start } };
   let { epoch, steps, best } = reached;
   const state = (at: Pick<Reached, 'epoch' | 'steps'>) => (): SolverState =>
     stateOf({ ...at, best }, { optimizer, order, outputs, rng, isBestApart: validate !== undefined });
@@ -86,7 +88,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
       await descend(rows, values, into);
       if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
       const progress = ((epoch - 1) * stepsPerEpoch + ++steps) / (epochs * stepsPerEpoch);
-      optimizer.step(rows.length, rateAt(progress, settings.warmUp));
+      optimizer.step(rows.length, rateAt(progress, settings.warmUp), settings.reach?.(epoch));
       await input.checkpoint?.(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
     }
     // The training score is that of the epoch as it went, before each step: a pass over the data less.
@@ -100,8 +102,8 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
     };
     history.push(record);
     settings.onEpoch(record);
-    const loss = validation?.loss ?? Number.NEGATIVE_INFINITY;
-    if (!validation || loss < best.loss) best = { epoch, parameters: keep(), loss };
+    if (!validation || isBetter(validation, best.score, input.task.figure.name))
+      best = { epoch, parameters: keep(), score: validation };
     else if (epoch - best.epoch >= patience) break;
     await input.checkpoint?.(epoch, `after epoch ${epoch}`, state({ epoch: epoch + 1, steps: 0 }));
   }
@@ -117,8 +119,17 @@ interface Reached {
   readonly best: {
     readonly epoch: number;
     readonly parameters: ReadonlyMap<string, Tensor>;
-    readonly loss: number;
+    /** On the validation part. */
+    readonly score: Score | undefined;
   };
+}
+
+/** By the task's figure; the lower loss decides between equals. */
+function isBetter(next: Score, best: Score | undefined, figure: FigureName): boolean {
+  if (!best) return true;
+  const [is, was] = [next[figure]!, best[figure]!];
+  // Not "equal": a figure may be no number, as R² of numbers that are all the same.
+  return is > was || (!(is < was) && next.loss < best.loss);
 }
 
 interface Moving {
@@ -141,9 +152,8 @@ function stateOf(
   const { fields, tensors } = optimizer.state();
   return {
     fields: {
-      ...{ epoch, steps, optimizer: fields, rng: rng.state(), bestEpoch: best.epoch },
-      // JSON holds no infinity.
-      ...(Number.isFinite(best.loss) && { bestLoss: best.loss }),
+      ...{ epoch, steps, optimizer: fields, rng: rng.state() },
+      best: { epoch: best.epoch, score: best.score },
     },
     tensors: new Map<string, Tensor>([
       ...tensors,
@@ -167,12 +177,8 @@ function restore(
     const best = tensors.get(`best/${name}`);
     if (best) (data as Float32Array).set(best.data as Float32Array);
   }
-  const { epoch, steps, bestEpoch, bestLoss } = fields as Record<string, number | undefined>;
-  return {
-    epoch: epoch!,
-    steps: steps!,
-    best: { epoch: bestEpoch!, parameters, loss: bestLoss ?? Infinity },
-  };
+  const { epoch, steps, best } = fields as unknown as Reached;
+  return { epoch, steps, best: { ...best, parameters } };
 }
 
 /** Runs the training graph on one batch: gradients go to the optimizer, outputs into the given memory. */

@@ -48,13 +48,22 @@ export interface FineTuneOptions {
   readonly ema?: number;
   /** Fits the head before the tail moves. */
   readonly warmStart?: boolean;
+  /**
+   * Epochs in which the layers join one group after another, those nearest the head first (gradual unfreezing: Howard &
+   * Ruder 2018, ULMFiT): in epoch e the last e/gradual of them move. Without a fitted head the first epoch is the head's
+   * alone. 0: all from the start.
+   */
+  readonly gradual?: number;
   readonly epochs?: number;
   /** Share of the first steps in which the rates rise from 0. */
   readonly warmUp?: number;
   readonly batch?: number;
   readonly standardize?: boolean;
   readonly seed?: number;
-  /** Epochs without a better validation loss before training stops (default: none does); the best weights are kept. */
+  /**
+   * Epochs without a better score on the validation part (the task's figure, then the loss) before training stops;
+   * default: none does. The best weights are kept.
+   */
   readonly patience?: number;
   readonly threads?: number;
   readonly signal?: AbortSignal;
@@ -173,10 +182,10 @@ export async function fineTune(
       ),
       train: scaled(train),
       task,
-      settings: { ...settings, classWeights },
+      settings: { ...settings, classWeights, reach: reachOf(settings) },
       measure: (outputs, order) => measure(outputs, train, order),
       validate: validation && ((current) => score(validation, current)),
-      startLoss: atStart?.validation?.loss,
+      start: atStart?.validation,
       from,
       history,
       async checkpoint(epoch, where, state) {
@@ -238,6 +247,7 @@ function withDefaults(options: FineTuneOptions): Settings {
     clipNorm: 1,
     ema: 0,
     warmStart: true,
+    gradual: 0,
     epochs: defaultEpochs,
     warmUp: 0.1,
     batch: defaultBatch,
@@ -250,6 +260,11 @@ function withDefaults(options: FineTuneOptions): Settings {
     lr,
     tailLr: options.tailLr ?? tailShare * lr,
   };
+}
+
+function reachOf({ gradual, warmStart }: Settings): (epoch: number) => number {
+  const headEpochs = warmStart ? 0 : 1;
+  return (epoch) => (gradual > 0 ? Math.min(1, (epoch - headEpochs) / gradual) : 1);
 }
 
 /** What the tail makes of the activations as it came: what the head is fitted on first. */

@@ -5,7 +5,7 @@
  *   tail, at depth d    tailLr · layerDecay^d,      weightDecay on matrices and kernels; biases and scales are free
  *
  * The gradient is that of the mean loss, and is shortened to `clipNorm` where its Euclidean norm over all parameters is
- * larger. With `ema` a running average of all parameters follows: average = d · average + (1 - d) · parameters, where
+ * larger. Parameters that do not move yet have no part in it, and their moments begin when they do. With `ema` a running average of all parameters follows: average = d · average + (1 - d) · parameters, where
  * d rises from 0 to `ema` with the number of steps, so that the start is soon forgotten.
  */
 import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
@@ -39,8 +39,9 @@ export interface TailOptimizer {
    * One step with the gradients as they stand.
    * @param count - examples they were summed over
    * @param schedule - share of the learning rates
+   * @param reach - share of the tail's layers that move, those nearest the head; the head always does
    */
-  step(count: number, schedule: number): void;
+  step(count: number, schedule: number, reach?: number): void;
   /** All that the next steps depend on, the parameters among it; the tensors are only lent. */
   state(): SolverState;
   /** Puts everything, the parameters too, as it was. */
@@ -66,18 +67,21 @@ export function tailOptimizer(
     state: adamwState(data.length),
     average: average?.get(name)!.data as Float32Array | undefined,
     name,
+    depth: depthOf.get(name) ?? -1,
     ...ratesOf(depthOf.get(name), dims, penalized.has(name), rates),
   }));
+  const layers = 1 + slots.reduce((most, { depth }) => Math.max(most, depth), -1);
   let steps = 0;
   return {
     gradients: new Map(slots.map(({ name, gradient }) => [name, gradient])),
     evaluated: average ?? parameters,
-    step(count, schedule) {
+    step(count, schedule, reach = 1) {
       steps++;
-      const sums = slots.map(({ gradient }) => gradient.data as Float32Array);
+      const moving = slots.filter(({ depth }) => depth < reach * layers);
+      const sums = moving.map(({ gradient }) => gradient.data as Float32Array);
       const scale = clipFactor(sums, clipNorm * count) / count;
       const keep = averageDecay(ema, steps);
-      for (const { weights, gradient, state, lr, decay, average: into } of slots) {
+      for (const { weights, gradient, state, lr, decay, average: into } of moving) {
         const g = gradient.data as Float32Array;
         for (let i = 0; i < g.length; i++) g[i]! *= scale;
         adamwStep(weights, g, state, { lr: lr * schedule, decay });
@@ -85,15 +89,16 @@ export function tailOptimizer(
       }
     },
     state: () => ({
-      fields: { steps },
+      fields: { steps, stepsOf: Object.fromEntries(slots.map(({ name, state: { t } }) => [name, t])) },
       tensors: new Map(
         slots.flatMap((slot) => arraysOf(slot).map(([name, data]) => [name, float32([data.length], data)])),
       ),
     }),
     restore({ fields, tensors }) {
       steps = fields.steps as number;
+      const stepsOf = fields.stepsOf as Readonly<Record<string, number>>;
       for (const slot of slots) {
-        slot.state.t = steps;
+        slot.state.t = stepsOf[slot.name]!;
         for (const [name, data] of arraysOf(slot)) data.set(tensors.get(name)!.data as Float32Array);
       }
     },

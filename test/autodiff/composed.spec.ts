@@ -53,12 +53,12 @@ const onnxAttentions: readonly Row[] = [
   { name: 'with a mask', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], { bool: [1, 0, 1, 1, 1, 0, 1, 1, 1], dims: [3, 3] }] },
   { name: 'with a cap', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4]], attributes: { softcap: float(0.7) } },
   { name: 'with a past', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], undefined, [2, 2, 2, 4], [2, 2, 2, 4]], attributes: { is_causal: 1 }, outputs: [0, 2] },
-].map((row) => ({ opType: 'Attention', opsets: [23, 24], ...row })); // prettier-ignore
+].map((row) => ({ opType: 'Attention', opsets: [23, 25], ...row })); // prettier-ignore
 
 const rotations: readonly Row[] = [
-  { name: 'of halves', opType: 'RotaryEmbedding', inputs: [[2, 2, 3, 6], [2, 3, 3], [2, 3, 3]], opsets: [23, 24] },
-  { name: 'of neighbours, by positions', opType: 'RotaryEmbedding', inputs: [[2, 2, 3, 6], [5, 3], [5, 3], { int64: [0, 1, 4, 2, 3, 0], dims: [2, 3] }], attributes: { interleaved: 1 }, opsets: [23, 24] },
-  { name: 'of a part of each head', opType: 'RotaryEmbedding', inputs: [[2, 3, 12], [5, 2], [5, 2], { int64: [0, 1, 4, 2, 3, 0], dims: [2, 3] }], attributes: { rotary_embedding_dim: 4, num_heads: 2 }, opsets: [23, 24] },
+  { name: 'of halves', opType: 'RotaryEmbedding', inputs: [[2, 2, 3, 6], [2, 3, 3], [2, 3, 3]], opsets: [23, 25] },
+  { name: 'of neighbours, by positions', opType: 'RotaryEmbedding', inputs: [[2, 2, 3, 6], [5, 3], [5, 3], { int64: [0, 1, 4, 2, 3, 0], dims: [2, 3] }], attributes: { interleaved: 1 }, opsets: [23, 25] },
+  { name: 'of a part of each head', opType: 'RotaryEmbedding', inputs: [[2, 3, 12], [5, 2], [5, 2], { int64: [0, 1, 4, 2, 3, 0], dims: [2, 3] }], attributes: { rotary_embedding_dim: 4, num_heads: 2 }, opsets: [23, 25] },
   { name: 'of halves', domain: 'com.microsoft', opType: 'RotaryEmbedding', inputs: [[2, 3, 12], { int64: [0, 1, 4, 2, 3, 0], dims: [2, 3] }, [5, 3], [5, 3]], opsets: [13, 17] },
 ]; // prettier-ignore
 

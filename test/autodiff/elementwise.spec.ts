@@ -17,7 +17,7 @@ const operands: readonly (readonly [string, readonly number[], readonly number[]
 const binary: GradientCase[] = ['Add', 'Sub', 'Mul', 'Div', 'Pow'].flatMap((op) =>
   operands.map(([name, a, b], i): GradientCase => ({
     name: `${op} of ${name}`,
-    opset: [7, 13, 17, 23][i % 4]!,
+    opset: [7, 13, 17, 25][i % 4]!,
     build: (builder, { weight }) =>
       builder.op(op, [
         weight('a', a, op === 'Pow' ? positive : undefined),
@@ -47,7 +47,7 @@ const unary: GradientCase[] = (
     ['Atanh', (z: number) => 0.9 * Math.tanh(z)],
   ] as const
 ).flatMap(([op, values]) =>
-  (op.endsWith('h') ? [9, 13, 22] : [7, 13, 22]).map((opset) => ({
+  (op.endsWith('h') ? [9, 13, 25] : [7, 13, 25]).map((opset) => ({
     name: op,
     opset,
     build: (b, { weight }) => b.op(op, [weight('x', [3, 5], values)]),

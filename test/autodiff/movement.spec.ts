@@ -1,4 +1,13 @@
+import { expect } from 'chai';
+import { differentiate } from '../../src/autodiff/differentiate.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { tensorValue } from '../../src/onnx/ir.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { claimGradients, type GradientCase } from './expect-gradients.js';
+
+const isTraining: Tensor = { dtype: 'bool', dims: [], data: Uint8Array.of(1) };
 
 type Build = GradientCase['build'];
 const at = (name: string, opsets: readonly number[], build: Build): GradientCase[] =>
@@ -26,10 +35,10 @@ const cases: GradientCase[] = [
   ...at('Unsqueeze by attribute', [7, 11], (b, { weight }) =>
     b.op('Unsqueeze', [weight('x', [2, 5])], { attributes: { axes: [0, 2] } }),
   ),
-  ...at('Unsqueeze by input', [13, 23], (b, { weight, ints }) =>
+  ...at('Unsqueeze by input', [13, 25], (b, { weight, ints }) =>
     b.op('Unsqueeze', [weight('x', [2, 5]), ints([-1])]),
   ),
-  ...at('Transpose', [7, 13, 23], (b, { weight }) =>
+  ...at('Transpose', [7, 13, 25], (b, { weight }) =>
     b.op('Transpose', [weight('x', [2, 3, 5, 1])], { attributes: { perm: [2, 0, 3, 1] } }),
   ),
   ...at('Transpose without perm', [13], (b, { weight }) => b.op('Transpose', [weight('x', [2, 3, 5])])),
@@ -52,7 +61,7 @@ const cases: GradientCase[] = [
     b.ops('Split', [weight('x', [2, 6]), ints([1, 5])], 2, { attributes: { axis: -1 } }),
   ),
   ...at('Split in equal parts', [11, 13], (b, { weight }) => b.ops('Split', [weight('x', [4, 3])], 2)),
-  ...at('Split into a number of parts', [18, 23], (b, { weight }) =>
+  ...at('Split into a number of parts', [18, 25], (b, { weight }) =>
     b.ops('Split', [weight('x', [5, 3])], 2, { attributes: { num_outputs: 2 } }),
   ),
   ...at(
@@ -105,7 +114,7 @@ const cases: GradientCase[] = [
   ...at('CastLike', [15, 19], (b, { weight, fixed }) =>
     b.op('CastLike', [weight('x', [2, 3]), fixed('like', [], [1])]),
   ),
-  ...at('Identity', [7, 13, 23], (b, { weight }) => b.op('Identity', [b.op('Identity', [weight('x', [3])])])),
+  ...at('Identity', [7, 13, 25], (b, { weight }) => b.op('Identity', [b.op('Identity', [weight('x', [3])])])),
   ...at('Dropout at rest', [7, 10, 13], (b, { weight }) => b.op('Dropout', [weight('x', [3, 4])])),
   ...at('Trilu', [14, 17], (b, { weight }) =>
     b.op('Trilu', [weight('x', [2, 4, 3])], { attributes: { upper: 0 } }),
@@ -128,4 +137,40 @@ const cases: GradientCase[] = [
   ),
 ];
 
-describe('gradients of operators that move values', () => claimGradients(cases));
+describe('gradients of operators that move values', () => {
+  claimGradients(cases);
+
+  for (const { name, ratio, opset } of [
+    { name: 'a ratio', ratio: 0.3, opset: 13 },
+    { name: 'the usual ratio', ratio: undefined, opset: 12 },
+    { name: 'a ratio', ratio: 0.75, opset: 25 },
+  ]) {
+    // The mask is drawn anew in every run, so output and gradient are those of one and the same run.
+    it(`lets the gradient through Dropout in training where and as much as the values, with ${name} (opset ${opset})`, async () => {
+      const builder = new GraphBuilder({ opset });
+      const x = builder.input('x', 'float32', [6, 50]);
+      const share = ratio === undefined ? '' : builder.scalar(ratio);
+      const y = builder.op('Dropout', [x, share, builder.constant('training', isTraining)]);
+      const squared = builder.op('Mul', [y, y]);
+      const loss = builder.op('ReduceSum', [squared], { attributes: { keepdims: 0 } });
+      const shapes = new Map([[x, [6, 50]], [y, [6, 50]], [squared, [6, 50]], [loss, []]]); // prettier-ignore
+      const { graph, gradients } = differentiate(builder.graph(), { loss, parameters: [x], shapes, opset });
+      const outputs = [...graph.outputs, tensorValue(y, 'float32', [6, 50])];
+      const session = await openSession(encodeModel(builder.model({ graph: { ...graph, outputs } })));
+      const values = Float32Array.from({ length: 300 }, (_, i) => 1 + (i % 7));
+      const result = await session.run({ x: float32([6, 50], values) });
+      await session.release();
+      const [after, gradient] = [y, gradients.get(x)!].map((output) => result[output]!.data as Float32Array);
+      const scale = 1 / (1 - (ratio ?? 0.5));
+      const kept = after!.filter((value) => value !== 0).length;
+      expect(kept / 300).to.be.closeTo(1 / scale, 0.12);
+      // y = m · x with m = 0 or 1/(1 - ratio), so the gradient of y² is 2 y m.
+      for (const [i, value] of after!.entries()) {
+        expect(gradient![i]).to.be.closeTo(
+          value === 0 ? 0 : 2 * value * scale,
+          1e-4 * Math.abs(value) + 1e-6,
+        );
+      }
+    });
+  }
+});

@@ -1,6 +1,7 @@
 import type { AttributeInput } from '../../src/onnx/attributes.js';
 import type { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { expectAdjoint } from './expect-adjoint.js';
+import { claimGradients } from './expect-gradients.js';
 
 interface Pooling {
   readonly name: string;
@@ -38,9 +39,38 @@ const maxima: readonly Pooling[] = [
   { name: 'three axes', x: [2, 2, 5, 4, 6], attributes: { kernel_shape: [2, 3, 3], strides: [2, 1, 2], pads: [0, 1, 1, 1, 1, 0] } },
 ]; // prettier-ignore
 
+const norms: readonly Pooling[] = [
+  { name: 'LpPool of halves', x: [2, 3, 6, 8], attributes: { kernel_shape: [2, 2], strides: [2, 2] } },
+  { name: 'LpPool by the third power with padding', x: [2, 3, 7, 6], attributes: { p: 3, kernel_shape: [3, 2], strides: [1, 2], pads: [0, 1, 2, 0] } },
+  { name: 'LpPool by the first power', x: [2, 3, 8, 7], attributes: { p: 1, kernel_shape: [3, 2], strides: [2, 2], auto_pad: 'SAME_UPPER' } },
+  { name: 'LpPool with dilation', x: [2, 3, 9, 8], attributes: { kernel_shape: [3, 2], dilations: [2, 3] }, since: 19 },
+  { name: 'LpPool of one axis', x: [2, 3, 9], attributes: { kernel_shape: [3], strides: [2] } },
+  { name: 'GlobalLpPool', x: [2, 3, 5, 4], attributes: { p: 2 } },
+]; // prettier-ignore
+
+describe('gradients of norms over windows', () => {
+  claimGradients(
+    norms.flatMap(({ name, x, attributes, since = 7 }) =>
+      [11, 18, 22]
+        // ONNX Runtime has no kernel of GlobalLpPool from opset 22.
+        .filter((opset) => opset >= since && (name !== 'GlobalLpPool' || opset < 22))
+        .map((opset) => ({
+          name,
+          opset,
+          build: (b, { weight }) => b.op(name.split(' ')[0]!, [weight('x', x, awayFromZero)], { attributes }),
+        })),
+    ),
+  );
+});
+
+/** |x| has a kink there. */
+function awayFromZero(z: number): number {
+  return z + Math.sign(z) * 0.3;
+}
+
 describe('The gradient of', () => {
   for (const { name, x, attributes, since = 7 } of averages) {
-    for (const opset of [9, 13, 22].filter((opset) => opset >= since)) {
+    for (const opset of [9, 13, 25].filter((opset) => opset >= since)) {
       it(`AveragePool with ${name} is its adjoint at opset ${opset}`, async () => {
         const forward = (builder: GraphBuilder) => builder.op('AveragePool', ['x'], { attributes });
         await expectAdjoint({ inputs: { x }, batched: ['x'], opset, forward });
@@ -52,14 +82,14 @@ describe('The gradient of', () => {
       await expectAdjoint({ inputs: { x }, batched: ['x'], forward: (b) => b.op('GlobalAveragePool', ['x']) });
     });
   }
-  for (const opset of [9, 13, 22]) {
+  for (const opset of [9, 13, 25]) {
     it(`GlobalMaxPool is its adjoint at opset ${opset}`, async () => {
       const forward = (builder: GraphBuilder) => builder.op('GlobalMaxPool', ['x']);
       await expectAdjoint({ inputs: { x: [2, 3, 7, 6] }, batched: ['x'], opset, forward, picks: true });
     });
   }
   for (const { name, x, attributes, since = 8 } of maxima) {
-    for (const opset of [9, 13, 22].filter((opset) => opset >= since)) {
+    for (const opset of [9, 13, 25].filter((opset) => opset >= since)) {
       it(`MaxPool with ${name} is its adjoint at opset ${opset}`, async () => {
         const forward = (builder: GraphBuilder) => builder.op('MaxPool', ['x'], { attributes });
         await expectAdjoint({ inputs: { x }, batched: ['x'], opset, forward, picks: true });

@@ -31,12 +31,12 @@ const rows: readonly Row[] = [
   { x: [2, 3, 4, 5], sizes: [2, 3, 1, 7], attributes: { ...linear, ...by('pytorch_half_pixel') } },
   { x: [2, 2, 3, 4, 3], scales: [1, 1, 2, 1, 2], attributes: linear },
   { x: [2, 3, 4, 5], scales: [1, 1, 2, 2], attributes: { mode: 'cubic', cubic_coeff_a: { float: -0.5 } } },
-  { x: [2, 3, 9, 8], sizes: [2, 3, 4, 5], attributes: { ...linear, antialias: 1 }, opsets: [18, 22] },
-  { x: [2, 3, 4, 5], scales: [2, 1.5], attributes: { ...linear, axes: [2, 3] }, opsets: [18, 22] },
+  { x: [2, 3, 9, 8], sizes: [2, 3, 4, 5], attributes: { ...linear, antialias: 1 }, opsets: [18, 25] },
+  { x: [2, 3, 4, 5], scales: [2, 1.5], attributes: { ...linear, axes: [2, 3] }, opsets: [18, 25] },
 ]; // prettier-ignore
 
 describe('The gradient of', () => {
-  for (const { x, scales, sizes, attributes, opsets = [11, 13, 22] } of rows) {
+  for (const { x, scales, sizes, attributes, opsets = [11, 13, 25] } of rows) {
     for (const opset of opsets) {
       const to = scales ? `by ${scales.join(' ')}` : `to ${sizes!.join(' ')}`;
       it(`Resize ${to} with ${Object.values(attributes).map(String).join(' ')} is its adjoint at opset ${opset}`, async () => {

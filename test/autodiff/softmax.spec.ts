@@ -51,7 +51,7 @@ const losses: readonly Loss[] = [
 
 const crossEntropies: GradientCase[] = ['SoftmaxCrossEntropyLoss', 'NegativeLogLikelihoodLoss'].flatMap(
   (op) =>
-    [12, 13, 22].flatMap((opset) =>
+    [12, 13, 25].flatMap((opset) =>
       losses.map(({ name, attributes, labels, dims, isWeighted }): GradientCase => ({
         name: `${op}, ${name}`,
         opset,

@@ -28,7 +28,7 @@ describe('The cache commands', () => {
 
   before(async () => {
     writeFileSync(model, tinyBackbone());
-    writeFileSync(`${model}.preprocess.json`, JSON.stringify(preprocess));
+    writeFileSync(path.join(folder, 'tiny.preprocess.json'), JSON.stringify(preprocess));
     await drawImages(path.join(data, 'train', 'cat'), 7, 1);
     await drawImages(path.join(data, 'train', 'dog, "big"'), 5, 2);
     await drawImages(path.join(data, 'validation', 'cat'), 3, 3);

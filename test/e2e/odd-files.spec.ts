@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   writeFileSync,
@@ -13,6 +14,10 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
+import { preprocessImage } from '../../src/image/preprocess-image.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { float32 } from '../../src/tensor/tensor.js';
+import { dim, preprocess, side, tinyBackbone } from '../features/tiny-backbone.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
 
 describe('a folder of odd files', function () {
@@ -94,5 +99,58 @@ describe('a folder of odd files', function () {
     );
     expect(status).to.equal(1);
     expect(stderr).to.match(/pipe\.jpg/);
+  });
+
+  it('gives each odd photo its own right row, or leaves it out with a reason', async function () {
+    const odd = path.resolve('../shared/datasets/odd-images');
+    if (!existsSync(odd)) {
+      console.log('      ../shared/datasets/odd-images is not here: nothing to try.');
+      this.skip();
+    }
+    const model = path.join(folder, 'tiny.onnx');
+    writeFileSync(model, tinyBackbone());
+    writeFileSync(path.join(folder, 'tiny.preprocess.json'), JSON.stringify(preprocess));
+    const source = [
+      '--backbone',
+      model,
+      '--layer',
+      'features',
+      '--pool',
+      'none',
+      '--data',
+      odd,
+      '--device',
+      'cpu',
+    ];
+    const report = await graftJson<CacheReport>(['cache', ...source], env);
+    expect(report.skipped.map(({ path: file }) => path.basename(path.dirname(file)))).to.deep.equal(
+      Array.from(readdirSync(path.join(odd, 'broken')), () => 'broken'),
+    );
+    for (const { path: file, reason } of report.skipped) expect(reason, file).to.match(/^The .+\.$/);
+    const out = path.join(folder, 'odd');
+    await graftJson(['cache', 'export', ...source, '--format', 'npy', '--out', out], env);
+    const [, ...lines] = readFileSync(path.join(out, 'examples.csv'), 'utf8').trim().split('\n');
+    expect(lines.length + report.skipped.length).to.equal(report.examples);
+    const npy = readFileSync(path.join(out, 'features.npy'));
+    const rows = new Float32Array(
+      npy.buffer.slice(npy.byteOffset + npy.length - 4 * dim * lines.length, npy.byteOffset + npy.length),
+    );
+    const session = await openSession(tinyBackbone(), { device: 'cpu', threads: 1 });
+    try {
+      for (const [row, line] of lines.entries()) {
+        const file = line.split(',')[1]!;
+        const pixels = new Float32Array(3 * side * side);
+        await preprocessImage(readFileSync(file), preprocess, pixels);
+        const { features } = await session.run({ image: float32([1, 3, side, side], pixels) });
+        for (const [j, value] of (features!.data as Float32Array).entries()) {
+          expect(rows[row * dim + j], file).to.be.closeTo(value, 1e-5);
+        }
+      }
+    } finally {
+      await session.release();
+    }
+    const { status, stderr } = await graft(['cache', ...source, '--on-error', 'fail'], env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/Cannot use \S+broken\S+: The .+ --on-error skip\.$/m);
   });
 });

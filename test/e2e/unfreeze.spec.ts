@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import type { Verification } from '../../src/export/verify-export.js';
 import { cutModel } from '../../src/graph/cut-model.js';
+import { splitAfter } from '../../src/graph/split-after.js';
 import { toTensor } from '../../src/onnx/initializer.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
@@ -16,6 +17,18 @@ import { essence, killWhen, linesOf, signalWhen } from './killed-run.js';
 
 const readGraph = (file: string): Model => decodeModel(readFileSync(file), { path: file });
 const weightOf = (model: Model, name: string) => toTensor(model.graph.initializers.get(name)!);
+
+/** The nodes up to `layer`, at least so many, stand at the beginning of the merged model as they were. */
+function expectSameNodes(backbone: string, layer: string, model: string, atLeast: number): void {
+  const [original, merged] = [cutModel(readGraph(backbone), [layer]).graph, readGraph(model).graph];
+  // The batch is made free, so a Reshape may read another shape; every other input stays.
+  const shown = ({ opType, domain, name, inputs, outputs }: (typeof merged.nodes)[number]) => ({
+    ...{ opType, domain, name, outputs },
+    inputs: opType === 'Reshape' ? inputs.slice(0, 1) : inputs,
+  });
+  expect(original.nodes.length).to.be.at.least(atLeast);
+  expect(merged.nodes.slice(0, original.nodes.length).map(shown)).to.deep.equal(original.nodes.map(shown));
+}
 
 describe('graft run --unfreeze', function () {
   this.timeout(120_000);
@@ -62,19 +75,11 @@ describe('graft run --unfreeze', function () {
 
   it('brings the training loss under that of the head alone', () => {
     expect(report.train.loss).to.be.below(report.headAlone!.train.loss);
-    expect(report.validation!.loss).to.be.at.most(report.headAlone!.validation!.loss);
+    expect(report.validation!.accuracy).to.be.at.least(report.headAlone!.validation!.accuracy!);
   });
 
   it('exports the nodes of the backbone as they were, by operator, name and order', () => {
-    const original = cutModel(readGraph(backbone), ['last']).graph;
-    const merged = readGraph(report.model).graph;
-    // The batch is made free, so a Reshape may read another shape; every other input stays.
-    const shown = ({ opType, domain, name, inputs, outputs }: (typeof merged.nodes)[number]) => ({
-      ...{ opType, domain, name, outputs },
-      inputs: opType === 'Reshape' ? inputs.slice(0, 1) : inputs,
-    });
-    expect(original.nodes.length).to.be.above(15);
-    expect(merged.nodes.slice(0, original.nodes.length).map(shown)).to.deep.equal(original.nodes.map(shown));
+    expectSameNodes(backbone, 'last', report.model, 15);
   });
 
   it('writes new weights after the cut and leaves those before it bit for bit', () => {
@@ -170,14 +175,14 @@ describe('graft run --unfreeze', function () {
     await graftJson(long('whole'));
     const call = long('ended');
     const epochs = () => linesOf(path.join(folder, 'ended', 'metrics.jsonl'));
-    expect(await killWhen(call, () => epochs() >= 3)).to.equal(true);
-    const interrupted = await signalWhen(call, 'SIGINT', () => epochs() >= 9);
+    expect(await killWhen(call, () => epochs() >= 2)).to.equal(true);
+    const interrupted = await signalWhen(call, 'SIGINT', () => epochs() >= 5);
     expect(interrupted.status).to.equal(130);
     expect(interrupted.stderr).to.match(/Going on after epoch \d+ of the run/);
     expect(interrupted.stderr).to.match(/stopped (in|after) epoch \d+, which is kept/);
     const { status, stderr } = await graft(call);
     expect(status).to.equal(0);
-    expect(stderr).to.match(/Going on after epoch ([89]|1\d|2[0-4]) of the run/);
+    expect(stderr).to.match(/Going on after epoch ([4-9]|10) of the run/);
     expect(essence(path.join(folder, 'ended'))).to.deep.equal(essence(path.join(folder, 'whole')));
   });
 
@@ -291,6 +296,55 @@ describe('graft run --unfreeze', function () {
       expect(stderr).to.match(new RegExp(`${flag} is not for training with --unfreeze`));
     });
   }
+
+  it('trains the last block of NanoDet and writes it into the nodes that were there', async function () {
+    const nanodet = path.resolve('../shared/models/nanodet_m.onnx');
+    const digits = path.resolve('../shared/datasets/sign-digits');
+    if (!existsSync(nanodet) || !existsSync(digits)) {
+      console.log('      ../shared holds no NanoDet or no sign-digits: not tried');
+      this.skip();
+    }
+    const few = path.join(folder, 'digits');
+    for (const digit of ['0', '1', '2']) {
+      mkdirSync(path.join(few, digit), { recursive: true });
+      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 6))
+        copyFileSync(path.join(digits, digit, name), path.join(few, digit, name));
+    }
+    const { model, verified } = await graftJson<RunReport>(
+      [
+        ...[
+          'run',
+          '--backbone',
+          nanodet,
+          '--data',
+          few,
+          '--device',
+          'cpu',
+          '--layer',
+          '690',
+          '--pool',
+          'avg',
+        ],
+        ...['--unfreeze', '658', '--dtype', 'float16', '--epochs', '1', '--validation', '0', '--lr', '0.001'],
+        ...['--out', path.join(folder, 'nanodet')],
+      ],
+      env,
+    );
+    expectSameNodes(nanodet, '690', model, 150);
+    const [before, after] = [readGraph(nanodet), readGraph(model)].map(({ graph }) => graph);
+    const moved = [...before!.initializers.keys()].filter(
+      (name) =>
+        after!.initializers.has(name) &&
+        String(toTensor(before!.initializers.get(name)!).data) !==
+          String(toTensor(after!.initializers.get(name)!).data),
+    );
+    const behind = new Set(
+      splitAfter(cutModel(readGraph(nanodet), ['690']), '658').tail.graph.initializers.keys(),
+    );
+    expect(moved).to.not.be.empty;
+    expect([...behind]).to.include.members(moved);
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+  });
 
   it('names the layer that does not exist', async () => {
     const { stderr, status } = await graft(unfreeze('brunch', 'x'), env);

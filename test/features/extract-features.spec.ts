@@ -11,6 +11,7 @@ import { type ExtractOptions, extractFeatures } from '../../src/features/extract
 import { FeatureStore } from '../../src/features/feature-store.js';
 import { loadFeatures } from '../../src/features/load-features.js';
 import { verifyStore } from '../../src/features/verify-store.js';
+import { mostPerBatch } from '../../src/features/plan-workers.js';
 import { batchesPerWorker } from '../../src/features/worker-messages.js';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
@@ -171,7 +172,7 @@ describe('Feature extraction', () => {
       await exit;
       const resumed = await openTinyStore(path.dirname(store.folder));
       const { computed } = await extract(resumed, examples);
-      const inFlight = 2 * batchesPerWorker;
+      const inFlight = 2 * batchesPerWorker * mostPerBatch;
       expect(imageCount - computed).to.be.at.least(done - shardRows - inFlight);
       expect(await contents(resumed)).to.deep.equal(expected);
     });

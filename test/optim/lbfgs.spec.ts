@@ -60,6 +60,29 @@ describe('lbfgs', () => {
     expect(iterations).to.equal(2);
   });
 
+  it('takes no step but such as satisfy both strong Wolfe conditions', async () => {
+    let before: { x: Float64Array; value: number; gradient: Float64Array } | undefined;
+    let taken = 0;
+    const start = new Float64Array(10).fill(-1);
+    before = { x: start, ...(await rosenbrock(start)) };
+    await lbfgs(rosenbrock, start, {
+      maxIterations: 40,
+      onIteration: async (_, __, ___, state) => {
+        const { x, value, gradient } = state();
+        const slopeAlong = (g: Float64Array) =>
+          g.reduce((sum, gi, i) => sum + gi * (x[i]! - before!.x[i]!), 0);
+        const slope = slopeAlong(before!.gradient);
+        expect(slope).to.be.below(0);
+        expect(value).to.be.at.most(before!.value + 1e-4 * slope + 1e-12);
+        expect(Math.abs(slopeAlong(gradient))).to.be.at.most(-0.9 * slope * (1 + 1e-9));
+        before = { x: x.slice(), value, gradient: gradient.slice() };
+        taken++;
+        return false;
+      },
+    });
+    expect(taken).to.equal(40);
+  });
+
   it('goes on with the curvature of an earlier search as if it had not stopped', async () => {
     const start = new Float64Array(10).fill(-1);
     const whole = await lbfgs(rosenbrock, start, { maxIterations: 25 });

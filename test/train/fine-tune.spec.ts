@@ -31,6 +31,9 @@ const failure = (promise: Promise<unknown>): Promise<Error & { code?: string }> 
     (error: Error) => error,
   );
 
+const copyOf = (state: TrainingState): TrainingState =>
+  decodeTrainingState(encodeTrainingState(state), 'the test');
+
 /** All that training comes to, but for the time it took. */
 const bitsOf = ({ seconds: _, head, weights: tuned, ...rest }: FineTuned) => ({
   ...rest,
@@ -142,6 +145,30 @@ describe('fine-tuning a tail', function () {
     expect(step('scale')).to.be.closeTo(0.5 * 1e-6, 1e-7);
   });
 
+  it('lets the layers join from the head on, each at its full rate', async () => {
+    const rates = { epochs: 8, warmUp: 0, tailLr: 1e-3, lr: 1e-3, batch: 160 };
+    const order = ['conv', 'scale', 'depthwise', 'pointwise'];
+    for (const warmStart of [true, false]) {
+      for (let epochs = 1; epochs <= 5; epochs++) {
+        const stop = new AbortController();
+        const kept: TrainingState[] = [];
+        await failure(
+          tune(train, undefined, {
+            ...{ ...rates, warmStart, gradual: 4, signal: stop.signal },
+            onEpoch: ({ epoch }) => epoch === epochs && stop.abort(),
+            checkpoint: { everySeconds: 1e9, save: async (state) => void kept.push(copyOf(state)) },
+          }),
+        );
+        const moved = order.filter((name) => {
+          const now = kept[0]!.tensors.get(`weights/${name}`)!.data as Float32Array;
+          return now.some((value, i) => value !== weights.get(name)!.data[i]);
+        });
+        const joined = Math.min(4, warmStart ? epochs : epochs - 1);
+        expect(moved, `after ${epochs} epochs`).to.deep.equal(order.slice(4 - joined));
+      }
+    }
+  });
+
   it('gives the same bytes for the same seed, and others for another', async () => {
     const run = (seed: number) => tune(train, validation, { epochs: 3, seed, ema: 0.9 });
     const [first, again, other] = [await run(4), await run(4), await run(5)];
@@ -152,22 +179,27 @@ describe('fine-tuning a tail', function () {
     expect(bytesOf(first.weights.get('conv')!).equals(bytesOf(other.weights.get('conv')!))).to.equal(false);
   });
 
-  it('keeps the epoch with the best validation loss and stops after `patience` without a better one', async () => {
-    // A rate this high learns the few examples by heart: validation gets worse.
-    const few = subset(train, 24);
-    const result = await tune(few, validation, { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 });
-    const losses = result.history.map((record) => record.validation!.loss);
-    const best = losses.indexOf(Math.min(...losses));
-    expect(losses.length).to.be.below(60);
-    const startedBest = result.headAlone!.validation!.loss <= losses[best]!;
-    expect(result.stoppedAt).to.equal(startedBest ? 0 : best + 1);
-    expect(losses.length).to.equal(result.stoppedAt + 4);
-    const kept = startedBest ? result.headAlone!.validation!.loss : losses[best]!;
-    expect(result.validation!.loss).to.be.closeTo(kept, 1e-9);
-  });
+  for (const { task, figure } of [
+    { task: 'single', figure: 'accuracy' },
+    { task: 'regression', figure: 'r2' },
+  ] as const) {
+    it(`keeps the epoch with the best validation ${figure} and stops after \`patience\` without a better one`, async () => {
+      const part = (set: ActivationSet) => (task === 'regression' ? withNumbers(set, true) : set);
+      // A rate this high learns the few examples by heart: validation gets worse.
+      const rates = { epochs: 60, patience: 4, lr: 0.05, tailLr: 0.05 };
+      const result = await tune(part(subset(train, 24)), part(validation), { ...rates, task });
+      const scores = [result.headAlone!, ...result.history].map((record) => record.validation!);
+      const best = scores.toSorted((a, b) => b[figure]! - a[figure]! || a.loss - b.loss)[0]!;
+      expect(scores.length).to.be.below(61);
+      expect(result.stoppedAt).to.equal(scores.indexOf(best));
+      expect(scores.length).to.equal(result.stoppedAt + 4 + 1);
+      expect(result.validation!.loss).to.be.closeTo(best.loss, 1e-9);
+    });
+  }
 
   it('keeps the head alone where moving the tail only made things worse', async () => {
-    const result = await tune(subset(train, 12), validation, {
+    const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
+      task: 'regression',
       epochs: 4,
       lr: 1,
       tailLr: 1,
@@ -183,6 +215,7 @@ describe('fine-tuning a tail', function () {
     { name: 'with a validation part', options: {} },
     { name: 'with a running average', options: { ema: 0.9, standardize: false } },
     { name: 'without a fitted head', options: { warmStart: false } },
+    { name: 'with layers that join later', options: { gradual: 3 } },
     { name: 'of numbers to predict', options: { task: 'regression' } },
     { name: 'without a validation part', options: {}, alone: true },
   ] as { name: string; options: FineTuneOptions; alone?: true }[]) {

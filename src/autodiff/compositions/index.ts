@@ -2,6 +2,7 @@ import type { Node } from '../../onnx/ir.js';
 import { attention } from './attention.js';
 import type { Composition } from './composition.js';
 import { fusedConvolution, fusedGemm, fusedMatMul } from './fused-product.js';
+import { globalLpPool, lpPool } from './lp-pool.js';
 import { microsoftAttention, multiHeadAttention } from './microsoft-attention.js';
 import { microsoftRotaryEmbedding, rotaryEmbedding } from './rotary.js';
 import {
@@ -25,6 +26,8 @@ const microsoft = 'com.microsoft';
 export const composedOperators: readonly ComposedOperator[] = [
   { opType: 'Attention', domain: '', differentiable: [0, 1, 2, 3, 4, 5], composition: attention },
   { opType: 'RotaryEmbedding', domain: '', differentiable: [0], composition: rotaryEmbedding },
+  { opType: 'LpPool', domain: '', differentiable: [0], composition: lpPool },
+  { opType: 'GlobalLpPool', domain: '', differentiable: [0], composition: globalLpPool },
   { opType: 'Attention', domain: microsoft, differentiable: [0, 1, 2, 5], composition: microsoftAttention },
   { opType: 'MultiHeadAttention', domain: microsoft, differentiable: [0, 1, 2, 3, 5], composition: multiHeadAttention },
   { opType: 'RotaryEmbedding', domain: microsoft, differentiable: [0], composition: microsoftRotaryEmbedding },
