@@ -52,7 +52,7 @@ const float32Rounding = 1e-7;
 /** What a fit may be above its optimum, as a share of the objective. */
 const tolerance = 5e-7;
 /** Pairs that L-BFGS remembers. In a good basis ten take 3 % fewer iterations than six, but longer over each. */
-const memory = 6;
+const memory = { inBasis: 6, without: 10 };
 /** Iterations a fit from which on a better basis is looked for. */
 const manyIterations = 25;
 /** Features up to which a basis is: finding one takes their number cubed. */
@@ -144,7 +144,7 @@ export async function sweepOptimum(
           scaledFrom[i]!.map((xj, j) => xj / scale[j]!),
           {
             valueTolerance: tolerance,
-            memory,
+            memory: given ? memory.inBasis : memory.without,
             rounding: float32Rounding,
             patience: 5,
             firstStep: 1,

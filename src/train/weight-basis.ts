@@ -10,6 +10,7 @@ import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { factorize } from '../optim/cholesky.js';
 import { openSession } from '../runtime/open-session.js';
+import type { Session } from '../runtime/session.js';
 import { checked, float32 } from '../tensor/tensor.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import { blocksOf } from './feature-blocks.js';
@@ -50,19 +51,18 @@ export async function openBasisFinder(
   const d = gram.input('d', 'float32', ['rows', 1]);
   const transposed = gram.op('Transpose', [gram.op('Mul', [x, d])], { attributes: { perm: [1, 0] } });
   gram.output(gram.op('MatMul', [transposed, x]), 'float32', [dim, dim], 'gram');
-  const product = new GraphBuilder({ opset: 17 });
-  const matrix = product.input('matrix', 'float64', [dim, dim]);
-  const columns = product.input('columns', 'float64', [dim, 'columns']);
-  product.output(product.op('MatMul', [matrix, columns]), 'float64', [dim, 'columns'], 'product');
-  const [gramSession, productSession] = await Promise.all(
-    [gram, product].map((builder) => openSession(encodeModel(builder.model()), settings)),
+  const [gramSession, plain, transposing] = await Promise.all(
+    [gram, productGraph(dim, false), productGraph(dim, true)].map((builder) =>
+      openSession(encodeModel(builder.model()), settings),
+    ),
   );
-  const multiply = async (by: Float64Array, vectors: readonly Float64Array[]): Promise<Float64Array[]> => {
-    const stacked = layout.stack(vectors, 'float64').get(part)!;
-    const result = await productSession!.run({
-      matrix: checked('float64', [dim, dim], by),
-      columns: stacked,
-    });
+  const multiply = async (
+    session: Session,
+    by: Float64Array,
+    vectors: readonly Float64Array[],
+  ): Promise<Float64Array[]> => {
+    const columns = layout.stack(vectors, 'float64').get(part)!;
+    const result = await session.run({ matrix: checked('float64', [dim, dim], by), columns });
     const data = result.product!.data as Float64Array;
     return vectors.map((vector, i) => layout.withPart(vector, part, data, i, vectors.length));
   };
@@ -81,25 +81,26 @@ export async function openBasisFinder(
       for (let i = 0; i < dim; i++) sum[i * dim + i]! += penalty[i]!;
       const factor = factorize(sum, dim);
       if (!factor) return undefined;
-      const fromW = transpose(factor.lower, dim);
-      const toW = transpose(factor.inverse, dim);
-      const toG = factor.inverse;
+      const { lower, inverse } = factor;
       return {
-        toWeights: (vectors) => multiply(toW, vectors),
-        toGradients: (vectors) => multiply(toG, vectors),
-        fromWeights: (vectors) => multiply(fromW, vectors),
+        toWeights: (vectors) => multiply(transposing!, inverse, vectors),
+        toGradients: (vectors) => multiply(plain!, inverse, vectors),
+        fromWeights: (vectors) => multiply(transposing!, lower, vectors),
         biasCurvature: curvature.reduce((total, value) => total + value, 0),
       };
     },
     async release() {
-      await gramSession!.release();
-      await productSession!.release();
+      await Promise.all([gramSession, plain, transposing].map((session) => session!.release()));
     },
   };
 }
 
-function transpose(a: Float64Array, n: number): Float64Array {
-  const result = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) result[j * n + i] = a[i * n + j]!;
-  return result;
+/** Of a matrix [dim, dim], or its transpose, and columns that stand side by side. */
+function productGraph(dim: number, isTransposed: boolean): GraphBuilder {
+  const builder = new GraphBuilder({ opset: 17 });
+  const matrix = builder.input('matrix', 'float64', [dim, dim]);
+  const columns = builder.input('columns', 'float64', [dim, 'columns']);
+  const product = builder.op('Gemm', [matrix, columns], { attributes: { transA: isTransposed ? 1 : 0 } });
+  builder.output(product, 'float64', [dim, 'columns'], 'product');
+  return builder;
 }
