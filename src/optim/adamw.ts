@@ -19,6 +19,8 @@ export interface AdamWOptions {
   readonly epsilon?: number;
   /** Decoupled weight decay. */
   readonly decay?: number;
+  /** Factor of the gradient, such as 1 / examples or what clipping leaves. */
+  readonly gradientScale?: number;
 }
 
 export function adamwState(size: number): AdamWState {
@@ -39,7 +41,7 @@ export function adamwStep(
   state: AdamWState,
   options: AdamWOptions,
 ): void {
-  const { lr, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0 } = options;
+  const { lr, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, decay = 0, gradientScale = 1 } = options;
   const t = ++state.t;
   const stepSize = lr / (1 - beta1 ** t);
   const secondScale = 1 / Math.sqrt(1 - beta2 ** t);
@@ -53,7 +55,7 @@ export function adamwStep(
     kernels.adamw(
       n,
       ...at,
-      ...[beta1, 1 - beta1, beta2, 1 - beta2],
+      ...[beta1, (1 - beta1) * gradientScale, beta2, (1 - beta2) * gradientScale ** 2],
       ...[stepSize, secondScale, epsilon, lr * decay],
     );
     for (const i of [0, 2, 3]) arrays[i]!.set(parts[i]!.subarray(0, size), start);

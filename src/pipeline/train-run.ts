@@ -96,7 +96,7 @@ export interface FittedRun {
   readonly result: Omit<TrainResult, 'trained'>;
   readonly config: RunConfigSource;
   readonly training: Readonly<Record<string, unknown>>;
-  readonly evaluation?: RunEvaluation | undefined;
+  readonly evaluation: RunEvaluation;
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
@@ -170,8 +170,8 @@ export async function trainRun(
       ...(headAlone && { headAlone }),
       ...(views && { views }),
       ...(fitted.neighbours && { neighbours: fitted.neighbours }),
-      ...(evaluation && { metrics: metricsOf(evaluation) }),
-      ...(evaluation?.calibration && { calibration: evaluation.calibration }),
+      metrics: metricsOf(evaluation),
+      ...(evaluation.calibration && { calibration: evaluation.calibration }),
     };
     await writeRunFolder(folder, {
       config: {
@@ -197,8 +197,8 @@ export async function trainRun(
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): void {
-  const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
+export function refuseHeadOptions({ mixup, dropout, knn }: Partial<TrainOptions>): void {
+  const flag = mixup ? 'mixup' : dropout ? 'dropout' : knn ? 'knn' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
 }

@@ -30,7 +30,7 @@ export interface Learner {
   readonly states: ReadonlyMap<string, AdamWState>;
   /**
    * Changes the weights in place.
-   * @param gradients - of a batch's mean loss; clipping writes into them
+   * @param gradients - of a batch's mean loss
    * @param number - of the step, from 1
    */
   step(gradients: ReadonlyMap<string, Float32Array>, rate: number, number: number): void;
@@ -57,9 +57,8 @@ export function openLearner(
         const decay = penalized.includes(name) ? weightDecay : 0;
         const data = weights.get(name)!.data as Float32Array;
         const state = states.get(name)!;
-        if (scale !== 1) for (let i = 0; i < gradient.length; i++) gradient[i]! *= scale;
-        if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay });
-        else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay });
+        if (solver === 'adamw') adamwStep(data, gradient, state, { lr: rate, decay, gradientScale: scale });
+        else sgdStep(data, gradient, state.m, { lr: rate, momentum, nesterov, decay, gradientScale: scale });
       }
       if (!average) return;
       for (const [name, { data }] of weights) {

@@ -82,9 +82,8 @@ export function tailOptimizer(
       const scale = clipFactor(sums, clipNorm * count) / count;
       const keep = averageDecay(ema, steps);
       for (const { weights, gradient, state, lr, decay, average: into } of moving) {
-        const g = gradient.data as Float32Array;
-        for (let i = 0; i < g.length; i++) g[i]! *= scale;
-        adamwStep(weights, g, state, { lr: lr * schedule, decay });
+        const rate = lr * schedule;
+        adamwStep(weights, gradient.data as Float32Array, state, { lr: rate, decay, gradientScale: scale });
         if (into) followWeights(into, weights, keep);
       }
     },

@@ -17,18 +17,22 @@ const fixture = JSON.parse(readFileSync('test/optim/fixtures/torch.json', 'utf8'
 
 describe('the update rules', () => {
   for (const { name, options, after } of fixture.cases) {
-    it(`take the steps of PyTorch: ${name}`, () => {
-      const weights = Float32Array.from(fixture.start);
-      const state = adamwState(weights.length);
-      const { lr, weight_decay: decay, momentum = 0, nesterov = false } = options;
-      fixture.gradients.forEach((gradient, i) => {
-        if (name.startsWith('adamw')) adamwStep(weights, Float32Array.from(gradient), state, { lr, decay });
-        else sgdStep(weights, Float32Array.from(gradient), state.m, { lr, momentum, nesterov, decay });
-        weights.forEach((weight, j) => {
-          const wanted = after[i]![j]!;
-          expect(weight, `step ${i + 1}, weight ${j}`).to.be.closeTo(wanted, 2e-6 * (1 + Math.abs(wanted)));
+    for (const gradientScale of [1, 0.01]) {
+      const given = gradientScale === 1 ? '' : `, with a gradient that is ${gradientScale} of what is given`;
+      it(`take the steps of PyTorch: ${name}${given}`, () => {
+        const weights = Float32Array.from(fixture.start);
+        const state = adamwState(weights.length);
+        const { lr, weight_decay: decay, momentum = 0, nesterov = false } = options;
+        fixture.gradients.forEach((values, i) => {
+          const gradient = Float32Array.from(values, (value) => value / gradientScale);
+          if (name.startsWith('adamw')) adamwStep(weights, gradient, state, { lr, decay, gradientScale });
+          else sgdStep(weights, gradient, state.m, { lr, momentum, nesterov, decay, gradientScale });
+          weights.forEach((weight, j) => {
+            const wanted = after[i]![j]!;
+            expect(weight, `step ${i + 1}, weight ${j}`).to.be.closeTo(wanted, 2e-6 * (1 + Math.abs(wanted)));
+          });
         });
       });
-    });
+    }
   }
 });
