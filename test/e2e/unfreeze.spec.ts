@@ -138,7 +138,7 @@ describe('graft run --unfreeze', function () {
   });
 
   it('tells the weights, the disk and the memory before it begins, and computes nothing twice', async () => {
-    const { stderr, status } = await graft([...unfreeze('branch', 'again'), '--json'], env);
+    const { stderr, status } = await graft([...unfreeze('branch', 'again', '--calibrate'), '--json'], env);
     expect(status).to.equal(0);
     expect(stderr).to.match(
       /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 96 examples as float32 .* memory/,
