@@ -107,7 +107,10 @@ export async function uncertaintyOf(
   let noise = 0;
   for (const { name } of layers) {
     for (const [i, row] of given.get(name)!.entries()) {
-      for (const other of others) noise = Math.max(noise, relativeDifference(other.get(name)![i]!, row));
+      for (const other of others) {
+        const found = relativeDifference(other.get(name)![i]!, row);
+        if (Number.isFinite(found)) noise = Math.max(noise, found);
+      }
     }
   }
   return 3 * noise;
@@ -150,19 +153,19 @@ export function stack(rows: readonly Tensor[]): Tensor {
   return { dtype, dims: [rows.length, ...dims.slice(1)], data: all };
 }
 
-/** Beside the largest value, or `scale` if that is larger; NaN where something is missing or is no number. */
-export function relativeDifference(
-  given: ArrayLike<number>,
-  wanted: readonly number[],
-  scale = 1e-3,
-): number {
-  if (given.length !== wanted.length) return Number.NaN;
-  let largest = scale;
+/**
+ * Beside the largest finite value, or `scale` if that is larger. What is no number on both sides alike is no difference;
+ * on one side alone it is an infinite one, as is a length other than that wanted.
+ */
+export function relativeDifference(given: ArrayLike<number>, wanted: readonly number[], scale = 0): number {
+  if (given.length !== wanted.length) return Infinity;
+  let largest = Number.isFinite(scale) ? Math.max(scale, 1e-3) : 1e-3;
   let difference = 0;
   for (const [i, value] of wanted.entries()) {
+    if (Object.is(value, given[i])) continue;
+    if (!Number.isFinite(value - given[i]!)) return Infinity;
     largest = Math.max(largest, Math.abs(value));
-    const here = Math.abs(value - given[i]!);
-    if (!(here <= difference)) difference = here;
+    difference = Math.max(difference, Math.abs(value - given[i]!));
   }
   return difference / largest;
 }

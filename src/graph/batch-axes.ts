@@ -27,6 +27,10 @@ const batchless: ReadonlySet<string> = new Set([
   'Unique',
 ]);
 
+/** Whether the file says that the batch is 1, so that what is computed may count on it. */
+export const hasFixedBatch = (graph: Graph): boolean =>
+  graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.shape?.[0] === 1);
+
 /**
  * The batch axis of the values that hold one.
  * @param shapes - of all values, for one example; inputs whose first axis is 1 there are batched along it
@@ -34,6 +38,8 @@ const batchless: ReadonlySet<string> = new Set([
 export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, BatchAxis> {
   const axes = new Map<string, BatchAxis>();
   const { constantOf } = factsOf(graph);
+  // Where the batch is free already, the file means what it says.
+  const isFixed = hasFixedBatch(graph);
   for (const { name } of graph.inputs) {
     if (!graph.initializers.has(name) && shapes.get(name)?.[0] === 1) axes.set(name, { axis: 0, outer: 1 });
   }
@@ -80,7 +86,8 @@ export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, Bat
       case 'Gather': {
         const along = positiveAxis(intAttribute(node, 'axis', 0), shapes.get(node.inputs[0]!)?.length ?? 0);
         if (input === node.inputs[1]) return at(along + axis);
-        if (axis === along) return undefined;
+        if (axis === along)
+          return takesFromExample(node, from, to, batch) ? { axis: 0, outer: 1 } : undefined;
         return axis < along ? batch : at(axis + to.length - from.length);
       }
       case 'EmbedLayerNormalization':
@@ -102,6 +109,20 @@ export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, Bat
         // Axes meet from the right, as NumPy's broadcasting and matrix products have it.
         return at(axis + to.length - from.length);
     }
+  }
+
+  /**
+   * The elements of an example laid out flat, picked by constants that have a batch of 1 themselves: what PyTorch's
+   * newer exporter writes for as_strided, as in the mean over a transposed image.
+   */
+  function takesFromExample(
+    node: Node,
+    from: readonly number[],
+    to: readonly number[],
+    { outer }: BatchAxis,
+  ): boolean {
+    const isWhole = from.length === 1 && from[0]! > 1 && outer === 1;
+    return isWhole && isFixed && to.length > 1 && to[0] === 1 && constantOf(node.inputs[1]!) !== undefined;
   }
 
   /** Of an attribute before operator set 13, of an input since. */

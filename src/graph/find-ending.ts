@@ -185,6 +185,9 @@ type Last =
     }
   | { readonly kind: 'pooler' };
 
+/** No model shapes its scores in more steps than that; a chain of thousands is no end of one. */
+const mostScoringSteps = 256;
+
 /** Walks back from an output over what only shapes scores, to the last linear layer. */
 function findLast(
   output: string,
@@ -195,7 +198,7 @@ function findLast(
   const size = (value: string): number => shapes.get(value)?.reduce((a, b) => a * b, 1) ?? 0;
   const visited = new Set<string>();
   const walk = (value: string, isPooled: boolean, isProbability: boolean): Last | undefined => {
-    if (visited.has(value)) return undefined;
+    if (visited.has(value) || visited.size === mostScoringSteps) return undefined;
     visited.add(value);
     const node = flow.producer(value);
     if (!node || normalising.has(node.opType)) return undefined;
@@ -264,16 +267,16 @@ function addsBias({ outputs }: Node, flow: DataFlow): boolean {
 }
 
 /** The same numbers, before what inference leaves as it is, and before they are rounded for the next layer. */
-function beforeDropout(value: string, flow: DataFlow): string {
-  const node = flow.producer(value);
-  if (!node) return value;
-  const before = flow.inputs(node)[0];
-  if (before === undefined || !flow.producer(before)) return value;
-  if (['Dropout', 'Identity', 'QuantizeLinear', 'DynamicQuantizeLinear'].includes(node.opType)) {
-    return beforeDropout(before, flow);
+function beforeDropout(given: string, flow: DataFlow): string {
+  for (let value = given; ;) {
+    const node = flow.producer(value);
+    const before = node && flow.inputs(node)[0];
+    const source = before === undefined ? undefined : flow.producer(before);
+    if (!node || before === undefined || !source) return value;
+    if (['Dropout', 'Identity', 'QuantizeLinear', 'DynamicQuantizeLinear'].includes(node.opType))
+      value = before;
+    else if (node.opType === 'DequantizeLinear' && source.opType === 'QuantizeLinear')
+      value = flow.inputs(source)[0]!;
+    else return value;
   }
-  if (node.opType === 'DequantizeLinear' && flow.producer(before)?.opType === 'QuantizeLinear') {
-    return beforeDropout(flow.inputs(flow.producer(before)!)[0]!, flow);
-  }
-  return value;
 }

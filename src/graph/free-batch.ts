@@ -4,7 +4,8 @@
  * - the shape of a Reshape: the batch's axis becomes −1 (whatever is left over), or 0 (as the input has it);
  * - the sizes of a Resize and the shape of an Expand;
  * - one class token, one initial state, one table that elements are gathered from, one grid to sample at: put beside or
- *   into a batch, they are repeated for it.
+ *   into a batch, they are repeated for it;
+ * - elements gathered by constants from one example laid out flat come from each.
  *
  * A graph that is free already stays as it is.
  */
@@ -15,7 +16,7 @@ import type { Graph, Model, Node, ValueInfo } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
 import { positiveAxis } from '../tensor/shape.js';
 import { int64 } from '../tensor/tensor.js';
-import { type BatchAxis, batchAxes } from './batch-axes.js';
+import { type BatchAxis, batchAxes, hasFixedBatch } from './batch-axes.js';
 import { namesOf } from './names-of.js';
 import { factsOf } from './value-facts.js';
 import type { Shapes } from './value-layout.js';
@@ -61,7 +62,6 @@ class Freeing {
   readonly #facts;
   readonly #index;
   readonly #counts = new Map<string, string>();
-  /** Whether the file says that the batch is 1, so that what is computed may count on it. */
   readonly #isFixed: boolean;
 
   constructor(graph: Graph, shapes: Shapes, builder: GraphBuilder) {
@@ -72,7 +72,7 @@ class Freeing {
     this.#builder = builder;
     this.#facts = factsOf(graph);
     this.#index = indexGraph(graph);
-    this.#isFixed = graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.shape?.[0] === 1);
+    this.#isFixed = hasFixedBatch(graph);
   }
 
   run() {
@@ -93,6 +93,8 @@ class Freeing {
         return this.#freeExpand(node);
       case 'Concat':
         return this.#repeatBeside(node);
+      case 'Gather':
+        return this.#gatherFromEach(node);
       case 'LSTM':
       case 'GRU':
       case 'RNN':
@@ -175,6 +177,24 @@ class Freeing {
     const axis = to.axis - (this.#shapes.get(node.outputs[0]!)!.length - dims.length);
     if (axis < 0 || dims[axis] === 1) return node;
     return withInput(node, 1, this.#builder.ints(dims.with(axis, 1)));
+  }
+
+  /** From one example laid out flat, [B · n], by indices [1, …]: from the rows of [B, n] it is [B, 1, …]. */
+  #gatherFromEach(node: Node): Node {
+    const [data = '', indices = ''] = node.inputs;
+    const output = node.outputs[0]!;
+    const isAlongBatch = this.axes.get(data)?.axis === intAttribute(node, 'axis', 0);
+    if (!isAlongBatch || this.axes.has(indices) || !this.axes.has(output)) return node;
+    const [length = 1] = this.#shapes.get(data)!;
+    const rows = this.#builder.op('Reshape', [data, this.#builder.ints([-1, length])], {
+      name: `${output}/rows`,
+    });
+    const picked = this.#builder.op('Gather', [rows, indices], {
+      name: `${output}/picked`,
+      attributes: { axis: 1 },
+    });
+    const shape = this.#builder.ints([-1, ...this.#shapes.get(output)!.slice(1)]);
+    return { ...node, opType: 'Reshape', inputs: [picked, shape], attributes: new Map() };
   }
 
   /** What is not of the batch, beside what is, comes once for each example: a class token. */

@@ -10,6 +10,7 @@ import {
   type Graph,
   type Initializer,
   type Model,
+  type Node,
   node,
   type ValueInfo,
 } from '../onnx/ir.js';
@@ -39,14 +40,15 @@ const saysState =
  * have an output of their form.
  */
 export function stateInputs({ graph }: Model): string[] {
-  return graph.inputs.filter((input) => isState(graph, input)).map(({ name }) => name);
+  const uses = usesIn(graph);
+  return graph.inputs.filter((input) => isState(graph, input, uses)).map(({ name }) => name);
 }
 
-function isState(graph: Graph, input: ValueInfo): boolean {
+function isState(graph: Graph, input: ValueInfo, uses: Uses): boolean {
   const { name, type } = input;
   if (type?.kind !== 'tensor' || !isFloat(type.dtype) || graph.initializers.has(name)) return false;
   const hasOutput = saysState.test(name) && graph.outputs.some((output) => isOfForm(output, input));
-  return hasOutput || endsInStates(graph, name) === true;
+  return hasOutput || endsInStates(name, uses);
 }
 
 /** As many axes, at least [batch, hidden], and the same size of each that both files tell. */
@@ -59,20 +61,45 @@ function isOfForm(output: ValueInfo, input: ValueInfo): boolean {
   );
 }
 
-/** Undefined where no data leaves the value; false where it goes elsewhere too. */
-function endsInStates(graph: Graph, value: string): boolean | undefined {
-  if (graph.outputs.some(({ name }) => name === value)) return false;
-  let found: boolean | undefined;
-  for (const node of graph.nodes) {
-    const ends: (boolean | undefined)[] = subgraphs(node).map((body) => endsInStates(body, value));
-    if (node.inputs.includes(value) && node.opType !== 'Shape') {
-      const isInitial = [5, 6].some((i) => node.inputs[i] === value);
-      if (['LSTM', 'GRU', 'RNN'].includes(node.opType)) ends.push(isInitial);
-      else if (!passing.has(node.opType) || node.inputs[0] !== value) ends.push(false);
-      else ends.push(...node.outputs.map((output) => endsInStates(graph, output)));
+interface Uses {
+  readonly readers: ReadonlyMap<string, readonly Node[]>;
+  /** What leaves the graph or a branch or body in it. */
+  readonly outputs: ReadonlySet<string>;
+}
+
+/** Of the values of the graph and all bodies in it, whose names differ. */
+function usesIn(graph: Graph): Uses {
+  const readers = new Map<string, Node[]>();
+  const outputs = new Set<string>();
+  const pending = [graph];
+  for (let body = pending.pop(); body; body = pending.pop()) {
+    for (const { name } of body.outputs) outputs.add(name);
+    for (const node of body.nodes) {
+      pending.push(...subgraphs(node));
+      for (const name of new Set(node.inputs)) {
+        const known = readers.get(name);
+        if (known) known.push(node);
+        else readers.set(name, [node]);
+      }
     }
-    if (ends.includes(false)) return false;
-    if (ends.includes(true)) found = true;
+  }
+  return { readers, outputs };
+}
+
+/** Whether the data of a value goes into initial states of recurrent layers and nowhere else. */
+function endsInStates(value: string, { readers, outputs }: Uses): boolean {
+  let found = false;
+  const pending = [value];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (outputs.has(name)) return false;
+    for (const { opType, inputs, outputs: results } of readers.get(name) ?? []) {
+      if (opType === 'Shape') continue;
+      if (['LSTM', 'GRU', 'RNN'].includes(opType)) {
+        if (inputs[5] !== name && inputs[6] !== name) return false;
+        found = true;
+      } else if (passing.has(opType) && inputs[0] === name) pending.push(...results);
+      else return false;
+    }
   }
   return found;
 }

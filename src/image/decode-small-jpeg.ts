@@ -4,6 +4,8 @@
  * far outside 0 to 255, which damage alone makes: vector code clips them, plain code wraps). Whatever is
  * not a plain, upright, intact JPEG of few pixels is left to libvips, and what is wrong with it for libvips to tell.
  */
+import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import type { JpegDecoder } from '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs';
 import type { DecodedImage } from './decode-image.js';
 import { readJpegFrame } from './image-format.js';
@@ -13,7 +15,14 @@ const mostPixels = 2 ** 17;
 /** A JPEG of so few pixels that is larger than this is no usual one. */
 const mostBytes = 2 ** 20;
 
+// The part of the platform that is used: the types of Node leave it to those of the browser.
+declare const WebAssembly: {
+  compile(bytes: Uint8Array): Promise<object>;
+  Instance: new (module: object, imports: object) => object;
+};
+
 let opening: Promise<JpegDecoder> | undefined;
+let compiling: Promise<object> | undefined;
 
 /** The pixels, uint8 [height, width, 1 or 3], or undefined where libvips has to look at it. */
 export async function decodeSmallJpeg(
@@ -43,6 +52,18 @@ export async function decodeSmallJpeg(
 
 async function openDecoder(): Promise<JpegDecoder> {
   const { default: open } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs');
-  const { JPEGDecoder } = await open();
+  const module = await (compiling ??= compile());
+  const { JPEGDecoder } = await open({
+    instantiateWasm(imports, receive) {
+      receive(new WebAssembly.Instance(module, imports));
+      return {};
+    },
+  });
   return new JPEGDecoder();
+}
+
+/** Once: compiling takes several times as long as a decoder that is opened again after a damaged image. */
+async function compile(): Promise<object> {
+  const file = fileURLToPath(import.meta.resolve('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasm'));
+  return WebAssembly.compile(await readFile(file));
 }

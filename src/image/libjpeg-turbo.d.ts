@@ -8,5 +8,8 @@ declare module '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs' {
     /** uint8 [height, width, components] in the module's memory, until the next call. */
     getDecodedBuffer(): Uint8Array;
   }
-  export default function open(): Promise<{ readonly JPEGDecoder: new () => JpegDecoder }>;
+  /** @param settings.instantiateWasm - in place of reading and compiling the package's own file */
+  export default function open(settings: {
+    instantiateWasm(imports: object, receive: (instance: object) => void): Record<string, never>;
+  }): Promise<{ readonly JPEGDecoder: new () => JpegDecoder }>;
 }

@@ -37,9 +37,9 @@ export interface ClassificationMetrics extends BasicMetrics {
   readonly balancedAccuracy: number;
   /** Of all decisions together; with one label an example it is the accuracy. */
   readonly microF1: number;
-  /** Share of examples whose label is among the three, the five highest scores. */
-  readonly top3: number;
-  readonly top5: number;
+  /** Share of examples whose label is among the three, the five highest scores; null where there are no more classes than that. */
+  readonly top3: number | null;
+  readonly top5: number | null;
   /** Mean over the classes, one against the rest; null where no class has both kinds. */
   readonly rocAuc: number | null;
   readonly averagePrecision: number | null;
@@ -86,14 +86,16 @@ export function classificationMetrics(
   const basic = basicMetrics(probabilities, labels, classCount);
   const reliability = reliabilityCurve(probabilities, labels, classCount);
   const supported = basic.perClass.filter(({ support }) => support > 0);
+  const top = (k: number): number | null =>
+    k < classCount ? topKAccuracy(probabilities, labels, classCount, k) : null;
   const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
   return {
     ...basic,
     intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount) : null,
     balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
     microF1: basic.accuracy,
-    top3: topKAccuracy(probabilities, labels, classCount, 3),
-    top5: topKAccuracy(probabilities, labels, classCount, 5),
+    top3: top(3),
+    top5: top(5),
     rocAuc: defined(meanOverClasses(probabilities, labels, classCount, rocAuc)),
     averagePrecision: defined(meanOverClasses(probabilities, labels, classCount, averagePrecision)),
     ece: expectedCalibrationError(reliability),

@@ -19,6 +19,8 @@ export interface LbfgsOptions {
   readonly gradientTolerance?: number;
   /** Stops where the objective is expected to fall by less than this share of itself, were the search to go on. */
   readonly valueTolerance?: number;
+  /** Stops where the last ten iterations together lowered the objective by less than this share of it; default: never. */
+  readonly stallTolerance?: number;
   /** Pairs of steps and gradient changes that are remembered. */
   readonly memory?: number;
   /** Curvature that an earlier search on the same objective learned. */
@@ -88,6 +90,7 @@ export async function lbfgs(
     maxIterations = 1000,
     gradientTolerance = 1e-9,
     valueTolerance = 5e-8,
+    stallTolerance = 0,
     memory = 20,
     patience = Number.POSITIVE_INFINITY,
     rounding = 1e-14,
@@ -122,6 +125,9 @@ export async function lbfgs(
     }
     expected = expectedFall(values, -slope / 2, options.expectedFall ?? Number.POSITIVE_INFINITY);
     if (expected <= valueTolerance * Math.abs(value)) return done(iteration - 1, true);
+    const before = values.at(-1 - window);
+    if (before !== undefined && before - value < stallTolerance * Math.abs(value))
+      return done(iteration - 1, true);
     const first = pairs.length > 0 ? 1 : (options.firstStep ?? Math.min(1, 1 / Math.sqrt(-slope)));
     const found = await searchLine(objective, {
       x,

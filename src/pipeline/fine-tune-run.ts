@@ -1,14 +1,19 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
 import { silentLogger } from '../logger.js';
+import { toInitializer } from '../onnx/initializer.js';
 import { openSession } from '../runtime/open-session.js';
 import { describeScore } from '../tasks/describe-score.js';
+import { countTargets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
 import { toHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
+import { computeFeatures } from '../train/tail-scorer.js';
+import type { OpenSession, Tail } from '../train/tail-step.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Backbone } from './prepare-backbone.js';
 import { headSpec } from './head-options.js';
+import { measureHead } from './measure-head.js';
 import { digest } from './run-progress.js';
 import { splitRows } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
@@ -29,6 +34,14 @@ async function fit(
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
+  const settings = {
+    ...training,
+    unfreeze: options.unfreeze,
+    validation: options.validation ?? 0.2,
+    calibrate: options.calibrate ?? false,
+  };
+  const openOnDevice: OpenSession = (bytes, sessionOptions) =>
+    openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' });
   const onEpoch: FineTuneOptions['onEpoch'] = (record) => {
     const { epoch, train: score, validation: held } = record;
     hooks.onEpoch(record);
@@ -38,7 +51,7 @@ async function fit(
   };
   const { targets } = parts.train;
   const checkpoint = await hooks.begin({
-    settings: { ...training, unfreeze: options.unfreeze, validation: options.validation ?? 0.2 },
+    settings,
     data: digest(
       cached.store.folder,
       cached.keys,
@@ -52,13 +65,30 @@ async function fit(
     train,
     validation,
     { ...training, logger, onEpoch, checkpoint, ...(signal && { signal }) },
-    (bytes, sessionOptions) => openSession(bytes, { ...sessionOptions, device: options.device ?? 'auto' }),
+    openOnDevice,
   );
+  const { activations, ...measured } = validation ?? train;
+  const named = validation ? parts.rows.validation : parts.rows.train;
+  const { threads } = options;
+  const [features] = await computeFeatures(withWeights(tail, weights), [activations], openOnDevice, {
+    ...(threads !== undefined && { threads }),
+    signal,
+  });
+  const { head, evaluation } = await measureHead({
+    head: result.head,
+    part: validation ? 'validation' : 'train',
+    set: { ...measured, dim: tail.dim, features: features! },
+    trainCounts: [...countTargets(train)],
+    nameOf: (row) => cached.dataset.examples.at(named[row]!).path,
+    calibrate: options.calibrate,
+    threads,
+  });
   return {
     config: { cached: { ...cached, backbone }, held: parts.held },
     parts: { train, validation },
-    result,
-    training: { ...training, unfreeze: options.unfreeze },
+    result: { ...result, head },
+    training: settings,
+    evaluation,
     weights: asInBackbone(weights, backbone),
     ...(headAlone && { headAlone }),
   };
@@ -107,6 +137,15 @@ export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTune
 
 function withoutUndefined(fields: Record<string, unknown>): FineTuneOptions {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+function withWeights(tail: Tail, weights: ReadonlyMap<string, Tensor>): Tail {
+  const { graph } = tail.model;
+  const trained = [...weights].map(([name, tensor]) => [name, toInitializer(name, tensor)] as const);
+  return {
+    ...tail,
+    model: { ...tail.model, graph: { ...graph, initializers: new Map([...graph.initializers, ...trained]) } },
+  };
 }
 
 /** The trained weights in the types that the backbone holds them in: those of a float16 model are rounded to it. */

@@ -7,9 +7,8 @@ import type { TaskKind } from '../tasks/task.js';
 import { countTargets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scoreNeighbours } from '../train/score-neighbours.js';
-import { calibrateHead } from './calibrate-head.js';
-import { evaluateRun } from './evaluate-run.js';
 import { headTraining } from './head-options.js';
+import { measureHead } from './measure-head.js';
 import type { FitContext, FitOptions, FittedRun } from './train-run.js';
 
 export interface FitInput {
@@ -46,16 +45,13 @@ export async function fitHead(
     ...(signal && { signal }),
   });
   const { threads } = options;
-  const calibrated =
-    options.calibrate && validation ? await calibrateHead(result.head, validation, threads) : undefined;
-  const head = calibrated?.head ?? result.head;
-  const evaluation = await evaluateRun({
-    head,
+  const { head, evaluation } = await measureHead({
+    head: result.head,
     part: validation ? 'validation' : 'train',
     set: validation ?? plain,
     trainCounts: [...countTargets(plain)],
     nameOf,
-    calibration: calibrated?.calibration,
+    calibrate: options.calibrate,
     threads,
   });
   if (options.knn && !validation) {

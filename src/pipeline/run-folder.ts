@@ -96,7 +96,7 @@ export async function writeRunFolder(
     config: RunConfig | FeatureRunConfig;
     history: readonly object[];
     result: object;
-    evaluation?: RunEvaluation | undefined;
+    evaluation: RunEvaluation;
     head: TrainedHead;
     weights?: ReadonlyMap<string, Tensor>;
   },
@@ -108,8 +108,7 @@ export async function writeRunFolder(
   await write(runFiles.config, `${JSON.stringify(config, null, 2)}\n`);
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
-  if (evaluation) await write(runFiles.evaluation, `${JSON.stringify(evaluation)}\n`);
-  else await rm(path.join(folder, runFiles.evaluation), { force: true });
+  await write(runFiles.evaluation, `${JSON.stringify(evaluation)}\n`);
   const weightsFile = path.join(folder, runFiles.weights);
   if (weights) await writeDurably(weightsFile, encodeSafetensors(weights));
   else await rm(weightsFile, { force: true });

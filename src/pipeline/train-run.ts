@@ -7,7 +7,7 @@ import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Targets } from '../tasks/targets.js';
-import type { EpochRecord, Score, TrainResult } from '../train/train-head.js';
+import type { EpochRecord, Score, Solver, TrainResult } from '../train/train-head.js';
 import { packageVersion } from '../version.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import { assertCalibratable, type Calibration } from './calibrate-head.js';
@@ -64,7 +64,10 @@ export interface TrainReport {
   readonly objective: number;
   /** The fit alone. */
   readonly seconds: number;
+  /** Epoch, or with lbfgs iteration, whose weights were kept. */
   readonly stoppedAt: number;
+  /** Undefined for the prototypes, which need none. */
+  readonly solver?: Solver | undefined;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
   /** With --knn: what the k nearest training examples predict of the validation part. */
@@ -96,7 +99,7 @@ export interface FittedRun {
   readonly result: Omit<TrainResult, 'trained'>;
   readonly config: RunConfigSource;
   readonly training: Readonly<Record<string, unknown>>;
-  readonly evaluation?: RunEvaluation | undefined;
+  readonly evaluation: RunEvaluation;
   /** New values of backbone weights, by name. */
   readonly weights?: ReadonlyMap<string, Tensor>;
   readonly headAlone?: TrainReport['headAlone'];
@@ -167,11 +170,12 @@ export async function trainRun(
       objective: result.objective,
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
+      ...(result.head.spec.kind !== 'prototype' && { solver: (training.solver ?? 'adamw') as Solver }),
       ...(headAlone && { headAlone }),
       ...(views && { views }),
       ...(fitted.neighbours && { neighbours: fitted.neighbours }),
-      ...(evaluation && { metrics: metricsOf(evaluation) }),
-      ...(evaluation?.calibration && { calibration: evaluation.calibration }),
+      metrics: metricsOf(evaluation),
+      ...(evaluation.calibration && { calibration: evaluation.calibration }),
     };
     await writeRunFolder(folder, {
       config: {
@@ -197,8 +201,8 @@ export async function trainRun(
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-export function refuseHeadOptions({ mixup, dropout }: Partial<TrainOptions>): void {
-  const flag = mixup ? 'mixup' : dropout ? 'dropout' : undefined;
+export function refuseHeadOptions({ mixup, dropout, knn }: Partial<TrainOptions>): void {
+  const flag = mixup ? 'mixup' : dropout ? 'dropout' : knn ? 'knn' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
 }

@@ -8,6 +8,8 @@ import { splitAfter } from '../../src/graph/split-after.js';
 import { toTensor } from '../../src/onnx/initializer.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
+import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
+import type { RunEvaluation } from '../../src/pipeline/evaluate-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
 import type { TuneReport } from '../../src/pipeline/tune-run.js';
@@ -69,13 +71,32 @@ describe('graft run --unfreeze', function () {
 
   before(async () => {
     await generateDemoData({ folder: data, seed: 3, perClass: 16 });
-    report = await graftJson<RunReport>(unfreeze('branch', 'run'), env);
+    report = await graftJson<RunReport>(unfreeze('branch', 'run', '--calibrate'), env);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('brings the training loss under that of the head alone', () => {
     expect(report.train.loss).to.be.below(report.headAlone!.train.loss);
     expect(report.validation!.accuracy).to.be.at.least(report.headAlone!.validation!.accuracy!);
+  });
+
+  it('measures the layers as they were kept, calibrated, and shows all of it on the page', () => {
+    const read = (name: string): string => readFileSync(path.join(report.run, name), 'utf8');
+    const { part, evaluation, mistakes, calibration } = JSON.parse(
+      read('evaluation.json'),
+    ) as RunEvaluation & {
+      evaluation: ClassEvaluation;
+    };
+    expect(part).to.equal('validation');
+    expect(evaluation.accuracy).to.be.closeTo(report.validation!.accuracy!, 1e-12);
+    expect(mistakes.length).to.equal(
+      Math.min(12, Math.round((1 - evaluation.accuracy) * report.examples.validation)),
+    );
+    const { before, after } = calibration!;
+    expect(before.loss).to.be.closeTo(report.validation!.loss, 1e-4);
+    expect(after.loss).to.be.below(before.loss);
+    expect(evaluation.loss).to.be.closeTo(after.loss, 1e-4);
+    expect(read('report.html')).to.match(/Confusion[^]*Calibration/i);
   });
 
   it('exports the nodes of the backbone as they were, by operator, name and order', () => {
@@ -117,7 +138,7 @@ describe('graft run --unfreeze', function () {
   });
 
   it('tells the weights, the disk and the memory before it begins, and computes nothing twice', async () => {
-    const { stderr, status } = await graft([...unfreeze('branch', 'again'), '--json'], env);
+    const { stderr, status } = await graft([...unfreeze('branch', 'again', '--calibrate'), '--json'], env);
     expect(status).to.equal(0);
     expect(stderr).to.match(
       /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 96 examples as float32 .* memory/,
@@ -159,21 +180,11 @@ describe('graft run --unfreeze', function () {
         '--out',
         path.join(folder, out),
       ],
-      ...[
-        '--epochs',
-        '40',
-        '--patience',
-        '40',
-        '--batch',
-        '4',
-        '--checkpoint-seconds',
-        '0',
-        '--threads',
-        '1',
-      ],
+      ...['--epochs', '14', '--batch', '4', '--threads', '1'],
     ];
     await graftJson(long('whole'));
-    const call = long('ended');
+    // A state after every step, so that it is stopped within an epoch too.
+    const call = [...long('ended'), '--checkpoint-seconds', '0'];
     const epochs = () => linesOf(path.join(folder, 'ended', 'metrics.jsonl'));
     expect(await killWhen(call, () => epochs() >= 2)).to.equal(true);
     const interrupted = await signalWhen(call, 'SIGINT', () => epochs() >= 5);
@@ -285,11 +296,15 @@ describe('graft run --unfreeze', function () {
     expect(stderr).to.match(/--tail-lr .* --unfreeze/);
   });
 
-  for (const flag of ['--mixup', '--dropout']) {
+  for (const [flag, value] of [
+    ['--mixup', '0.2'],
+    ['--dropout', '0.2'],
+    ['--knn', '3'],
+  ] as const) {
     it(`refuses ${flag}, which has no meaning there`, async () => {
       const of = flag === '--dropout' ? ['--head', 'mlp'] : [];
       const { stderr, status } = await graft(
-        ['train', ...common, '--out', path.join(folder, 'x'), '--unfreeze', 'branch', ...of, flag, '0.2'],
+        ['train', ...common, '--out', path.join(folder, 'x'), '--unfreeze', 'branch', ...of, flag, value],
         env,
       );
       expect(status).to.equal(2);
@@ -307,7 +322,7 @@ describe('graft run --unfreeze', function () {
     const few = path.join(folder, 'digits');
     for (const digit of ['0', '1', '2']) {
       mkdirSync(path.join(few, digit), { recursive: true });
-      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 6))
+      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 2))
         copyFileSync(path.join(digits, digit, name), path.join(few, digit, name));
     }
     const { model, verified } = await graftJson<RunReport>(
@@ -325,7 +340,20 @@ describe('graft run --unfreeze', function () {
           '--pool',
           'avg',
         ],
-        ...['--unfreeze', '658', '--dtype', 'float16', '--epochs', '1', '--validation', '0', '--lr', '0.001'],
+        ...[
+          '--unfreeze',
+          '658',
+          '--dtype',
+          'float16',
+          '--epochs',
+          '1',
+          '--batch',
+          '2',
+          '--validation',
+          '0',
+          '--lr',
+          '0.001',
+        ],
         ...['--out', path.join(folder, 'nanodet')],
       ],
       env,

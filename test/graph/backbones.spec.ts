@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { tryBackbone } from '../../scripts/try-backbone.js';
+import { relativeDifference } from '../../scripts/uncut-features.js';
 import { readModel } from '../../src/onnx/read-model.js';
 
 const folder = path.resolve('test/fixtures/backbones');
@@ -42,6 +43,18 @@ const expected: Readonly<Record<string, readonly [string, string, string, number
     'last vector before the old classifier of 4 classes',
   ],
 };
+
+describe('the comparison that the backbones below pass', () => {
+  it('takes a value that is no number for an infinite difference, unless it is wanted', () => {
+    const { NaN: nan } = Number;
+    expect(relativeDifference([1, nan, 3], [1, 2, 3])).to.equal(Infinity);
+    expect(relativeDifference([1, 2, 3], [1, nan, 3])).to.equal(Infinity);
+    expect(relativeDifference([1, Infinity, 3], [1, -Infinity, 3])).to.equal(Infinity);
+    expect(relativeDifference([1, 2], [1, 2, 3])).to.equal(Infinity);
+    expect(relativeDifference([nan, Infinity, 2], [nan, Infinity, 4])).to.equal(0.5);
+    expect(relativeDifference([0, 0], [0, 0], 0), 'of nothing but zeros').to.equal(0);
+  });
+});
 
 describe('a backbone that an exporter, a quantiser or an optimiser wrote', () => {
   it('is expected here for every fixture', () => {

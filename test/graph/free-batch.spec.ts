@@ -132,6 +132,12 @@ const cases: readonly Case[] = [
     },
   },
   {
+    what: 'constants that pick elements of the example laid out flat, not all and in another order',
+    shape: [1, 3, 4],
+    build: (b, x) =>
+      b.op('Gather', [b.op('Reshape', [x, b.ints([-1])]), b.constant('i', int64([1, 2, 2], [7, 0, 11, 4]))]),
+  },
+  {
     what: 'one grid at which every image is sampled',
     shape: [1, 2, 4, 4],
     build: (b, x) => b.op('GridSample', [x, b.constant('grid', randomTensor([1, 3, 2, 2], 5))]),

@@ -45,6 +45,14 @@ function lstm({ batch, stateShape, isStacked = false, isOverBatch = false }: Lst
 const batch3 = randomTensor([3, 3, 4], 5);
 
 describe('holdStates', () => {
+  it('follows an input through a chain of any length', () => {
+    const b = new GraphBuilder();
+    let value = b.input('x', 'float32', ['N', 4]);
+    for (let i = 0; i < 20_000; i++) value = b.op('Identity', [value]);
+    b.output(value, 'float32', undefined, 'y');
+    expect(stateInputs(b.model())).to.deep.equal([]);
+  });
+
   const cases: Readonly<Record<string, LstmOptions>> = {
     'two states of the batch': { batch: 'N', stateShape: [1, 'N', 2] },
     'two states, the batch fixed to 1': { batch: 1, stateShape: [1, 1, 2] },

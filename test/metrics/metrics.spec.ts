@@ -77,8 +77,22 @@ describe('classification metrics', () => {
   it('are defined for no examples at all', () => {
     const found = classificationMetrics(new Float32Array(0), [], 3);
     expect(found.examples).to.equal(0);
-    expect([found.accuracy, found.loss, found.ece, found.top5]).to.deep.equal([0, 0, 0, 0]);
+    expect([found.accuracy, found.loss, found.ece]).to.deep.equal([0, 0, 0]);
     expect([found.rocAuc, found.averagePrecision]).to.deep.equal([null, null]);
+  });
+
+  it('have no top 3 and no top 5 where there are no more classes than that', () => {
+    const tops = [3, 4, 5, 6].map((classes) => {
+      const uniform = new Float32Array(classes).fill(1 / classes);
+      const { top3, top5 } = classificationMetrics(uniform, [classes - 1], classes);
+      return [top3, top5];
+    });
+    expect(tops).to.deep.equal([
+      [null, null],
+      [1, null],
+      [1, null],
+      [1, 1],
+    ]);
   });
 
   it('have no ROC curve where every example is of one class', () => {

@@ -41,6 +41,25 @@ describe('lbfgs', () => {
     expect([iterations, evaluations]).to.deep.equal([0, 1]);
   });
 
+  it('stops as soon as ten iterations gained less than the share that was asked for', async () => {
+    const values: number[] = [];
+    const { converged, iterations } = await lbfgs(
+      async (x) => {
+        const { value, gradient } = await rosenbrock(x);
+        return { value: value + 1, gradient };
+      },
+      new Float64Array(10).fill(-1),
+      {
+        stallTolerance: 0.05,
+        onIteration: async (_, __, value) => void values.push(value),
+      },
+    );
+    const gains = values.slice(10).map((value, i) => (values[i]! - value) / value);
+    expect([converged, iterations]).to.deep.equal([true, values.length]);
+    expect(gains.at(-1)).to.be.below(0.05);
+    expect(Math.min(...gains.slice(0, -1))).to.be.at.least(0.05);
+  });
+
   it('does not change the starting point', async () => {
     const start = Float64Array.of(5, 5);
     await lbfgs(bowl([1, 2]), start);

@@ -98,11 +98,16 @@ const outputsOf = {
   regression: 'predicted number(s)',
 } as const;
 
+function stepsOf({ solver, stoppedAt }: TrainReport): string {
+  if (solver === undefined) return '';
+  return ` (${stoppedAt} ${solver === 'lbfgs' ? 'iterations' : 'epochs'})`;
+}
+
 /** The result in a few lines. */
 export function describeTraining(report: TrainReport): string {
   const { train, validation, examples } = report;
   const lines = [
-    `${report.classes.length} ${outputsOf[report.task]}, trained on ${examples.train} examples in ${formatSeconds(report.seconds)} (${report.stoppedAt} epochs)`,
+    `${report.classes.length} ${outputsOf[report.task]}, trained on ${examples.train} examples in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
     `train       ${describeScore(train)}`,
   ];
   if (validation) {

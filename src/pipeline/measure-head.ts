@@ -1,0 +1,23 @@
+/** What every way of training ends with: the head calibrated where that is asked for, then measured as it is kept. */
+import type { TrainedHead } from '../heads/head.js';
+import { calibrateHead } from './calibrate-head.js';
+import { evaluateRun, type EvaluateRunInput, type RunEvaluation } from './evaluate-run.js';
+
+export interface MeasureInput extends Omit<EvaluateRunInput, 'calibration'> {
+  /** Fits a temperature; on the validation part alone. */
+  readonly calibrate?: boolean | undefined;
+}
+
+export interface MeasuredHead {
+  readonly head: TrainedHead;
+  readonly evaluation: RunEvaluation;
+}
+
+export async function measureHead({ calibrate, ...input }: MeasureInput): Promise<MeasuredHead> {
+  const { head, set, part, threads } = input;
+  const calibrated =
+    calibrate && part === 'validation'
+      ? await calibrateHead(head, set, threads)
+      : { head, calibration: undefined };
+  return { head: calibrated.head, evaluation: await evaluateRun({ ...input, ...calibrated }) };
+}
