@@ -94,44 +94,31 @@ async function fit(
   };
 }
 
+/** Handed on as they were given. */
+const passedOn = [
+  ...([
+    'classWeights',
+    'warmUp',
+    'lr',
+    'tailLr',
+    'layerDecay',
+    'gradual',
+    'weightDecay',
+    'clipNorm',
+  ] as const),
+  ...(['ema', 'warmStart', 'patience', 'epochs', 'batch', 'threads'] as const),
+] satisfies readonly (keyof TrainOptions & keyof FineTuneOptions)[];
+
 export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
-  const { labelSmoothing, focal, huber, classWeights, warmUp } = options;
-  const {
-    lr,
-    tailLr,
-    layerDecay,
-    gradual,
-    weightDecay,
-    clipNorm,
-    ema,
-    warmStart,
-    patience,
-    epochs,
-    batch,
-    threads,
-  } = options;
+  const { labelSmoothing, focal, huber } = options;
   return withoutUndefined({
+    ...Object.fromEntries(passedOn.map((name) => [name, options[name]])),
     head: headSpec(options),
     task,
     loss: withoutUndefined({ labelSmoothing, focal, huber }),
-    ...{ classWeights, warmUp },
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
     seed: options.seed ?? 1,
-    ...{
-      lr,
-      tailLr,
-      layerDecay,
-      gradual,
-      weightDecay,
-      clipNorm,
-      ema,
-      warmStart,
-      patience,
-      epochs,
-      batch,
-      threads,
-    },
   });
 }
 
