@@ -30,6 +30,7 @@ export { type ExportReport, exportRun, verifyRun } from './pipeline/export-run.j
 export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type RunReport, runAll } from './pipeline/run-all.js';
+export { type ModelServer, serveModel, type ServeOptions } from './pipeline/serve-model.js';
 export { type TrainOptions, type TrainReport, trainRun } from './pipeline/train-run.js';
 export { type TuneOptions, type TuneReport, tuneRun } from './pipeline/tune-run.js';
 export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';

@@ -11,9 +11,9 @@ const rows: readonly (readonly string[])[] = [
   ['graph'],
   ['autodiff', 'runtime'],
   ['models', 'image', 'text', 'inputs', 'sources', 'tasks', 'heads'],
-  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'tracking'],
+  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'serve', 'tracking'],
   ['pipeline'],
-  ['cli', 'index.ts'],
+  ['cli', 'web', 'index.ts'],
 ];
 /** Within a row, a folder is before those it may be imported by. */
 const rowOf = new Map(rows.flatMap((folders, row) => folders.map((folder) => [folder, row] as const)));

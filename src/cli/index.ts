@@ -17,6 +17,7 @@ import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
+import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
@@ -39,6 +40,7 @@ const cli = yargs(nameStandardInput(args))
   .command(verifyCommand)
   .command(evalCommand)
   .command(predictCommand)
+  .command(serveCommand)
   .command(reportCommand)
   .command(gradientCommand)
   .command(modelsCommand)

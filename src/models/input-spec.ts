@@ -4,7 +4,7 @@ import type { TokenMask } from '../graph/pool-tokens.js';
 import { listTokenInputs, takenTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
 import type { Graph } from '../onnx/ir.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
-import { pixelShape } from './read-preprocess.js';
+import { pixelShape } from './pixel-shape.js';
 
 export type InputSpec = PixelSpec | TokenSpec;
 

@@ -1,0 +1,79 @@
+/** `graft serve`: a local page that runs an exported model in the browser. */
+import path from 'node:path';
+import { GraftError } from '../errors.js';
+import { readMetadata } from '../models/model-metadata.js';
+import { readModel } from '../onnx/read-model.js';
+import { encodeModel } from '../onnx/write-model.js';
+import { pageStyle } from '../report/page-style.js';
+import { webRuntimeFiles } from '../runtime/web-runtime-files.js';
+import { type FileServer, openFileServer, type ServedFile } from '../serve/file-server.js';
+import { modelPage, pageIcon } from '../serve/model-page.js';
+import { modelPageStyle } from '../serve/model-page-style.js';
+import { pageModules } from '../serve/page-modules.js';
+import type { ServedModel } from '../serve/served-model.js';
+import { taskOf } from '../tasks/task-of.js';
+
+export interface ServeOptions {
+  readonly model: string;
+  /** Default 127.0.0.1: only this machine. */
+  readonly host?: string | undefined;
+  /** Default 0: any that is free. */
+  readonly port?: number | undefined;
+}
+
+export type ModelServer = FileServer & ServedModel;
+
+/**
+ * Starts the server; the model is read once, so a file that is replaced meanwhile changes nothing.
+ * @throws GraftError where the file is missing, no ONNX, or not exported by Graft; ADDRESS_UNAVAILABLE.
+ */
+export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
+  const model = await readModel(file);
+  const { labels, task, input } = readMetadata(model, file);
+  if (input.kind === 'tokens') {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} takes texts, and the page takes images only; label texts with graft predict --model ${file} "some text".`,
+    );
+  }
+  // Weights of a side file come along: a page has one download.
+  const bytes = encodeModel(model);
+  const served: ServedModel = {
+    name: path.basename(file),
+    sizeBytes: bytes.length,
+    task,
+    labels,
+    input: { kind: 'image', preprocess: input.preprocess },
+    output: taskOf(task).outputNames.outputs,
+  };
+  const server = await openFileServer(pageFiles(served, bytes), {
+    host: host ?? '127.0.0.1',
+    port: port ?? 0,
+  });
+  return { ...served, ...server };
+}
+
+function pageFiles(model: ServedModel, bytes: Uint8Array): Map<string, ServedFile> {
+  const text = (type: string, content: string): ServedFile => ({
+    type: `${type}; charset=utf-8`,
+    content: Buffer.from(content),
+  });
+  const files = new Map<string, ServedFile>([
+    ['/', text('text/html', modelPage)],
+    ['/page.css', text('text/css', pageStyle + modelPageStyle)],
+    ['/icon.svg', text('image/svg+xml', pageIcon)],
+    ['/model.json', text('application/json', JSON.stringify(model))],
+    ['/model.onnx', { type: 'application/octet-stream', content: bytes }],
+  ]);
+  const modules = pageModules(new URL('../', import.meta.url), ['web/main.js', 'web/worker.js']);
+  for (const [name, content] of modules) {
+    files.set(`/modules/${name}`, { type: 'text/javascript; charset=utf-8', content });
+  }
+  for (const [name, content] of webRuntimeFiles()) {
+    files.set(`/runtime/${name}`, {
+      type: name.endsWith('.wasm') ? 'application/wasm' : 'text/javascript; charset=utf-8',
+      content,
+    });
+  }
+  return files;
+}

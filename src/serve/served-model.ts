@@ -1,0 +1,23 @@
+/** What the page is told of the model, as JSON. */
+import type { PreprocessSpec } from '../models/preprocess-spec.js';
+import type { TaskKind } from '../tasks/task-kind.js';
+
+/** What the model takes; the page has a panel for each kind. */
+export interface ImageInput {
+  readonly kind: 'image';
+  readonly preprocess: PreprocessSpec;
+}
+
+export type ServedInput = ImageInput;
+
+export interface ServedModel {
+  /** Name of the file. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  readonly task: TaskKind;
+  /** Names of the classes, labels or numbers, in the order of the output. */
+  readonly labels: readonly string[];
+  readonly input: ServedInput;
+  /** Name of the model's output that holds probabilities or numbers. */
+  readonly output: string;
+}

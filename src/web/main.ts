@@ -1,0 +1,58 @@
+/** The page: tells what the model is, loads it in a worker, and starts the panel for what it takes. */
+import { messageOf } from '../errors.js';
+import type { ServedInput, ServedModel } from '../serve/served-model.js';
+import { startCameraPanel } from './camera-panel.js';
+import { type Classifier, startClassifier } from './classifier.js';
+import { byId } from './element.js';
+import { startImagePanel } from './image-panel.js';
+
+const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifier: Classifier) => void>> = {
+  image(model, classifier) {
+    startImagePanel(model, classifier);
+    startCameraPanel(model, classifier);
+  },
+};
+
+try {
+  const model = (await (await fetch('/model.json')).json()) as ServedModel;
+  describe(model);
+  const classifier = startClassifier(model, (receivedBytes) => showDownload(receivedBytes, model.sizeBytes));
+  panels[model.input.kind](model, classifier);
+  byId('state').textContent = await classifier.ready;
+} catch (error) {
+  byId('state-section').classList.add('warning');
+  byId('state').textContent = messageOf(error);
+} finally {
+  byId('progress').hidden = true;
+}
+
+function describe({ name, task, labels, sizeBytes, input: { preprocess } }: ServedModel): void {
+  document.title = `${name} · Graft`;
+  byId('name').textContent = name;
+  const count = labels.length;
+  const tasks = {
+    single: `one of ${count} classes`,
+    multi: `any of ${count} labels`,
+    ordered: `one of ${count} classes in an order`,
+    regression: count === 1 ? 'one number' : `${count} numbers`,
+  };
+  const size = preprocess.crop ?? preprocess.resize!;
+  byId('facts').textContent =
+    `Tells ${tasks[task]} · sees ${size.width} × ${size.height} pixels · ${megabytes(sizeBytes)} MB`;
+}
+
+function showDownload(receivedBytes: number, sizeBytes: number): void {
+  const bar = byId<HTMLProgressElement>('progress');
+  if (receivedBytes < sizeBytes) {
+    bar.value = receivedBytes / sizeBytes;
+    byId('state').textContent =
+      `Loading the model: ${megabytes(receivedBytes)} of ${megabytes(sizeBytes)} MB`;
+  } else {
+    bar.removeAttribute('value');
+    byId('state').textContent = 'Starting ONNX Runtime …';
+  }
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}

@@ -1,0 +1,28 @@
+/** What the page and its worker say to each other. */
+import type { ServedModel } from '../serve/served-model.js';
+
+/** An encoded image, or a frame of the camera. */
+export type ClassifierInput = Blob | ImageBitmap;
+
+export type Request =
+  | { readonly kind: 'load'; readonly model: ServedModel }
+  | { readonly kind: 'classify'; readonly id: number; readonly input: ClassifierInput };
+
+export interface Result {
+  /** Probabilities or numbers, one a label. */
+  readonly outputs: Float32Array;
+  /** A small picture of what was classified. */
+  readonly thumbnail: ImageBitmap;
+  /** Decoding and resizing. */
+  readonly prepareMs: number;
+  /** The model alone. */
+  readonly runMs: number;
+}
+
+export type Reply =
+  /** Of the model's download; then the runtime is started. */
+  | { readonly kind: 'progress'; readonly receivedBytes: number }
+  | { readonly kind: 'ready'; readonly explanation: string }
+  | { readonly kind: 'failed'; readonly message: string }
+  | ({ readonly kind: 'result'; readonly id: number } & Result)
+  | { readonly kind: 'refused'; readonly id: number; readonly message: string };
