@@ -15,10 +15,12 @@ export function startClassifier(model: ServedModel, onProgress: (receivedBytes: 
   const send = (request: Request, transfer: Transferable[] = []): void =>
     worker.postMessage(request, transfer);
   let count = 0;
+  let failure: Error | undefined;
   const ready = new Promise<string>((resolve, reject) => {
     const fail = (message: string): void => {
-      reject(new Error(message));
-      for (const { reject: refuse } of waiting.values()) refuse(new Error(message));
+      failure = new Error(message);
+      reject(failure);
+      for (const { reject: refuse } of waiting.values()) refuse(failure);
       waiting.clear();
     };
     worker.addEventListener('error', ({ message }) =>
@@ -41,6 +43,7 @@ export function startClassifier(model: ServedModel, onProgress: (receivedBytes: 
     ready,
     classify: (input) =>
       new Promise((resolve, reject) => {
+        if (failure) throw failure;
         const id = count++;
         waiting.set(id, { resolve, reject });
         send({ kind: 'classify', id, input }, input instanceof ImageBitmap ? [input] : []);

@@ -15,7 +15,7 @@ export function exportedModel(
   const rng = createRng(3);
   const builder = new GraphBuilder();
   const image = builder.input('image', 'float32', ['batch', 3, side, side]);
-  const weights = Float32Array.from({ length: labels.length * 75 }, () => rng.normal());
+  const weights = Float32Array.from({ length: labels.length * 75 }, () => 0.25 * rng.normal());
   const filters = builder.constant('filters', float32([labels.length, 3, 5, 5], weights));
   const maps = builder.op('Relu', [builder.op('Conv', [image, filters])]);
   const logits = builder.op('Flatten', [builder.op('GlobalAveragePool', [maps])]);
