@@ -1,6 +1,8 @@
 /** `graft serve`: a local page that runs an exported model in the browser. */
 import path from 'node:path';
+import { GraftError } from '../errors.js';
 import { readMetadata } from '../models/model-metadata.js';
+import type { Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { pageStyle } from '../report/page-style.js';
@@ -29,8 +31,7 @@ export type ModelServer = FileServer & ServedModel;
 export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
   const model = await readModel(file);
   const { labels, task, preprocess } = readMetadata(model.metadata, file);
-  // Weights of a side file come along: a page has one download.
-  const bytes = encodeModel(model);
+  const bytes = encodeWhole(model, file);
   const served: ServedModel = {
     name: path.basename(file),
     sizeBytes: bytes.length,
@@ -44,6 +45,20 @@ export async function serveModel({ model: file, host, port }: ServeOptions): Pro
     port: port ?? 0,
   });
   return { ...served, ...server };
+}
+
+/** With the weights of side files inside: a page has one download. */
+function encodeWhole(model: Model, file: string): Uint8Array {
+  try {
+    return encodeModel(model);
+  } catch (error) {
+    if (!(error instanceof GraftError) || error.code !== 'UNSUPPORTED_MODEL') throw error;
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} has more than 2 GiB of weights, which no browser loads; graft predict runs it.`,
+      { cause: error },
+    );
+  }
 }
 
 function pageFiles(model: ServedModel, bytes: Uint8Array): Map<string, ServedFile> {

@@ -5,6 +5,7 @@ import { startCameraPanel } from './camera-panel.js';
 import { type Classifier, startClassifier } from './classifier.js';
 import { byId } from './element.js';
 import { startImagePanel } from './image-panel.js';
+import type { Wishes } from './worker-messages.js';
 
 const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifier: Classifier) => void>> = {
   image(model, classifier) {
@@ -13,10 +14,15 @@ const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifi
   },
 };
 
+/** A graphics driver that compiles for longer than this may be one that never ends. */
+const patienceMs = 15_000;
+
 try {
   const model = (await (await fetch('/model.json')).json()) as ServedModel;
   describe(model);
-  const classifier = startClassifier(model, (receivedBytes) => showDownload(receivedBytes, model.sizeBytes));
+  const classifier = startClassifier(model, readWishes(), (receivedBytes) =>
+    showDownload(receivedBytes, model.sizeBytes),
+  );
   panels[model.input.kind](model, classifier);
   byId('state').textContent = await classifier.ready;
 } catch (error) {
@@ -24,6 +30,14 @@ try {
   byId('state').textContent = messageOf(error);
 } finally {
   byId('progress').hidden = true;
+}
+
+/** What is not understood is taken for absent. */
+function readWishes(): Wishes {
+  const asked = new URLSearchParams(location.search);
+  const device = (['wasm', 'webgpu'] as const).find((name) => name === asked.get('device'));
+  const threads = Number(asked.get('threads'));
+  return { device, threads: Number.isInteger(threads) && threads > 0 && threads <= 64 ? threads : undefined };
 }
 
 function describe({ name, task, labels, sizeBytes, input: { preprocess } }: ServedModel): void {
@@ -50,6 +64,11 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
   } else {
     bar.removeAttribute('value');
     byId('state').textContent = 'Starting ONNX Runtime …';
+    setTimeout(() => {
+      if (bar.hidden) return;
+      byId('state').textContent +=
+        ' This takes long; with ?device=wasm after the address, WebGPU is left out.';
+    }, patienceMs);
   }
 }
 

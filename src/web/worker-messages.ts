@@ -1,11 +1,18 @@
 /** What the page and its worker say to each other. */
+import type { BrowserDevice } from '../runtime/open-browser-session.js';
 import type { ServedModel } from '../serve/served-model.js';
+
+/** What the address of the page asks for: `?device=wasm&threads=2`. */
+export interface Wishes {
+  readonly device?: BrowserDevice | undefined;
+  readonly threads?: number | undefined;
+}
 
 /** An encoded image, or a frame of the camera. */
 export type ClassifierInput = Blob | ImageBitmap;
 
 export type Request =
-  | { readonly kind: 'load'; readonly model: ServedModel }
+  | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }
   | { readonly kind: 'classify'; readonly id: number; readonly input: ClassifierInput };
 
 export interface Result {

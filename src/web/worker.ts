@@ -7,7 +7,7 @@ import type { Session, TensorMap } from '../runtime/session.js';
 import type { ImageInput, ServedModel } from '../serve/served-model.js';
 import { decodeBlob, readPixels } from './decode-blob.js';
 import { fetchModel } from './fetch-model.js';
-import type { ClassifierInput, Reply, Request, Result } from './worker-messages.js';
+import type { ClassifierInput, Reply, Request, Result, Wishes } from './worker-messages.js';
 
 // TypeScript takes this file for a page's; in a worker, messages go to whoever started it.
 const page = globalThis as unknown as {
@@ -27,18 +27,19 @@ let last: Promise<unknown> = Promise.resolve();
 
 addEventListener('message', ({ data: request }: MessageEvent<Request>) => {
   if (request.kind === 'load') {
-    opening = open(request.model);
+    opening = open(request.model, request.wishes);
     opening.catch((error: unknown) => page.postMessage({ kind: 'failed', message: messageOf(error) }));
   } else {
     last = last.then(() => answer(request.id, request.input));
   }
 });
 
-async function open(model: ServedModel): Promise<OpenModel> {
+async function open(model: ServedModel, wishes: Wishes): Promise<OpenModel> {
   const bytes = await fetchModel('/model.onnx', model.sizeBytes, (receivedBytes) =>
     page.postMessage({ kind: 'progress', receivedBytes }),
   );
   const { session, explanation } = await openBrowserSession(bytes, {
+    ...wishes,
     runtime: new URL('/runtime/', location.href).href,
     trial: (session) =>
       feed(session, model.input, (pixels) => {

@@ -39,7 +39,7 @@ describe('the page of graft serve', function () {
     page.on('request', (request) => {
       if (!request.url().startsWith(serving.url)) strayRequests.push(request.url());
     });
-    await page.goto(serving.url);
+    await page.goto(`${serving.url}?threads=2`);
     await page.waitForSelector('#progress', { state: 'hidden' });
   });
   after(async () => {
@@ -160,7 +160,7 @@ describe('the page of graft serve', function () {
 
   it('runs on WebAssembly with threads and says why not on WebGPU', async () => {
     expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
-    expect(await page.textContent('#state')).to.match(/^WebAssembly, \d+ threads?\. Not WebGPU: .+\.$/);
+    expect(await page.textContent('#state')).to.match(/^WebAssembly, 2 threads\. Not WebGPU: .+\.$/);
   });
 
   it('asks nobody but its server, and breaks no rule of its own', () => {
