@@ -16,6 +16,8 @@ export type GraftErrorCode =
   | 'OUT_OF_MEMORY'
   | 'INVALID_DATASET'
   | 'INVALID_IMAGE'
+  | 'INVALID_TEXT'
+  | 'INVALID_TOKENIZER'
   | 'INVALID_CACHE'
   | 'INVALID_PREPROCESS'
   | 'ADDRESS_UNAVAILABLE' // a port that is taken, or a host that is none of this machine

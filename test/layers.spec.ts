@@ -10,7 +10,7 @@ const rows: readonly (readonly string[])[] = [
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
-  ['models', 'image', 'sources', 'tasks', 'heads'],
+  ['models', 'image', 'text', 'inputs', 'sources', 'tasks', 'heads'],
   ['dataset', 'features', 'train', 'export', 'predict', 'report', 'serve', 'tracking'],
   ['pipeline'],
   ['cli', 'web', 'index.ts'],
@@ -95,6 +95,7 @@ describe('the layers of src/', () => {
     ['protobufjs', 'onnx'],
     ['onnxruntime', 'runtime'],
     ['sharp', 'image'],
+    ['@huggingface/tokenizers', 'text'],
     ['yargs', 'cli'],
   ] as const) {
     it(`import ${name} in ${home}/ only`, () => {

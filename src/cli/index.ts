@@ -22,10 +22,11 @@ import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { readConfigFile } from './read-config-file.js';
+import { nameStandardInput } from './standard-input.js';
 
 const args = hideBin(process.argv);
 
-const cli = yargs(args)
+const cli = yargs(nameStandardInput(args))
   .scriptName('graft')
   .usage(
     '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',

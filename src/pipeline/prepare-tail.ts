@@ -9,7 +9,7 @@ import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tail } from '../train/tail-step.js';
 import type { Backbone } from './prepare-backbone.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import { exampleDims } from '../models/input-spec.js';
 import { GraftError } from '../errors.js';
 
 export interface UnfrozenBackbone {
@@ -22,16 +22,19 @@ export interface UnfrozenBackbone {
 
 /**
  * @param unfreeze - value of the backbone after which everything is trained
- * @throws GraftError UNKNOWN_VALUE, or UNSUPPORTED_MODEL where the cut leaves nothing to train or values that are not
+ * @throws GraftError UNKNOWN_VALUE, USAGE for a text backbone, or UNSUPPORTED_MODEL where the cut leaves nothing to train or values that are not
  *   float32 cross it.
  */
 export async function prepareTail(backbone: Backbone, unfreeze: string): Promise<UnfrozenBackbone> {
+  if (backbone.input.kind === 'tokens') {
+    throw new GraftError(
+      'USAGE',
+      '--unfreeze is for images; the layers of a text backbone stay as they are. Leave --unfreeze away.',
+    );
+  }
   const split = splitAfter(backbone.features, unfreeze);
-  const { channels, height, width } = pixelShape(backbone.preprocess);
-  const pixels =
-    backbone.preprocess.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
   const shapes = await probeShapes(split.frozen, {
-    inputDims: new Map([[backbone.inputName, pixels]]),
+    inputDims: exampleDims(backbone.input),
     names: split.crossing,
   });
   const crossing = split.crossing.map((name) => {

@@ -30,14 +30,20 @@ export type ModelServer = FileServer & ServedModel;
  */
 export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
   const model = await readModel(file);
-  const { labels, task, preprocess } = readMetadata(model.metadata, file);
+  const { labels, task, input } = readMetadata(model, file);
+  if (input.kind === 'tokens') {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} takes texts, and the page takes images only; label texts with graft predict --model ${file} "some text".`,
+    );
+  }
   const bytes = encodeWhole(model, file);
   const served: ServedModel = {
     name: path.basename(file),
     sizeBytes: bytes.length,
     task,
     labels,
-    input: { kind: 'image', preprocess },
+    input: { kind: 'image', preprocess: input.preprocess },
     output: taskOf(task).outputNames.outputs,
   };
   const server = await openFileServer(pageFiles(served, bytes), {

@@ -29,15 +29,19 @@ export function exportedModel(
   const metadata = writeMetadata({
     labels,
     task: 'single',
-    preprocess: {
-      resize: { width: 32, height: 32, fit: 'shortest-edge', kernel: 'bicubic' },
-      crop: { width: side, height: side },
-      channelOrder: 'bgr',
-      scale: 1,
-      mean: [103.53, 116.28, 123.675],
-      std: [57.375, 57.12, 58.395],
-      layout: 'nchw',
-      ...preprocess,
+    input: {
+      kind: 'pixels',
+      name: image,
+      preprocess: {
+        resize: { width: 32, height: 32, fit: 'shortest-edge', kernel: 'bicubic' },
+        crop: { width: side, height: side },
+        channelOrder: 'bgr',
+        scale: 1,
+        mean: [103.53, 116.28, 123.675],
+        std: [57.375, 57.12, 58.395],
+        layout: 'nchw',
+        ...preprocess,
+      },
     },
     layer: 'maps',
     pool: 'avg',
