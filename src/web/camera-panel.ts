@@ -3,8 +3,8 @@ import { messageOf } from '../errors.js';
 import type { ServedModel } from '../serve/served-model.js';
 import type { Classifier } from './classifier.js';
 import { byId } from './element.js';
-import { describeTimes } from './image-panel.js';
 import { rankOutputs } from './rank-outputs.js';
+import { describeTimes } from './result-list.js';
 import { showRanking } from './show-ranking.js';
 
 export function startCameraPanel(model: ServedModel, classifier: Classifier): void {
@@ -64,10 +64,10 @@ async function watch(
 ): Promise<void> {
   while (isOpen()) {
     const result = await classifier.classify(await createImageBitmap(video));
-    result.thumbnail.close();
+    result.thumbnail?.close();
     if (!isOpen()) return;
     byId('live').replaceChildren(...showRanking(rankOutputs(model, result.outputs)));
-    byId('live-times').textContent = describeTimes(result);
+    byId('live-times').textContent = describeTimes(result, model);
     // The page draws before the next picture.
     await new Promise(requestAnimationFrame);
   }

@@ -1,10 +1,12 @@
 /** The page: tells what the model is, loads it in a worker, and starts the panel for what it takes. */
 import { messageOf } from '../errors.js';
+import { pixelShape } from '../models/pixel-shape.js';
 import type { ServedInput, ServedModel } from '../serve/served-model.js';
 import { startCameraPanel } from './camera-panel.js';
 import { type Classifier, startClassifier } from './classifier.js';
 import { byId } from './element.js';
 import { startImagePanel } from './image-panel.js';
+import { startTextPanel } from './text-panel.js';
 import type { Wishes } from './worker-messages.js';
 
 const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifier: Classifier) => void>> = {
@@ -12,6 +14,7 @@ const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifi
     startImagePanel(model, classifier);
     startCameraPanel(model, classifier);
   },
+  text: startTextPanel,
 };
 
 /** A graphics driver that compiles for longer than this may be one that never ends. */
@@ -40,7 +43,7 @@ function readWishes(): Wishes {
   return { device, threads: Number.isInteger(threads) && threads > 0 && threads <= 64 ? threads : undefined };
 }
 
-function describe({ name, task, labels, sizeBytes, input: { preprocess } }: ServedModel): void {
+function describe({ name, task, labels, sizeBytes, input }: ServedModel): void {
   document.title = `${name} · Graft`;
   byId('name').textContent = name;
   const count = labels.length;
@@ -50,9 +53,13 @@ function describe({ name, task, labels, sizeBytes, input: { preprocess } }: Serv
     ordered: `one of ${count} classes in an order`,
     regression: count === 1 ? 'one number' : `${count} numbers`,
   };
-  const size = preprocess.crop ?? preprocess.resize!;
-  byId('facts').textContent =
-    `Tells ${tasks[task]} · sees ${size.width} × ${size.height} pixels · ${megabytes(sizeBytes)} MB`;
+  byId('facts').textContent = `Tells ${tasks[task]} · ${describeInput(input)} · ${megabytes(sizeBytes)} MB`;
+}
+
+function describeInput(input: ServedInput): string {
+  if (input.kind === 'text') return `reads up to ${input.tokens.maxLength} tokens`;
+  const { width, height } = pixelShape(input.preprocess);
+  return `sees ${width} × ${height} pixels`;
 }
 
 function showDownload(receivedBytes: number, sizeBytes: number): void {

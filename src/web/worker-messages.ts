@@ -8,8 +8,8 @@ export interface Wishes {
   readonly threads?: number | undefined;
 }
 
-/** An encoded image, or a frame of the camera. */
-export type ClassifierInput = Blob | ImageBitmap;
+/** An encoded image, a frame of the camera, or a text. */
+export type ClassifierInput = Blob | ImageBitmap | string;
 
 export type Request =
   | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }
@@ -18,9 +18,9 @@ export type Request =
 export interface Result {
   /** Probabilities or numbers, one a label. */
   readonly outputs: Float32Array;
-  /** A small picture of what was classified. */
-  readonly thumbnail: ImageBitmap;
-  /** Decoding and resizing. */
+  /** A small picture of the image that was classified. */
+  readonly thumbnail?: ImageBitmap;
+  /** Decoding and resizing, or making tokens. */
   readonly prepareMs: number;
   /** The model alone. */
   readonly runMs: number;

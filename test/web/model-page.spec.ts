@@ -7,7 +7,7 @@ import sharp, { type Sharp } from 'sharp';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import { createRng } from '../../src/rng.js';
 import { graftJson, temporaryFolder } from '../e2e/graft.js';
-import { exportedModel } from './exported-model.js';
+import { exportedModel, exportedTextModel } from './exported-model.js';
 import { serve, type Serving } from './serving.js';
 
 const chromium = '/usr/bin/chromium';
@@ -156,6 +156,42 @@ describe('the page of graft serve', function () {
     expect(Object.keys(cards[1]!.scores)).to.have.length(5);
     expect(cards[2]!.text).to.match(/not an image of a known format/);
     expect(cards[3]!.text).to.match(/empty file/);
+  });
+
+  it('labels texts as graft predict does, for a model that takes texts', async () => {
+    const file = path.join(folder, 'text.onnx');
+    writeFileSync(file, exportedTextModel(['good', 'bad', 'neither']));
+    const own = await serve(file);
+    const tab = await browser.newPage();
+    try {
+      tab.on('console', (message) => complaints.push(message.text()));
+      await tab.goto(own.url);
+      const texts = [
+        'This film was GREAT, and the card is fine!',
+        'poor  café 😀\nunheard-of words',
+        'it'.repeat(90),
+      ];
+      for (const text of texts) {
+        await tab.fill('#text', text);
+        await tab.press('#text', 'Enter');
+      }
+      await tab.waitForSelector('#results .waiting', { state: 'detached' });
+      const cards = await tab.evaluate<Card[]>(readCards);
+      const predictions = await graftJson<Prediction[]>(['predict', '--model', file, ...texts]);
+      expect(cards).to.have.length(texts.length);
+      for (const [i, { scores, label }] of predictions.entries()) {
+        const { text, scores: shown } = cards[texts.length - 1 - i]!;
+        expect(text).to.satisfy((start: string) => start.startsWith(label!));
+        for (const name of ['good', 'bad', 'neither']) {
+          expect(shown[name], texts[i]).to.be.closeTo(scores![name]!, 1e-5);
+        }
+      }
+      expect(new Set(predictions.map(({ score }) => score)).size).to.equal(texts.length);
+      expect(await tab.isVisible('#drop')).to.equal(false);
+    } finally {
+      await tab.close();
+      await own.interrupt();
+    }
   });
 
   it('runs on WebAssembly with threads and says why not on WebGPU', async () => {
