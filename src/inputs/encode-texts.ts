@@ -1,7 +1,7 @@
 /** Texts to what a text model takes of them: ids, masks, types, positions, int64 or int32 [texts, tokens]. */
 import { GraftError } from '../errors.js';
 import type { TokenInput } from '../graph/token-inputs.js';
-import type { TokenSpec } from '../models/input-spec.js';
+import type { TokenSpec } from '../models/token-spec.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';

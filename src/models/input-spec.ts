@@ -5,6 +5,9 @@ import { listTokenInputs, takenTokenInputs, type TokenInputs } from '../graph/to
 import type { Graph } from '../onnx/ir.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 import { pixelShape } from './pixel-shape.js';
+import type { TokenizerFiles, TokenSpec } from './token-spec.js';
+
+export type { TokenizerFiles, TokenSpec } from './token-spec.js';
 
 export type InputSpec = PixelSpec | TokenSpec;
 
@@ -13,24 +16,6 @@ export interface PixelSpec {
   /** The model's input. */
   readonly name: string;
   readonly preprocess: PreprocessSpec;
-}
-
-export interface TokenSpec {
-  readonly kind: 'tokens';
-  readonly tokenizer: TokenizerFiles;
-  /** Most tokens of a text, those that the tokenizer adds at its ends included. */
-  readonly maxLength: number;
-  /** What texts are filled up with; absent where the tokenizer has nothing for it and none needs to be. */
-  readonly padId?: number | undefined;
-  readonly inputs: TokenInputs;
-}
-
-/** A tokenizer as Hugging Face writes it. */
-export interface TokenizerFiles {
-  /** The text of `tokenizer.json`. */
-  readonly json: string;
-  /** The text of `tokenizer_config.json`, where there is one. */
-  readonly config?: string | undefined;
 }
 
 /** What tells one tokenizer from another: sha256, as 64 hex digits, of its files. */

@@ -14,7 +14,13 @@ export interface BrowserSessionOptions {
   readonly runtime: string;
   /** Inputs to try the model with. */
   trial(session: Session): TensorMap;
+  /** 'auto' by default; a device that is named is not compared, and an error where it does not run. */
+  readonly device?: BrowserDevice | undefined;
+  /** Of WebAssembly, where the browser allows more than one; default: half the processors that it reports. */
+  readonly threads?: number | undefined;
 }
+
+export type BrowserDevice = 'auto' | 'wasm' | 'webgpu';
 
 export interface BrowserSession {
   readonly session: Session;
@@ -22,26 +28,58 @@ export interface BrowserSession {
   readonly explanation: string;
 }
 
-/** More threads than this gain nothing for one image. */
+/** More threads than this gain little for one image. */
 const mostThreads = 8;
+/** A trial ends after its last run within this time. */
+const trialMs = 1000;
 /** How far outputs of WebGPU may be from those of WebAssembly, relative to numbers above 1. */
 const tolerance = 1e-3;
 
-/** @throws GraftError INVALID_MODEL or OUT_OF_MEMORY where WebAssembly does not run the model. */
+/**
+ * @throws GraftError INVALID_MODEL or OUT_OF_MEMORY where WebAssembly does not run the model, PROVIDER_UNAVAILABLE where
+ * WebGPU was named and does not.
+ */
 export async function openBrowserSession(
   model: Uint8Array,
   options: BrowserSessionOptions,
 ): Promise<BrowserSession> {
-  const missing = await missingForWebgpu();
-  const ort = await loadRuntime(options.runtime, missing ? 'wasm' : 'webgpu');
+  const { device = 'auto' } = options;
+  const missing = device === 'wasm' ? 'as asked' : await missingForWebgpu(device === 'webgpu');
+  if (missing && device === 'webgpu') throw unavailable(missing);
+  const ort = await loadRuntime(options, missing ? 'wasm' : 'webgpu');
+  if (device === 'webgpu') return openNamed(ort, model, options);
   const cpu = await open(ort, model, 'wasm');
-  const expected = await time(cpu, options);
   const byCpu = `WebAssembly, ${describeThreads(ort)}`;
-  if (missing) return { session: cpu, explanation: `${byCpu}. Not WebGPU: ${missing}.` };
-  const gpu = await tryWebgpu(ort, model, expected, options);
+  if (missing) {
+    // Once, so that a model that cannot run says so now, and the first image is not the slowest.
+    await cpu.run(options.trial(cpu));
+    return {
+      session: cpu,
+      explanation: device === 'wasm' ? `${byCpu}.` : `${byCpu}. Not WebGPU: ${missing}.`,
+    };
+  }
+  const gpu = await tryWebgpu(ort, model, await time(cpu, options), options);
   if (typeof gpu === 'string') return { session: cpu, explanation: `${byCpu}. Not WebGPU: ${gpu}.` };
   await cpu.release();
   return gpu;
+}
+
+function unavailable(reason: string, cause?: unknown): GraftError {
+  return new GraftError('PROVIDER_UNAVAILABLE', `WebGPU does not run this model here: ${reason}.`, { cause });
+}
+
+async function openNamed(
+  ort: Ort,
+  model: Uint8Array,
+  { trial }: BrowserSessionOptions,
+): Promise<BrowserSession> {
+  try {
+    const session = await open(ort, model, 'webgpu');
+    await session.run(trial(session));
+    return { session, explanation: 'WebGPU, as asked.' };
+  } catch (error) {
+    throw unavailable(firstLine(error), error);
+  }
 }
 
 interface Trial {
@@ -74,19 +112,24 @@ async function tryWebgpu(
     }
     return { session, explanation: `WebGPU: ${here} in a trial, WebAssembly took ${there}.` };
   } catch (error) {
-    return refuse(`it does not run this model (${messageOf(error).split('\n', 1)[0]})`);
+    return refuse(`it does not run this model (${firstLine(error)})`);
   }
 }
 
-/** Twice unmeasured, which compiles what is compiled late; then the fastest of three runs. */
+function firstLine(error: unknown): string {
+  return messageOf(error).split('\n', 1)[0]!;
+}
+
+/** Once unmeasured, which compiles what is compiled late; then the fastest of at most five runs. */
 async function time(session: Session, { trial }: BrowserSessionOptions): Promise<Trial> {
   const feeds = trial(session);
   let outputs = await session.run(feeds);
   let milliseconds = Infinity;
-  for (let i = 0; i < 4; i++) {
+  const begun = performance.now();
+  for (let i = 0; i < 5 && performance.now() - begun < trialMs; i++) {
     const started = performance.now();
     outputs = await session.run(feeds);
-    if (i > 0) milliseconds = Math.min(milliseconds, performance.now() - started);
+    milliseconds = Math.min(milliseconds, performance.now() - started);
   }
   return { outputs, milliseconds };
 }
@@ -127,12 +170,15 @@ async function open(ort: Ort, model: Uint8Array, provider: 'wasm' | 'webgpu'): P
   }
 }
 
-async function loadRuntime(folder: string, build: 'wasm' | 'webgpu'): Promise<Ort> {
-  const ort = (await import(`${folder}ort.${build}.min.mjs`)) as Ort;
-  ort.env.wasm.wasmPaths = folder;
-  ort.env.wasm.numThreads = globalThis.crossOriginIsolated
-    ? Math.min(mostThreads, navigator.hardwareConcurrency || 1)
-    : 1;
+async function loadRuntime(
+  { runtime, threads }: BrowserSessionOptions,
+  build: 'wasm' | 'webgpu',
+): Promise<Ort> {
+  const ort = (await import(`${runtime}ort.${build}.min.mjs`)) as Ort;
+  // Browsers count two processors a core, and a second thread on a core slows the first one down.
+  const usual = Math.min(mostThreads, Math.ceil((navigator.hardwareConcurrency || 1) / 2));
+  ort.env.wasm.wasmPaths = runtime;
+  ort.env.wasm.numThreads = globalThis.crossOriginIsolated ? (threads ?? usual) : 1;
   ort.env.logLevel = 'error';
   return ort;
 }
@@ -154,12 +200,12 @@ interface Gpu {
 }
 
 /** Why WebGPU need not be tried, or undefined. */
-async function missingForWebgpu(): Promise<string | undefined> {
+async function missingForWebgpu(mayBeSoftware: boolean): Promise<string | undefined> {
   if (!globalThis.isSecureContext) return 'browsers offer it only on localhost or by https';
   const { gpu } = navigator as unknown as { readonly gpu?: Gpu };
   if (!gpu) return 'this browser does not have it';
   const adapter = await gpu.requestAdapter().catch(() => null);
   if (!adapter) return 'it finds no graphics adapter here';
   const isSoftware = adapter.info?.isFallbackAdapter ?? adapter.isFallbackAdapter;
-  return isSoftware ? 'it has only a software adapter here' : undefined;
+  return isSoftware && !mayBeSoftware ? 'it has only a software adapter here' : undefined;
 }

@@ -14,12 +14,17 @@ progress{width:100%;height:8px;margin-top:10px;accent-color:var(--right);display
 .button.quiet:hover{border-color:var(--muted)}
 .button:focus-visible,.button:focus-within{outline:3px solid var(--right);outline-offset:2px}
 .button input{position:absolute;inset:0;width:100%;opacity:0;cursor:pointer;font-size:0}
+#text-section label{font-weight:600}
+textarea{width:100%;margin:6px 0 12px;padding:10px 12px;border:1px solid var(--line);border-radius:8px;background:var(--ground);color:var(--text);font:inherit;resize:vertical;display:block}
+textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
+#text-section .choose{justify-content:flex-start;margin-bottom:6px}
 .title{display:flex;justify-content:space-between;align-items:center;margin-bottom:4px}
 .title h2{margin:0}
 .title .button{min-height:32px;padding:2px 12px;font-size:14px}
 #results{list-style:none;margin:0;padding:0}
 #results li{display:grid;grid-template-columns:112px minmax(0,1fr);gap:18px;padding:16px 0;border-top:1px solid var(--line)}
 #results li:first-child{border-top:0}
+#results .body:first-child{grid-column:1/-1}
 .picture{width:112px;height:112px;border-radius:8px;background:var(--line);overflow:hidden}
 .picture canvas{width:100%;height:100%;object-fit:cover;display:block}
 .waiting .picture{animation:wait 1.2s ease-in-out infinite alternate}

@@ -18,12 +18,18 @@ export const modelPage = `<!doctype html>
 <p id="state" role="status">Loading …</p>
 <progress id="progress" aria-label="Loading the model"></progress>
 </section>
-<section id="drop" aria-label="Images">
+<section id="drop" aria-label="Images" hidden>
 <div class="choose">
 <label class="button"><input id="picker" type="file" accept="image/*" multiple>Choose images</label>
 <button id="camera" class="button quiet" type="button" hidden>Use the camera</button>
 </div>
 <p class="muted">or drop them here, or paste one. They stay in this browser: nothing is uploaded.</p>
+</section>
+<section id="text-section" hidden>
+<label for="text">Text</label>
+<textarea id="text" rows="4"></textarea>
+<div class="choose"><button id="classify" class="button" type="button">Label the text</button></div>
+<p class="muted">Enter labels it too, Shift and Enter starts a line. It stays in this browser: nothing is uploaded.</p>
 </section>
 <section id="camera-section" aria-label="Camera" hidden>
 <div class="live"><video id="video" muted playsinline></video><div><div id="live"></div><p class="muted" id="live-times"></p></div></div>

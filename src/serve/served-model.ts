@@ -1,4 +1,5 @@
 /** What the page is told of the model, as JSON. */
+import type { TokenSpec } from '../models/token-spec.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import type { TaskKind } from '../tasks/task-kind.js';
 
@@ -8,7 +9,13 @@ export interface ImageInput {
   readonly preprocess: PreprocessSpec;
 }
 
-export type ServedInput = ImageInput;
+export interface TextInput {
+  readonly kind: 'text';
+  /** The tokenizer itself, which is large, is asked for by its own address. */
+  readonly tokens: Omit<TokenSpec, 'tokenizer'>;
+}
+
+export type ServedInput = ImageInput | TextInput;
 
 export interface ServedModel {
   /** Name of the file. */

@@ -1,7 +1,7 @@
 /** A Hugging Face tokenizer: from a text to the ids of its tokens. The only file that imports the library. */
 import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
-import type { TokenizerFiles } from '../models/input-spec.js';
+import type { TokenizerFiles } from '../models/token-spec.js';
 import { referenceText } from './match-reference.js';
 
 /** What is used of the library, whose own declarations lack the file extensions that Node's resolution asks for. */

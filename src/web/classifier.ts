@@ -1,6 +1,6 @@
 /** The page's side of the worker: one promise an input. */
 import type { ServedModel } from '../serve/served-model.js';
-import type { ClassifierInput, Reply, Request, Result } from './worker-messages.js';
+import type { ClassifierInput, Reply, Request, Result, Wishes } from './worker-messages.js';
 
 export interface Classifier {
   /** What the model runs on, and why. @throws Error with the reason where it does not run. */
@@ -9,16 +9,22 @@ export interface Classifier {
   classify(input: ClassifierInput): Promise<Result>;
 }
 
-export function startClassifier(model: ServedModel, onProgress: (receivedBytes: number) => void): Classifier {
+export function startClassifier(
+  model: ServedModel,
+  wishes: Wishes,
+  onProgress: (receivedBytes: number) => void,
+): Classifier {
   const worker = new Worker('/modules/web/worker.js', { type: 'module' });
   const waiting = new Map<number, { resolve(result: Result): void; reject(error: Error): void }>();
   const send = (request: Request, transfer: Transferable[] = []): void =>
     worker.postMessage(request, transfer);
   let count = 0;
+  let failure: Error | undefined;
   const ready = new Promise<string>((resolve, reject) => {
     const fail = (message: string): void => {
-      reject(new Error(message));
-      for (const { reject: refuse } of waiting.values()) refuse(new Error(message));
+      failure = new Error(message);
+      reject(failure);
+      for (const { reject: refuse } of waiting.values()) refuse(failure);
       waiting.clear();
     };
     worker.addEventListener('error', ({ message }) =>
@@ -36,11 +42,12 @@ export function startClassifier(model: ServedModel, onProgress: (receivedBytes: 
       }
     });
   });
-  send({ kind: 'load', model });
+  send({ kind: 'load', model, wishes });
   return {
     ready,
     classify: (input) =>
       new Promise((resolve, reject) => {
+        if (failure) throw failure;
         const id = count++;
         waiting.set(id, { resolve, reject });
         send({ kind: 'classify', id, input }, input instanceof ImageBitmap ? [input] : []);

@@ -1,22 +1,31 @@
 /** The page: tells what the model is, loads it in a worker, and starts the panel for what it takes. */
 import { messageOf } from '../errors.js';
+import { pixelShape } from '../models/pixel-shape.js';
 import type { ServedInput, ServedModel } from '../serve/served-model.js';
 import { startCameraPanel } from './camera-panel.js';
 import { type Classifier, startClassifier } from './classifier.js';
 import { byId } from './element.js';
 import { startImagePanel } from './image-panel.js';
+import { startTextPanel } from './text-panel.js';
+import type { Wishes } from './worker-messages.js';
 
 const panels: Readonly<Record<ServedInput['kind'], (model: ServedModel, classifier: Classifier) => void>> = {
   image(model, classifier) {
     startImagePanel(model, classifier);
     startCameraPanel(model, classifier);
   },
+  text: startTextPanel,
 };
+
+/** A graphics driver that compiles for longer than this may be one that never ends. */
+const patienceMs = 15_000;
 
 try {
   const model = (await (await fetch('/model.json')).json()) as ServedModel;
   describe(model);
-  const classifier = startClassifier(model, (receivedBytes) => showDownload(receivedBytes, model.sizeBytes));
+  const classifier = startClassifier(model, readWishes(), (receivedBytes) =>
+    showDownload(receivedBytes, model.sizeBytes),
+  );
   panels[model.input.kind](model, classifier);
   byId('state').textContent = await classifier.ready;
 } catch (error) {
@@ -26,7 +35,15 @@ try {
   byId('progress').hidden = true;
 }
 
-function describe({ name, task, labels, sizeBytes, input: { preprocess } }: ServedModel): void {
+/** What is not understood is taken for absent. */
+function readWishes(): Wishes {
+  const asked = new URLSearchParams(location.search);
+  const device = (['wasm', 'webgpu'] as const).find((name) => name === asked.get('device'));
+  const threads = Number(asked.get('threads'));
+  return { device, threads: Number.isInteger(threads) && threads > 0 && threads <= 64 ? threads : undefined };
+}
+
+function describe({ name, task, labels, sizeBytes, input }: ServedModel): void {
   document.title = `${name} · Graft`;
   byId('name').textContent = name;
   const count = labels.length;
@@ -36,9 +53,13 @@ function describe({ name, task, labels, sizeBytes, input: { preprocess } }: Serv
     ordered: `one of ${count} classes in an order`,
     regression: count === 1 ? 'one number' : `${count} numbers`,
   };
-  const size = preprocess.crop ?? preprocess.resize!;
-  byId('facts').textContent =
-    `Tells ${tasks[task]} · sees ${size.width} × ${size.height} pixels · ${megabytes(sizeBytes)} MB`;
+  byId('facts').textContent = `Tells ${tasks[task]} · ${describeInput(input)} · ${megabytes(sizeBytes)} MB`;
+}
+
+function describeInput(input: ServedInput): string {
+  if (input.kind === 'text') return `reads up to ${input.tokens.maxLength} tokens`;
+  const { width, height } = pixelShape(input.preprocess);
+  return `sees ${width} × ${height} pixels`;
 }
 
 function showDownload(receivedBytes: number, sizeBytes: number): void {
@@ -50,6 +71,11 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
   } else {
     bar.removeAttribute('value');
     byId('state').textContent = 'Starting ONNX Runtime …';
+    setTimeout(() => {
+      if (bar.hidden) return;
+      byId('state').textContent +=
+        ' This takes long; with ?device=wasm after the address, WebGPU is left out.';
+    }, patienceMs);
   }
 }
 

@@ -1,19 +1,26 @@
 /** What the page and its worker say to each other. */
+import type { BrowserDevice } from '../runtime/open-browser-session.js';
 import type { ServedModel } from '../serve/served-model.js';
 
-/** An encoded image, or a frame of the camera. */
-export type ClassifierInput = Blob | ImageBitmap;
+/** What the address of the page asks for: `?device=wasm&threads=2`. */
+export interface Wishes {
+  readonly device?: BrowserDevice | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** An encoded image, a frame of the camera, or a text. */
+export type ClassifierInput = Blob | ImageBitmap | string;
 
 export type Request =
-  | { readonly kind: 'load'; readonly model: ServedModel }
+  | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }
   | { readonly kind: 'classify'; readonly id: number; readonly input: ClassifierInput };
 
 export interface Result {
   /** Probabilities or numbers, one a label. */
   readonly outputs: Float32Array;
-  /** A small picture of what was classified. */
-  readonly thumbnail: ImageBitmap;
-  /** Decoding and resizing. */
+  /** A small picture of the image that was classified. */
+  readonly thumbnail?: ImageBitmap;
+  /** Decoding and resizing, or making tokens. */
   readonly prepareMs: number;
   /** The model alone. */
   readonly runMs: number;
