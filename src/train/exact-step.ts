@@ -16,9 +16,11 @@ import { lossTape, type Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
-import { blocksOf } from './feature-blocks.js';
+import { blocksOf, type FeatureBlock } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
+import { feedTransposed } from './feed-transposed.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
+import { openTransposedBlocks, type TransposedBlock } from './transposed-blocks.js';
 
 export interface ExactStepOptions {
   readonly spec: HeadSpec;
@@ -105,7 +107,7 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
     attributes: { keepdims: 0 },
   });
   builder.output(sums, 'float64', ['replicas', 1]);
-  const { model, gradients } = await buildGradientGraph(builder, {
+  const differentiated = await buildGradientGraph(builder, {
     logits: rawLogits,
     dLogits: builder.op('Reshape', [dLogits, builder.ints([0, -1])], { name: 'grad/logits' }),
     parameters: names,
@@ -116,19 +118,24 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
       ...head.parameters,
     ]),
   });
+  const { gradients } = differentiated;
+  const turned = feedTransposed(differentiated.model, features);
   const session = await openSession(
-    encodeModel(model),
+    encodeModel(turned?.model ?? differentiated.model),
     options.threads === undefined ? {} : { threads: options.threads },
   );
-  const blocks = blocksOf(train);
+  const transposes = turned && (await openTransposedBlocks(train, options.threads));
+  const pass: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> =
+    transposes?.pass ?? blocksOf(train);
   return {
     precision,
     async evaluate(parameters, heldOut) {
       let found: Float64Array | undefined;
       const total = new Map<string, Float64Array>();
-      for await (const { from: row, to: end, values } of blocks()) {
+      for await (const { from: row, to: end, values, transposed } of pass()) {
         const outputs = await session.run({
           [features]: checked('float32', [end - row, dim], values),
+          ...(turned && { [turned.transposed]: checked('float32', [dim, end - row], transposed!) }),
           [targets]: hasLabels
             ? { dtype: 'int32', dims: [end - row], data: train.labels.subarray(row, end) }
             : checked(
@@ -149,7 +156,9 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
       }
       return { losses: found!, gradients: total };
     },
-    release: () => session.release(),
+    async release() {
+      await Promise.all([session.release(), transposes?.release()]);
+    },
   };
 }
 
