@@ -6,7 +6,10 @@ import { type Model, tensorValue } from '../onnx/ir.js';
  * transpose [columns, rows], instead.
  * @returns the model and the name of the new input; undefined where there is no such product
  */
-export function feedTransposed(model: Model, input: string): { model: Model; transposed: string } | undefined {
+export function feedTransposed(
+  model: Model,
+  input: string,
+): { model: Model; transposed: string } | undefined {
   const { graph } = model;
   const transposed = `${input}/transposed`;
   let isUsed = false;
