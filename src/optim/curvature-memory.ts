@@ -106,7 +106,7 @@ export class CurvatureMemory {
       let sq = -sg[index]!;
       for (const { index: j } of slots) sq += ofY[j]! * this.#sy[index * m + j]!;
       alphas[index] = sq / sy;
-      ofY[index]! -= alphas[index]!;
+      ofY[index]! -= alphas[index];
     }
     const scale = newest.sy / newest.yy;
     for (const { index } of slots) ofY[index]! *= scale;

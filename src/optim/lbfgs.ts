@@ -28,6 +28,8 @@ export interface LbfgsOptions {
   readonly curvature?: readonly CurvaturePair[];
   /** How far that search thought it was from the optimum, in units of the objective. */
   readonly expectedFall?: number;
+  /** The objective's values in that search, where this one goes on from its end. */
+  readonly values?: readonly number[];
   /** Stops where a line search takes more evaluations than this: the objective is too noisy to go on. */
   readonly patience?: number;
   /** Rounding of the objective's values, as a share of them. */
@@ -66,6 +68,8 @@ export interface LbfgsResult {
   readonly evaluations: number;
   readonly converged: boolean;
   readonly curvature: readonly CurvaturePair[];
+  /** Of the objective: at the start, and after each iteration. */
+  readonly values: readonly number[];
   /** How much lower the optimum was thought to lie when the search ended. */
   readonly expectedFall: number;
 }
@@ -95,7 +99,7 @@ export async function lbfgs(
   let evaluations = from?.evaluations ?? 1;
   const curvature = new CurvatureMemory(start.length, memory, from?.pairs ?? options.curvature);
   const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
-  const values = [...(from?.values ?? [value])];
+  const values = [...(from?.values ?? options.values ?? [value])];
   let expected = Number.POSITIVE_INFINITY;
   const done = (iterations: number, converged: boolean): LbfgsResult => ({
     x,
@@ -104,6 +108,7 @@ export async function lbfgs(
     evaluations,
     converged,
     curvature: curvature.pairs,
+    values,
     expectedFall: expected,
   });
   for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
