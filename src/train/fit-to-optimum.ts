@@ -19,7 +19,7 @@ const worthwhileFall = 3e-4;
 /** What differences from an anchor leave uncertain, as a share of the objective, while they are small. */
 const anchoredRounding = 1e-11;
 /** Iterations after which differences are counted from a new anchor. */
-const anchoredIterations = 25;
+const anchoredIterations = 50;
 /** Most memory for logits and slopes at an anchor. */
 const mostAnchorBytes = 2 ** 28;
 
