@@ -90,7 +90,7 @@ try {
   let seen = 0;
   const { computed, examplesPerSecond } = await extractFeatures({
     model: smallBackbone(),
-    preprocess,
+    input: { kind: 'pixels', name: 'image', preprocess },
     examples,
     targets: [{ store }],
     onProgress({ done }) {

@@ -20,6 +20,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { loadFeatures } from '../src/features/load-features.js';
 import { keepNames, renameGraph } from '../src/graph/rename-graph.js';
+import type { PixelSpec } from '../src/models/input-spec.js';
 import type { PreprocessSpec } from '../src/models/preprocess-spec.js';
 import { encodeModel } from '../src/onnx/write-model.js';
 import { cacheFeatures } from '../src/pipeline/cache-features.js';
@@ -71,10 +72,11 @@ async function time({ name, command }: Contender): Promise<Times> {
 }
 
 /** The folder that transformers.js loads a model from; the model's input and output take the names it knows. */
-async function writeModelFolder(folder: string, { features, preprocess, ...names }: Backbone): Promise<void> {
+async function writeModelFolder(folder: string, { features, input, outputName }: Backbone): Promise<void> {
+  const { name: inputName, preprocess } = input as PixelSpec;
   const given = new Map([
-    [names.inputName, 'pixel_values'],
-    [names.outputName, 'last_hidden_state'],
+    [inputName, 'pixel_values'],
+    [outputName, 'last_hidden_state'],
   ]);
   const graph = renameGraph(features.graph, { ...keepNames, value: (name) => given.get(name) ?? name });
   await mkdir(path.join(folder, 'onnx'), { recursive: true });
@@ -132,7 +134,7 @@ try {
   const model = path.join(scratch, 'features.onnx');
   await writeFile(model, encodeFeatures(backbone));
   const spec = path.join(scratch, 'preprocess.json');
-  await writeFile(spec, JSON.stringify(backbone.preprocess));
+  await writeFile(spec, JSON.stringify((backbone.input as PixelSpec).preprocess));
   const photos = path.join(scratch, 'photos.txt');
   await writeFile(photos, [...dataset.examples].map((example) => path.resolve(example.path)).join('\n'));
   const modelFolder = path.join(scratch, 'model');

@@ -22,7 +22,8 @@ import { FeatureStore } from '../src/features/feature-store.js';
 import type { Pool } from '../src/graph/pool-features.js';
 import { preprocessImage } from '../src/image/preprocess-image.js';
 import { pixelShape } from '../src/models/read-preprocess.js';
-import { type Backbone, encodeFeatures, prepareBackbone } from '../src/pipeline/prepare-backbone.js';
+import type { PixelSpec } from '../src/models/input-spec.js';
+import { type Backbone, encodeFeatures, prepareBackbone, storeOf } from '../src/pipeline/prepare-backbone.js';
 import { openSession } from '../src/runtime/open-session.js';
 import type { Tensor } from '../src/tensor/tensor.js';
 
@@ -75,19 +76,21 @@ function idleMs(): number {
 
 /** To decode and preprocess, one after the other. */
 async function timeDecode(backbone: Backbone, examples: readonly { path: string }[]): Promise<Cost> {
-  const { channels, height, width } = pixelShape(backbone.preprocess);
+  const { preprocess } = backbone.input as PixelSpec;
+  const { channels, height, width } = pixelShape(preprocess);
   const pixels = new Float32Array(channels * height * width);
   const files = await Promise.all(spread(examples, sample).map(({ path: file }) => readFile(file)));
-  for (const bytes of files.slice(0, 20)) await preprocessImage(bytes, backbone.preprocess, pixels);
+  for (const bytes of files.slice(0, 20)) await preprocessImage(bytes, preprocess, pixels);
   return cost(files.length, async () => {
-    for (const bytes of files) await preprocessImage(bytes, backbone.preprocess, pixels);
+    for (const bytes of files) await preprocessImage(bytes, preprocess, pixels);
   });
 }
 
 /** In the backbone on one thread, in batches of `size`. */
 async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
-  const { channels, height, width } = pixelShape(backbone.preprocess);
-  const shape = backbone.preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
+  const { name, preprocess } = backbone.input as PixelSpec;
+  const { channels, height, width } = pixelShape(preprocess);
+  const shape = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
   const data = Float32Array.from(
     { length: size * channels * height * width },
     (_, i) => ((i * 7919) % 511) / 255 - 1,
@@ -96,9 +99,9 @@ async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
   const session = await openSession(encodeFeatures(backbone), { device: 'cpu', threads: 1 });
   try {
     const runs = Math.ceil(sample / size);
-    for (let i = 0; i < 3; i++) await session.run({ [backbone.inputName]: input });
+    for (let i = 0; i < 3; i++) await session.run({ [name]: input });
     return await cost(runs * size, async () => {
-      for (let i = 0; i < runs; i++) await session.run({ [backbone.inputName]: input });
+      for (let i = 0; i < runs; i++) await session.run({ [name]: input });
     });
   } finally {
     await session.release();
@@ -121,17 +124,15 @@ async function timePipeline(
 ): Promise<PipelineTime> {
   const cache = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
   try {
-    const { sha256: backboneSha256, layer, pool, preprocess, dim } = backbone;
-    const store = await FeatureStore.open(cache, { backboneSha256, layer, pool, preprocess, dim });
+    const store = await FeatureStore.open(cache, storeOf(backbone, 'float32'));
     const model = encodeFeatures(backbone);
     const idleBefore = idleMs();
     const before = process.cpuUsage();
     const { computed, seconds } = await extractFeatures({
       model,
-      preprocess,
       examples,
       targets: [{ store, output: backbone.outputName }],
-      input: backbone.inputName,
+      input: backbone.input,
       batch,
       workers,
     });

@@ -15,7 +15,7 @@ import { parseArgs } from 'node:util';
 import { readDataset } from '../src/dataset/read-dataset.js';
 import { extractFeatures } from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
-import { dim, drawImages, preprocess, source, tinyBackbone } from '../test/features/tiny-backbone.js';
+import { dim, drawImages, pixels, source, tinyBackbone } from '../test/features/tiny-backbone.js';
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -42,7 +42,7 @@ async function measure(data: string, cache: string): Promise<Cost> {
   let cost: Cost | undefined;
   await extractFeatures({
     model: tinyBackbone(),
-    preprocess,
+    input: pixels,
     examples,
     targets: [{ store }],
     signal: stop.signal,

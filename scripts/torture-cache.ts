@@ -19,7 +19,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { extractFeatures } from '../src/features/extract-features.js';
 import { createRng } from '../src/rng.js';
-import { drawImages, openTinyStore, preprocess, tinyBackbone } from '../test/features/tiny-backbone.js';
+import { drawImages, openTinyStore, pixels, tinyBackbone } from '../test/features/tiny-backbone.js';
 import { cutPower, parseTrace, readContents, tracedCalls, writeDisk } from './torture/power-cut.js';
 
 const { values: flags } = parseArgs({
@@ -183,7 +183,7 @@ async function cut(expected: ReadonlyMap<string, string>, calmNames: string): Pr
     const found = store.rowKeys().length / 32;
     const { computed } = await extractFeatures({
       model: tinyBackbone(),
-      preprocess,
+      input: pixels,
       examples,
       targets: [{ store }],
       threads: 1,

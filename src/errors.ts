@@ -16,8 +16,11 @@ export type GraftErrorCode =
   | 'OUT_OF_MEMORY'
   | 'INVALID_DATASET'
   | 'INVALID_IMAGE'
+  | 'INVALID_TEXT'
+  | 'INVALID_TOKENIZER'
   | 'INVALID_CACHE'
   | 'INVALID_PREPROCESS'
+  | 'ADDRESS_UNAVAILABLE' // a port that is taken, or a host that is none of this machine
   | 'PROVIDER_UNAVAILABLE'
   | 'RUNTIME_FAILURE'
   | 'TRAINING_FAILED'
@@ -49,7 +52,7 @@ export function invalidArgument(name: string, expected: string, received: unknow
 
 /** The system's own code of a failed call (ENOENT, ENOSPC, …), or undefined. */
 export function systemErrorCode(error: unknown): string | undefined {
-  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  const code = (error as { readonly code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : undefined;
 }
 

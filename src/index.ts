@@ -16,6 +16,7 @@ export { type MergeOptions, mergeModels } from './graph/merge-models.js';
 export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
 export type { Logger, OnProgress, Progress } from './logger.js';
+export type { InputSpec, PixelSpec, TokenSpec } from './models/input-spec.js';
 export type { PreprocessSpec } from './models/preprocess-spec.js';
 export { GraphBuilder } from './onnx/graph-builder.js';
 export type { Graph, Model, Node } from './onnx/ir.js';
@@ -30,6 +31,7 @@ export { type ExportReport, exportRun, verifyRun } from './pipeline/export-run.j
 export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type RunReport, runAll } from './pipeline/run-all.js';
+export { type ModelServer, serveModel, type ServeOptions } from './pipeline/serve-model.js';
 export { type TrainOptions, type TrainReport, trainRun } from './pipeline/train-run.js';
 export { type TuneOptions, type TuneReport, tuneRun } from './pipeline/tune-run.js';
 export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';

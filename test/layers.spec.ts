@@ -10,10 +10,10 @@ const rows: readonly (readonly string[])[] = [
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],
-  ['models', 'image', 'sources', 'tasks', 'heads'],
-  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'tracking'],
+  ['models', 'image', 'text', 'inputs', 'sources', 'tasks', 'heads'],
+  ['dataset', 'features', 'train', 'export', 'predict', 'report', 'serve', 'tracking'],
   ['pipeline'],
-  ['cli', 'index.ts'],
+  ['cli', 'web', 'index.ts'],
 ];
 /** Within a row, a folder is before those it may be imported by. */
 const rowOf = new Map(rows.flatMap((folders, row) => folders.map((folder) => [folder, row] as const)));
@@ -95,6 +95,7 @@ describe('the layers of src/', () => {
     ['protobufjs', 'onnx'],
     ['onnxruntime', 'runtime'],
     ['sharp', 'image'],
+    ['@huggingface/tokenizers', 'text'],
     ['yargs', 'cli'],
   ] as const) {
     it(`import ${name} in ${home}/ only`, () => {

@@ -12,13 +12,15 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly example: readonly [call: string, meaning: string];
   /** Commands below this one (`cache ls`); they have flags of their own. */
   readonly subcommands?: readonly CommandModule[];
+  /** What Ctrl-C is answered with, where nothing goes on later. */
+  readonly farewell?: string;
   run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
 }
 
 export function defineCommand<O extends Record<string, Options>, P = unknown>(
   definition: CommandDefinition<O, P>,
 ): CommandModule {
-  const { command, describe, options, positionals, example, subcommands = [], run } = definition;
+  const { command, describe, options, positionals, example, subcommands = [], farewell, run } = definition;
   return {
     command,
     describe,
@@ -35,7 +37,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
         .example(`$0 ${example[0]}`, example[1]);
     },
     async handler(args) {
-      const output = createOutput({ json: args.json === true });
+      const output = createOutput({ json: args.json === true, farewell });
       try {
         await run(lastOfEach(args, options) as unknown as InferredOptionTypes<O> & P, output);
       } finally {

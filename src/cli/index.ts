@@ -17,14 +17,16 @@ import { modelsCommand } from './commands/models.js';
 import { predictCommand } from './commands/predict.js';
 import { reportCommand } from './commands/report.js';
 import { runCommand } from './commands/run.js';
+import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { readConfigFile } from './read-config-file.js';
+import { nameStandardInput } from './standard-input.js';
 
 const args = hideBin(process.argv);
 
-const cli = yargs(args)
+const cli = yargs(nameStandardInput(args))
   .scriptName('graft')
   .usage(
     '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
@@ -38,6 +40,7 @@ const cli = yargs(args)
   .command(verifyCommand)
   .command(evalCommand)
   .command(predictCommand)
+  .command(serveCommand)
   .command(reportCommand)
   .command(gradientCommand)
   .command(modelsCommand)

@@ -13,12 +13,21 @@ export interface Output {
   close(): void;
 }
 
-export function createOutput({ json }: { json: boolean }): Output {
+export interface OutputOptions {
+  readonly json: boolean;
+  /** What is said on Ctrl-C. */
+  readonly farewell?: string | undefined;
+}
+
+export function createOutput({
+  json,
+  farewell = 'Stopping. Finished work is kept: run the same command again to go on.',
+}: OutputOptions): Output {
   const interrupt = new AbortController();
   // Once only: a second Ctrl-C ends the process the ordinary way. Schedulers send SIGTERM before they take a machine away.
   const onInterrupt = (): void => {
     stopBar();
-    process.stderr.write('\nStopping. Finished work is kept: run the same command again to go on.\n');
+    process.stderr.write(`\n${farewell}\n`);
     interrupt.abort();
   };
   process.once('SIGINT', onInterrupt);

@@ -53,13 +53,22 @@ export const backboneOptions = {
     describe: 'Feature layer: a tensor name [default: the recommended one]',
   },
   pool: {
-    choices: ['avg', 'max', 'cls', 'mean', 'none'],
+    choices: ['avg', 'max', 'cls', 'last', 'mean', 'none'],
     describe: 'Pooling of the feature layer [default: what suits its shape]',
   },
   preprocess: {
     type: 'string',
     requiresArg: true,
-    describe: 'Preprocessing spec [default: beside the model, then its metadata, then a guess]',
+    describe: 'Preprocessing spec of images [default: beside the model, then its metadata, then a guess]',
+  },
+  tokenizer: {
+    type: 'string',
+    requiresArg: true,
+    describe: 'tokenizer.json of a text backbone [default: beside the model, then its metadata]',
+  },
+  'max-length': {
+    ...positiveInteger('max-length'),
+    describe: 'Most tokens of a text [default: 128, or what model and tokenizer allow]',
   },
 } as const satisfies Record<string, Options>;
 
@@ -68,9 +77,11 @@ export const dataOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'Folder with one folder a class; CSV, TSV, JSONL; tar or Parquet shards (folder, a-{0..9}.tar)',
+    describe:
+      'Images or texts: folder with one folder a class; CSV, TSV, JSONL; tar or Parquet shards (folder, a-{0..9}.tar)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
+  'text-column': { type: 'string', requiresArg: true, describe: 'Column of texts in a table' },
   'label-column': {
     type: 'string',
     requiresArg: true,
@@ -99,7 +110,7 @@ export const deviceOptions = {
 } as const satisfies Record<string, Options>;
 
 export const onErrorOption = {
-  'on-error': { choices: ['skip', 'fail'], default: 'skip', describe: 'What a broken image does' },
+  'on-error': { choices: ['skip', 'fail'], default: 'skip', describe: 'What a broken example does' },
 } as const satisfies Record<string, Options>;
 
 export const modelOption = {
@@ -178,13 +189,13 @@ export const trainingOptions = {
     ...positiveInteger('batch'),
     describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 16]',
   },
-  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Images a run of the backbone' },
+  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
   duplicates: {
     choices: ['warn', 'remove', 'keep'],
     default: 'warn',
-    describe: 'Images with the same bytes: said, left out, or neither',
+    describe: 'Examples with the same bytes: said, left out, or neither',
   },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
   stream: {

@@ -1,7 +1,7 @@
 /** Examples as readers meet them become a data set: classes are numbered in the order of their names at the end. */
 import type { Located, Source } from '../sources/source.js';
 import { GrowingArray } from '../tensor/growing-array.js';
-import type { Dataset, Split } from './dataset.js';
+import type { Dataset, ExampleKind, Split } from './dataset.js';
 import { ExampleList, type SourceColumns, type SourcePlace, splitNames } from './example-list.js';
 import { TextColumn } from './text-column.js';
 
@@ -40,7 +40,7 @@ export class ExampleCollector {
   }
 
   /** Each label as it was written is a class: what they mean is for `interpretLabels`. */
-  finish(root: string): Dataset {
+  finish(root: string, kind: ExampleKind = 'images'): Dataset {
     const met = [...this.#labelNumbers.keys()];
     const classes = [...met].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const numberOf = new Map(classes.map((label, number) => [label, number]));
@@ -53,6 +53,7 @@ export class ExampleCollector {
     });
     return {
       root,
+      kind,
       task: 'single',
       classes,
       examples: list.relabel(met.map((label) => numberOf.get(label)!)),
@@ -64,25 +65,40 @@ class SourceCollector {
   readonly #place = new GrowingArray(Uint32Array);
   readonly #start = new GrowingArray(Float64Array);
   readonly #length = new GrowingArray(Float64Array);
+  readonly #texts = new TextColumn();
   readonly #places: SourcePlace[] = [];
   readonly #placeNumbers = new Map<string, number>();
 
   add(row: number, source: Source): void {
     const place: SourcePlace =
-      source.kind === 'url'
-        ? { kind: 'url' }
+      source.kind === 'url' || source.kind === 'text'
+        ? { kind: source.kind }
         : source.kind === 'slice'
           ? { kind: 'slice', file: source.file }
           : { kind: 'parquet', file: source.file, column: source.column };
     for (const column of [this.#place, this.#start, this.#length]) column.extendTo(row);
     this.#place.push(this.#numberOf(place));
-    this.#start.push(source.kind === 'slice' ? source.start : source.kind === 'parquet' ? source.row : 0);
+    this.#start.push(this.#startOf(source));
     this.#length.push(source.kind === 'slice' ? source.length : 0);
   }
 
   finish(): SourceColumns {
     const [place, start, length] = [this.#place.values, this.#start.values, this.#length.values];
-    return { place, places: this.#places, start, length };
+    return { place, places: this.#places, start, length, texts: this.#texts };
+  }
+
+  #startOf(source: Source): number {
+    switch (source.kind) {
+      case 'slice':
+        return source.start;
+      case 'parquet':
+        return source.row;
+      case 'text':
+        this.#texts.push(source.text);
+        return this.#texts.length - 1;
+      case 'url':
+        return 0;
+    }
   }
 
   #numberOf(place: SourcePlace): number {

@@ -3,9 +3,10 @@ import type { Located } from '../sources/source.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { ExampleList } from './example-list.js';
 
+export type ExampleKind = 'images' | 'texts';
 export type Split = 'train' | 'validation' | 'test';
 
-/** `path` is the absolute path of the image, or what names it where it lies elsewhere: an archive's member, an address. */
+/** `path` is the absolute path of the file, or what names it where it lies elsewhere: an archive's member, a row. */
 export interface Example extends Located {
   /** Index into `classes`; where there are `targets`, the row of these. */
   readonly label: number;
@@ -17,6 +18,7 @@ export interface Example extends Located {
 
 export interface Dataset {
   readonly root: string;
+  readonly kind: ExampleKind;
   readonly task: TaskKind;
   /** Names of the outputs: classes sorted by name or in their order, labels, or numbers. */
   readonly classes: readonly string[];

@@ -82,7 +82,7 @@ export function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Arra
 
 /** Says what copies there are; the rows to leave out. */
 function handleCopies(
-  { examples, classes, targets }: Dataset,
+  { kind, examples, classes, targets }: Dataset,
   copies: readonly (readonly number[])[],
   { isGiven, duplicates }: { isGiven: boolean; duplicates: Duplicates },
   logger: Logger,
@@ -99,14 +99,15 @@ function handleCopies(
   const across = agreeing.filter(isAcross);
   const within = agreeing.filter((list) => !isAcross(list));
   const remove = duplicates === 'remove';
-  const count = (lists: readonly (readonly number[])[], what: string): string =>
-    `${lists.length} ${lists.length === 1 ? what : `${what}s`}`;
+  const what = kind === 'texts' ? 'text' : 'image';
+  const count = (lists: readonly (readonly number[])[], named: string): string =>
+    `${lists.length} ${lists.length === 1 ? named : `${named}s`}`;
 
   if (conflicts.length > 0) {
     const [a, b] = twoLabels(conflicts[0]!, examples);
     const name = (row: number): string => (targets ? '' : ` (${classes[examples.at(row).label]})`);
     logger.warn(
-      `${count(conflicts, 'image')} with two labels or more for the same bytes, for instance ${pathOf(a)}${name(a)} and ` +
+      `${count(conflicts, what)} with two labels or more for the same bytes, for instance ${pathOf(a)}${name(a)} and ` +
         `${pathOf(b)}${name(b)}; ${remove ? 'all of their copies are left out' : 'mend the labels, or leave them out with --duplicates remove'}.`,
     );
     if (remove) for (const row of conflicts.flat()) removed.add(row);
@@ -114,7 +115,7 @@ function handleCopies(
   if (across.length > 0) {
     const list = across[0]!;
     logger.warn(
-      `${count(across, 'validation image')} also in the training part (the same bytes), for instance ` +
+      `${count(across, `validation ${what}`)} also in the training part (the same bytes), for instance ` +
         `${pathOf(list[0]!)} and ${pathOf(list.at(-1)!)}: ` +
         (remove
           ? 'the training copies are left out.'
@@ -131,7 +132,7 @@ function handleCopies(
     const list = within[0]!;
     const extra = within.reduce((sum, rows) => sum + rows.length - 1, 0);
     logger.warn(
-      `${extra} ${extra === 1 ? 'image is a copy' : 'images are copies'} of another one (the same bytes), for instance ` +
+      `${extra} ${extra === 1 ? `${what} is a copy` : `${what}s are copies`} of another one (the same bytes), for instance ` +
         `${pathOf(list[0]!)} and ${pathOf(list[1]!)}: ` +
         (remove
           ? 'one of each is kept.'

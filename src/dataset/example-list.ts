@@ -23,14 +23,17 @@ export interface SourceColumns {
   readonly place: Uint32Array;
   /** What the examples of one archive have in common. */
   readonly places: readonly SourcePlace[];
-  /** First byte of a slice, or row of a Parquet file. */
+  /** First byte of a slice, row of a Parquet file, or place in `texts`. */
   readonly start: Float64Array;
   /** Bytes of a slice. */
   readonly length: Float64Array;
+  /** What is its own content, by the number in `start`. */
+  readonly texts: TextColumn;
 }
 
 export type SourcePlace =
   | { readonly kind: 'url' }
+  | { readonly kind: 'text' }
   | { readonly kind: 'slice'; readonly file: string }
   | { readonly kind: 'parquet'; readonly file: string; readonly column: string };
 
@@ -118,6 +121,8 @@ class StoredExample implements Example {
     switch (place?.kind) {
       case 'url':
         return { kind: 'url', url: this.path };
+      case 'text':
+        return { kind: 'text', text: sources.texts.at(sources.start[this.#row]!) };
       case 'slice':
         return { ...place, start: sources.start[this.#row]!, length: sources.length[this.#row]! };
       case 'parquet':

@@ -13,6 +13,7 @@ import { asShard, expandBraces, type ShardFile, shardsOfFolder } from './shard-f
 export interface DataOptions extends LabelOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
   readonly imageColumn?: string | undefined;
+  readonly textColumn?: string | undefined;
   /** Several, with commas between, are numbers to be predicted, or labels that a 1 stands for. */
   readonly labelColumn?: string | undefined;
   /** Column that tells what belongs together and must not lie in two parts. */
@@ -21,7 +22,8 @@ export interface DataOptions extends LabelOptions {
 }
 
 /**
- * A data set from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths and labels; or from tar
+ * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths or
+ * texts and labels; or from tar
  * archives or Parquet files: one, a folder of them, or a list in braces such as `train-{000..011}.tar`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
@@ -30,11 +32,14 @@ export async function readDataset(
   options: DataOptions = {},
   logger: Logger = silentLogger,
 ): Promise<Dataset> {
+  if (options.imageColumn !== undefined && options.textColumn !== undefined) {
+    throw new GraftError('USAGE', '--image-column and --text-column do not go together; name one of them.');
+  }
   const dataset = interpretLabels(await readAny(path, options, logger), options, logger);
   if (options.groupColumn !== undefined && dataset.examples.at(0).group === undefined) {
     throw new GraftError(
       'USAGE',
-      `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its images in one.`,
+      `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its ${dataset.kind} in one.`,
     );
   }
   const needed = dataset.task === 'single' || dataset.task === 'ordered' ? 2 : 1;
@@ -42,7 +47,9 @@ export async function readDataset(
     throw new GraftError(
       'INVALID_DATASET',
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +
-        'put the images of each class into a folder of its own.',
+        (dataset.kind === 'texts'
+          ? 'give every text the label of its class.'
+          : 'put the images of each class into a folder of its own.'),
     );
   }
   return dataset;

@@ -8,44 +8,47 @@ import type { Dataset } from './dataset.js';
 import { splitOfFolder } from './split-names.js';
 
 /**
- * One folder a class, optionally under train/, validation/ (val/, valid/, dev/) and test/; images may lie deeper. Hidden
- * files are passed over, other files that are no images are counted and said. Classes and files are sorted, so that the
- * order is the same on every machine.
- * @throws GraftError INVALID_DATASET for no class folder or a class without images in any part.
+ * One folder a class, optionally under train/, validation/ (val/, valid/, dev/) and test/; files may lie deeper. They are
+ * images, or where there are none of these .txt files, each a text. Hidden files are passed over, others are counted and
+ * said. Classes and files are sorted, so that the order is the same on every machine.
+ * @throws GraftError INVALID_DATASET for no class folder or a class without examples in any part.
  */
 export async function readFolder(folder: string, logger: Logger): Promise<Dataset> {
   const root = path.resolve(folder);
   const { folders } = await readFolderContent(root);
   const parts = folders.length > 0 && folders.every(splitOfFolder) ? folders : [''];
-  const found = new ExampleCollector();
-  const empty = new Map<string, string>();
+  const found = { images: new ExampleCollector(), texts: new ExampleCollector() };
+  const classFolders = new Map<string, string>();
   let others = 0;
   for (const part of parts) {
     const split = splitOfFolder(part);
     for (const label of (await readFolderContent(path.join(root, part))).folders) {
       const classFolder = path.join(root, part, label);
-      const before = found.size;
+      classFolders.set(label, classFolder);
       for await (const file of listFiles(classFolder)) {
-        if (isImagePath(file)) found.add(label, { path: file }, split);
+        if (isImagePath(file)) found.images.add(label, { path: file }, split);
+        else if (/\.txt$/i.test(file)) found.texts.add(label, { path: file }, split);
         else others++;
       }
-      if (found.size === before) empty.set(label, classFolder);
     }
   }
-  for (const [label, classFolder] of empty) {
-    if (found.hasClass(label)) continue;
+  const kind = found.images.size === 0 && found.texts.size > 0 ? 'texts' : 'images';
+  const chosen = found[kind];
+  for (const [label, classFolder] of classFolders) {
+    if (chosen.hasClass(label)) continue;
     throw new GraftError(
       'INVALID_DATASET',
-      `The class folder ${classFolder} holds no images; add some or remove the folder.`,
+      `The class folder ${classFolder} holds no ${kind}; add some or remove the folder.`,
     );
   }
-  if (found.size === 0) {
+  if (chosen.size === 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected one folder a class in ${root} but there is no folder with images in it.`,
+      `Expected one folder a class in ${root} but there is no folder with images (or .txt files) in it.`,
     );
   }
-  if (others > 0)
-    logger.warn(`${others} files below ${root} are no images by their extension and are passed over.`);
-  return found.finish(root);
+  const passedOver = others + (kind === 'images' ? found.texts.size : 0);
+  if (passedOver > 0)
+    logger.warn(`${passedOver} files below ${root} are no ${kind} by their extension and are passed over.`);
+  return chosen.finish(root, kind);
 }

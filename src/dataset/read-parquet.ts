@@ -1,19 +1,19 @@
 /**
- * Parquet files of images, as the Hugging Face `datasets` library writes them: a column of bytes, or of a struct with
+ * Parquet files of images or texts, as the Hugging Face `datasets` library writes them: a column of bytes, or of a struct with
  * `bytes` in it, and a column of labels. Only the labels are read; an example is a row that is read when its turn comes.
- * A column of texts in place of the bytes is one of paths or addresses, as in any other table.
+ * A column of strings called as images are is one of paths or addresses, as in any other table.
  */
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
 import { ExampleCollector } from './collect-examples.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, ExampleKind } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { locate } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
 import { splitOfFolder } from './split-names.js';
-import { imageColumns, labelColumns } from './usual-columns.js';
+import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
  * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
@@ -27,13 +27,16 @@ export async function readParquet(
   logger: Logger,
 ): Promise<Dataset> {
   const found = new ExampleCollector();
+  let kind: ExampleKind = 'images';
   const unlabelled = { count: 0, first: '' };
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
     const chosen = chooseColumns(file, options);
     const { image, names } = chosen;
+    kind = chosen.kind;
+    const isPlace = kind === 'images' && image.kind === 'text';
     const folder = path.dirname(shard.path);
-    const columns = [chosen.label, ...(image.kind === 'text' ? [image] : []), ...(chosen.split ?? [])];
+    const columns = [chosen.label, ...(isPlace ? [image] : []), ...(chosen.split ?? [])];
     for await (const { row, values } of rowsOf(file, columns)) {
       const label = labelOf(values[0], names, `row ${row} of ${shard.path}`);
       if (label === undefined) {
@@ -41,7 +44,7 @@ export async function readParquet(
         continue;
       }
       const split = chosen.split ? splitOfFolder(textOf(values.at(-1)) ?? '') : shard.split;
-      if (image.kind === 'text') {
+      if (isPlace) {
         const place = textOf(values[1]);
         if (place) found.add(label, locate(place, folder), split);
       } else {
@@ -53,12 +56,17 @@ export async function readParquet(
   const { count, first } = unlabelled;
   if (count > 0) logger.warn(`${count} rows without a label are left out, the first one ${first}.`);
   if (found.size === 0) {
-    throw new GraftError('INVALID_DATASET', `${root} holds no rows with image and label.`);
+    throw new GraftError(
+      'INVALID_DATASET',
+      `${root} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
+    );
   }
-  return found.finish(root);
+  return found.finish(root, kind);
 }
 
 interface ChosenColumns {
+  readonly kind: ExampleKind;
+  /** Of images or texts. */
   readonly image: ParquetColumn;
   readonly label: ParquetColumn;
   /** Names of the classes by number, where the label is one. */
@@ -67,7 +75,10 @@ interface ChosenColumns {
   readonly split?: readonly [ParquetColumn];
 }
 
-function chooseColumns(file: ParquetFile, { imageColumn, labelColumn }: DataOptions): ChosenColumns {
+function chooseColumns(
+  file: ParquetFile,
+  { imageColumn, textColumn, labelColumn }: DataOptions,
+): ChosenColumns {
   const { columns, features } = file;
   const typed = (type: string) => Object.keys(features).filter((name) => features[name]?._type === type);
   const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
@@ -97,13 +108,13 @@ function chooseColumns(file: ParquetFile, { imageColumn, labelColumn }: DataOpti
     );
   };
   const structs = columns.flatMap(({ name }) => (name.endsWith('.bytes') ? [name.slice(0, -6)] : []));
-  const image = pick(
-    imageColumn,
-    [...typed('Image'), 'image', 'img', ...structs, ...imageColumns],
-    ['bytes', 'text'],
-    'images',
-    '--image-column',
-  );
+  const usualImages = [...typed('Image'), 'image', 'img', ...structs, ...imageColumns];
+  const isText =
+    textColumn !== undefined ||
+    (imageColumn === undefined && !find(usualImages, ['bytes', 'text']) && find(textColumns, ['text']));
+  const image = isText
+    ? pick(textColumn, textColumns, ['text'], 'texts', '--text-column')
+    : pick(imageColumn, usualImages, ['bytes', 'text'], 'images', '--image-column (or --text-column)');
   const label = pick(
     labelColumn,
     [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
@@ -113,7 +124,14 @@ function chooseColumns(file: ParquetFile, { imageColumn, labelColumn }: DataOpti
   );
   const names = features[label.name]?.names;
   const split = columns.find(({ name, kind }) => name === 'split' && kind === 'text');
-  return { image, label, names: Array.isArray(names) ? names : undefined, ...(split && { split: [split] }) };
+  const kind = isText ? 'texts' : 'images';
+  return {
+    kind,
+    image,
+    label,
+    names: Array.isArray(names) ? names : undefined,
+    ...(split && { split: [split] }),
+  };
 }
 
 /** The columns side by side; their pages begin at different rows. */

@@ -1,63 +1,42 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { GraftError } from '../errors.js';
+import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
 import type { TaskKind } from '../tasks/task.js';
 import { ExampleCollector } from './collect-examples.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, ExampleKind } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { splitOfFolder } from './split-names.js';
 import { readTableRows } from './table-rows.js';
-import { imageColumns, labelColumns } from './usual-columns.js';
+import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
- * A table of images and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path relative to the
- * table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one. Rows without an
- * image or a label are left out, and said.
+ * A table of images or texts, and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path
+ * relative to the table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one.
+ * Rows without an image, a text or a label are left out, and said.
  * @throws GraftError INVALID_DATASET naming file, row and column.
  */
 export async function readTable(file: string, options: DataOptions, logger: Logger): Promise<Dataset> {
-  const { imageColumn, labelColumn, groupColumn, header = true } = options;
+  const { groupColumn, header = true } = options;
   const folder = path.dirname(path.resolve(file));
-  let names: readonly string[] = [];
-  let labelNames: readonly string[] = [];
-  let places = { split: -1, group: -1 };
-  const choose = (columns: readonly string[]): readonly string[] => {
-    const pick = (
-      given: string | undefined,
-      usual: readonly string[],
-      position: string,
-      flag: string,
-    ): string => {
-      const candidates = given === undefined ? (header ? usual : [position]) : [given];
-      const name = candidates.find((candidate) => columns.includes(candidate));
-      if (name !== undefined) return name;
-      throw new GraftError(
-        'INVALID_DATASET',
-        `Expected a column ${given ?? candidates.slice(0, 3).join(', ')} in ${file} but it has ` +
-          `${columns.join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
-      );
-    };
-    const image = pick(imageColumn, imageColumns, '0', '--image-column');
-    const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
-    labelNames = several
-      ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
-      : [pick(labelColumn, labelColumns, '1', '--label-column')];
-    const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
-    const split = header && columns.includes('split') ? ['split'] : [];
-    names = [image, ...split, ...group, ...labelNames];
-    places = { split: split.length > 0 ? 1 : -1, group: group.length > 0 ? 1 + split.length : -1 };
-    return names;
+  let columns: TableColumns | undefined;
+  const choose = (names: readonly string[]): readonly string[] => {
+    columns = chooseColumns(names, file, options);
+    return columns.names;
   };
-
   const found = new ExampleCollector();
+  let kind: ExampleKind | undefined;
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header })) {
+    const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
-    const image = texts[0]!;
+    const content = texts[0]!;
+    kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
     const labels = texts.slice(-labelNames.length);
-    const group = places.group < 0 ? undefined : texts[places.group]!;
-    const missing = !image ? names[0]! : labels.includes('') ? labelNames[labels.indexOf('')]! : undefined;
+    const group = groupAt < 0 ? undefined : texts[groupAt]!;
+    const missing = !content ? names[0]! : labels.includes('') ? labelNames[labels.indexOf('')]! : undefined;
     if (missing !== undefined || group === '') {
       const column = missing ?? groupColumn!;
       const known = lacking.get(column);
@@ -65,7 +44,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       else lacking.set(column, { count: 1, row });
       continue;
     }
-    const part = places.split < 0 ? '' : texts[places.split]!;
+    const part = splitAt < 0 ? '' : texts[splitAt]!;
     const split = part ? splitOfFolder(part) : undefined;
     if (part && !split) {
       throw new GraftError(
@@ -74,7 +53,13 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       );
     }
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
-    found.add(label, locate(image, folder), split, group);
+    // White space at the ends of a text is its own.
+    const text = typeof values[0] === 'string' ? values[0] : content;
+    const place: Located =
+      kind === 'images'
+        ? locate(content, folder)
+        : { path: `${path.resolve(file)}#${row}`, source: { kind: 'text', text } };
+    found.add(label, place, split, group);
   }
   for (const [column, { count, row }] of lacking) {
     logger.warn(
@@ -82,8 +67,74 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
     );
   }
   if (found.size === 0)
-    throw new GraftError('INVALID_DATASET', `The table ${file} holds no rows with image and label.`);
-  return found.finish(path.resolve(file));
+    throw new GraftError(
+      'INVALID_DATASET',
+      `The table ${file} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
+    );
+  return found.finish(path.resolve(file), kind);
+}
+
+interface TableColumns {
+  /** Of the image or text, then split and group, then the labels. */
+  readonly names: readonly string[];
+  readonly labels: readonly string[];
+  /** Places in `names`, -1 for none. */
+  readonly split: number;
+  readonly group: number;
+  /** undefined: what stands in the first row tells. */
+  readonly kind: ExampleKind | undefined;
+}
+
+function chooseColumns(columns: readonly string[], file: string, options: DataOptions): TableColumns {
+  const { imageColumn, textColumn, labelColumn, groupColumn, header = true } = options;
+  const pick = (
+    given: string | undefined,
+    usual: readonly string[],
+    position: string,
+    flag: string,
+  ): string => {
+    const candidates = given === undefined ? (header ? usual : [position]) : [given];
+    const name = candidates.find((candidate) => columns.includes(candidate));
+    if (name !== undefined) return name;
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected a column ${given ?? candidates.slice(0, 3).join(', ')} in ${file} but it has ` +
+        `${columns.map(shorten).join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+    );
+  };
+  const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];
+  const isImage = imageColumn !== undefined || imageColumns.some((name) => columns.includes(name));
+  const isText = textColumn !== undefined || textColumns.some((name) => columns.includes(name));
+  const content =
+    textColumn !== undefined
+      ? pick(textColumn, [], '', '--text-column')
+      : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
+  const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
+  const labels = several
+    ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
+    : [pick(labelColumn, labelColumns, '1', '--label-column')];
+  const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
+  const split = header && columns.includes('split') ? ['split'] : [];
+  const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
+  return {
+    names: [content, ...split, ...group, ...labels],
+    labels,
+    split: split.length > 0 ? 1 : -1,
+    group: group.length > 0 ? 1 + split.length : -1,
+    kind,
+  };
+}
+
+/** Of a table without a header, names may be whole texts. */
+function shorten(name: string): string {
+  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
+}
+
+/** Whether what stands in a column of unknown meaning is the path or address of an image. */
+function namesImage(content: string, folder: string): boolean {
+  return (
+    /^https?:\/\/\S+$/i.test(content) || isImagePath(content) || existsSync(path.resolve(folder, content))
+  );
 }
 
 /** @param folder - what relative paths are relative to */

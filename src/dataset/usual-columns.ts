@@ -10,4 +10,26 @@ export const imageColumns: readonly string[] = [
   'url',
   'image_url',
 ];
-export const labelColumns: readonly string[] = ['label', 'class', 'category', 'target'];
+export const textColumns: readonly string[] = [
+  'text',
+  'sentence',
+  'content',
+  'question',
+  'query',
+  'utterance',
+  'review',
+  'comment',
+  'message',
+  'tweet',
+  'document',
+  'body',
+  'title',
+];
+export const labelColumns: readonly string[] = [
+  'label',
+  'class',
+  'category',
+  'target',
+  'intent',
+  'sentiment',
+];

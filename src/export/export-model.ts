@@ -1,4 +1,4 @@
-/** Merges the frozen backbone and the trained head into one graph: image in, what the task gives out. */
+/** Merges the frozen backbone and the trained head into one graph: image or tokens in, what the task gives out. */
 import { mergeModels } from '../graph/merge-models.js';
 import { appendHeadOutputs } from '../heads/build-head.js';
 import type { TrainedHead } from '../heads/head.js';
@@ -8,7 +8,7 @@ import type { Model } from '../onnx/ir.js';
 import { taskOf } from '../tasks/task-of.js';
 
 export interface ExportInput {
-  /** image [batch, …] → features [batch, dim] float32. */
+  /** image [batch, …] or tokens [batch, T] → features [batch, dim] float32. */
   readonly features: Model;
   readonly featuresOutput: string;
   readonly head: TrainedHead;

@@ -1,10 +1,8 @@
-/** Compares a merged file with what it was made of, on real images and on every runtime at hand. */
+/** Compares a merged file with what it was made of, on real examples and on every runtime at hand. */
 import { GraftError } from '../errors.js';
 import { appendHeadOutputs } from '../heads/build-head.js';
 import type { TrainedHead } from '../heads/head.js';
-import { preprocessImage } from '../image/preprocess-image.js';
-import type { PreprocessSpec } from '../models/preprocess-spec.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
@@ -29,23 +27,22 @@ export interface VerifyInput {
   /** The exported file's bytes. */
   readonly merged: Uint8Array;
   readonly features: Model;
-  readonly featuresInput: string;
   readonly featuresOutput: string;
   readonly head: TrainedHead;
-  /** What the merged file is run on, [images, …]: prepared images, or where there are none any numbers. */
-  readonly pixels: Tensor;
+  /** What the merged file is run on: real examples, or where there are none any numbers. */
+  readonly examples: EncodedExamples;
   readonly tolerance?: number;
 }
 
 /**
- * The reference runs backbone and head as two models, one image at a time; the merged file runs the same images
+ * The reference runs backbone and head as two models, one example at a time; the merged file runs the same ones
  * one at a time and in one batch, on onnxruntime-node's CPU, on CUDA where it runs, and on onnxruntime-web (wasm).
  * @throws GraftError VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
-  const { merged, pixels, tolerance } = input;
-  const expected = await referenceOutputs(input, pixels);
-  return compareOnProviders({ merged, inputs: pixels, expected, tolerance });
+  const { merged, examples, tolerance } = input;
+  const expected = await referenceOutputs(input);
+  return compareOnProviders({ merged, examples, expected, tolerance });
 }
 
 export interface VerifyHeadInput {
@@ -60,7 +57,8 @@ export interface VerifyHeadInput {
 export async function verifyHead({ merged, head, features }: VerifyHeadInput): Promise<Verification> {
   const reference = await openReference(head);
   try {
-    return await compareOnProviders({ merged, inputs: features, expected: await reference.run([features]) });
+    const expected = await reference.run([features]);
+    return await compareOnProviders({ merged, examples: featureRows(features), expected });
   } finally {
     await reference.release();
   }
@@ -68,23 +66,22 @@ export async function verifyHead({ merged, head, features }: VerifyHeadInput): P
 
 interface Comparison {
   readonly merged: Uint8Array;
-  readonly inputs: Tensor;
+  readonly examples: EncodedExamples;
   readonly expected: Outputs;
   readonly tolerance?: number | undefined;
 }
 
 async function compareOnProviders({
   merged,
-  inputs,
+  examples,
   expected,
   tolerance = float32Tolerance,
 }: Comparison): Promise<Verification> {
-  const examples = inputs.dims[0]!;
   const providers: { name: string; maxAbsDiff: number }[] = [];
   const check = async (name: string, session: Session): Promise<void> => {
     try {
-      const batched = await runMerged(session, inputs, examples, expected.keys());
-      const single = await runMerged(session, inputs, 1, expected.keys());
+      const batched = await runMerged(session, examples, examples.count, expected.keys());
+      const single = await runMerged(session, examples, 1, expected.keys());
       const maxAbsDiff = Math.max(difference(batched, expected), difference(single, expected));
       providers.push({ name, maxAbsDiff });
     } finally {
@@ -101,35 +98,35 @@ async function compareOnProviders({
     throw new GraftError(
       'VERIFICATION_FAILED',
       `The merged model differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)} on ${worst.name}, ` +
-        `over ${examples} examples; at most ${tolerance} was expected. Do not use this file.`,
+        `over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.`,
     );
   }
-  return { maxAbsDiff: worst.maxAbsDiff, examples, providers };
+  return { maxAbsDiff: worst.maxAbsDiff, examples: examples.count, providers };
 }
 
-/** [images, C, H, W] (or NHWC) float32. */
-export async function loadPixels(images: readonly Uint8Array[], preprocess: PreprocessSpec): Promise<Tensor> {
-  const { channels, height, width } = pixelShape(preprocess);
-  const perImage = channels * height * width;
-  const data = new Float32Array(images.length * perImage);
-  for (const [i, image] of images.entries()) {
-    await preprocessImage(image, preprocess, data.subarray(i * perImage, (i + 1) * perImage));
-  }
-  const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
-  return float32([images.length, ...dims], data);
+/** [rows, dim] as what a head alone takes. */
+function featureRows({ dims, data }: Tensor): EncodedExamples {
+  const [count = 0, dim = 0] = dims;
+  return {
+    count,
+    order: Array.from({ length: count }, (_, i) => i),
+    together: (start, most) => Math.min(most, count - start),
+    feeds: (start, end) => ({
+      features: float32([end - start, dim], (data as Float32Array).subarray(start * dim, end * dim)),
+    }),
+  };
 }
 
 /** What is compared, by the names of the merged file's outputs. */
 type Outputs = ReadonlyMap<string, Float32Array>;
 
-async function referenceOutputs(input: VerifyInput, pixels: Tensor): Promise<Outputs> {
-  const { features, featuresInput, featuresOutput, head } = input;
+async function referenceOutputs({ features, featuresOutput, head, examples }: VerifyInput): Promise<Outputs> {
   const backbone = await openSession(encodeModel(features));
   const reference = await openReference(head);
   try {
     const rows: Tensor[] = [];
-    for (const image of batches(pixels, 1))
-      rows.push((await backbone.run({ [featuresInput]: image }))[featuresOutput]!);
+    for (let place = 0; place < examples.count; place++)
+      rows.push((await backbone.run(examples.feeds(place, place + 1)))[featuresOutput]!);
     return await reference.run(rows);
   } finally {
     await backbone.release();
@@ -164,16 +161,24 @@ async function openReference(
 
 async function runMerged(
   session: Session,
-  pixels: Tensor,
+  examples: EncodedExamples,
   batch: number,
   names: Iterable<string>,
 ): Promise<Outputs> {
   const rows = new Map([...names].map((name) => [name, [] as Float32Array[]]));
-  for (const images of batches(pixels, batch)) {
-    const run = await session.run({ [session.inputNames[0]!]: images });
+  for (let start = 0; start < examples.count;) {
+    const end = start + examples.together(start, batch);
+    const run = await session.run(feedsOf(session, examples.feeds(start, end)));
     for (const [name, parts] of rows) parts.push(outputOf(run, name));
+    start = end;
   }
   return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
+}
+
+/** A file of another run may call its one input by another name: that its outputs differ is what it is told. */
+function feedsOf({ inputNames }: Session, feeds: TensorMap): TensorMap {
+  const [only, ...others] = Object.values(feeds);
+  return only && others.length === 0 && inputNames.length === 1 ? { [inputNames[0]!]: only } : feeds;
 }
 
 function outputOf(run: TensorMap, name: string): Float32Array {
@@ -183,15 +188,6 @@ function outputOf(run: TensorMap, name: string): Float32Array {
     'VERIFICATION_FAILED',
     `The merged model should have an output ${name} but has ${Object.keys(run).join(', ')}; it belongs to another run.`,
   );
-}
-
-function* batches({ dims, data }: Tensor, size: number): Generator<Tensor> {
-  const [rows = 0, ...rest] = dims;
-  const perRow = data.length / rows;
-  for (let row = 0; row < rows; row += size) {
-    const count = Math.min(size, rows - row);
-    yield float32([count, ...rest], (data as Float32Array).subarray(row * perRow, (row + count) * perRow));
-  }
 }
 
 function concatenate(rows: readonly Float32Array[]): Float32Array {

@@ -1,6 +1,6 @@
 /**
- * Fills stores with the features of a list of images, computing only the rows that are missing. Several stores, one for
- * each output of the model (feature layers) and each random view of the images, are filled in one pass.
+ * Fills stores with the features of a list of images or texts, computing only the rows that are missing. Several stores, one for
+ * each output of the model (feature layers) and each random view of images, are filled in one pass.
  *
  * The list is cut into groups of successive distinct examples; what a group lacks becomes one shard. Groups follow from
  * the list alone, and a shard is written when its group is done, in order: an interrupted run that is started again
@@ -10,39 +10,37 @@ import { dirname } from 'node:path';
 import { GraftError, invalidArgument } from '../errors.js';
 import type { OnProgress } from '../logger.js';
 import type { RandomView } from '../image/random-view.js';
-import type { PreprocessSpec } from '../models/preprocess-spec.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { NodeProvider } from '../runtime/providers.js';
 import type { LocatedList } from '../sources/source.js';
+import { sizeOf } from '../tensor/shape.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
 import { KeyIndex, keyBytes } from './key-index.js';
-import { planWorkers } from './plan-workers.js';
+import { type PlannedExample, planWorkers } from './plan-workers.js';
 import { readExample, readExamples } from './read-examples.js';
 import { WorkerPool } from './worker-pool.js';
 
 export interface ExtractOptions {
   /**
    * Encoded ONNX model, or its path where the weights lie beside it, or a function that gives the bytes and is called
-   * only where something is missing: image → float32 [batch, dim], batch free.
+   * only where something is missing: image or tokens → float32 [batch, dim], batch free.
    */
   readonly model: Uint8Array | string | (() => Uint8Array);
-  /** Name of the model's image input; default: its first one. */
-  readonly input?: string | undefined;
+  readonly input: InputSpec;
   /** Where the model's outputs go; at least one. */
   readonly targets: readonly ExtractTarget[];
-  readonly preprocess: PreprocessSpec;
   readonly examples: LocatedList;
   readonly provider?: NodeProvider | undefined;
-  /** Images a run of the model; default: by the provider. */
+  /** Most examples a run of the model; default: by the provider. */
   readonly batch?: number | undefined;
   /** Cores to use; default: all. */
   readonly threads?: number | undefined;
   /** Sessions at once; default: one a core on the CPU while the memory lasts, one on a GPU. */
   readonly workers?: number | undefined;
   readonly onProgress?: OnProgress | undefined;
-  /** What to do about an image that cannot be read or decoded. */
+  /** What to do about an example that cannot be read or decoded. */
   readonly onError?: 'skip' | 'fail' | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Read and hash every file: for file systems that do not tell every change by size, times or inode. */
@@ -115,7 +113,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   };
   const refuse = (path: string, reason: string) =>
     new GraftError(
-      'INVALID_IMAGE',
+      options.input.kind === 'pixels' ? 'INVALID_IMAGE' : 'INVALID_TEXT',
       `Cannot use ${path}: ${reason} Repair or remove it, or pass --on-error skip.`,
     );
 
@@ -129,16 +127,12 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   let writer: GroupWriter | undefined;
   const startComputing = async () => {
     const model = typeof options.model === 'function' ? options.model() : options.model;
-    const pixels = pixelShape(options.preprocess);
-    const imageBytes = Float32Array.BYTES_PER_ELEMENT * pixels.height * pixels.width * pixels.channels;
-    const plan = await planWorkers({ ...options, model, imageBytes });
+    const plan = await planWorkers({ ...options, model, example: exampleSize(options.input) });
     const setup = {
       model: typeof model === 'string' ? model : shared(model),
       input: options.input,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
-      preprocess: options.preprocess,
-      pixels,
       batch: plan.batch,
       perRun: plan.perRun,
       provider: plan.provider,
@@ -243,6 +237,12 @@ function collect(
     else keys.set(distinct.keys.subarray(start, start + keyBytes), index * keyBytes);
   }
   return { skipped, keys };
+}
+
+function exampleSize(input: InputSpec): PlannedExample {
+  if (input.kind === 'tokens') return { kind: 'text' };
+  const [dims] = exampleDims(input).values();
+  return { kind: 'image', sizeBytes: Float32Array.BYTES_PER_ELEMENT * sizeOf(dims!) };
 }
 
 /** One copy for all workers. */

@@ -1,41 +1,20 @@
 /**
- * A thread that turns batches of encoded images into features: decode and normalise into one of a few buffers while
- * another one is in the model. The model's `run` blocks this thread, so the next batches' decoding is started before.
+ * A thread that turns batches of examples into features. The model's `run` blocks this thread, so the next batches'
+ * decoding is started before.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { GraftError, messageOf } from '../errors.js';
-import { preprocessViews } from '../image/preprocess-image.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { openOnProvider } from '../runtime/open-session.js';
 import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor/tensor.js';
-import {
-  type BatchMessage,
-  batchesPerWorker,
-  type WorkerMessage,
-  type WorkerSetup,
-} from './worker-messages.js';
+import { type EncodedBatch, openBatchEncoder } from './encode-batch.js';
+import type { BatchMessage, WorkerMessage, WorkerSetup } from './worker-messages.js';
 
 const port = parentPort!;
 const setup = workerData as WorkerSetup;
-const { model, preprocess, pixels, batch, perRun, threads } = setup;
-const { height, width, channels } = pixels;
-const imageSize = height * width * channels;
-const imageDims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
-const buffers = Array.from(
-  { length: batchesPerWorker },
-  () => new Float32Array(batch * setup.views.length * imageSize),
-);
+const { model, perRun, threads } = setup;
 
-interface DecodedBatch {
-  readonly id: number;
-  readonly count: number;
-  readonly views: readonly number[];
-  /** The images of the first view wanted, then those of the next one. */
-  readonly buffer: Float32Array;
-  readonly broken: readonly { readonly slot: number; readonly reason: string }[];
-}
-
-let turn = 0;
 let tail: Promise<void> = Promise.resolve();
 // A slice of shared memory is a copy in memory of our own, which is what onnxruntime takes.
 const opening = openOnProvider(
@@ -44,50 +23,26 @@ const opening = openOnProvider(
   threads === undefined ? {} : { threads },
 );
 opening.catch(report);
+const encodeBatch = openBatchEncoder(setup);
 
 port.on('message', (message: BatchMessage | 'close') => {
   if (message === 'close') {
     tail = tail.then(close, close);
     return;
   }
-  const buffer = buffers[turn++ % buffers.length]!;
-  const decoding = decodeBatch(message, buffer);
-  tail = tail.then(async () => runBatch(await opening, await decoding)).catch(report);
+  const encoding = encodeBatch(message);
+  // It is heard when its turn comes.
+  encoding.catch(() => {});
+  tail = tail.then(async () => runBatch(await opening, await encoding)).catch(report);
 });
 
-/** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
-async function decodeBatch(
-  { id, images, keys, views }: BatchMessage,
-  buffer: Float32Array,
-): Promise<DecodedBatch> {
-  const broken: { slot: number; reason: string }[] = [];
-  await Promise.all(
-    images.map(async (bytes, slot) => {
-      const wanted = views.map((view, place) => {
-        const at = (place * images.length + slot) * imageSize;
-        return { view: setup.views[view], into: buffer.subarray(at, at + imageSize) };
-      });
-      try {
-        await preprocessViews(bytes, keys[slot]!, preprocess, wanted);
-      } catch (error) {
-        // Anything else (no memory, a bug) says nothing about the image and must not be recorded as its fault.
-        if (!(error instanceof GraftError) || error.code !== 'INVALID_IMAGE') throw error;
-        for (const { into } of wanted) into.fill(0);
-        broken.push({ slot, reason: error.message });
-      }
-    }),
-  );
-  return { id, count: images.length, views, buffer, broken: broken.sort((a, b) => a.slot - b.slot) };
-}
-
-async function runBatch(session: Session, { id, count, views, buffer, broken }: DecodedBatch): Promise<void> {
-  const features = setup.outputs.map(
-    ({ dim, view }) => new Float32Array(views.includes(view) ? count * dim : 0),
-  );
-  for (const [place, view] of views.entries()) {
-    const images = buffer.subarray(place * count * imageSize, (place + 1) * count * imageSize);
-    for (let start = 0; start < count; start += perRun) {
-      await runImages(session, images, start, Math.min(count, start + perRun), view, features);
+async function runBatch(session: Session, { id, count, views, broken }: EncodedBatch): Promise<void> {
+  const features = setup.outputs.map(({ dim, view }) => new Float32Array(views.has(view) ? count * dim : 0));
+  for (const [view, examples] of views) {
+    for (let start = 0; start < examples.count;) {
+      const end = start + examples.together(start, perRun);
+      await runExamples(session, examples, start, end, view, features);
+      start = end;
     }
   }
   send(
@@ -96,28 +51,23 @@ async function runBatch(session: Session, { id, count, views, buffer, broken }: 
   );
 }
 
-/** Images `start` to `end` of one view of the batch. Where the memory does not suffice for so many at once, in halves. */
-async function runImages(
+/** Places `start` to `end` of one view of the batch. Where the memory does not suffice for so many at once, in halves. */
+async function runExamples(
   session: Session,
-  buffer: Float32Array,
+  examples: EncodedExamples,
   start: number,
   end: number,
   view: number,
   features: readonly Float32Array[],
 ): Promise<void> {
-  const input: Tensor = {
-    dtype: 'float32',
-    dims: [end - start, ...imageDims],
-    data: buffer.subarray(start * imageSize, end * imageSize),
-  };
   let outputs: Readonly<Record<string, Tensor>>;
   try {
-    outputs = await session.run({ [setup.input ?? session.inputNames[0]!]: input });
+    outputs = await session.run(examples.feeds(start, end));
   } catch (error) {
     if (end - start === 1 || !isOutOfMemory(error)) throw error;
     const middle = (start + end) >> 1;
-    await runImages(session, buffer, start, middle, view, features);
-    return runImages(session, buffer, middle, end, view, features);
+    await runExamples(session, examples, start, middle, view, features);
+    return runExamples(session, examples, middle, end, view, features);
   }
   for (const [i, { name, dim, view: own }] of setup.outputs.entries()) {
     if (own !== view) continue;
@@ -128,7 +78,10 @@ async function runImages(
         `Expected features of float32 [${end - start},${dim}] but the model gives ${dtype} [${dims}].`,
       );
     }
-    features[i]!.set(data, start * dim);
+    for (let place = start; place < end; place++) {
+      const row = data.subarray((place - start) * dim, (place - start + 1) * dim);
+      features[i]!.set(row, examples.order[place]! * dim);
+    }
   }
 }
 

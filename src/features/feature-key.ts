@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import type { RandomView } from '../image/random-view.js';
-import type { PreprocessSpec } from '../models/preprocess-spec.js';
+import type { InputIdentity } from '../models/input-spec.js';
 
 /** Raised when the meaning of a row or the layout of a shard changes; older stores are then simply not found. */
 export const storeFormatVersion = 2;
@@ -10,13 +10,14 @@ export const storeFormatVersion = 2;
 export type FeatureDType = 'float32' | 'float16';
 
 /** Everything a row depends on, apart from the example's own bytes. */
-export interface FeatureSource {
+export type FeatureSource = FeatureSettings & InputIdentity;
+
+export interface FeatureSettings {
   readonly backboneSha256: string;
   /** Tensor the model was cut at. */
   readonly layer: string;
   /** How the layer's axes were reduced to one vector. */
   readonly pool: string;
-  readonly preprocess: PreprocessSpec;
   /** Name of the augmentation view, as `viewName` gives it; 'original' for none. */
   readonly view: string;
   /** Type that rows are stored as. float16 halves the disk and rounds to 11 bits of mantissa. */
@@ -39,8 +40,9 @@ export function featureKey(source: FeatureSource): string {
 }
 
 /** The source and the format version, without any field that is not part of the key. */
-export function keyFields({ backboneSha256, layer, pool, preprocess, view, dtype }: FeatureSource) {
-  return { formatVersion: storeFormatVersion, backboneSha256, layer, pool, preprocess, view, dtype };
+export function keyFields({ backboneSha256, layer, pool, preprocess, tokens, view, dtype }: FeatureSource) {
+  const input = tokens ? { tokens } : { preprocess };
+  return { formatVersion: storeFormatVersion, backboneSha256, layer, pool, ...input, view, dtype };
 }
 
 /**

@@ -9,7 +9,8 @@ import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../err
 import { type Logger, silentLogger } from '../logger.js';
 import { descriptionFile, encodeDescription } from './store-description.js';
 import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
-import { type FeatureSource, featureKey } from './feature-key.js';
+import type { InputIdentity } from '../models/input-spec.js';
+import { type FeatureSettings, featureKey } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 import {
   decodeShard,
@@ -23,11 +24,12 @@ import {
 
 const concurrentReads = 16;
 
-export interface StoreOptions
-  extends Omit<FeatureSource, 'view' | 'dtype'>, Partial<Pick<FeatureSource, 'view' | 'dtype'>> {
-  /** Values in a row. */
-  readonly dim: number;
-}
+export type StoreOptions = Omit<FeatureSettings, 'view' | 'dtype'> &
+  Partial<Pick<FeatureSettings, 'view' | 'dtype'>> &
+  InputIdentity & {
+    /** Values in a row. */
+    readonly dim: number;
+  };
 
 /** Where the row of a key is, or why there is none and will be none. */
 export type Found =

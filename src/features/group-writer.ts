@@ -21,7 +21,7 @@ export interface GroupWriterOptions {
   readonly views: readonly number[];
   /** Called with the number of examples that came back. */
   onBatch(count: number): void;
-  /** Called for each image that could not be decoded; may throw to stop everything. */
+  /** Called for each example that could not be used; may throw to stop everything. */
   onBroken(path: string, reason: string): void;
 }
 
@@ -88,7 +88,7 @@ export class GroupWriter {
       this.#options.views.filter((_, target) => examples.some(({ lacking }) => lacking[target])),
     );
     const batch = {
-      images: examples.map(({ bytes }) => bytes),
+      examples: examples.map(({ bytes }) => bytes),
       keys: examples.map(({ sha256 }) => sha256),
       views: [...wanted],
     };

@@ -13,14 +13,12 @@ import {
 export const descriptionFile = 'store.json';
 const format = 'graft features';
 
-export interface StoreDescription extends FeatureSource {
-  /** Values in a row. */
-  readonly dim: number;
-}
+/** `dim` is the number of values in a row. */
+export type StoreDescription = FeatureSource & { readonly dim: number };
 
 /** Equal stores have equal descriptions; the checksum covers everything before it. */
-export function encodeDescription({ dim, ...source }: StoreDescription): string {
-  const fields = { format, dim, ...keyFields(source) };
+export function encodeDescription(description: StoreDescription): string {
+  const fields = { format, dim: description.dim, ...keyFields(description) };
   return `${JSON.stringify({ ...fields, checksum: checksumOf(fields) }, null, 2)}\n`;
 }
 

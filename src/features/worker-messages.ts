@@ -1,7 +1,7 @@
 /** What the main thread and the extraction workers say to each other. */
 import type { GraftErrorCode } from '../errors.js';
 import type { RandomView } from '../image/random-view.js';
-import type { PixelShape, PreprocessSpec } from '../models/preprocess-spec.js';
+import type { InputSpec } from '../models/input-spec.js';
 import type { NodeProvider } from '../runtime/providers.js';
 
 /**
@@ -13,9 +13,8 @@ export const batchesPerWorker = 4;
 export interface WorkerSetup {
   /** Encoded model, shared by all workers, or its path. */
   readonly model: SharedArrayBuffer | string;
-  /** Name; undefined is the model's first one. */
-  readonly input: string | undefined;
-  /** What the model is run on for each image: the plain image (undefined) and random views of it. */
+  readonly input: InputSpec;
+  /** What the model is run on for each example: itself (undefined), of images also random views. */
   readonly views: readonly (RandomView | undefined)[];
   /** What is wanted of the model, by name (undefined is its first output), of which view, with the values in a row. */
   readonly outputs: readonly {
@@ -24,29 +23,28 @@ export interface WorkerSetup {
     readonly view: number;
     readonly dim: number;
   }[];
-  readonly preprocess: PreprocessSpec;
-  readonly pixels: PixelShape;
-  /** Most images in one batch. */
+  /** Most examples in one batch. */
   readonly batch: number;
-  /** Images a run of the model. */
+  /** Most examples a run of the model. */
   readonly perRun: number;
   readonly provider: NodeProvider;
   /** Threads inside the session; undefined leaves it to the runtime. */
   readonly threads: number | undefined;
 }
 
-/** Sent with the images' memory handed over. */
+/** Sent with the examples' memory handed over. */
 export interface BatchMessage {
   readonly id: number;
-  readonly images: readonly Uint8Array[];
-  /** sha256 of each image. */
+  /** Encoded images, or texts as UTF-8. */
+  readonly examples: readonly Uint8Array[];
+  /** sha256 of each example. */
   readonly keys: readonly Uint8Array[];
   /** Which of the views are wanted, as indices into them. */
   readonly views: readonly number[];
 }
 
 export interface BatchFeatures {
-  /** [images, dim] of each output, empty where its view was not wanted; rows of broken images are meaningless. */
+  /** [examples, dim] of each output, empty where its view was not wanted; rows of broken examples are meaningless. */
   readonly features: readonly Float32Array[];
   readonly broken: readonly { readonly slot: number; readonly reason: string }[];
 }

@@ -50,9 +50,9 @@ export class WorkerPool {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Computes a batch on the least busy worker. The images' memory is handed over: do not touch it afterwards. */
+  /** Computes a batch on the least busy worker. The examples' memory is handed over: do not touch it afterwards. */
   run(batch: {
-    readonly images: readonly Uint8Array<ArrayBuffer>[];
+    readonly examples: readonly Uint8Array<ArrayBuffer>[];
     readonly keys: readonly Uint8Array[];
     readonly views: readonly number[];
   }): Promise<BatchFeatures> {
@@ -64,7 +64,7 @@ export class WorkerPool {
     );
     seat.worker.postMessage(
       message,
-      batch.images.map(({ buffer }) => buffer),
+      batch.examples.map(({ buffer }) => buffer),
     );
     return result;
   }

@@ -33,7 +33,7 @@ export function mainInputs(graph: Graph, shapes: Shapes): string[] {
 }
 
 /** Rows of the table that the input's ids are looked up in; 0 where it is looked up in none. */
-function vocabularySize(graph: Graph, input: string): number {
+export function vocabularySize(graph: Graph, input: string): number {
   const { users } = indexGraph(graph);
   const pending = [input];
   let largest = 0;

@@ -5,13 +5,15 @@ import { type Model, tensorValue } from '../onnx/ir.js';
 import { formatShape } from '../tensor/shape.js';
 import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { cutModel } from './cut-model.js';
+import { poolTokens, type TokenMask } from './pool-tokens.js';
 import { valueDtype } from './value-dtype.js';
 
 /**
  * avg, max: over all positions of [N, C, …]; mean: over the tokens of [N, T, C] or the
- * positions of [N, H, W, C]; cls: the first token; none: flattened.
+ * positions of [N, H, W, C]; cls, last: the first or last token; none: flattened. Of the tokens of a text those that it
+ * was filled up with do not count, and avg and max are over tokens too.
  */
-export type Pool = 'avg' | 'max' | 'mean' | 'cls' | 'none';
+export type Pool = 'avg' | 'max' | 'mean' | 'cls' | 'last' | 'none';
 
 export interface PooledModel {
   readonly model: Model;
@@ -31,6 +33,8 @@ export interface LayerPooling {
   readonly pool: Pool;
   /** The value's real shape, batch first. */
   readonly shape: readonly number[];
+  /** Of a text model: what tells which tokens are real. */
+  readonly mask?: TokenMask | undefined;
 }
 
 /**
@@ -38,12 +42,8 @@ export interface LayerPooling {
  * @param shape - the value's real shape, batch first
  * @throws GraftError UNSUPPORTED_MODEL where the pooling does not suit the shape.
  */
-export function poolFeatures(
-  model: Model,
-  value: string,
-  { pool, shape }: { pool: Pool; shape: readonly number[] },
-): PooledModel {
-  const { model: pooled, outputs } = poolLayers(model, [{ value, pool, shape }]);
+export function poolFeatures(model: Model, value: string, pooling: Omit<LayerPooling, 'value'>): PooledModel {
+  const { model: pooled, outputs } = poolLayers(model, [{ value, ...pooling }]);
   const [{ name, dim }] = outputs as [{ name: string; dim: number }];
   return { model: pooled, output: name, dim };
 }
@@ -57,7 +57,7 @@ export function poolLayers(model: Model, layers: readonly LayerPooling[]): Poole
   const { graph } = cut;
   const taken = [
     ...graph.initializers.keys(),
-    ...graph.inputs.map(({ name }) => name),
+    ...model.graph.inputs.map(({ name }) => name),
     ...graph.nodes.flatMap(({ outputs, name }) => [...outputs, name]),
   ];
   const builder = new GraphBuilder({ opset: cut.opsets.get('') ?? 17, taken });
@@ -65,11 +65,17 @@ export function poolLayers(model: Model, layers: readonly LayerPooling[]): Poole
     const dtype = valueDtype(model.graph, layer.value);
     return appendPooling(builder, layer, dtype);
   });
+  // Pooling may read an input that the layer itself does not depend on.
+  const read = new Set(builder.nodes.flatMap(({ inputs }) => inputs));
+  const inputs = model.graph.inputs.filter(
+    (input) => read.has(input.name) || graph.inputs.some(({ name }) => name === input.name),
+  );
   return {
     model: {
       ...cut,
       graph: {
         ...graph,
+        inputs,
         nodes: [...graph.nodes, ...builder.nodes],
         initializers: new Map([...graph.initializers, ...builder.initializers]),
         outputs: outputs.map(({ name, dim }) => tensorValue(name, 'float32', ['batch', dim])),
@@ -81,7 +87,7 @@ export function poolLayers(model: Model, layers: readonly LayerPooling[]): Poole
 
 function appendPooling(
   builder: GraphBuilder,
-  { value: layer, pool, shape }: LayerPooling,
+  { value: layer, pool, shape, mask }: LayerPooling,
   dtype: DType,
 ): { name: string; dim: number } {
   const rank = shape.length;
@@ -93,9 +99,18 @@ function appendPooling(
           name: 'features/float32',
           attributes: { to: dtypeInfo('float32').code },
         });
+  if (mask && rank === 3 && shape[1] === mask.length && pool !== 'none') {
+    return { name: poolTokens(builder, value, pool, mask), dim: shape[2]! };
+  }
   let pooled: string;
   let dim: number;
   if (pool === 'none') {
+    if (mask && !mask.isFixed && rank > 2 && shape[1] === mask.length) {
+      throw new GraftError(
+        'UNSUPPORTED_MODEL',
+        `--pool none does not suit layer "${layer}": it has as many tokens as a text, and features are of one length; take mean, max, cls or last.`,
+      );
+    }
     dim = shape.slice(1).reduce((product, size) => product * size, 1);
     pooled = builder.op('Flatten', [value], { name: 'features', attributes: { axis: 1 } });
   } else if ((pool === 'avg' || pool === 'max') && rank >= 3) {
@@ -113,10 +128,10 @@ function appendPooling(
       builder.opset < 18
         ? builder.op('ReduceMean', [value], { name: 'features', attributes: { ...attributes, axes } })
         : builder.op('ReduceMean', [value, builder.ints(axes)], { name: 'features', attributes });
-  } else if (pool === 'cls' && rank === 3) {
+  } else if ((pool === 'cls' || pool === 'last') && rank === 3) {
     dim = shape[2]!;
-    const first = builder.op('Gather', [value, builder.ints([0])], {
-      name: 'features/cls',
+    const first = builder.op('Gather', [value, builder.ints([pool === 'cls' ? 0 : -1])], {
+      name: `features/${pool}`,
       attributes: { axis: 1 },
     });
     pooled = builder.op('Flatten', [first], { name: 'features', attributes: { axis: 1 } });
@@ -124,7 +139,7 @@ function appendPooling(
     throw new GraftError(
       'UNSUPPORTED_MODEL',
       `--pool ${pool} does not suit layer "${layer}" of shape ${formatShape(shape)}: avg and max take [N,C,…], ` +
-        'mean takes [N,…,C], cls takes [N,T,C], none takes any.',
+        'mean takes [N,…,C], cls and last take [N,T,C], none takes any.',
     );
   }
   return { name: pooled, dim };

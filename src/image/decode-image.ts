@@ -3,22 +3,15 @@ import sharp from 'sharp';
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
+import { type DecodedImage, maxImagePixels } from './decoded-image.js';
 import { type ImageFormat, imageFormat, readJpegFrame } from './image-format.js';
+
+export { type DecodedImage, maxImagePixels } from './decoded-image.js';
 
 // Many images are decoded at once, each on one thread of libuv's pool; no image is met twice.
 sharp.concurrency(1);
 sharp.cache(false);
 
-/** Pixels of one image: uint8 [height, width, channels], rows from the top. */
-export interface DecodedImage {
-  readonly width: number;
-  readonly height: number;
-  readonly channels: 1 | 3;
-  readonly data: Uint8Array;
-}
-
-/** The size from which Pillow too refuses an image as a decompression bomb. */
-export const maxImagePixels = 178_956_970;
 /** An SVG is drawn at the size it claims, at a cost that its few bytes do not show. */
 const maxSvgPixels = 2 ** 24;
 const maxSvgBytes = 8 * 2 ** 20;

@@ -7,7 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { JpegDecoder } from '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs';
-import type { DecodedImage } from './decode-image.js';
+import type { DecodedImage } from './decoded-image.js';
 import { readJpegFrame } from './image-format.js';
 
 /** Up to here it is faster (512 x 384 takes 1.2 ms instead of 1.4); above, libvips' native code is. */

@@ -1,11 +1,13 @@
 /** One image file's bytes to one row of a batch: decode, resize, crop, normalise; or to several, of random views. */
 import { invalidArgument } from '../errors.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
-import { pixelShape } from '../models/read-preprocess.js';
-import { type DecodedImage, type DecodeOptions, decodeImage } from './decode-image.js';
+import { pixelShape } from '../models/pixel-shape.js';
+import { type DecodeOptions, decodeImage } from './decode-image.js';
+import type { DecodedImage } from './decoded-image.js';
 import { planResize } from './plan-resize.js';
 import { augmentLevels, cutWindow, drawWindow, type RandomView, viewRng } from './random-view.js';
-import { type PixelWriter, resizeInto } from './resize-image.js';
+import { resizeInto } from './resize-image.js';
+import { outputChannel, pixelWriter, toChannels, writeImage } from './write-image.js';
 
 /**
  * Fills `into`, the C · H · W floats of one image, by `spec`; the resize agrees with Pillow's and torchvision's.
@@ -22,7 +24,7 @@ export async function preprocessImage(
   if (into.length !== length) {
     throw invalidArgument('into', `${length} floats (${Object.values(output).join(' x ')})`, into.length);
   }
-  writePlain(await decodeFor(bytes, spec, options), spec, into);
+  writeImage(await decodeFor(bytes, spec, options), spec, into);
 }
 
 /**
@@ -39,22 +41,17 @@ export async function preprocessViews(
   const image = await decodeFor(bytes, spec);
   for (const { view, into } of views) {
     if (view) writeView(image, sha256, spec, view, into);
-    else writePlain(image, spec, into);
+    else writeImage(image, spec, into);
   }
 }
 
 async function decodeFor(
   bytes: Uint8Array,
-  { background, profiles, channelOrder }: PreprocessSpec,
+  spec: PreprocessSpec,
   { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
 ): Promise<DecodedImage> {
-  const decoded = await decodeImage(bytes, { maxPixels, background, profiles });
-  return channelOrder === 'gray' ? toGray(decoded) : toColour(decoded);
-}
-
-function writePlain(image: DecodedImage, spec: PreprocessSpec, into: Float32Array): void {
-  const plan = planResize(spec, image, pixelShape(spec));
-  resizeInto(image, plan, spec.resize?.kernel ?? 'nearest', pixelWriter(spec, into));
+  const { background, profiles } = spec;
+  return toChannels(await decodeImage(bytes, { maxPixels, background, profiles }), spec);
 }
 
 // The work between two awaits is synchronous, so all images of a thread share this.
@@ -100,51 +97,3 @@ function writeView(
 }
 
 const sameLevels = Float32Array.from({ length: 256 }, (_, level) => level);
-
-function outputChannel({ channelOrder }: PreprocessSpec, source: number, channels: number): number {
-  return channelOrder === 'bgr' ? channels - 1 - source : source;
-}
-
-const writers = new WeakMap<PreprocessSpec, Omit<PixelWriter, 'into'>>();
-
-/** Strides and level tables of a spec, computed once. */
-function pixelWriter(spec: PreprocessSpec, into: Float32Array): PixelWriter {
-  let writer = writers.get(spec);
-  if (!writer) {
-    const { width, height, channels } = pixelShape(spec);
-    const planar = spec.layout === 'nchw';
-    writer = {
-      width,
-      height,
-      rowStride: planar ? width : width * channels,
-      columnStride: planar ? 1 : channels,
-      channels: Array.from({ length: channels }, (_, source) => {
-        const c = outputChannel(spec, source, channels);
-        const levels = Float32Array.from(
-          { length: 256 },
-          (_, level) => (level * spec.scale - spec.mean[c]!) / spec.std[c]!,
-        );
-        return { offset: planar ? c * width * height : c, levels };
-      }),
-    };
-    writers.set(spec, writer);
-  }
-  return { ...writer, into };
-}
-
-/** ITU-R 601 luma in the fixed point of Pillow's convert('L'), in place. */
-function toGray({ width, height, channels, data }: DecodedImage): DecodedImage {
-  if (channels === 3) {
-    for (let i = 0, p = 0; i < width * height; i++, p += 3) {
-      data[i] = (data[p]! * 19595 + data[p + 1]! * 38470 + data[p + 2]! * 7471 + 0x8000) >> 16;
-    }
-  }
-  return { width, height, channels: 1, data };
-}
-
-function toColour(image: DecodedImage): DecodedImage {
-  if (image.channels === 3) return image;
-  const data = new Uint8Array(image.width * image.height * 3);
-  for (let i = 0; i < data.length; i++) data[i] = image.data[(i / 3) | 0]!;
-  return { ...image, channels: 3, data };
-}

@@ -9,7 +9,7 @@ import {
   type Picture,
   rotateHue,
 } from './color-operations.js';
-import type { DecodedImage } from './decode-image.js';
+import type { DecodedImage } from './decoded-image.js';
 import { randomAugment } from './random-augment.js';
 
 /** Views are numbered from 1. */

@@ -5,7 +5,7 @@
  */
 import type { ResizeKernel } from '../models/preprocess-spec.js';
 import { type Kernels, openKernels } from '../simd/kernels.js';
-import type { DecodedImage } from './decode-image.js';
+import type { DecodedImage } from './decoded-image.js';
 import type { ResizePlan } from './plan-resize.js';
 import { type ResizeWeights, resizeWeights } from './resize-weights.js';
 

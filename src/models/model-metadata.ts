@@ -2,7 +2,9 @@
 import { GraftError, messageOf } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskKinds } from '../tasks/task-of.js';
-import type { PreprocessSpec } from './preprocess-spec.js';
+import { findTokenInputs } from '../graph/token-inputs.js';
+import type { Model } from '../onnx/ir.js';
+import type { InputSpec } from './input-spec.js';
 import { parsePreprocess } from './read-preprocess.js';
 
 export interface HeadMetadata {
@@ -12,7 +14,7 @@ export interface HeadMetadata {
 }
 
 export interface ModelMetadata extends HeadMetadata {
-  readonly preprocess: PreprocessSpec;
+  readonly input: InputSpec;
   /** Tensor of the backbone that the head stands on, and its pooling. */
   readonly layer: string;
   readonly pool: string;
@@ -22,11 +24,25 @@ export interface ModelMetadata extends HeadMetadata {
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
   return new Map([
     ...writeHeadMetadata(metadata),
-    ['graft.preprocess', JSON.stringify(metadata.preprocess)],
+    ...writeInput(metadata.input),
     ['graft.layer', metadata.layer],
     ['graft.pool', metadata.pool],
     ['graft.backbone_sha256', metadata.backboneSha256],
   ]);
+}
+
+/** A tokenizer goes whole into the file, so that the file alone is enough to predict. */
+function writeInput(input: InputSpec): [string, string][] {
+  if (input.kind === 'pixels') return [['graft.preprocess', JSON.stringify(input.preprocess)]];
+  const { tokenizer, maxLength, padId } = input;
+  return [
+    ['graft.tokenizer', tokenizer.json],
+    ...(tokenizer.config === undefined
+      ? []
+      : [['graft.tokenizer_config', tokenizer.config] as [string, string]]),
+    ['graft.max_length', String(maxLength)],
+    ...(padId === undefined ? [] : [['graft.pad_id', String(padId)] as [string, string]]),
+  ];
 }
 
 /** Of a file that holds a head alone. */
@@ -38,19 +54,20 @@ export function writeHeadMetadata({ labels, task }: HeadMetadata): Map<string, s
 }
 
 /** @throws GraftError UNSUPPORTED_MODEL where the file was not exported by Graft, INVALID_MODEL where it is damaged. */
-export function readMetadata(entries: ReadonlyMap<string, string>, where: string): ModelMetadata {
+export function readMetadata(model: Model, where: string): ModelMetadata {
+  const entries = model.metadata;
   const labels = entries.get('graft.labels');
-  const preprocess = entries.get('graft.preprocess');
-  if (labels !== undefined && preprocess === undefined) {
+  const input = readInput(model, where);
+  if (labels !== undefined && input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `${where} is a head alone: it takes features, not images. Export it again with --backbone to get a model for images.`,
+      `${where} is a head alone: it takes features, not images or texts. Export it again with --backbone to get a model for these.`,
     );
   }
-  if (labels === undefined || preprocess === undefined) {
+  if (labels === undefined || input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `${where} holds no labels and preprocessing in its metadata; name a file that graft export wrote.`,
+      `${where} holds no labels, and no preprocessing or tokenizer, in its metadata; name a file that graft export wrote.`,
     );
   }
   const parsed = parseJson(labels, 'graft.labels', where);
@@ -67,13 +84,38 @@ export function readMetadata(entries: ReadonlyMap<string, string>, where: string
   return {
     labels: parsed,
     task,
-    preprocess: parsePreprocess(
-      parseJson(preprocess, 'graft.preprocess', where),
-      `graft.preprocess of ${where}`,
-    ),
+    input,
     layer: entries.get('graft.layer') ?? '',
     pool: entries.get('graft.pool') ?? '',
     backboneSha256: entries.get('graft.backbone_sha256') ?? '',
+  };
+}
+
+function readInput({ metadata, graph }: Model, where: string): InputSpec | undefined {
+  const preprocess = metadata.get('graft.preprocess');
+  const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
+  if (preprocess !== undefined) {
+    const parsed = parseJson(preprocess, 'graft.preprocess', where);
+    const name = inputs[0]?.name ?? '';
+    return { kind: 'pixels', name, preprocess: parsePreprocess(parsed, `graft.preprocess of ${where}`) };
+  }
+  const json = metadata.get('graft.tokenizer');
+  if (json === undefined) return undefined;
+  const tokens = findTokenInputs(graph);
+  const maxLength = Number(metadata.get('graft.max_length'));
+  if (!tokens || !(Number.isSafeInteger(maxLength) && maxLength > 0)) {
+    throw new GraftError(
+      'INVALID_MODEL',
+      `Expected inputs of token ids and a graft.max_length in ${where}, which has a tokenizer; export it again.`,
+    );
+  }
+  const padId = Number(metadata.get('graft.pad_id') ?? Number.NaN);
+  return {
+    kind: 'tokens',
+    tokenizer: { json, config: metadata.get('graft.tokenizer_config') },
+    maxLength,
+    ...(Number.isSafeInteger(padId) && { padId }),
+    inputs: tokens,
   };
 }
 

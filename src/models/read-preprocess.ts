@@ -4,9 +4,10 @@ import path from 'node:path';
 import { GraftError, messageOf } from '../errors.js';
 import { readFileContent } from '../sources/read-file.js';
 import { parsePreprocess } from './parse-preprocess.js';
-import type { PixelShape, PreprocessSpec } from './preprocess-spec.js';
+import type { PreprocessSpec } from './preprocess-spec.js';
 
 export { parsePreprocess } from './parse-preprocess.js';
+export { pixelShape } from './pixel-shape.js';
 
 export interface PreprocessSources {
   /** A file the user named: a spec, or an object with the spec as its field `preprocess`. */
@@ -72,16 +73,4 @@ function parseJson(text: string, where: string): unknown {
       cause: error,
     });
   }
-}
-
-/** What one preprocessed image measures. */
-export function pixelShape({ crop, resize, channelOrder }: PreprocessSpec): PixelShape {
-  const size = crop ?? resize;
-  if (!size) {
-    throw new GraftError(
-      'INVALID_PREPROCESS',
-      'Expected a preprocessing spec with a resize or a crop but it has neither.',
-    );
-  }
-  return { height: size.height, width: size.width, channels: channelOrder === 'gray' ? 1 : 3 };
 }

@@ -10,6 +10,7 @@ import { sizeOf } from '../tensor/shape.js';
 import { defaultBatch } from '../train/fine-tune.js';
 import { buildTailGraph } from '../train/tail-step.js';
 import { featuresFolder } from './cache-folder.js';
+import { storeOf } from './prepare-backbone.js';
 import type { UnfrozenBackbone } from './prepare-tail.js';
 import type { TrainOptions } from './train-run.js';
 
@@ -56,7 +57,7 @@ export async function assessCost(
 }
 
 async function assertDiskHolds(
-  { sha256: backboneSha256, layer, pool, preprocess, dim }: UnfrozenBackbone['frozen'],
+  frozen: UnfrozenBackbone['frozen'],
   {
     rowBytes,
     examples,
@@ -70,7 +71,7 @@ async function assertDiskHolds(
   },
 ): Promise<void> {
   const folder = featuresFolder(cache);
-  const store = await FeatureStore.open(folder, { backboneSha256, layer, pool, preprocess, dim, dtype });
+  const store = await FeatureStore.open(folder, storeOf(frozen, dtype));
   const missing = Math.max(0, examples - store.rowKeys().length / keyBytes);
   const { bavail, bsize } = await statfs(store.folder);
   if (missing * rowBytes <= bavail * bsize) return;

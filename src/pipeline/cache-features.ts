@@ -11,12 +11,14 @@ import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtim
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
 import { cacheFolder, featuresFolder } from './cache-folder.js';
+import { assertSameKind } from './assert-same-kind.js';
 import {
   type Backbone,
   type BackboneHooks,
   type BackboneOptions,
   encodeFeatures,
   prepareBackbone,
+  storeOf,
 } from './prepare-backbone.js';
 import { type LayerChoice, prepareLayers } from './prepare-layers.js';
 
@@ -30,7 +32,7 @@ export interface CacheOptions extends BackboneOptions, DataOptions {
   /** Read and hash every file, also those whose size and times did not change. */
   readonly rehash?: boolean | undefined;
   readonly device?: Device | undefined;
-  /** Images a run of the backbone. */
+  /** Most examples a run of the backbone. */
   readonly backboneBatch?: number | undefined;
   readonly threads?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
@@ -135,16 +137,16 @@ async function cacheOutputs(
   logger.info(device.explanation);
   const folder = featuresFolder(options.cache);
   const targets: { store: FeatureStore; output: string }[] = [];
-  for (const { sha256: backboneSha256, layer, pool, preprocess, dim, outputName } of backbones) {
-    const source = { backboneSha256, layer, pool, preprocess, dim, dtype };
-    targets.push({ store: await FeatureStore.open(folder, source, logger), output: outputName });
+  for (const backbone of backbones) {
+    const store = await FeatureStore.open(folder, storeOf(backbone, dtype), logger);
+    targets.push({ store, output: backbone.outputName });
   }
-  const { preprocess, inputName } = backbones[0]!;
+  const { input } = backbones[0]!;
+  assertSameKind(dataset, input, options.data);
   const extraction = await extractFeatures({
     model: encode,
-    input: inputName,
+    input,
     targets,
-    preprocess,
     examples: dataset.examples,
     provider: device.provider,
     batch: options.backboneBatch,

@@ -1,6 +1,7 @@
 /** `--views`: features of random views of the training photos, each view in a store of its own beside the plain one. */
 import path from 'node:path';
 import { selectKeys } from '../dataset/divide-dataset.js';
+import { GraftError } from '../errors.js';
 import { extractFeatures, type ExtractTarget } from '../features/extract-features.js';
 import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
@@ -12,7 +13,7 @@ import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
 import { stackStreamedViews, stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
-import { encodeFeatures } from './prepare-backbone.js';
+import { encodeFeatures, storeOf } from './prepare-backbone.js';
 import type { Parts } from './split-features.js';
 
 export interface ViewOptions {
@@ -50,28 +51,21 @@ export async function cacheViews(
   options: CacheOptions & ViewOptions,
   { logger, signal, onProgress }: Hooks = {},
 ): Promise<CachedViews> {
+  if (backbone.input.kind === 'tokens')
+    throw new GraftError('USAGE', '--views makes random views of photos; leave it away for texts.');
   const augment = await readAugment(options.augment);
   const folder = featuresFolder(options.cache);
-  const { sha256: backboneSha256, layer, pool, preprocess, dim, outputName, inputName } = backbone;
+  const { input, outputName } = backbone;
   const targets: ExtractTarget[] = [];
   for (let number = 1; number <= (options.views ?? 0); number++) {
     const view: RandomView = { number, seed: options.viewSeed ?? 1, augment };
-    const source = {
-      backboneSha256,
-      layer,
-      pool,
-      preprocess,
-      dim,
-      dtype: plain.format.dtype,
-      view: viewName(view),
-    };
+    const source = { ...storeOf(backbone, plain.format.dtype), view: viewName(view) };
     targets.push({ store: await FeatureStore.open(folder, source, logger), output: outputName, view });
   }
   const { cached, computed, skipped, seconds } = await extractFeatures({
     model: () => encodeFeatures(backbone),
-    input: inputName,
+    input,
     targets,
-    preprocess,
     examples: dataset.examples.choose(rows),
     provider,
     batch: options.backboneBatch,

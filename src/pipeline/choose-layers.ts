@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import { exampleDims } from '../models/input-spec.js';
 import { listFeatureLayers } from './analyse-model.js';
 import { cacheFolder } from './cache-folder.js';
 import type { CacheOptions } from './cache-features.js';
@@ -34,13 +34,11 @@ export async function chooseLayers(
     return layers.map((layer) => ({ layer, pool: options.pool, reason: 'named' }));
   }
   const folder = path.join(cacheFolder(options.cache), 'backbones');
-  const { model, preprocess, inputName } = await prepareBackbone(
+  const { model, input } = await prepareBackbone(
     { ...options, layer: undefined },
     { folder, logger: silentLogger },
   );
-  const { channels, height, width } = pixelShape(preprocess);
-  const image = preprocess.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
-  const listed = await listFeatureLayers(model, { inputDims: new Map([[inputName, image]]) });
+  const listed = await listFeatureLayers(model, { inputDims: exampleDims(input) });
   const last = listed.findIndex(({ recommended }) => recommended);
   return [...steps, 0]
     .map((back) => listed[last - back])

@@ -6,6 +6,7 @@ import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
+import { assertSameKind } from './assert-same-kind.js';
 import { expectedOutputs } from './expected-outputs.js';
 import type { Hooks } from './cache-features.js';
 
@@ -47,6 +48,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
         `${options.data} has no examples in its part ${options.split}.`,
       );
     }
+    assertSameKind(dataset, predictor.metadata.input, options.data);
     const expected = expectedOutputs(examples, dataset, classes, options.model);
     const outputs = new Float32Array(examples.length * classes.length);
     /** Of `examples`, those that were read. */
@@ -54,7 +56,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const skipped: { path: string; reason: string }[] = [];
     for (let start = 0; start < examples.length; start += batchSize) {
       if (signal?.aborted)
-        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${examples.length} images.`);
+        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${examples.length} examples.`);
       const size = Math.min(batchSize, examples.length - start);
       const batch = Array.from({ length: size }, (_, i) => start + i);
       for (const group of [batch, ...batch.map((row) => [row])]) {
@@ -66,7 +68,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
           evaluated.push(...group);
           if (group === batch) break;
         } catch (error) {
-          // The whole batch failed for one image: the loop goes on one by one, and only that one is left out.
+          // The whole batch failed for one example: the loop goes on one by one, and only that one is left out.
           if (group === batch) continue;
           if (options.onError === 'fail') throw error;
           skipped.push({ path: examples.at(group[0]!).path, reason: messageOf(error) });

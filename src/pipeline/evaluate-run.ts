@@ -6,8 +6,10 @@ import { scoreHead } from '../train/score-head.js';
 import type { Calibration } from './calibrate-head.js';
 
 export interface RatedExample {
-  /** Path of the image, or the number of the row. */
+  /** Path of the file, or the number of the row. */
   readonly path: string;
+  /** Of a text its beginning. */
+  readonly text?: string;
   readonly label: string;
   readonly prediction: string;
   /** Probability of the prediction. */
@@ -34,36 +36,34 @@ export interface EvaluateRunInput {
   readonly part: RunEvaluation['part'];
   readonly set: AnyFeatureSet;
   readonly trainCounts: readonly number[];
-  /** What row i of the set is called. */
-  nameOf(row: number): string;
+  /** What row i of the set is called, and where it is a text how it begins. */
+  describeRow(row: number): Promise<Pick<RatedExample, 'path' | 'text'>>;
   readonly calibration?: Calibration | undefined;
   readonly threads?: number | undefined;
 }
 
 export async function evaluateRun(input: EvaluateRunInput): Promise<RunEvaluation> {
-  const { head, part, set, trainCounts, nameOf, calibration, threads } = input;
+  const { head, part, set, trainCounts, describeRow, calibration, threads } = input;
   const { outputs } = await scoreHead(head, set, threads);
   const { classes, labels, targets } = set;
   const evaluation = evaluateOutputs({ task: head.task, outputs, classes, labels, targets });
   const isOneClass = head.task === 'single' || head.task === 'ordered';
   const rated = isOneClass ? rate(outputs, set) : [];
-  const describe = ({ row, best, score }: Rated): RatedExample => ({
-    path: nameOf(row),
+  const describe = async ({ row, best, score }: Rated): Promise<RatedExample> => ({
+    ...(await describeRow(row)),
     label: classes[labels[row]!]!,
     prediction: classes[best]!,
     score,
   });
   const bySure = [...rated].sort((a, b) => b.score - a.score || a.row - b.row);
+  const mistakes = bySure.filter(({ row, best }) => best !== labels[row]);
   return {
     part,
     evaluation,
     ...(calibration && { calibration }),
     trainCounts,
-    mistakes: bySure
-      .filter(({ row, best }) => best !== labels[row])
-      .slice(0, listed)
-      .map(describe),
-    leastCertain: bySure.slice(-listed).reverse().map(describe),
+    mistakes: await Promise.all(mistakes.slice(0, listed).map(describe)),
+    leastCertain: await Promise.all(bySure.slice(-listed).reverse().map(describe)),
   };
 }
 

@@ -3,10 +3,12 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import { exportHead, exportModel } from '../export/export-model.js';
-import { loadPixels, type Verification, verifyExport, verifyHead } from '../export/verify-export.js';
+import { type Verification, verifyExport, verifyHead } from '../export/verify-export.js';
 import type { Pool } from '../graph/pool-features.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
+import { imageRows, openEncoder } from '../inputs/open-encoder.js';
+import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
@@ -18,7 +20,7 @@ import { makeFolder, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
-import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
+import { inputOfRun, isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -43,6 +45,8 @@ export interface ExportOptions {
   readonly layer?: string | undefined;
   readonly pool?: Pool | undefined;
   readonly preprocess?: string | undefined;
+  readonly tokenizer?: string | undefined;
+  readonly maxLength?: number | undefined;
 }
 
 /** The file appears only after it was verified. */
@@ -64,7 +68,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
         metadata: {
           labels: head.classes,
           task: head.task,
-          preprocess: backbone.preprocess,
+          input: backbone.input,
           layer: backbone.layer,
           pool: backbone.pool,
           backboneSha256: backbone.sha256,
@@ -111,8 +115,9 @@ async function backboneOfRun(
   const context = { folder: path.join(cacheFolder(), 'backbones'), ...(logger && { logger }) };
   if (isFeatureRun(config)) {
     if (given.backbone === undefined) return undefined;
-    const { backbone: file, layer, pool, preprocess } = given;
-    const backbone = await prepareBackbone({ backbone: file, layer, pool, preprocess }, context);
+    const { backbone: file, layer, pool, preprocess, tokenizer, maxLength } = given;
+    const named = { backbone: file, layer, pool, preprocess, tokenizer, maxLength };
+    const backbone = await prepareBackbone(named, context);
     if (backbone.dim === head.dim) return backbone;
     throw new GraftError(
       'INVALID_ARGUMENT',
@@ -121,12 +126,7 @@ async function backboneOfRun(
     );
   }
   const backbone = await prepareBackbone(
-    {
-      backbone: config.backbone,
-      layer: config.layer,
-      pool: config.pool,
-      preprocess: path.join(folder, 'config.json'),
-    },
+    { backbone: config.backbone, layer: config.layer, pool: config.pool, ...inputOfRun(config, folder) },
     context,
   );
   if (backbone.sha256 !== config.backboneSha256) {
@@ -148,29 +148,35 @@ async function verifyBytes(
   backbone: Backbone | undefined,
 ): Promise<Verification> {
   if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]) });
-  const { features, inputName: featuresInput, outputName: featuresOutput, preprocess } = backbone;
-  const input = { merged, features, featuresInput, featuresOutput, head };
-  if (isFeatureRun(config)) {
-    const { channels, height, width } = pixelShape(preprocess);
-    const dims = preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
-    return verifyExport({ ...input, pixels: madeUp(dims) });
-  }
-  const images: Uint8Array[] = [];
-  for (const image of config.verifyImages) {
+  const { features, outputName: featuresOutput, input } = backbone;
+  const made = { merged, features, featuresOutput, head };
+  if (isFeatureRun(config)) return verifyExport({ ...made, examples: await madeUpExamples(input) });
+  const examples: Uint8Array[] = [];
+  for (const example of config.verifyImages) {
     try {
-      images.push((await readSource(typeof image === 'string' ? { path: image } : image)).bytes);
+      examples.push((await readSource(typeof example === 'string' ? { path: example } : example)).bytes);
     } catch {
       // The data set may have moved in part; what is left still verifies.
     }
   }
-  if (images.length === 0) {
+  if (examples.length === 0) {
     throw new GraftError(
       'VERIFICATION_FAILED',
-      `None of the ${config.verifyImages.length} images that ${folder} was trained with is there any more, so nothing can be verified; ` +
+      `None of the ${config.verifyImages.length} examples that ${folder} was trained with is there any more, so nothing can be verified; ` +
         `put the data set back at ${config.data}.`,
     );
   }
-  return verifyExport({ ...input, pixels: await loadPixels(images, preprocess) });
+  return verifyExport({ ...made, examples: await openEncoder(input).encode(examples) });
+}
+
+/** Images of noise, or texts of numbers. */
+async function madeUpExamples(input: InputSpec): Promise<EncodedExamples> {
+  if (input.kind === 'pixels') {
+    const [, ...dims] = exampleDims(input).get(input.name)!;
+    return imageRows(input, madeUp(dims).data as Float32Array, madeUpCount);
+  }
+  const texts = Array.from({ length: madeUpCount }, (_, i) => 'one two three '.repeat(i + 1));
+  return openEncoder(input).encode(texts.map((text) => Buffer.from(text)));
 }
 
 /** Seeded draws from the standard normal distribution: [count, ...dims]. */

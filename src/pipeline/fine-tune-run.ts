@@ -12,6 +12,7 @@ import { computeFeatures } from '../train/tail-scorer.js';
 import type { OpenSession, Tail } from '../train/tail-step.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Backbone } from './prepare-backbone.js';
+import { describeExample } from './describe-example.js';
 import { headSpec } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import { digest } from './run-progress.js';
@@ -79,7 +80,7 @@ async function fit(
     part: validation ? 'validation' : 'train',
     set: { ...measured, dim: tail.dim, features: features! },
     trainCounts: [...countTargets(train)],
-    nameOf: (row) => cached.dataset.examples.at(named[row]!).path,
+    describeRow: (row) => describeExample(cached.dataset, named[row]!),
     calibrate: options.calibrate,
     threads,
   });

@@ -14,7 +14,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
         train,
         validation,
         data: file.fingerprint,
-        nameOf: (row) => `row ${named[row]}`,
+        describeRow: async (row) => ({ path: `row ${named[row]}` }),
       },
       options,
       context,

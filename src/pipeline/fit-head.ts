@@ -7,6 +7,7 @@ import type { TaskKind } from '../tasks/task.js';
 import { countTargets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scoreNeighbours } from '../train/score-neighbours.js';
+import type { EvaluateRunInput } from './evaluate-run.js';
 import { headTraining } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import type { FitContext, FitOptions, FittedRun } from './train-run.js';
@@ -18,11 +19,11 @@ export interface FitInput {
   /** Digest of both parts and of what their features come from. */
   readonly data: string;
   /** What a row of the validation part, or where there is none of the training part, is called. */
-  nameOf(row: number): string;
+  readonly describeRow: EvaluateRunInput['describeRow'];
 }
 
 export async function fitHead(
-  { task, train, validation, data, nameOf }: FitInput,
+  { task, train, validation, data, describeRow }: FitInput,
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch }: FitContext,
 ): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours'>> {
@@ -50,7 +51,7 @@ export async function fitHead(
     part: validation ? 'validation' : 'train',
     set: validation ?? plain,
     trainCounts: [...countTargets(plain)],
-    nameOf,
+    describeRow,
     calibrate: options.calibrate,
     threads,
   });

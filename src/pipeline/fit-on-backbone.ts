@@ -1,6 +1,7 @@
 /** A head on a frozen backbone: caches what is missing, splits, trains. */
 import { cacheFeatures } from './cache-features.js';
 import { addViews, cacheViews, checkViewOptions } from './cache-views.js';
+import { describeExample } from './describe-example.js';
 import { fitHead } from './fit-head.js';
 import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
@@ -29,7 +30,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
           parts.train.labels,
           ...(parts.train.targets ? [parts.train.targets] : []),
         ),
-        nameOf: (row) => dataset.examples.at(named[row]!).path,
+        describeRow: (row) => describeExample(dataset, named[row]!),
       },
       options,
       context,

@@ -22,7 +22,7 @@ export function foldsOf(
     throw new GraftError(
       'INVALID_DATASET',
       `Expected ${foldCount} training examples or more of every class for --folds ${foldCount}, but "${classes[thin]}" has ${counts[thin]}; ` +
-        'lower --folds or add images.',
+        'lower --folds or add examples.',
     );
   }
   return assignFolds(labels.length > 0 ? labels : new Int32Array(rows), classes.length, foldCount, {

@@ -1,24 +1,26 @@
-/** `graft predict`: labels for images and folders of images. */
-import { stat } from 'node:fs/promises';
+/** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
 import { GraftError, messageOf, unreadable } from '../errors.js';
-import { isImagePath } from '../image/image-extensions.js';
 import { silentLogger } from '../logger.js';
 import type { ModelMetadata } from '../models/model-metadata.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
-import { listFiles } from '../sources/list-files.js';
-import { readFileContent } from '../sources/read-file.js';
+import { readSource } from '../sources/read-source.js';
 import type { Hooks } from './cache-features.js';
+import { listInputs, type NamedInput } from './list-inputs.js';
 
 export interface PredictOptions {
   readonly model: string;
+  /** Paths of images or folders; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */
   readonly inputs: readonly string[];
+  /** The lines that `-` stands for: paths of images, or texts. */
+  readonly readLines?: (() => Promise<readonly string[]>) | undefined;
   readonly device?: Device | undefined;
   readonly threads?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
 export interface Prediction {
+  /** The path, or the text where it was given itself. */
   readonly input: string;
   /** The likeliest class; with several labels an example those with 0.5 or more, joined by |. Absent for numbers. */
   readonly label?: string;
@@ -35,33 +37,32 @@ export interface Prediction {
 const batchSize = 16;
 
 /**
- * Predictions in the order of the inputs; a folder stands for the images in it. An image that was named itself
- * must be readable; one met in a folder is left out with a warning unless `onError` is 'fail'.
+ * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. What was named itself must be
+ * readable; one met in a folder is left out with a warning unless `onError` is 'fail'.
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
-  const images = await listImages(options.inputs);
   const predictor = await openPredictor(options.model, {
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),
   });
   try {
+    const inputs = await listInputs(options, predictor.metadata.input.kind);
     const predictions: Prediction[] = [];
-    for (let start = 0; start < images.length; start += batchSize) {
+    for (let start = 0; start < inputs.length; start += batchSize) {
       if (signal?.aborted)
-        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${images.length} images.`);
-      const batch = images.slice(start, start + batchSize);
-      const rows = await predictBatch(batch, predictor.predict, (image, error) => {
-        if (image.named || options.onError === 'fail') {
-          throw new GraftError('INVALID_IMAGE', `Cannot predict ${image.path}: ${messageOf(error)}`, {
-            cause: error,
-          });
+        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${inputs.length} inputs.`);
+      const batch = inputs.slice(start, start + batchSize);
+      const rows = await predictBatch(batch, predictor.predict, (input, error) => {
+        if (input.isNamed || options.onError === 'fail') {
+          const code = error instanceof GraftError ? error.code : 'INVALID_IMAGE';
+          throw new GraftError(code, `Cannot predict ${input.path}: ${messageOf(error)}`, { cause: error });
         }
-        logger.warn(`Left out ${image.path}: ${messageOf(error)}`);
+        logger.warn(`Left out ${input.path}: ${messageOf(error)}`);
       });
-      for (const { image, probabilities } of rows)
-        predictions.push(describe(image.path, probabilities, predictor.metadata));
-      onProgress?.({ done: start + batch.length, total: images.length });
+      for (const { input, probabilities } of rows)
+        predictions.push(describe(input.path, probabilities, predictor.metadata));
+      onProgress?.({ done: start + batch.length, total: inputs.length });
     }
     return predictions;
   } finally {
@@ -69,61 +70,42 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
   }
 }
 
-interface NamedImage {
-  readonly path: string;
-  /** Named by the user, not met in a folder. */
-  readonly named: boolean;
-}
-
-async function listImages(inputs: readonly string[]): Promise<NamedImage[]> {
-  const images: NamedImage[] = [];
-  for (const input of inputs) {
-    const info = await stat(input).catch((error: unknown) => {
-      throw unreadable(input, error);
-    });
-    if (!info.isDirectory()) {
-      images.push({ path: input, named: true });
-      continue;
-    }
-    const before = images.length;
-    for await (const file of listFiles(input))
-      if (isImagePath(file)) images.push({ path: file, named: false });
-    if (images.length === before)
-      throw new GraftError('INVALID_DATASET', `There is no image in the folder ${input}.`);
-  }
-  return images;
+interface Row {
+  readonly input: NamedInput;
+  readonly probabilities: Float32Array;
 }
 
 async function predictBatch(
-  batch: readonly NamedImage[],
-  predict: (images: readonly Uint8Array[]) => Promise<Float32Array>,
-  onFailure: (image: NamedImage, error: unknown) => void,
-): Promise<{ image: NamedImage; probabilities: Float32Array }[]> {
-  const read: { image: NamedImage; bytes: Uint8Array }[] = [];
-  for (const image of batch) {
+  batch: readonly NamedInput[],
+  predict: (examples: readonly Uint8Array[]) => Promise<Float32Array>,
+  onFailure: (input: NamedInput, error: unknown) => void,
+): Promise<Row[]> {
+  const read: { input: NamedInput; bytes: Uint8Array }[] = [];
+  for (const input of batch) {
     try {
-      read.push({ image, bytes: (await readFileContent(image.path)).bytes });
+      read.push({ input, bytes: (await readSource(input)).bytes });
     } catch (error) {
-      onFailure(image, unreadable(image.path, error));
+      onFailure(input, unreadable(input.path, error));
     }
   }
   if (read.length === 0) return [];
   try {
     const probabilities = await predict(read.map(({ bytes }) => bytes));
     const classCount = probabilities.length / read.length;
-    return read.map(({ image }, i) => ({
-      image,
+    return read.map(({ input }, i) => ({
+      input,
       probabilities: probabilities.subarray(i * classCount, (i + 1) * classCount),
     }));
   } catch (error) {
-    if (!(error instanceof GraftError) || error.code !== 'INVALID_IMAGE') throw error;
-    // One broken image fails its batch: find it by going one by one.
+    if (!(error instanceof GraftError) || !['INVALID_IMAGE', 'INVALID_TEXT'].includes(error.code))
+      throw error;
+    // One broken example fails its batch: find it by going one by one.
     if (batch.length === 1) {
       onFailure(batch[0]!, error);
       return [];
     }
-    const rows: { image: NamedImage; probabilities: Float32Array }[] = [];
-    for (const image of batch) rows.push(...(await predictBatch([image], predict, onFailure)));
+    const rows: Row[] = [];
+    for (const input of batch) rows.push(...(await predictBatch([input], predict, onFailure)));
     return rows;
   }
 }

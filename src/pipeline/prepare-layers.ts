@@ -2,7 +2,14 @@
 import { freeBatch } from '../graph/free-batch.js';
 import { cutModel } from '../graph/cut-model.js';
 import { type Pool, poolLayers } from '../graph/pool-features.js';
-import { pixelShape } from '../models/read-preprocess.js';
+import type { TokenInputs } from '../graph/token-inputs.js';
+import {
+  exampleDims,
+  type InputSpec,
+  restrictInput,
+  tokenMask,
+  type TokenSpec,
+} from '../models/input-spec.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { invalidArgument } from '../errors.js';
@@ -22,7 +29,7 @@ export interface LayerChoice {
 export interface PreparedLayers {
   /** One for each layer, as `prepareBackbone` gives it, but `outputName` is that of the shared model. */
   readonly backbones: readonly Backbone[];
-  /** image → the features of every layer. */
+  /** image or tokens → the features of every layer. */
   encode(): Uint8Array;
 }
 
@@ -37,16 +44,34 @@ export async function prepareLayers(
   for (const { layer, pool } of layers) {
     alone.push(await prepareBackbone({ ...options, layer, pool }, hooks));
   }
-  const { model, inputName, preprocess } = alone[0]!;
-  const { channels, height, width } = pixelShape(preprocess);
-  const image = preprocess.layout === 'nchw' ? [1, channels, height, width] : [1, height, width, channels];
+  const { model } = alone[0]!;
+  const input = allInputs(alone);
+  const inputDims = exampleDims(input);
   const names = [...new Set(alone.map(({ layer }) => layer))];
   const cut = cutModel(model, names);
-  const shapes = await probeShapes(cut, { inputDims: new Map([[inputName, image]]) });
+  const shapes = await probeShapes(cut, { inputDims });
+  const inputs = model.graph.inputs.filter(({ name }) => inputDims.has(name));
+  const mask = tokenMask(input);
   const pooled = poolLayers(
-    freeBatch(cut, shapes),
-    alone.map(({ layer, pool }) => ({ value: layer, pool, shape: shapes.get(layer)! })),
+    freeBatch({ ...cut, graph: { ...cut.graph, inputs } }, new Map([...shapes, ...inputDims])),
+    alone.map(({ layer, pool }) => ({ value: layer, pool, shape: shapes.get(layer)!, mask })),
   );
-  const backbones = alone.map((backbone, i) => ({ ...backbone, outputName: pooled.outputs[i]!.name }));
+  const taken = restrictInput(input, pooled.model.graph);
+  const backbones = alone.map((backbone, i) => ({
+    ...backbone,
+    input: taken,
+    outputName: pooled.outputs[i]!.name,
+  }));
   return { backbones, encode: () => encodeModel(pooled.model) };
+}
+
+/** What any of the layers takes. */
+function allInputs(backbones: readonly Backbone[]): InputSpec {
+  const [{ input }] = backbones as [Backbone];
+  if (input.kind === 'pixels') return input;
+  const all = Object.assign(
+    {},
+    ...backbones.map((backbone) => (backbone.input as TokenSpec).inputs),
+  ) as TokenInputs;
+  return { ...input, inputs: all };
 }

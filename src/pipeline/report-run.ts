@@ -138,6 +138,7 @@ function warningsOf(
 async function withPictures(examples: readonly RatedExample[]): Promise<ShownExample[]> {
   return Promise.all(
     examples.map(async (example) => {
+      if (example.text !== undefined) return example;
       try {
         const small = await thumbnail(await readFile(example.path));
         return { ...example, picture: `data:image/jpeg;base64,${Buffer.from(small).toString('base64')}` };
@@ -174,7 +175,17 @@ async function usesOf(folder: string, config: RunConfig | FeatureRunConfig): Pro
     ]);
     return uses;
   }
-  uses.push(['Labels for new images:', `graft predict --model ${model} PHOTO.jpg`]);
-  uses.push(['Measure it on other data:', `graft eval --model ${model} --data FOLDER`]);
+  uses.push(
+    config.tokens
+      ? [
+          'Labels for new texts:',
+          `graft predict --model ${model} "SOME TEXT"\ngraft predict --model ${model} - < LINES.txt`,
+        ]
+      : ['Labels for new images:', `graft predict --model ${model} PHOTO.jpg`],
+  );
+  uses.push([
+    'Measure it on other data:',
+    `graft eval --model ${model} --data ${config.tokens ? 'TABLE.csv' : 'FOLDER'}`,
+  ]);
   return uses;
 }

@@ -8,6 +8,7 @@ import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '
 import type { Pool } from '../graph/pool-features.js';
 import type { TrainedHead } from '../heads/head.js';
 import { decodeHead, encodeHead } from '../heads/head-file.js';
+import type { TokenIdentity, TokenizerFiles } from '../models/input-spec.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
 import type { Located } from '../sources/source.js';
@@ -15,6 +16,7 @@ import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { writeDurably } from '../write-durably.js';
 import type { RunEvaluation } from './evaluate-run.js';
+import type { InputOptions } from './find-input.js';
 import type { RunEnvironment } from './run-environment.js';
 
 /** What every run's configuration holds. */
@@ -41,9 +43,12 @@ export interface RunConfig extends CommonConfig {
   readonly backboneSha256: string;
   readonly layer: string;
   readonly pool: Pool;
-  readonly preprocess: PreprocessSpec;
+  /** Of a run on images. */
+  readonly preprocess?: PreprocessSpec | undefined;
+  /** Of a run on texts; the tokenizer's own files lie beside this one. */
+  readonly tokens?: TokenIdentity | undefined;
   readonly data: string;
-  /** Images for `graft verify`, from the validation part where there is one: absolute paths, or where they lie in archives. */
+  /** Examples for `graft verify`, from the validation part where there is one: absolute paths, texts, or where they lie in archives. */
   readonly verifyImages: readonly (string | Located)[];
 }
 
@@ -68,7 +73,15 @@ export const runFiles = {
   head: 'head.safetensors',
   weights: 'backbone-weights.safetensors',
   model: 'model.onnx',
+  tokenizer: 'tokenizer.json',
+  tokenizerConfig: 'tokenizer_config.json',
 } as const;
+
+/** How the examples of a run become its backbone's input, as options of `prepareBackbone`. */
+export function inputOfRun({ tokens }: RunConfig, folder: string): InputOptions {
+  if (!tokens) return { preprocess: path.join(folder, runFiles.config) };
+  return { tokenizer: path.join(folder, runFiles.tokenizer), maxLength: tokens.maxLength };
+}
 
 /** Makes the folder and sees that it can be written, before any long work begins. */
 export async function claimRunFolder(folder: string): Promise<void> {
@@ -92,6 +105,7 @@ export async function writeRunFolder(
     evaluation,
     head,
     weights,
+    tokenizer,
   }: {
     config: RunConfig | FeatureRunConfig;
     history: readonly object[];
@@ -99,6 +113,7 @@ export async function writeRunFolder(
     evaluation: RunEvaluation;
     head: TrainedHead;
     weights?: ReadonlyMap<string, Tensor>;
+    tokenizer?: TokenizerFiles | undefined;
   },
 ): Promise<void> {
   const write = (name: string, content: string | Uint8Array) =>
@@ -109,9 +124,11 @@ export async function writeRunFolder(
   await write(runFiles.metrics, history.map((record) => `${JSON.stringify(record)}\n`).join(''));
   await write(runFiles.result, `${JSON.stringify(result, null, 2)}\n`);
   await write(runFiles.evaluation, `${JSON.stringify(evaluation)}\n`);
-  const weightsFile = path.join(folder, runFiles.weights);
-  if (weights) await writeDurably(weightsFile, encodeSafetensors(weights));
-  else await rm(weightsFile, { force: true });
+  const writeOrRemove = (name: string, content: string | Uint8Array | undefined) =>
+    content === undefined ? rm(path.join(folder, name), { force: true }) : write(name, content);
+  await writeOrRemove(runFiles.weights, weights && encodeSafetensors(weights));
+  await writeOrRemove(runFiles.tokenizer, tokenizer?.json);
+  await writeOrRemove(runFiles.tokenizerConfig, tokenizer?.config);
   await write(runFiles.head, encodeHead(head));
 }
 
@@ -135,7 +152,7 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
   let config: RunConfig | FeatureRunConfig;
   try {
     config = JSON.parse(text) as RunConfig | FeatureRunConfig;
-    if (!isFeatureRun(config)) parsePreprocess(config.preprocess, configFile);
+    if (!isFeatureRun(config) && !config.tokens) parsePreprocess(config.preprocess, configFile);
   } catch (error) {
     throw new GraftError('FILE_UNREADABLE', `${configFile} is damaged: ${messageOf(error)}`, {
       cause: error,

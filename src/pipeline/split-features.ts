@@ -161,7 +161,7 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
     throw new GraftError(
       'INVALID_DATASET',
       `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${empty.join(', ')} of ${root}; ` +
-        'add images or remove the class.',
+        'add examples or remove the class.',
     );
   }
   logger.warn(

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { buildHead } from '../heads/build-head.js';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
+import { identifyInput, type TokenizerFiles } from '../models/input-spec.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Targets } from '../tasks/targets.js';
@@ -190,6 +191,7 @@ export async function trainRun(
       evaluation,
       head: result.head,
       ...(weights && { weights }),
+      tokenizer: tokenizerOf(fitted.config),
     });
     await progress?.end('finished', finalFigures(report));
     return { report, ...('cached' in fitted.config && { cache: fitted.config.cached.report }) };
@@ -237,6 +239,11 @@ export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'k
   );
 }
 
+function tokenizerOf(source: RunConfigSource): TokenizerFiles | undefined {
+  const input = 'features' in source ? undefined : source.cached.backbone.input;
+  return input?.kind === 'tokens' ? input.tokenizer : undefined;
+}
+
 /** The part of the configuration that tells where the features come from. */
 function sourceConfig(source: RunConfigSource) {
   if ('features' in source) return { features: source.features, dim: source.dim };
@@ -246,7 +253,7 @@ function sourceConfig(source: RunConfigSource) {
     backboneSha256: backbone.sha256,
     layer: backbone.layer,
     pool: backbone.pool,
-    preprocess: backbone.preprocess,
+    ...identifyInput(backbone.input),
     data: dataset.root,
     verifyImages: source.held.map((row) => {
       const { path: file, source: place } = dataset.examples.at(row);
@@ -264,6 +271,8 @@ function toGoOnWith(options: TrainOptions | FeatureTrainOptions): Readonly<Recor
     ...('features' in options && { features: path.resolve(options.features) }),
     ...('backbone' in options &&
       existsSync(options.backbone) && { backbone: path.resolve(options.backbone) }),
+    ...('tokenizer' in options &&
+      options.tokenizer !== undefined && { tokenizer: path.resolve(options.tokenizer) }),
     ...(mlflow !== undefined && !mlflow.includes('@') && { mlflow }),
   };
 }

@@ -1,46 +1,46 @@
-/** An exported model that takes image bytes and gives probabilities or numbers; all it needs is in the one file. */
-import { preprocessImage } from '../image/preprocess-image.js';
+/** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
+import { openEncoder } from '../inputs/open-encoder.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
-import { pixelShape } from '../models/read-preprocess.js';
 import { readModel } from '../onnx/read-model.js';
 import { openSession } from '../runtime/open-session.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { taskOf } from '../tasks/task-of.js';
-import { float32 } from '../tensor/tensor.js';
 
 export interface Predictor {
   readonly metadata: ModelMetadata;
   /**
-   * Probabilities, or the numbers of a regression, [images, labels] of encoded images (JPEG, PNG, …), run as one batch.
-   * @throws GraftError INVALID_IMAGE for the first one that cannot be decoded.
+   * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), run as one batch,
+   * or of texts (strings, or UTF-8).
+   * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used.
    */
-  predict(images: readonly Uint8Array[]): Promise<Float32Array>;
+  predict(examples: readonly (Uint8Array | string)[]): Promise<Float32Array>;
   release(): Promise<void>;
 }
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const { metadata: entries } = await readModel(path);
-  const metadata = readMetadata(entries, path);
+  const metadata = readMetadata(await readModel(path), path);
+  const encoder = openEncoder(metadata.input);
   const session = await openSession(path, options);
-  const input = session.inputNames[0]!;
-  const { channels, height, width } = pixelShape(metadata.preprocess);
-  const perImage = channels * height * width;
-  const dims = metadata.preprocess.layout === 'nchw' ? [channels, height, width] : [height, width, channels];
-  let pixels = new Float32Array(0);
+  const { outputs: name } = taskOf(metadata.task).outputNames;
+  const width = metadata.labels.length;
   return {
     metadata,
-    async predict(images) {
-      if (pixels.length < images.length * perImage) pixels = new Float32Array(images.length * perImage);
-      await Promise.all(
-        images.map((image, i) =>
-          preprocessImage(image, metadata.preprocess, pixels.subarray(i * perImage, (i + 1) * perImage)),
-        ),
-      );
-      const feed = float32([images.length, ...dims], pixels.subarray(0, images.length * perImage));
-      const outputs = await session.run({ [input]: feed });
-      const { outputs: name } = taskOf(metadata.task).outputNames;
-      return outputs[name]!.data as Float32Array;
+    async predict(examples) {
+      const bytes = examples.map((example) => (typeof example === 'string' ? Buffer.from(example) : example));
+      const encoded = await encoder.encode(bytes);
+      const scores = new Float32Array(encoded.count * width);
+      for (let start = 0; start < encoded.count;) {
+        const end = start + encoded.together(start, encoded.count);
+        const outputs = await session.run(encoded.feeds(start, end));
+        const rows = outputs[name]!.data as Float32Array;
+        for (let place = start; place < end; place++) {
+          const row = rows.subarray((place - start) * width, (place - start + 1) * width);
+          scores.set(row, encoded.order[place]! * width);
+        }
+        start = end;
+      }
+      return scores;
     },
     release: () => session.release(),
   };

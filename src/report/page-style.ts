@@ -38,6 +38,8 @@ td.words{text-align:left;white-space:normal;overflow-wrap:anywhere}
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}
 .examples figure{font-size:12.5px;line-height:1.35;overflow-wrap:anywhere}
+.examples:has(.text){grid-template-columns:repeat(auto-fill,minmax(240px,1fr))}
+.examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}
 pre{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:10px 14px;overflow:auto;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;margin:8px 0}

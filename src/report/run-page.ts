@@ -12,6 +12,8 @@ export interface ShownExample {
   readonly label: string;
   readonly prediction: string;
   readonly score: number;
+  /** Of a text its beginning. */
+  readonly text?: string | undefined;
   /** A data: address of a small picture. */
   readonly picture?: string | undefined;
 }
@@ -207,12 +209,15 @@ function reliability({ evaluation, calibration }: RunPage): string {
 
 function gallery(title: string, note: string, shown: readonly ShownExample[]): string {
   if (shown.length === 0) return '';
-  const cells = shown.map(({ path, label, prediction, score, picture }) => {
+  const cells = shown.map(({ path, label, prediction, score, picture, text }) => {
     const image = picture ? `<img alt="" src="${escapeXml(picture)}">` : '';
     const guess =
       prediction === label
         ? `<b>${escapeXml(label)}</b>`
         : `<b>${escapeXml(prediction)}</b>, is ${escapeXml(label)}`;
+    if (text !== undefined) {
+      return `<figure class="text" title="${escapeXml(path)}"><blockquote>${escapeXml(text)}</blockquote>${guess} ${percent(score)}</figure>`;
+    }
     return `<figure title="${escapeXml(path)}">${image}${guess} ${percent(score)}<div class="muted">${escapeXml(path.split(/[\\/]/).slice(-2).join('/'))}</div></figure>`;
   });
   return section(

@@ -1,4 +1,4 @@
-/** The bytes that one row of a Parquet file holds. Rows are asked for nearly in order, so the latest pages are kept. */
+/** The bytes that one row of a Parquet file holds, or the UTF-8 of its text. Rows are asked for nearly in order, so the latest pages are kept. */
 import type { BigIntStats } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
@@ -41,6 +41,7 @@ export async function readParquetRow(
   const parquet = await openFile(file, state);
   const bytes = await valueOf(parquet, state, column, row, mayRead);
   if (bytes instanceof Uint8Array) return { bytes: Uint8Array.from(bytes), info };
+  if (typeof bytes === 'string') return { bytes: new TextEncoder().encode(bytes), info };
   const pathColumn = column.replace(/(^|\.)bytes$/, '$1path');
   const isPathKnown = pathColumn !== column && parquet.columns.some(({ name }) => name === pathColumn);
   const place = isPathKnown ? await valueOf(parquet, state, pathColumn, row) : undefined;

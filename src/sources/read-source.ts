@@ -28,5 +28,7 @@ export async function readSource(
       return readParquetRow(source, mayRead);
     case 'url':
       return { bytes: await fetchUrl(source.url) };
+    case 'text':
+      return { bytes: new TextEncoder().encode(source.text) };
   }
 }

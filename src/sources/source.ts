@@ -5,7 +5,9 @@ export type Source =
   | { readonly kind: 'slice'; readonly file: string; readonly start: number; readonly length: number }
   /** A value of a Parquet file; rows count from 0. */
   | { readonly kind: 'parquet'; readonly file: string; readonly column: string; readonly row: number }
-  | { readonly kind: 'url'; readonly url: string };
+  | { readonly kind: 'url'; readonly url: string }
+  /** A text that is its own content; its bytes are UTF-8. */
+  | { readonly kind: 'text'; readonly text: string };
 
 export interface Located {
   /** What names the example in messages: its path, or its archive's and its own name in it. */
@@ -23,7 +25,7 @@ export interface LocatedList {
 /** The file that the bytes come from, if one can tell by its state whether they changed. */
 export function fileOf({ path, source }: Located): string | undefined {
   if (!source) return path;
-  return source.kind === 'url' ? undefined : source.file;
+  return source.kind === 'url' || source.kind === 'text' ? undefined : source.file;
 }
 
 /** The place of the bytes, another one for every example of a file: names may repeat within an archive. */
@@ -37,5 +39,7 @@ export function placeOf({ path, source }: Located): string {
       return `${source.file}\0${source.column}\0${source.row}`;
     case 'url':
       return source.url;
+    case 'text':
+      return `${path}\0${source.text}`;
   }
 }

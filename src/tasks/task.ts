@@ -8,9 +8,9 @@
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Precision } from './loss-tape.js';
 import type { Targets } from './targets.js';
+import type { TaskKind } from './task-kind.js';
 
-/** single: classes that exclude each other; multi: any number of labels an example; ordered: classes in an order. */
-export type TaskKind = 'single' | 'multi' | 'regression' | 'ordered';
+export type { TaskKind } from './task-kind.js';
 
 /** How errors are counted in training; measuring afterwards uses the plain loss. */
 export interface LossSpec {

@@ -272,7 +272,7 @@ describe('Reading a data set', () => {
         [
           'a,b\n1,2\n',
           'csv',
-          /column image, path, file in .*csv but it has a, b; name it with --image-column, or pass --no-header/,
+          /column image, path, text in .*csv but it has a, b; name it with --image-column or --text-column, or pass --no-header/,
         ],
         ['image,b\n1,2\n', 'csv', /column label, class, category .* --label-column/],
         ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: .*line 2/],

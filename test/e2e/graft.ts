@@ -12,7 +12,8 @@ export interface Outcome {
 
 const cli = path.resolve('dist/cli/index.js');
 
-export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
+/** @param input - what stands on its stdin */
+export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cli, ...args], { env: { ...process.env, ...env } });
     let stdout = '';
@@ -23,7 +24,7 @@ export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}): Pro
     child.stderr.on('data', (chunk) => {
       stderr += chunk;
     });
-    child.stdin.end();
+    child.stdin.end(input);
     child.on('error', reject);
     child.on('close', (status) => resolve({ status, stdout, stderr }));
   });

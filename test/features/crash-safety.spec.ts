@@ -26,7 +26,7 @@ import {
   drawImages,
   numberedKey,
   openTinyStore,
-  preprocess,
+  pixels,
   scratchFolder,
   tinyBackbone,
 } from './tiny-backbone.js';
@@ -62,7 +62,13 @@ async function expectRows(store: FeatureStore, count: number): Promise<void> {
 }
 
 function extract(store: FeatureStore, examples: readonly { path: string }[]): Promise<ExtractResult> {
-  return extractFeatures({ model: tinyBackbone(), preprocess, examples, targets: [{ store }], threads: 1 });
+  return extractFeatures({
+    model: tinyBackbone(),
+    input: pixels,
+    examples,
+    targets: [{ store }],
+    threads: 1,
+  });
 }
 
 async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {

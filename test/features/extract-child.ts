@@ -2,14 +2,14 @@
 import { readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { extractFeatures } from '../../src/features/extract-features.js';
-import { openTinyStore, preprocess, tinyBackbone } from './tiny-backbone.js';
+import { openTinyStore, pixels, tinyBackbone } from './tiny-backbone.js';
 
 const [, , images, cache] = process.argv as [string, string, string, string];
 const examples = (await readdir(images)).sort().map((name) => ({ path: path.join(images, name) }));
 const store = await openTinyStore(cache);
 const { computed } = await extractFeatures({
   model: tinyBackbone(),
-  preprocess,
+  input: pixels,
   examples,
   targets: [{ store }],
   threads: 2,

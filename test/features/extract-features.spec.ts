@@ -21,6 +21,7 @@ import {
   dim,
   drawImages,
   openTinyStore,
+  pixels,
   preprocess,
   scratchFolder,
   side,
@@ -40,7 +41,7 @@ function extract(
 ) {
   return extractFeatures({
     model: tinyBackbone(),
-    preprocess,
+    input: pixels,
     examples,
     targets: [{ store }],
     threads: 2,
@@ -393,7 +394,7 @@ describe('Feature extraction', () => {
     const store = await freshStore('crash');
     const resize = { width: 1e5, height: 1e5, fit: 'fill', kernel: 'bilinear' } as const;
     const error = await failure(
-      extract(store, examples.slice(0, 3), { preprocess: { ...preprocess, resize } }),
+      extract(store, examples.slice(0, 3), { input: { ...pixels, preprocess: { ...preprocess, resize } } }),
     );
     expect(error.code).to.equal('RUNTIME_FAILURE');
     expect(error.message).to.match(/A worker that computes features stopped: .*Finished shards are kept/);

@@ -15,6 +15,7 @@ import {
   dim,
   drawImages,
   openTinyStore,
+  pixels,
   preprocess,
   scratchFolder,
   side,
@@ -48,7 +49,8 @@ describe('Features of random views', function () {
     examples = images,
     workers = 2,
     batch = 1,
-  ) => extractFeatures({ model: tinyBackbone(), preprocess, examples, targets, workers, batch, threads: 1 });
+  ) =>
+    extractFeatures({ model: tinyBackbone(), input: pixels, examples, targets, workers, batch, threads: 1 });
 
   async function shards({ folder }: FeatureStore): Promise<string> {
     const names = (await readdir(folder)).filter((name) => name.endsWith('.safetensors')).sort();

@@ -11,6 +11,20 @@ describe('Feature key', () => {
     expect(featureKey(source)).to.match(/^[0-9a-f]{64}$/);
   });
 
+  it('is for images what it always was: stores of earlier versions are found again', () => {
+    expect(featureKey(source)).to.equal('e30fe513a1b09a93785876fb65199339794d19f2048f0f0af5ea851455b735c5');
+  });
+
+  it('holds the tokenizer and the greatest length in place of the preprocessing for texts', () => {
+    const { preprocess, ...settings } = source;
+    const tokens = { version: 1, tokenizerSha256: 'c'.repeat(64), maxLength: 128 } as const;
+    const key = featureKey({ ...settings, tokens });
+    expect(key).to.not.equal(featureKey({ ...settings, preprocess }));
+    expect(key).to.not.equal(featureKey({ ...settings, tokens: { ...tokens, maxLength: 64 } }));
+    const other = { ...tokens, tokenizerSha256: 'd'.repeat(64) };
+    expect(key).to.not.equal(featureKey({ ...settings, tokens: other }));
+  });
+
   const changes = [
     { backboneSha256: 'b'.repeat(64) },
     { layer: 'other' },

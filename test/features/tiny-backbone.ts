@@ -9,6 +9,7 @@ import { FeatureStore } from '../../src/features/feature-store.js';
 import type { ShardContent } from '../../src/features/shard.js';
 import { poolLayers } from '../../src/graph/pool-features.js';
 import type { Logger } from '../../src/logger.js';
+import type { PixelSpec } from '../../src/models/input-spec.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
@@ -29,7 +30,12 @@ export const preprocess: PreprocessSpec = {
   layout: 'nchw',
 };
 
-export const source: FeatureSource = {
+/** What `tinyBackbone` takes. */
+export const pixels: PixelSpec = { kind: 'pixels', name: 'image', preprocess };
+
+export type ImageSource = Extract<FeatureSource, { readonly preprocess: PreprocessSpec }>;
+
+export const source: ImageSource = {
   backboneSha256: 'a'.repeat(64),
   layer: 'pooled',
   pool: 'avg',
@@ -86,7 +92,7 @@ export async function drawImages(folder: string, count: number, seed = 1): Promi
 
 export function openTinyStore(
   cache: string,
-  fields: Partial<FeatureSource> = {},
+  fields: Partial<ImageSource> = {},
   logger?: Logger,
 ): Promise<FeatureStore> {
   return FeatureStore.open(cache, { ...source, ...fields, dim }, logger);

@@ -22,10 +22,10 @@ const images = float32(
   ),
 );
 
-async function run(model: Parameters<typeof encodeModel>[0], input: string, x: Tensor): Promise<Tensor> {
+async function run(model: Parameters<typeof encodeModel>[0], x: Tensor): Promise<Tensor> {
   const session = await openSession(encodeModel(model), { threads: 1 });
   try {
-    return Object.values(await session.run({ [input]: x }))[0]!;
+    return Object.values(await session.run({ [session.inputNames[0]!]: x }))[0]!;
   } finally {
     await session.release();
   }
@@ -51,11 +51,11 @@ describe('cutting a backbone where training begins', () => {
       const backbone = await prepare();
       const { frozen, tail } = await prepareTail(backbone, layer);
       expect(tail.crossing.map(({ name }) => name)).to.deep.equal(crossing);
-      const whole = await run(backbone.features, backbone.inputName, images);
-      const activations = await run(frozen.features, frozen.inputName, images);
+      const whole = await run(backbone.features, images);
+      const activations = await run(frozen.features, images);
       expect(activations.dims).to.deep.equal([3, frozen.dim]);
       const packed = packTail(tail);
-      const parts = await run(packed.model, packed.activations, activations);
+      const parts = await run(packed.model, activations);
       expect(parts.dims).to.deep.equal(whole.dims);
       for (const [i, value] of (whole.data as Float32Array).entries()) {
         expect(parts.data[i]).to.be.closeTo(value, 1e-5);
@@ -70,11 +70,11 @@ describe('cutting a backbone where training begins', () => {
   it('widens a float16 tail to float32, and the activations too', async () => {
     const backbone = await prepare({ isHalf: true });
     const { frozen, tail } = await prepareTail(backbone, 'inner');
-    const whole = await run(backbone.features, backbone.inputName, images);
-    const activations = await run(frozen.features, frozen.inputName, images);
+    const whole = await run(backbone.features, images);
+    const activations = await run(frozen.features, images);
     expect(activations.dtype).to.equal('float32');
     const packed = packTail(tail);
-    const parts = await run(packed.model, packed.activations, activations);
+    const parts = await run(packed.model, activations);
     for (const [i, value] of (whole.data as Float32Array).entries()) {
       expect(parts.data[i]).to.be.closeTo(value, 4e-3 * Math.max(1, Math.abs(value)));
     }

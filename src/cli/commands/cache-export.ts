@@ -30,7 +30,7 @@ export const cacheExportCommand = defineCommand({
   ],
   async run(args, output) {
     const { exportFeatures } = await import('../../pipeline/export-features.js');
-    const onProgress = await output.progress('features', 'images');
+    const onProgress = await output.progress('features', 'examples');
     const report = await exportFeatures(args, { ...output, onProgress });
     const lines = [
       `${report.rows} rows of ${report.dim} numbers, ${formatBytes(report.bytes)}`,

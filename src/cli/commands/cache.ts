@@ -27,7 +27,7 @@ export const cacheCommand = defineCommand({
     ...cacheOptions,
     ...deviceOptions,
     ...viewOptions,
-    batch: { ...positiveInteger('batch'), describe: 'Images a run of the backbone' },
+    batch: { ...positiveInteger('batch'), describe: 'Examples a run of the backbone' },
     shard: {
       type: 'string',
       requiresArg: true,
@@ -53,7 +53,7 @@ export const cacheCommand = defineCommand({
         `Part ${shard.index} of ${shard.count} of the data set, by ${scheduled.source}; --shard 1/1 takes all of it.`,
       );
     }
-    const onProgress = await output.progress('features', 'images');
+    const onProgress = await output.progress('features', 'examples');
     const options = { ...args, shard, backboneBatch: args.batch };
     await checkViewOptions(options);
     const cached = await cacheFeatures(options, { ...output, onProgress });

@@ -17,7 +17,7 @@ export const evalCommand = defineCommand({
   example: ['eval --model model.onnx --data photos/test', 'accuracy, F1, calibration'],
   async run(args, output) {
     const { evaluateModel } = await import('../../pipeline/evaluate-model.js');
-    const onProgress = await output.progress('images', 'images');
+    const onProgress = await output.progress('examples', 'examples');
     const report = await evaluateModel(args, { ...output, onProgress });
     output.result(report, describeEvaluation(report));
   },

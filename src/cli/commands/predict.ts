@@ -1,27 +1,31 @@
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../output.js';
+import { isStandardInput } from '../standard-input.js';
 import { deviceOptions, modelOption, onErrorOption } from '../shared-options.js';
 
 const options = { ...modelOption, ...onErrorOption, ...deviceOptions } as const;
 
 export const predictCommand = defineCommand<typeof options, { inputs: string[] }>({
   command: 'predict <inputs..>',
-  describe: 'Label images or folders of images',
+  describe: 'Label images, texts, or folders of them',
   options,
   positionals: {
     inputs: {
       type: 'string',
       array: true,
       demandOption: true,
-      describe: 'Images or folders; - reads paths from stdin',
+      describe: 'Images, texts (quoted, or .txt files), folders; - reads lines: paths, or texts',
     },
   },
-  example: ['predict --model model.onnx photo.jpg', 'the label and its probability'],
+  example: [
+    'predict --model model.onnx photo.jpg',
+    'the label (of texts: "where is my card?", or - for lines)',
+  ],
   async run(args, output) {
     const { predictInputs } = await import('../../pipeline/predict-inputs.js');
-    const inputs = (await Promise.all(args.inputs.map(expandStdin))).flat();
-    const onProgress = await output.progress('images', 'images');
-    const predictions = await predictInputs({ ...args, inputs }, { ...output, onProgress });
+    const inputs = args.inputs.map((input) => (isStandardInput(input) ? '-' : input));
+    const onProgress = await output.progress('inputs', 'examples');
+    const predictions = await predictInputs({ ...args, inputs, readLines }, { ...output, onProgress });
     const rows = predictions.map(({ input, label, score, values }) =>
       values
         ? [input, ...Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(5)}`)]
@@ -31,9 +35,8 @@ export const predictCommand = defineCommand<typeof options, { inputs: string[] }
   },
 });
 
-/** `-` stands for the lines of stdin. */
-async function expandStdin(input: string): Promise<string[]> {
-  if (input !== '-') return [input];
+/** Of stdin, without empty ones. */
+async function readLines(): Promise<string[]> {
   const { text } = await import('node:stream/consumers');
-  return (await text(process.stdin)).split(/\r?\n/).filter((line) => line !== '');
+  return (await text(process.stdin)).split(/\r?\n/).filter((line) => line.trim() !== '');
 }

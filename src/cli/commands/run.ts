@@ -68,7 +68,7 @@ export const runCommand = defineCommand({
   example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],
   async run(args, output) {
     const { runAll, tuneAndExport } = await import('../../pipeline/run-all.js');
-    const onProgress = await output.progress('features', 'images');
+    const onProgress = await output.progress('features', 'examples');
     if (args.tune) {
       const onCandidate = await output.progress('candidates', 'candidates');
       const report = await tuneAndExport(await tuneOptions(args), { ...output, onProgress, onCandidate });

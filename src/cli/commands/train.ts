@@ -39,7 +39,7 @@ export const trainCommand = defineCommand({
   example: ['train --backbone model.onnx --data photos --out runs/a', 'a linear head'],
   async run(args, output) {
     const { trainRun } = await import('../../pipeline/train-run.js');
-    const onProgress = await output.progress('features', 'images');
+    const onProgress = await output.progress('features', 'examples');
     const { report, cache } = await trainRun(await trainOptions(args), { ...output, onProgress });
     output.result({ ...report, ...(cache && { cache }) }, describeTraining(report));
   },
@@ -63,18 +63,19 @@ export async function trainOptions(
     );
     if (other)
       throw new GraftError('USAGE', `--features stands in place of --${other[0]}; give one of them.`);
-    const { groupColumn, labelColumn, imageColumn, order } = args;
+    const { groupColumn, labelColumn, imageColumn, textColumn, order } = args;
     const columns = {
       'group-column': groupColumn,
       'label-column': labelColumn,
       'image-column': imageColumn,
+      'text-column': textColumn,
       order,
     };
     const stray = Object.entries(columns).find(([, given]) => given !== undefined)?.[0];
     if (stray) {
       throw new GraftError(
         'USAGE',
-        `--${stray} is about a table of images, but a file of --features holds labels, groups and the order of classes ` +
+        `--${stray} is about a table of examples, but a file of --features holds labels, groups and the order of classes ` +
           'itself: the tensors labels and groups, the metadata classes.',
       );
     }

@@ -97,7 +97,7 @@ export const tuneCommand = defineCommand({
   ],
   async run(args, output) {
     const { tuneRun } = await import('../../pipeline/tune-run.js');
-    const onProgress = await output.progress('features', 'images');
+    const onProgress = await output.progress('features', 'examples');
     const onCandidate = await output.progress('candidates', 'candidates');
     const { report, cache } = await tuneRun(await tuneOptions(args), { ...output, onProgress, onCandidate });
     output.result({ ...report, ...(cache && { cache }) }, describeTuning(report));

@@ -4,7 +4,7 @@ import { modelOption, runOption } from '../shared-options.js';
 
 export const verifyCommand = defineCommand({
   command: 'verify',
-  describe: 'Compare an exported file with backbone and head on real images',
+  describe: 'Compare an exported file with backbone and head on real examples',
   options: { ...modelOption, ...runOption } as const,
   example: ['verify --model model.onnx --run runs/a', 'fails above a difference of 1e-4'],
   async run({ model, run }, output) {
@@ -13,7 +13,7 @@ export const verifyCommand = defineCommand({
     const rows = report.providers.map(({ name, maxAbsDiff }) => [name, maxAbsDiff.toExponential(2)]);
     output.result(
       report,
-      `${report.examples} images\n${formatTable([['runs on', 'largest difference'], ...rows])}`,
+      `${report.examples} examples\n${formatTable([['runs on', 'largest difference'], ...rows])}`,
     );
   },
 });

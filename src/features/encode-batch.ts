@@ -1,0 +1,94 @@
+/** What a worker makes of a batch before the model sees it: images decoded into a few buffers, texts tokenised. */
+import { GraftError } from '../errors.js';
+import { preprocessViews } from '../image/preprocess-image.js';
+import { openTextEncoder } from '../inputs/encode-texts.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
+import { imageRows } from '../inputs/open-encoder.js';
+import { exampleDims, type PixelSpec, type TokenSpec } from '../models/input-spec.js';
+import { sizeOf } from '../tensor/shape.js';
+import { type BatchMessage, batchesPerWorker, type WorkerSetup } from './worker-messages.js';
+
+export interface EncodedBatch {
+  readonly id: number;
+  /** Examples in the batch, broken ones included. */
+  readonly count: number;
+  /** For each view wanted, by its index, the examples that are to be run. */
+  readonly views: ReadonlyMap<number, EncodedExamples>;
+  readonly broken: readonly Broken[];
+}
+
+interface Broken {
+  readonly slot: number;
+  readonly reason: string;
+}
+
+/** May work on several batches at once; what it gives is good until `batchesPerWorker` more were begun. */
+export type EncodeBatch = (message: BatchMessage) => Promise<EncodedBatch>;
+
+/** @throws GraftError INVALID_TOKENIZER */
+export function openBatchEncoder({ input, ...setup }: WorkerSetup): EncodeBatch {
+  return input.kind === 'pixels' ? openImages(input, setup) : openTexts(input);
+}
+
+/** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
+function openImages(
+  input: PixelSpec,
+  { batch, views: allViews }: Pick<WorkerSetup, 'batch' | 'views'>,
+): EncodeBatch {
+  const size = sizeOf(exampleDims(input).get(input.name)!);
+  const buffers = Array.from(
+    { length: batchesPerWorker },
+    () => new Float32Array(batch * allViews.length * size),
+  );
+  let turn = 0;
+  return async ({ id, examples, keys, views }) => {
+    const buffer = buffers[turn++ % buffers.length]!;
+    const count = examples.length;
+    const broken: Broken[] = [];
+    await Promise.all(
+      examples.map(async (bytes, slot) => {
+        const wanted = views.map((view, place) => {
+          const at = (place * count + slot) * size;
+          return { view: allViews[view], into: buffer.subarray(at, at + size) };
+        });
+        try {
+          await preprocessViews(bytes, keys[slot]!, input.preprocess, wanted);
+        } catch (error) {
+          broken.push({ slot, reason: reasonOf(error, 'INVALID_IMAGE') });
+          for (const { into } of wanted) into.fill(0);
+        }
+      }),
+    );
+    const rowsOf = (place: number) =>
+      imageRows(input, buffer.subarray(place * count * size, (place + 1) * count * size), count);
+    return {
+      id,
+      count,
+      views: new Map(views.map((view, place) => [view, rowsOf(place)])),
+      broken: broken.sort((a, b) => a.slot - b.slot),
+    };
+  };
+}
+
+function openTexts(input: TokenSpec): EncodeBatch {
+  const encoder = openTextEncoder(input);
+  return async ({ id, examples, views }) => {
+    const broken: Broken[] = [];
+    const texts = examples.map((bytes, slot) => {
+      try {
+        return encoder.idsOf(bytes);
+      } catch (error) {
+        broken.push({ slot, reason: reasonOf(error, 'INVALID_TEXT') });
+        return undefined;
+      }
+    });
+    const arranged = encoder.arrange(texts);
+    return { id, count: examples.length, views: new Map(views.map((view) => [view, arranged])), broken };
+  };
+}
+
+/** Anything else (no memory, a bug) says nothing about the example and must not be recorded as its fault. */
+function reasonOf(error: unknown, code: 'INVALID_IMAGE' | 'INVALID_TEXT'): string {
+  if (error instanceof GraftError && error.code === code) return error.message;
+  throw error;
+}

@@ -1,0 +1,101 @@
+/** Texts to what a text model takes of them: ids, masks, types, positions, int64 or int32 [texts, tokens]. */
+import { GraftError } from '../errors.js';
+import type { TokenInput } from '../graph/token-inputs.js';
+import type { TokenSpec } from '../models/token-spec.js';
+import { dtypeInfo } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { loadTokenizer, type TextTokenizer } from '../text/load-tokenizer.js';
+import type { EncodedExamples } from './encoded-examples.js';
+
+export interface TextEncoder {
+  /** @throws GraftError INVALID_TEXT for bytes that are no UTF-8, or a text that the model cannot take. */
+  idsOf(bytes: Uint8Array): number[];
+  /** Texts without ids are left out. Those of similar length come together, so that little is filled up. */
+  arrange(texts: readonly (readonly number[] | undefined)[]): EncodedExamples;
+}
+
+/** @throws GraftError INVALID_TOKENIZER */
+export function openTextEncoder(spec: TokenSpec): TextEncoder {
+  const tokenizer = loadTokenizer(spec.tokenizer, 'the tokenizer');
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  return {
+    idsOf(bytes) {
+      const ids = tokenizer.encode(decode(bytes, decoder), spec.maxLength);
+      if (ids.length === 0) throw new GraftError('INVALID_TEXT', 'The text holds no tokens.');
+      const { vocabulary = Number.POSITIVE_INFINITY } = spec.inputs;
+      const strange = ids.find((id) => id >= vocabulary);
+      if (strange === undefined) return ids;
+      throw new GraftError(
+        'INVALID_TEXT',
+        `The tokenizer gives id ${strange} for it, but the model's table of tokens has ${vocabulary} rows: the tokenizer does not belong to the backbone.`,
+      );
+    },
+    arrange: (texts) => arrange(texts, spec, tokenizer),
+  };
+}
+
+function decode(bytes: Uint8Array, decoder: InstanceType<typeof TextDecoder>): string {
+  try {
+    return decoder.decode(bytes);
+  } catch (error) {
+    throw new GraftError('INVALID_TEXT', 'It is not UTF-8 text.', { cause: error });
+  }
+}
+
+function arrange(
+  texts: readonly (readonly number[] | undefined)[],
+  { inputs, padId = 0 }: TokenSpec,
+  tokenizer: TextTokenizer,
+): EncodedExamples {
+  const lengthAt = (i: number): number => texts[i]!.length;
+  const order = [...texts.keys()]
+    .filter((i) => texts[i] !== undefined)
+    .sort((a, b) => lengthAt(a) - lengthAt(b) || a - b);
+  const { fixedLength, mask } = inputs;
+  // Nothing tells a model without a mask what is filled up, unless it always is.
+  const mayFill = mask !== undefined || fixedLength !== undefined;
+  return {
+    count: order.length,
+    order,
+    together(start, most) {
+      const limit = Math.min(most, order.length - start);
+      if (mayFill) return limit;
+      let count = 1;
+      while (count < limit && lengthAt(order[start + count]!) === lengthAt(order[start]!)) count++;
+      return count;
+    },
+    feeds(start, end) {
+      const rows = order.slice(start, end).map((i) => texts[i]!);
+      const length = fixedLength ?? Math.max(...rows.map((row) => row.length));
+      const dims = [rows.length, length];
+      const feeds: Record<string, Tensor> = {};
+      const put = (input: TokenInput | undefined, valueAt: (row: number, i: number) => number) => {
+        if (input) feeds[input.name] = fill(input, dims, valueAt);
+      };
+      put(inputs.ids, (row, i) => rows[row]![i] ?? padId);
+      put(inputs.mask, (row, i) => (i < rows[row]!.length ? 1 : 0));
+      const types = rows.map((row) => (inputs.types ? tokenizer.typesOf(row.length) : []));
+      put(inputs.types, (row, i) => types[row]![i] ?? 0);
+      put(inputs.positions, (_, i) => i);
+      return feeds;
+    },
+  };
+}
+
+function fill(
+  { dtype }: TokenInput,
+  dims: readonly number[],
+  valueAt: (row: number, column: number) => number,
+): Tensor {
+  const data = new (dtypeInfo(dtype).array)(sizeOf(dims));
+  const columns = dims[1]!;
+  for (let row = 0, at = 0; row < dims[0]!; row++) {
+    for (let column = 0; column < columns; column++, at++) {
+      const value = valueAt(row, column);
+      if (dtype === 'int64') (data as BigInt64Array)[at] = BigInt(value);
+      else (data as Int32Array)[at] = value;
+    }
+  }
+  return { dtype, dims, data };
+}

@@ -1,0 +1,75 @@
+/** What a model takes of an example's bytes, as plain data: pixels of an image, or tokens of a text. */
+import { createHash } from 'node:crypto';
+import type { TokenMask } from '../graph/pool-tokens.js';
+import { listTokenInputs, takenTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
+import type { Graph } from '../onnx/ir.js';
+import type { PreprocessSpec } from './preprocess-spec.js';
+import { pixelShape } from './pixel-shape.js';
+import type { TokenizerFiles, TokenSpec } from './token-spec.js';
+
+export type { TokenizerFiles, TokenSpec } from './token-spec.js';
+
+export type InputSpec = PixelSpec | TokenSpec;
+
+export interface PixelSpec {
+  readonly kind: 'pixels';
+  /** The model's input. */
+  readonly name: string;
+  readonly preprocess: PreprocessSpec;
+}
+
+/** What tells one tokenizer from another: sha256, as 64 hex digits, of its files. */
+export function tokenizerSha256({ json, config = '' }: TokenizerFiles): string {
+  return createHash('sha256').update(json).update('\0').update(config).digest('hex');
+}
+
+/** What an example's features depend on besides its bytes and the model: one of the two. */
+export type InputIdentity =
+  | { readonly preprocess: PreprocessSpec; readonly tokens?: undefined }
+  | { readonly tokens: TokenIdentity; readonly preprocess?: undefined };
+
+export interface TokenIdentity {
+  /** Raised when the same tokenizer comes to give other ids. */
+  readonly version: 1;
+  readonly tokenizerSha256: string;
+  readonly maxLength: number;
+}
+
+export function identifyInput(input: InputSpec): InputIdentity {
+  if (input.kind === 'pixels') return { preprocess: input.preprocess };
+  const { tokenizer, maxLength } = input;
+  return { tokens: { version: 1, tokenizerSha256: tokenizerSha256(tokenizer), maxLength } };
+}
+
+/** Tokens of a text in a trial run, where the length is free: few, and not the size of anything else. */
+const trialLength = 7;
+
+/** Without inputs that the graph does not take. */
+export function restrictInput(input: InputSpec, graph: Graph): InputSpec {
+  return input.kind === 'pixels' ? input : { ...input, inputs: takenTokenInputs(input.inputs, graph) };
+}
+
+/** Of a text model: what tells in its graph which tokens of an example of `exampleDims` are real. */
+export function tokenMask(input: InputSpec): TokenMask | undefined {
+  if (input.kind === 'pixels') return undefined;
+  const { ids, mask, fixedLength } = input.inputs;
+  const length = exampleDims(input).get(ids.name)![1]!;
+  return { length, isFixed: fixedLength !== undefined, ids, mask, padId: input.padId };
+}
+
+/** Shapes of the inputs for one example. */
+export function exampleDims(input: InputSpec): Map<string, readonly number[]> {
+  if (input.kind === 'pixels') {
+    const { channels, height, width } = pixelShape(input.preprocess);
+    const isPlanar = input.preprocess.layout === 'nchw';
+    const dims = isPlanar ? [1, channels, height, width] : [1, height, width, channels];
+    return new Map([[input.name, dims]]);
+  }
+  return tokenDims(input.inputs, input.maxLength);
+}
+
+/** @param maxLength - most tokens that the model can take */
+export function tokenDims(inputs: TokenInputs, maxLength = trialLength): Map<string, readonly number[]> {
+  const length = inputs.fixedLength ?? Math.min(trialLength, maxLength);
+  return new Map(listTokenInputs(inputs).map(({ name }) => [name, [1, length]]));
+}

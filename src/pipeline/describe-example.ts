@@ -1,0 +1,20 @@
+import type { Dataset } from '../dataset/dataset.js';
+import { readSource } from '../sources/read-source.js';
+import type { RatedExample } from './evaluate-run.js';
+
+/** Characters of a text that a report shows. */
+const shownLength = 400;
+
+/** What an example is called, and of a text its beginning. */
+export async function describeExample(
+  { kind, examples }: Dataset,
+  row: number,
+): Promise<Pick<RatedExample, 'path' | 'text'>> {
+  const example = examples.at(row);
+  const { path } = example;
+  if (kind === 'images') return { path };
+  const content = await readSource(example).catch(() => undefined);
+  if (!content) return { path };
+  const text = new TextDecoder().decode(content.bytes.subarray(0, 4 * shownLength)).trim();
+  return { path, text: text.length > shownLength ? `${text.slice(0, shownLength)}…` : text };
+}

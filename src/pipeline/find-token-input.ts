@@ -1,0 +1,136 @@
+/** The token inputs of a text backbone, its tokenizer, and how long its texts may be. */
+import { GraftError, messageOf } from '../errors.js';
+import { listTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
+import type { Logger } from '../logger.js';
+import { type TokenSpec, tokenDims } from '../models/input-spec.js';
+import type { Model } from '../onnx/ir.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
+import { findTokenizer, longestByConfig } from '../text/find-tokenizer.js';
+import { loadTokenizer, type TextTokenizer } from '../text/load-tokenizer.js';
+import type { FoundInput, InputOptions } from './find-input.js';
+
+/** Most tokens where nobody names another length: longer texts cost much and seldom tell more of their class. */
+const usualLength = 128;
+
+/** @throws GraftError INVALID_TOKENIZER, USAGE for a length that does not fit. */
+export async function findTokenInput(
+  model: Model,
+  inputs: TokenInputs,
+  file: string,
+  options: InputOptions,
+  logger: Logger,
+): Promise<FoundInput> {
+  const { files, where } = await findTokenizer({ ...options, modelPath: file, metadata: model.metadata });
+  const tokenizer = loadTokenizer(files, where);
+  assertBelongs(tokenizer, inputs, { file, where, logger });
+  const maxLength = await chooseLength(model, inputs, tokenizer, file, options.maxLength);
+  const { fixedLength, vocabulary = Number.POSITIVE_INFINITY } = inputs;
+  const { padId } = tokenizer;
+  const fill = padId !== undefined && padId < vocabulary ? padId : fixedLength === undefined ? undefined : 0;
+  logger.info(`Tokenizer: ${where}.`);
+  const spec: TokenSpec = {
+    kind: 'tokens',
+    tokenizer: files,
+    maxLength,
+    ...(fill !== undefined && { padId: fill }),
+    inputs,
+  };
+  return {
+    model,
+    probe: { inputDims: tokenDims(inputs, maxLength) },
+    what: 'text',
+    names: listTokenInputs(inputs).map(({ name }) => name),
+    describe: () => spec,
+  };
+}
+
+/**
+ * The description with a length that the backbone runs on: nothing in a file tells how many positions it has learned.
+ * @param features - tokens → features
+ * @param given - the length that the user named; where there is none, a shorter one is looked for
+ * @throws GraftError INVALID_ARGUMENT where it does not run on the length that was named, or on none
+ */
+export async function fitLength(
+  features: Model,
+  spec: TokenSpec,
+  { file, given, logger }: { file: string; given: number | undefined; logger: Logger },
+): Promise<TokenSpec> {
+  const say = (maxLength: number): TokenSpec => {
+    logger.info(`Texts are cut to ${maxLength} tokens (--max-length), those at their ends included.`);
+    return { ...spec, maxLength };
+  };
+  if (spec.inputs.fixedLength !== undefined) return say(spec.maxLength);
+  const failure = await failureAt(spec.maxLength, features);
+  if (failure === undefined) return say(spec.maxLength);
+  let runs = 0;
+  if (given === undefined) {
+    for (let fails = spec.maxLength; fails - runs > 1;) {
+      const middle = (runs + fails) >> 1;
+      if ((await failureAt(middle, features)) === undefined) runs = middle;
+      else fails = middle;
+    }
+  }
+  if (runs > 0) return say(runs);
+  throw new GraftError(
+    'INVALID_ARGUMENT',
+    `${file} does not run on a text of ${spec.maxLength} tokens; give fewer with --max-length. ${messageOf(failure).split('\n')[0]}`,
+    { cause: failure },
+  );
+}
+
+async function failureAt(length: number, features: Model): Promise<unknown> {
+  const { inputs, outputs } = features.graph;
+  const inputDims = new Map(inputs.map(({ name }) => [name, [1, length]]));
+  try {
+    await probeShapes(features, { inputDims, names: outputs.map(({ name }) => name) });
+    return undefined;
+  } catch (error) {
+    return error;
+  }
+}
+
+function assertBelongs(
+  { highestId }: TextTokenizer,
+  { vocabulary }: TokenInputs,
+  { file, where, logger }: { file: string; where: string; logger: Logger },
+): void {
+  if (vocabulary === undefined) return;
+  const counts = `${where} has ids up to ${highestId}, but the table of tokens in ${file} has ${vocabulary} rows`;
+  if (highestId >= vocabulary) {
+    throw new GraftError(
+      'INVALID_TOKENIZER',
+      `The tokenizer does not belong to the backbone: ${counts}. Give the tokenizer.json of this very model with --tokenizer.`,
+    );
+  }
+  // Tables are rounded up to some multiple, and a few tokens may be added.
+  if (vocabulary > 1.5 * highestId + 1000)
+    logger.warn(`The tokenizer may not belong to the backbone: ${counts}.`);
+}
+
+async function chooseLength(
+  { metadata }: Model,
+  { fixedLength }: TokenInputs,
+  { limit, frameLength }: TextTokenizer,
+  file: string,
+  given: number | undefined,
+): Promise<number> {
+  const byConfig = await longestByConfig(file);
+  const hardLimit = fixedLength ?? byConfig;
+  if (given !== undefined && hardLimit !== undefined && given > hardLimit) {
+    throw new GraftError(
+      'USAGE',
+      `Expected at most ${hardLimit} for --max-length, as ${file} takes, but received ${given}.`,
+    );
+  }
+  if (given !== undefined && given <= frameLength) {
+    throw new GraftError(
+      'USAGE',
+      `Expected more than ${frameLength} for --max-length, since the tokenizer puts as many tokens around each text, but received ${given}.`,
+    );
+  }
+  // An exported model was trained with this length.
+  const before = Number(metadata.get('graft.max_length') ?? Number.NaN);
+  if (given !== undefined) return given;
+  if (before > 0) return Math.min(before, hardLimit ?? before);
+  return fixedLength ?? Math.min(usualLength, limit ?? usualLength, byConfig ?? usualLength);
+}

@@ -1,0 +1,182 @@
+/** A Hugging Face tokenizer: from a text to the ids of its tokens. The only file that imports the library. */
+import * as library from '@huggingface/tokenizers';
+import { GraftError, messageOf } from '../errors.js';
+import type { TokenizerFiles } from '../models/token-spec.js';
+import { referenceText } from './match-reference.js';
+
+/** What is used of the library, whose own declarations lack the file extensions that Node's resolution asks for. */
+interface Tokenizer {
+  encode(
+    text: string,
+    options: { add_special_tokens?: boolean; return_token_type_ids?: boolean },
+  ): { readonly ids: number[]; readonly token_type_ids?: number[] };
+  token_to_id(token: string): number | undefined;
+}
+const { Tokenizer: LibraryTokenizer } = library as unknown as {
+  Tokenizer: new (description: object, settings: object) => Tokenizer;
+};
+
+export interface TextTokenizer {
+  /**
+   * Ids of the text with what the tokenizer puts around it ([CLS] … [SEP]), which a cut leaves there.
+   * @param maxLength - most ids
+   */
+  encode(text: string, maxLength: number): number[];
+  /** Token types of a text of so many ids. */
+  typesOf(length: number): number[];
+  /** What fills a text up; undefined where the tokenizer has nothing for it. */
+  readonly padId: number | undefined;
+  /** Largest id of the vocabulary, without tokens that were added to it. */
+  readonly highestId: number;
+  /** Ids around every text. */
+  readonly frameLength: number;
+  /** Most tokens by the tokenizer's own word; undefined where it does not say. */
+  readonly limit: number | undefined;
+}
+
+/** Characters looked at for each token wanted; more only where these give too few. */
+const charactersPerToken = 32;
+/** Lengths that mean "no limit". */
+const longestLimit = 1e6;
+
+/**
+ * @param where - the file, for messages
+ * @throws GraftError INVALID_TOKENIZER
+ */
+export function loadTokenizer({ json, config }: TokenizerFiles, where: string): TextTokenizer {
+  const description = parseObject(json, where) as TokenizerDescription;
+  const settings = config === undefined ? {} : parseObject(config, `the configuration beside ${where}`);
+  const kind = description.model?.type;
+  if (kind !== undefined && !['WordPiece', 'BPE', 'Unigram'].some((known) => known === kind)) {
+    throw invalid(where, `its model is ${JSON.stringify(kind)}; WordPiece, BPE and Unigram are supported`);
+  }
+  if (typeof description.model?.vocab !== 'object' || description.model.vocab === null) {
+    throw invalid(where, 'it has no model with a vocabulary');
+  }
+  let tokenizer: Tokenizer;
+  let frame: Frame;
+  try {
+    tokenizer = new LibraryTokenizer(description, settings);
+    frame = findFrame(tokenizer);
+  } catch (error) {
+    throw invalid(where, messageOf(error), error);
+  }
+  const prepare = referenceText(description.normalizer);
+  const idsOf = (text: string): number[] =>
+    // A character that the vocabulary lacks has no id where there is no token for the unknown.
+    tokenizer.encode(prepare(text), { add_special_tokens: false }).ids.filter(Number.isInteger);
+  const { before, after } = frame;
+  return {
+    encode(text, maxLength) {
+      const room = Math.max(0, maxLength - before.length - after.length);
+      return [...before, ...firstIds(text, room, idsOf), ...after].slice(0, maxLength);
+    },
+    typesOf(length) {
+      const inner = Math.max(0, length - before.length - after.length);
+      const types = [...frame.types.before, ...new Array<number>(inner).fill(frame.types.inner)];
+      return [...types, ...frame.types.after].slice(0, length);
+    },
+    padId: findPadId(description, settings, tokenizer),
+    highestId: highestId(description.model.vocab),
+    frameLength: before.length + after.length,
+    limit: [settings.model_max_length, description.truncation?.max_length]
+      .filter((value): value is number => typeof value === 'number' && value > 0 && value <= longestLimit)
+      .sort((a, b) => a - b)[0],
+  };
+}
+
+interface TokenizerDescription {
+  readonly model?: { readonly type?: unknown; readonly vocab?: unknown };
+  readonly normalizer?: unknown;
+  readonly truncation?: { readonly max_length?: unknown } | null;
+  readonly padding?: { readonly pad_id?: unknown } | null;
+}
+
+/** What stands around every text. */
+interface Frame {
+  readonly before: readonly number[];
+  readonly after: readonly number[];
+  readonly types: { readonly before: number[]; readonly inner: number; readonly after: number[] };
+}
+
+function findFrame(tokenizer: Tokenizer): Frame {
+  for (const sample of ['a', 'the', '0', '.']) {
+    const bare = tokenizer.encode(sample, { add_special_tokens: false }).ids;
+    const whole = tokenizer.encode(sample, {
+      return_token_type_ids: true,
+    });
+    if (bare.length === 0) continue;
+    const at = whole.ids.findIndex((_, start) => bare.every((id, i) => whole.ids[start + i] === id));
+    if (at < 0) continue;
+    const end = at + bare.length;
+    const types = whole.token_type_ids ?? whole.ids.map(() => 0);
+    return {
+      before: whole.ids.slice(0, at),
+      after: whole.ids.slice(end),
+      types: { before: types.slice(0, at), inner: types[at] ?? 0, after: types.slice(end) },
+    };
+  }
+  throw new Error('it makes no tokens of plain letters');
+}
+
+/** The first ids of a text without reading all of a long one: its beginning, more of it where that gives too few. */
+function firstIds(text: string, count: number, idsOf: (text: string) => number[]): number[] {
+  for (let size = charactersPerToken * (count + 8); size < text.length; size *= 4) {
+    const ids = idsOf(beginning(text, size));
+    // The last ones may be of a word that was cut in two.
+    if (ids.length > count + 8) return ids.slice(0, count);
+  }
+  return idsOf(text).slice(0, count);
+}
+
+/** About so many characters, up to the end of a word where there is one in the latter half. */
+function beginning(text: string, size: number): string {
+  const head = text.slice(0, size);
+  const space = head.search(/\s\S*$/u);
+  return space > size / 2 ? head.slice(0, space) : head;
+}
+
+function findPadId(
+  { padding }: TokenizerDescription,
+  settings: Readonly<Record<string, unknown>>,
+  tokenizer: Tokenizer,
+): number | undefined {
+  if (Number.isSafeInteger(padding?.pad_id)) return padding!.pad_id as number;
+  const named = settings.pad_token;
+  const content =
+    typeof named === 'object' && named !== null ? (named as { content?: unknown }).content : named;
+  const names = [content, '[PAD]', '<pad>', '<|padding|>', '<|pad|>'];
+  for (const name of names) {
+    const id = typeof name === 'string' ? tokenizer.token_to_id(name) : undefined;
+    if (id !== undefined) return id;
+  }
+  return undefined;
+}
+
+/** @param vocab - ids by token, or the tokens in the order of their ids */
+function highestId(vocab: object): number {
+  if (Array.isArray(vocab)) return vocab.length - 1;
+  let highest = 0;
+  for (const id of Object.values(vocab)) highest = Math.max(highest, Number(id));
+  return highest;
+}
+
+function parseObject(text: string, where: string): Readonly<Record<string, unknown>> {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (error) {
+    throw invalid(where, `it is not JSON: ${messageOf(error)}`, error);
+  }
+  if (typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed))
+    return parsed as Record<string, unknown>;
+  throw invalid(where, 'it holds no object');
+}
+
+function invalid(where: string, reason: string, cause?: unknown): GraftError {
+  return new GraftError(
+    'INVALID_TOKENIZER',
+    `${where} cannot be used as a tokenizer: ${reason.replace(/\.$/, '')}. Give the tokenizer.json that belongs to the model with --tokenizer.`,
+    { cause },
+  );
+}

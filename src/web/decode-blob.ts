@@ -1,0 +1,98 @@
+/**
+ * Encoded images and camera frames to the pixels that `decode-image.ts` gives in Node: upright, 8 bits, profiles as the
+ * spec has them, transparency laid on the spec's colour.
+ */
+import { GraftError } from '../errors.js';
+import { type DecodedImage, maxImagePixels } from '../image/decoded-image.js';
+import { imageFormat } from '../image/image-format.js';
+import type { Colour, PreprocessSpec } from '../models/preprocess-spec.js';
+import { readBelowAlpha } from './read-below-alpha.js';
+
+/** @throws GraftError INVALID_IMAGE with the reason. */
+export async function decodeBlob(blob: Blob, { profiles }: PreprocessSpec): Promise<ImageBitmap> {
+  if (blob.size === 0) throw new GraftError('INVALID_IMAGE', 'The image is an empty file.');
+  try {
+    return await createImageBitmap(blob, {
+      imageOrientation: 'from-image',
+      premultiplyAlpha: 'none',
+      colorSpaceConversion: profiles === 'convert' ? 'default' : 'none',
+    });
+  } catch (error) {
+    throw new GraftError('INVALID_IMAGE', await whyNot(blob), { cause: error });
+  }
+}
+
+async function whyNot(blob: Blob): Promise<string> {
+  const start = await blob
+    .slice(0, 1024)
+    .arrayBuffer()
+    .catch(() => undefined);
+  // As for a folder that was dropped.
+  if (!start) return 'The file cannot be read.';
+  const format = imageFormat(new Uint8Array(start));
+  if (format === undefined) return 'This is not an image of a known format (JPEG, PNG, WebP, AVIF, GIF).';
+  if (format === 'tiff' || format === 'svg') {
+    return `This page does not decode ${format.toUpperCase()}; graft predict does.`;
+  }
+  return `The ${format.toUpperCase()} is truncated or damaged, or too large for this browser.`;
+}
+
+/** Rows that are read at a time, so that a large photo is not held several times. */
+const stripPixels = 2 ** 21;
+
+/** @throws GraftError INVALID_IMAGE where there are too many pixels. */
+export function readPixels(
+  bitmap: ImageBitmap,
+  { background = [255, 255, 255] }: PreprocessSpec,
+): DecodedImage {
+  const { width, height } = bitmap;
+  if (width * height > maxImagePixels) {
+    throw new GraftError('INVALID_IMAGE', `The image has more than ${maxImagePixels} pixels.`);
+  }
+  const data = allocate(width * height * 3);
+  const rows = Math.min(height, Math.max(1, Math.floor(stripPixels / width)));
+  const canvas = new OffscreenCanvas(width, rows);
+  const context = canvas.getContext('2d', { willReadFrequently: true, colorSpace: 'srgb' })!;
+  for (let top = 0; top < height; top += rows) {
+    const count = Math.min(rows, height - top);
+    context.clearRect(0, 0, width, rows);
+    context.drawImage(bitmap, 0, -top);
+    const { data: strip } = context.getImageData(0, 0, width, count);
+    if (!isOpaque(strip)) return { width, height, channels: 3, data: layOn(background, bitmap, data) };
+    for (let i = 0, o = top * width * 3; i < strip.length; i += 4) {
+      data[o++] = strip[i]!;
+      data[o++] = strip[i + 1]!;
+      data[o++] = strip[i + 2]!;
+    }
+  }
+  return { width, height, channels: 3, data };
+}
+
+function allocate(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes);
+  } catch (error) {
+    throw new GraftError('INVALID_IMAGE', 'The image is too large for the memory of this page.', {
+      cause: error,
+    });
+  }
+}
+
+function isOpaque(rgba: Uint8ClampedArray): boolean {
+  for (let i = 3; i < rgba.length; i += 4) if (rgba[i] !== 255) return false;
+  return true;
+}
+
+/** A canvas keeps colours multiplied by their alpha, which loses bits of them: they are read past it. */
+function layOn(background: Colour | 'none', bitmap: ImageBitmap, data: Uint8Array): Uint8Array {
+  const rgba = readBelowAlpha(bitmap);
+  for (let i = 0, o = 0; i < rgba.length; i += 4) {
+    const alpha = background === 'none' ? 255 : rgba[i + 3]!;
+    for (let c = 0; c < 3; c++, o++) {
+      // In libvips' arithmetic: cut, not rounded.
+      const under = background === 'none' ? 0 : background[c]! * (255 - alpha);
+      data[o] = Math.floor((rgba[i + c]! * alpha + under) / 255);
+    }
+  }
+  return data;
+}

@@ -1,0 +1,68 @@
+/** The list of results, the newest first: a card for each input, from when it waits until it is answered. */
+import { messageOf } from '../errors.js';
+import type { ServedModel } from '../serve/served-model.js';
+import type { Classifier } from './classifier.js';
+import { byId, element } from './element.js';
+import { rankOutputs } from './rank-outputs.js';
+import { showRanking } from './show-ranking.js';
+import type { ClassifierInput, Result } from './worker-messages.js';
+
+export interface ListedInput {
+  readonly name: string;
+  readonly input: ClassifierInput;
+}
+
+export function addResults(inputs: readonly ListedInput[], model: ServedModel, classifier: Classifier): void {
+  if (inputs.length === 0) return;
+  byId('results').prepend(...inputs.map((input) => addCard(input, model, classifier)));
+  byId('results-section').hidden = false;
+  byId('clear').onclick = () => {
+    byId('results').replaceChildren();
+    byId('results-section').hidden = true;
+  };
+}
+
+function addCard({ name, input }: ListedInput, model: ServedModel, classifier: Classifier): HTMLElement {
+  const body = element('div', { class: 'body' });
+  const caption = element('p', { class: 'muted' }, name);
+  const card = element('li', { class: 'waiting' }, body);
+  const picture = element('div', { class: 'picture', 'aria-hidden': 'true' });
+  if (input instanceof Blob) card.prepend(picture);
+  body.append(element('p', { class: 'answer' }, 'Waiting …'), caption);
+  classifier
+    .classify(input)
+    .then((result) => {
+      const ranking = rankOutputs(model, result.outputs);
+      if (result.thumbnail) picture.append(paint(result.thumbnail));
+      body.replaceChildren(...showRanking(ranking), caption);
+      caption.append(` · ${describeTimes(result, model)}`);
+      announce(`${name}: ${ranking.answer} ${ranking.detail ?? ''}`);
+    })
+    .catch((error: unknown) => {
+      card.classList.add('refused');
+      body.replaceChildren(element('p', { class: 'answer' }, messageOf(error)), caption);
+      announce(`${name}: ${messageOf(error)}`);
+    })
+    .finally(() => card.classList.remove('waiting'));
+  return card;
+}
+
+/** To screen readers. */
+function announce(text: string): void {
+  byId('announcer').textContent = text;
+}
+
+function paint(bitmap: ImageBitmap): HTMLCanvasElement {
+  const canvas = element('canvas', { width: String(bitmap.width), height: String(bitmap.height) });
+  canvas.getContext('bitmaprenderer')!.transferFromImageBitmap(bitmap);
+  return canvas;
+}
+
+export function describeTimes(
+  { prepareMs, runMs }: Pick<Result, 'prepareMs' | 'runMs'>,
+  { input }: ServedModel,
+): string {
+  const ms = (value: number): string => value.toFixed(value < 10 ? 1 : 0);
+  const preparing = { image: 'decode and resize', text: 'make tokens' }[input.kind];
+  return `${ms(runMs)} ms to run, ${ms(prepareMs)} ms to ${preparing}`;
+}

@@ -1,0 +1,35 @@
+/** What the page and its worker say to each other. */
+import type { BrowserDevice } from '../runtime/open-browser-session.js';
+import type { ServedModel } from '../serve/served-model.js';
+
+/** What the address of the page asks for: `?device=wasm&threads=2`. */
+export interface Wishes {
+  readonly device?: BrowserDevice | undefined;
+  readonly threads?: number | undefined;
+}
+
+/** An encoded image, a frame of the camera, or a text. */
+export type ClassifierInput = Blob | ImageBitmap | string;
+
+export type Request =
+  | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }
+  | { readonly kind: 'classify'; readonly id: number; readonly input: ClassifierInput };
+
+export interface Result {
+  /** Probabilities or numbers, one a label. */
+  readonly outputs: Float32Array;
+  /** A small picture of the image that was classified. */
+  readonly thumbnail?: ImageBitmap;
+  /** Decoding and resizing, or making tokens. */
+  readonly prepareMs: number;
+  /** The model alone. */
+  readonly runMs: number;
+}
+
+export type Reply =
+  /** Of the model's download; then the runtime is started. */
+  | { readonly kind: 'progress'; readonly receivedBytes: number }
+  | { readonly kind: 'ready'; readonly explanation: string }
+  | { readonly kind: 'failed'; readonly message: string }
+  | ({ readonly kind: 'result'; readonly id: number } & Result)
+  | { readonly kind: 'refused'; readonly id: number; readonly message: string };

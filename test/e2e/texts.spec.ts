@@ -1,0 +1,168 @@
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
+import { evaluateModel } from '../../src/pipeline/evaluate-model.js';
+import { verifyRun } from '../../src/pipeline/export-run.js';
+import { type Prediction, predictInputs } from '../../src/pipeline/predict-inputs.js';
+import { runAll, type RunReport } from '../../src/pipeline/run-all.js';
+import { openPredictor } from '../../src/predict/predictor.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { randomBert } from '../text/random-bert.js';
+import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
+import { graft, graftJson, temporaryFolder } from './graft.js';
+
+describe('the main job on texts', () => {
+  const folder = temporaryFolder();
+  const env = { GRAFT_CACHE: path.join(folder, 'cache') };
+  const train = path.join(folder, 'train.csv');
+  const test = path.join(folder, 'test.csv');
+  const reviews = makeReviews(200);
+  // What a page must not run.
+  const tagged = { text: 'the <script>alert(1)</script> film', label: 'good' } as const;
+  let report: RunReport;
+  let model: string;
+
+  before(async () => {
+    const backbone = writeTextBackbone(path.join(folder, 'backbone'), { width: 32, layers: 1 });
+    writeFileSync(train, toCsv([...reviews, tagged, { ...tagged, text: `${tagged.text} !`, label: 'bad' }]));
+    writeFileSync(test, toCsv(makeReviews(60, 2)));
+    report = await graftJson<RunReport>(
+      ['run', '--backbone', backbone, '--data', train, '--out', path.join(folder, 'run'), '--device', 'cpu'],
+      env,
+    );
+    // Nothing but the one file is there when it is used.
+    model = path.join(folder, 'alone', 'model.onnx');
+    mkdirSync(path.dirname(model));
+    writeFileSync(model, readFileSync(report.model));
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('learns words that tell the classes apart, and verifies what it exported', () => {
+    expect(report.validation).to.have.property('accuracy').above(0.9);
+    expect(report.verified.maxAbsDiff).to.be.below(1e-4);
+    expect(report.verified.providers.map(({ name }) => name)).to.include.members(['cpu', 'wasm']);
+    expect(report.inputs.map(({ name, dtype, shape }) => [name, dtype, shape])).to.deep.equal([
+      ['input_ids', 'int64', ['batch', 'sequence_length']],
+      ['attention_mask', 'int64', ['batch', 'sequence_length']],
+      ['token_type_ids', 'int64', ['batch', 'sequence_length']],
+    ]);
+    for (const name of ['tokenizer.json', 'config.json', 'report.html'])
+      expect(existsSync(path.join(report.run, name)), name).to.equal(true);
+  });
+
+  it('is measured on other texts, and verified again from the run alone', async () => {
+    const evaluation = await evaluateModel({ model, data: test, device: 'cpu' });
+    expect(evaluation).to.include({ examples: 60 });
+    expect((evaluation as ClassEvaluation).accuracy).to.be.above(0.9);
+    const verified = await verifyRun({ model, run: report.run });
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+  });
+
+  it('labels texts, files, folders and lines alike', async () => {
+    const texts = ['a great film, love it', 'awful and bad, a poor card'];
+    const files = path.join(folder, 'texts');
+    mkdirSync(files);
+    for (const [i, text] of texts.entries()) writeFileSync(path.join(files, `${i}.txt`), text);
+    const inputs = [...texts, path.join(files, '0.txt'), files, '-'];
+    const predictions = await predictInputs({ model, inputs, readLines: async () => texts, device: 'cpu' });
+    expect(predictions.map(({ input }) => input)).to.deep.equal([
+      ...texts,
+      path.join(files, '0.txt'),
+      path.join(files, '0.txt'),
+      path.join(files, '1.txt'),
+      ...texts,
+    ]);
+    const scores = predictions.map(({ scores: own }) => own!.good!);
+    for (const [i, of] of [0, 1, 0, 0, 1, 0, 1].entries()) expect(scores[i]).to.be.closeTo(scores[of]!, 1e-5);
+    expect(predictions[0]!.label).to.equal('good');
+    expect(predictions[1]!.label).to.equal('bad');
+    const predictor = await openPredictor(model, { device: 'cpu' });
+    const own = await predictor.predict(texts);
+    await predictor.release();
+    expect(own[predictor.metadata.labels.indexOf('good')]).to.be.closeTo(scores[0]!, 1e-5);
+  });
+
+  it('reads lines from stdin with -', async () => {
+    const { stdout } = await graft(
+      ['predict', '--model', model, '-', '--json'],
+      env,
+      'love the great film\n\nhate the awful film\r\n',
+    );
+    const predictions = JSON.parse(stdout) as Prediction[];
+    expect(predictions.map(({ input, label }) => [input, label])).to.deep.equal([
+      ['love the great film', 'good'],
+      ['hate the awful film', 'bad'],
+    ]);
+  });
+
+  it('says that a file of texts is missing rather than labelling its name', async () => {
+    const { status, stderr } = await graft(['predict', '--model', model, 'missing.txt'], env);
+    expect(status).to.equal(1);
+    expect(stderr).to.equal('graft: There is no file missing.txt; check the path.\n');
+  });
+
+  it('masks what texts are filled up with inside the exported file', async () => {
+    const session = await openSession(model, { device: 'cpu', threads: 1 });
+    const feed = (filled: number) => {
+      const row = (values: number[], fill: number): BigInt64Array =>
+        BigInt64Array.from([...values, ...new Array<number>(filled).fill(fill)], BigInt);
+      const dims = [1, 4 + filled];
+      return {
+        input_ids: { dtype: 'int64', dims, data: row([2, 6, 9, 3], 5) },
+        attention_mask: { dtype: 'int64', dims, data: row([1, 1, 1, 1], 0) },
+        token_type_ids: { dtype: 'int64', dims, data: row([0, 0, 0, 0], 0) },
+      } as const;
+    };
+    const [short, long] = [await session.run(feed(0)), await session.run(feed(9))];
+    await session.release();
+    for (const [i, value] of (short.logits!.data as Float32Array).entries())
+      expect(long.logits!.data[i]).to.be.closeTo(value, 1e-4);
+  });
+
+  it('shows the texts that it takes for another class on its page, escaped', () => {
+    const page = readFileSync(report.report, 'utf8');
+    expect(page).to.include('<blockquote>');
+    expect(page).to.not.include('<script>');
+    const evaluation = readFileSync(path.join(report.run, 'evaluation.json'), 'utf8');
+    const { leastCertain } = JSON.parse(evaluation) as { leastCertain: { path: string; text: string }[] };
+    expect(leastCertain[0]!.path).to.match(/train\.csv#\d+$/);
+    expect(leastCertain[0]!.text).to.match(/[a-z]+/);
+  });
+
+  it('does far better than chance on 77 intents with a random network and a real tokenizer', async function () {
+    const shared = path.resolve('../shared');
+    const tokenizer = path.join(shared, 'models/minilm-tokenizer/tokenizer.json');
+    const questions = path.join(shared, 'datasets/banking77/train.csv');
+    if (!existsSync(tokenizer) || !existsSync(questions)) return this.skip();
+    const backbone = path.join(folder, 'random.onnx');
+    writeFileSync(backbone, randomBert({ vocabulary: 30522, width: 32, layers: 1, positions: 64 }));
+    const [header, ...rows] = readFileSync(questions, 'utf8').trim().split('\n');
+    const data = path.join(folder, 'questions.csv');
+    writeFileSync(data, [header, ...rows.filter((row, i) => i % 10 === 0 && !row.includes('"'))].join('\n'));
+    const out = path.join(folder, 'questions');
+    const { validation, classes } = await runAll({
+      ...{ backbone, tokenizer, data, out, cache: env.GRAFT_CACHE },
+      ...{ device: 'cpu', l2: 3 },
+    });
+    expect(classes.length).to.be.above(70);
+    expect(validation).to.have.property('accuracy').above(0.2);
+  });
+
+  it('refuses views in a sentence', async () => {
+    const backbone = path.join(folder, 'backbone', 'model.onnx');
+    const args = [
+      '--backbone',
+      backbone,
+      '--data',
+      train,
+      '--views',
+      '2',
+      '--out',
+      path.join(folder, 'refused'),
+    ];
+    const { status, stderr } = await graft(['train', ...args], env);
+    expect(status).to.equal(2);
+    expect(stderr).to.match(/--views makes random views of photos/);
+  });
+});

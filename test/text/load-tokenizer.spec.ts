@@ -1,0 +1,85 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import { loadTokenizer } from '../../src/text/load-tokenizer.js';
+import { tinyTokenizer } from './random-bert.js';
+
+interface Fixture {
+  readonly texts: readonly string[];
+  readonly tokenizers: readonly { name: string; json: object; ids: readonly number[][] }[];
+  readonly minilm: { texts: readonly string[]; ids: readonly number[][]; truncated: readonly number[][] };
+}
+
+const fixture = JSON.parse(
+  readFileSync(path.resolve('test/text/fixtures/tokenizers.json'), 'utf8'),
+) as Fixture;
+const minilm = path.resolve('../shared/models/minilm-tokenizer/tokenizer.json');
+const unlimited = 1e6;
+
+describe('A tokenizer', () => {
+  for (const { name, json, ids } of fixture.tokenizers) {
+    it(`gives the ids of Hugging Face's own library: ${name}`, () => {
+      const tokenizer = loadTokenizer({ json: JSON.stringify(json) }, name);
+      for (const [i, text] of fixture.texts.entries()) {
+        expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids[i]);
+      }
+    });
+  }
+
+  it('gives its ids for questions and odd Unicode with 30522 tokens, cut or whole', function () {
+    if (!existsSync(minilm)) return this.skip();
+    const tokenizer = loadTokenizer({ json: readFileSync(minilm, 'utf8') }, minilm);
+    for (const [i, text] of fixture.minilm.texts.entries()) {
+      expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(fixture.minilm.ids[i]);
+      expect(tokenizer.encode(text, 8)).to.deep.equal(fixture.minilm.truncated[i]);
+    }
+    expect(tokenizer).to.include({ padId: 0, limit: 128, highestId: 30521, frameLength: 2 });
+  });
+
+  it('cuts before the tokens at the end, and reads no more of a long text than it needs', () => {
+    const tokenizer = loadTokenizer({ json: tinyTokenizer() }, 'tiny');
+    const long = 'the good card, '.repeat(70_000);
+    const began = performance.now();
+    const ids = tokenizer.encode(long, 16);
+    expect(performance.now() - began).to.be.below(100);
+    expect(ids).to.have.length(16);
+    expect([ids[0], ids.at(-1)]).to.deep.equal([2, 3]);
+    expect(ids).to.deep.equal([...tokenizer.encode(long.slice(0, 300), unlimited).slice(0, 15), 3]);
+    const blank = `${' '.repeat(100_000)}card${'\n'.repeat(100_000)}lost`;
+    expect(tokenizer.encode(blank, 16)).to.deep.equal(tokenizer.encode('card lost', 16));
+  });
+
+  const broken: readonly [what: string, json: string, message: RegExp][] = [
+    ['no JSON', '{"model":', /tok\.json cannot be used as a tokenizer: it is not JSON/],
+    ['a list', '[]', /it holds no object/],
+    ['nothing', '{}', /it has no model with a vocabulary/],
+    [
+      'another kind of model',
+      '{"model":{"type":"Magic","vocab":{}}}',
+      /its model is "Magic"; WordPiece, BPE and Unigram/,
+    ],
+    ['a vocabulary that is none', '{"model":{"type":"BPE","vocab":7}}', /no model with a vocabulary/],
+    [
+      'merges that are none',
+      '{"model":{"type":"BPE","vocab":{"a":0},"merges":7}}',
+      /cannot be used as a tokenizer/,
+    ],
+    [
+      'an empty vocabulary',
+      '{"model":{"type":"WordPiece","vocab":{},"unk_token":"[UNK]"}}',
+      /cannot be used/,
+    ],
+    [
+      'an unknown step',
+      tinyTokenizer().replace('BertPreTokenizer', 'Nonsense'),
+      /cannot be used as a tokenizer/,
+    ],
+  ];
+  for (const [what, json, message] of broken) {
+    it(`is refused in one sentence where the file holds ${what}`, () => {
+      expect(() => loadTokenizer({ json }, 'tok.json'))
+        .to.throw(message)
+        .with.property('code', 'INVALID_TOKENIZER');
+    });
+  }
+});

@@ -1,0 +1,164 @@
+/** A small transformer over tokens with seeded random weights, as exporters write them, and its tokenizer. */
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { createRng } from '../../src/rng.js';
+import { float32, int64 } from '../../src/tensor/tensor.js';
+
+export interface BertOptions {
+  readonly vocabulary?: number;
+  readonly width?: number;
+  readonly layers?: number;
+  readonly positions?: number;
+  /** Tokens of every text; absent: free. */
+  readonly fixedLength?: number;
+  readonly fixedBatch?: number;
+  readonly dtype?: 'int64' | 'int32';
+  /** Inputs beside the ids. */
+  readonly inputs?: readonly ('mask' | 'types' | 'positions')[];
+  /** Each token sees those before it alone. */
+  readonly isCausal?: boolean;
+  readonly opset?: number;
+}
+
+const heads = 2;
+
+/** input_ids, attention_mask, token_type_ids, position_ids [batch, sequence] → last_hidden_state [batch, sequence, width] */
+export function randomBert({
+  vocabulary = 64,
+  width = 16,
+  layers = 2,
+  positions = 64,
+  fixedLength,
+  fixedBatch,
+  dtype = 'int64',
+  inputs = ['mask', 'types'],
+  isCausal = false,
+  opset = 17,
+}: BertOptions = {}): Uint8Array {
+  const rng = createRng(3);
+  const b = new GraphBuilder({ opset });
+  const dims = [fixedBatch ?? 'batch_size', fixedLength ?? 'sequence_length'];
+  const table = (name: string, rows: number, columns: number, scale = 1 / Math.sqrt(columns)): string =>
+    b.constant(
+      name,
+      float32(
+        [rows, columns],
+        Float32Array.from({ length: rows * columns }, () => scale * rng.normal()),
+      ),
+    );
+  const ones = b.constant('norm.weight', float32([width], new Float32Array(width).fill(1)));
+  const zeros = b.constant('norm.bias', float32([width], new Float32Array(width)));
+  const normalise = (x: string): string =>
+    b.op('LayerNormalization', [x, ones, zeros], { attributes: { axis: -1, epsilon: { float: 1e-12 } } });
+  const input = (name: string): string => b.input(name, dtype, dims);
+
+  const ids = input('input_ids');
+  const mask = inputs.includes('mask') ? input('attention_mask') : undefined;
+  const types = inputs.includes('types') ? input('token_type_ids') : undefined;
+  const given = inputs.includes('positions') ? input('position_ids') : undefined;
+  const length = b.op('Gather', [b.op('Shape', [ids]), b.ints([1])], { attributes: { axis: 0 } });
+  let x = b.op('Gather', [table('embeddings.word', vocabulary, width, 1), ids]);
+  const positionTable = table('embeddings.position', positions, width, 0.2);
+  x = b.op('Add', [
+    x,
+    given === undefined
+      ? b.op('Slice', [positionTable, b.ints([0]), length, b.ints([0])])
+      : b.op('Gather', [positionTable, given]),
+  ]);
+  if (types !== undefined)
+    x = b.op('Add', [x, b.op('Gather', [table('embeddings.type', 2, width, 0.2), types])]);
+  x = normalise(x);
+  let bias: string | undefined;
+  if (mask !== undefined) {
+    const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [mask], { attributes: { to: 1 } })]);
+    bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(-10000)]), b.ints([0, 1, 1, -1])]);
+  }
+  if (isCausal) {
+    const square = b.op('Concat', [length, length], { attributes: { axis: 0 } });
+    const zero = float32([1], [-10000]);
+    const full = b.op('Expand', [b.constant('least', zero), square]);
+    const later = b.op('Trilu', [full, b.constant('above', int64([], [1]))], { attributes: { upper: 1 } });
+    bias = bias === undefined ? later : b.op('Add', [bias, later]);
+  }
+  for (let layer = 0; layer < layers; layer++) {
+    const dense = (name: string, value: string, from = width, to = width): string =>
+      b.op('MatMul', [value, table(`layer.${layer}.${name}`, from, to, 1 / Math.sqrt(from))]);
+    const split = (value: string, perm: number[]): string =>
+      b.op('Transpose', [b.op('Reshape', [value, b.ints([0, 0, heads, width / heads])])], {
+        attributes: { perm },
+      });
+    const scores = b.op('Div', [
+      b.op('MatMul', [split(dense('query', x), [0, 2, 1, 3]), split(dense('key', x), [0, 2, 3, 1])]),
+      b.scalar(Math.sqrt(width / heads)),
+    ]);
+    const weights = b.op('Softmax', [bias === undefined ? scores : b.op('Add', [scores, bias])], {
+      attributes: { axis: -1 },
+    });
+    const seen = b.op('Transpose', [b.op('MatMul', [weights, split(dense('value', x), [0, 2, 1, 3])])], {
+      attributes: { perm: [0, 2, 1, 3] },
+    });
+    x = normalise(b.op('Add', [x, dense('output', b.op('Reshape', [seen, b.ints([0, 0, width])]))]));
+    const inner = b.op('Relu', [dense('intermediate', x, width, 2 * width)]);
+    x = normalise(b.op('Add', [x, dense('down', inner, 2 * width, width)]));
+  }
+  b.output(x, 'float32', [...dims, width], 'last_hidden_state');
+  return encodeModel(b.model());
+}
+
+export const words = [
+  ...[
+    'the',
+    'a',
+    'my',
+    'is',
+    'was',
+    'not',
+    'very',
+    'and',
+    'it',
+    'this',
+    'film',
+    'card',
+    'lost',
+    'good',
+    'bad',
+  ],
+  ...['great', 'awful', 'fine', 'poor', 'love', 'hate', 'why', 'where', 'when', 'how', '.', '?', '!', ','],
+];
+
+/** `tokenizer.json` of a WordPiece of a few words, [CLS] and [SEP] around every text. */
+export function tinyTokenizer({
+  vocabulary = words,
+}: { readonly vocabulary?: readonly string[] } = {}): string {
+  const special = ['[PAD]', '[UNK]', '[CLS]', '[SEP]'];
+  const tokens = [...special, ...vocabulary, ...'abcdefghijklmnopqrstuvwxyz'.split('').map((c) => `##${c}`)];
+  return JSON.stringify({
+    version: '1.0',
+    truncation: null,
+    padding: null,
+    added_tokens: special.map((content, id) => ({ id, content, special: true })),
+    normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, lowercase: true },
+    pre_tokenizer: { type: 'BertPreTokenizer' },
+    post_processor: {
+      type: 'TemplateProcessing',
+      single: [
+        { SpecialToken: { id: '[CLS]', type_id: 0 } },
+        { Sequence: { id: 'A', type_id: 0 } },
+        { SpecialToken: { id: '[SEP]', type_id: 0 } },
+      ],
+      pair: [],
+      special_tokens: {
+        '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] },
+        '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] },
+      },
+    },
+    decoder: null,
+    model: {
+      type: 'WordPiece',
+      unk_token: '[UNK]',
+      continuing_subword_prefix: '##',
+      max_input_chars_per_word: 100,
+      vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+    },
+  });
+}

@@ -1,0 +1,216 @@
+/** The page of `graft serve` in a real browser. */
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import sharp, { type Sharp } from 'sharp';
+import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import { createRng } from '../../src/rng.js';
+import { graftJson, temporaryFolder } from '../e2e/graft.js';
+import { exportedModel, exportedTextModel } from './exported-model.js';
+import { serve, type Serving } from './serving.js';
+
+const chromium = '/usr/bin/chromium';
+const hostile = '<img src=x onerror="document.title=\'owned\'">';
+const labels = ['ash', hostile, 'oak & elm', '"fir"', 'yew', 'larch'];
+
+describe('the page of graft serve', function () {
+  this.timeout(60_000);
+  const folder = temporaryFolder();
+  const model = path.join(folder, 'model.onnx');
+  const complaints: string[] = [];
+  const strayRequests: string[] = [];
+  let serving: Serving;
+  let browser: Browser;
+  let page: Page;
+
+  before(async function () {
+    if (!existsSync(chromium)) {
+      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
+      this.skip();
+    }
+    writeFileSync(model, exportedModel(labels));
+    serving = await serve(model);
+    const { chromium: driver } = await import('playwright-core');
+    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
+    page = await browser.newPage();
+    page.on('console', (message) => complaints.push(message.text()));
+    page.on('pageerror', (error) => complaints.push(error.message));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(serving.url)) strayRequests.push(request.url());
+    });
+    await page.goto(`${serving.url}?threads=2`);
+    await page.waitForSelector('#progress', { state: 'hidden' });
+  });
+  after(async () => {
+    await browser?.close();
+    await serving?.interrupt();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
+  interface Card {
+    readonly text: string;
+    readonly scores: Readonly<Record<string, number>>;
+  }
+
+  /** The cards of files that are chosen with the picker, in the order of the list. */
+  async function choose(...files: readonly string[]): Promise<Card[]> {
+    await page.setInputFiles('#picker', files);
+    await page.waitForSelector('#results .waiting', { state: 'detached' });
+    const cards = await page.evaluate<Card[]>(readCards);
+    await page.click('#clear');
+    return cards;
+  }
+
+  /** A picture of waves and noise, raw. */
+  function draw(width: number, height: number, channels: 3 | 4): Sharp {
+    const rng = createRng(width);
+    const pixels = Uint8Array.from({ length: width * height * channels }, (_, i) => {
+      const x = Math.floor(i / channels) % width;
+      if (i % channels === 3) return x < 8 ? 0 : rng.integer(256);
+      return 110 + 80 * Math.sin(x / (3 + (i % channels))) + rng.integer(60);
+    });
+    return sharp(pixels, { raw: { width, height, channels } });
+  }
+
+  async function expectAsCommandLine(
+    images: Readonly<Record<string, Buffer>>,
+    tolerance: number,
+  ): Promise<Prediction[]> {
+    const files = Object.entries(images).map(([name, bytes]) => {
+      const file = path.join(folder, name);
+      writeFileSync(file, bytes);
+      return file;
+    });
+    const [cards, predictions] = await Promise.all([
+      choose(...files),
+      graftJson<Prediction[]>(['predict', '--model', model, '--device', 'cpu', ...files]),
+    ]);
+    expect(cards).to.have.length(files.length);
+    for (const [i, { label, scores, input }] of predictions.entries()) {
+      const name = path.basename(input);
+      expect(cards[i]!.text, name)
+        .to.include(name)
+        .and.satisfy((text: string) => text.startsWith(label!));
+      const shown = Object.entries(cards[i]!.scores);
+      expect(shown, name).to.have.length(5);
+      for (const [own, score] of shown) {
+        expect(score, `${name}: ${own}`).to.be.closeTo(scores![own]!, tolerance);
+      }
+    }
+    return predictions;
+  }
+
+  it('gives the probabilities of graft predict for PNG: plain, grey, transparent, with a profile', async () => {
+    await expectAsCommandLine(
+      {
+        'plain.png': await draw(70, 50, 3).png().toBuffer(),
+        'grey.png': await draw(50, 90, 3).grayscale().png().toBuffer(),
+        'transparent.png': await draw(61, 47, 4).png().toBuffer(),
+        'profile.png': await draw(48, 48, 3).withIccProfile('p3').png().toBuffer(),
+        'tiny.png': await draw(3, 5, 3).png().toBuffer(),
+      },
+      1e-5,
+    );
+  });
+
+  it('gives them for JPEG and WebP too: baseline, progressive, turned by EXIF', async () => {
+    const turned = await draw(120, 60, 3).withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    const predictions = await expectAsCommandLine(
+      {
+        'baseline.jpg': await draw(200, 150, 3).jpeg({ quality: 80 }).toBuffer(),
+        'large.jpg': await draw(900, 700, 3).jpeg({ progressive: true }).toBuffer(),
+        'turned.jpg': turned,
+        'as-stored.jpg': await sharp(turned).jpeg({ quality: 100 }).toBuffer(),
+        'lossy.webp': await draw(150, 100, 3).webp().toBuffer(),
+      },
+      // Decoders may differ by a level; Chromium's do not.
+      1e-3,
+    );
+    const [upright, stored] = ['turned.jpg', 'as-stored.jpg'].map((name) =>
+      predictions.find(({ input }) => input.endsWith(name)),
+    );
+    expect(upright!.scores!.ash).not.to.be.closeTo(stored!.scores!.ash!, 0.01);
+  });
+
+  it('shows labels as text, never as markup', async () => {
+    const file = path.join(folder, 'plain.png');
+    writeFileSync(file, await draw(70, 50, 3).png().toBuffer());
+    const [card] = await choose(file);
+    expect(Object.keys(card!.scores)).to.include(hostile);
+    expect(await page.$$('#results img')).to.deep.equal([]);
+    expect(await page.title()).to.equal('model.onnx · Graft');
+  });
+
+  it('says what is wrong with a file beside the answers for the others', async () => {
+    const good = path.join(folder, 'good.png');
+    const broken = path.join(folder, 'broken.jpg');
+    const other = path.join(folder, 'other.png');
+    const empty = path.join(folder, 'empty.png');
+    writeFileSync(good, await draw(40, 40, 3).png().toBuffer());
+    writeFileSync(broken, (await draw(300, 300, 3).jpeg().toBuffer()).subarray(0, 2000));
+    writeFileSync(other, 'GIF, or so it says');
+    writeFileSync(empty, '');
+    const cards = await choose(broken, good, other, empty);
+    expect(cards[0]!.text).to.match(/JPEG is truncated or damaged/);
+    expect(Object.keys(cards[1]!.scores)).to.have.length(5);
+    expect(cards[2]!.text).to.match(/not an image of a known format/);
+    expect(cards[3]!.text).to.match(/empty file/);
+  });
+
+  it('labels texts as graft predict does, for a model that takes texts', async () => {
+    const file = path.join(folder, 'text.onnx');
+    writeFileSync(file, exportedTextModel(['good', 'bad', 'neither']));
+    const own = await serve(file);
+    const tab = await browser.newPage();
+    try {
+      tab.on('console', (message) => complaints.push(message.text()));
+      await tab.goto(own.url);
+      const texts = [
+        'This film was GREAT, and the card is fine!',
+        'poor  café 😀\nunheard-of words',
+        'it'.repeat(90),
+      ];
+      for (const text of texts) {
+        await tab.fill('#text', text);
+        await tab.press('#text', 'Enter');
+      }
+      await tab.waitForSelector('#results .waiting', { state: 'detached' });
+      const cards = await tab.evaluate<Card[]>(readCards);
+      const predictions = await graftJson<Prediction[]>(['predict', '--model', file, ...texts]);
+      expect(cards).to.have.length(texts.length);
+      for (const [i, { scores, label }] of predictions.entries()) {
+        const { text, scores: shown } = cards[texts.length - 1 - i]!;
+        expect(text).to.satisfy((start: string) => start.startsWith(label!));
+        for (const name of ['good', 'bad', 'neither']) {
+          expect(shown[name], texts[i]).to.be.closeTo(scores![name]!, 1e-5);
+        }
+      }
+      expect(new Set(predictions.map(({ score }) => score)).size).to.equal(texts.length);
+      expect(await tab.isVisible('#drop')).to.equal(false);
+    } finally {
+      await tab.close();
+      await own.interrupt();
+    }
+  });
+
+  it('runs on WebAssembly with threads and says why not on WebGPU', async () => {
+    expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
+    expect(await page.textContent('#state')).to.match(/^WebAssembly, 2 threads\. Not WebGPU: .+\.$/);
+  });
+
+  it('asks nobody but its server, and breaks no rule of its own', () => {
+    expect(strayRequests).to.deep.equal([]);
+    expect(complaints).to.deep.equal([]);
+  });
+});
+
+/** Run in the page. */
+const readCards = `
+  [...document.querySelectorAll('#results > li')].map((card) => ({
+    text: card.textContent,
+    scores: Object.fromEntries([...card.querySelectorAll('tr')].map((row) => [
+      row.querySelector('th').textContent,
+      Number(row.querySelector('data').value),
+    ])),
+  }))`;
