@@ -16,6 +16,7 @@ export { type MergeOptions, mergeModels } from './graph/merge-models.js';
 export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
 export type { Logger, OnProgress, Progress } from './logger.js';
+export type { InputSpec, PixelSpec, TokenSpec } from './models/input-spec.js';
 export type { PreprocessSpec } from './models/preprocess-spec.js';
 export { GraphBuilder } from './onnx/graph-builder.js';
 export type { Graph, Model, Node } from './onnx/ir.js';

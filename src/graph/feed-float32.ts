@@ -6,9 +6,14 @@ import { namesOf } from './names-of.js';
 /**
  * The model with an input that takes float32 in place of `input`, which is cast to what the model wants (float16,
  * uint8 with the scaling inside the graph). Unchanged where it wants float32.
+ * @param name - of the new input
  * @returns the name of the input to feed
  */
-export function feedFloat32(model: Model, input: string): { readonly model: Model; readonly input: string } {
+export function feedFloat32(
+  model: Model,
+  input: string,
+  name = 'image',
+): { readonly model: Model; readonly input: string } {
   const { graph } = model;
   const info = graph.inputs.find(({ name }) => name === input);
   if (info?.type?.kind !== 'tensor' || info.type.dtype === 'float32') return { model, input };
@@ -17,7 +22,7 @@ export function feedFloat32(model: Model, input: string): { readonly model: Mode
     opset: model.opsets.get('') ?? 17,
     taken: [...namesOf(graph).values, ...namesOf(graph).nodes],
   });
-  const fed = builder.freshName('image');
+  const fed = builder.freshName(name);
   const cast = builder.op('Cast', [fed], {
     name: `${input}/${dtype}`,
     attributes: { to: dtypeInfo(dtype).code },

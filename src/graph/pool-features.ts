@@ -99,12 +99,18 @@ function appendPooling(
           name: 'features/float32',
           attributes: { to: dtypeInfo('float32').code },
         });
-  if (mask && pool !== 'none' && rank === 3 && shape[1] === mask.length) {
+  if (mask && rank === 3 && shape[1] === mask.length && pool !== 'none') {
     return { name: poolTokens(builder, value, pool, mask), dim: shape[2]! };
   }
   let pooled: string;
   let dim: number;
   if (pool === 'none') {
+    if (mask && !mask.isFixed && rank > 2 && shape[1] === mask.length) {
+      throw new GraftError(
+        'UNSUPPORTED_MODEL',
+        `--pool none does not suit layer "${layer}": it has as many tokens as a text, and features are of one length; take mean, max, cls or last.`,
+      );
+    }
     dim = shape.slice(1).reduce((product, size) => product * size, 1);
     pooled = builder.op('Flatten', [value], { name: 'features', attributes: { axis: 1 } });
   } else if ((pool === 'avg' || pool === 'max') && rank >= 3) {

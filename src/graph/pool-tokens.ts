@@ -12,6 +12,8 @@ import type { TokenInput } from './token-inputs.js';
 export interface TokenMask {
   /** Tokens of the run that the layer's shape is from. */
   readonly length: number;
+  /** Whether every text has as many. */
+  readonly isFixed: boolean;
   /** 1 for a token, 0 for padding, [N, T]; absent where the model has no such input. */
   readonly mask?: TokenInput | undefined;
   readonly ids: TokenInput;

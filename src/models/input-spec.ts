@@ -52,8 +52,9 @@ export function restrictInput(input: InputSpec, graph: Graph): InputSpec {
 /** Of a text model: what tells in its graph which tokens of an example of `exampleDims` are real. */
 export function tokenMask(input: InputSpec): TokenMask | undefined {
   if (input.kind === 'pixels') return undefined;
-  const { ids, mask } = input.inputs;
-  return { length: exampleDims(input).get(ids.name)![1]!, ids, mask, padId: input.padId };
+  const { ids, mask, fixedLength } = input.inputs;
+  const length = exampleDims(input).get(ids.name)![1]!;
+  return { length, isFixed: fixedLength !== undefined, ids, mask, padId: input.padId };
 }
 
 /** Shapes of the inputs for one example. */

@@ -1,16 +1,19 @@
 /** Cuts a prepared backbone once more, where training is to begin: what is cached, and what is trained on it. */
+import { GraftError } from '../errors.js';
+import { copyInputs } from '../graph/copy-inputs.js';
+import { feedFloat32 } from '../graph/feed-float32.js';
 import { halfToFloat32 } from '../graph/half-to-float32.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { splitAfter } from '../graph/split-after.js';
-import { factsOf } from '../graph/value-facts.js';
-import { GraphBuilder } from '../onnx/graph-builder.js';
-import { type Model, tensorValue } from '../onnx/ir.js';
+import { exampleDims } from '../models/input-spec.js';
+import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tail } from '../train/tail-step.js';
+import { assertFillable } from './assert-fillable.js';
+import { findConstants, withConstants } from './find-constants.js';
+import { packActivations } from './pack-activations.js';
 import type { Backbone } from './prepare-backbone.js';
-import { exampleDims } from '../models/input-spec.js';
-import { GraftError } from '../errors.js';
 
 export interface UnfrozenBackbone {
   /** As it was given: up to the pooled features. */
@@ -21,57 +24,75 @@ export interface UnfrozenBackbone {
 }
 
 /**
+ * Texts are filled up to their greatest length, so that all activations have one shape; the masks that the tail reads are
+ * cached with them.
  * @param unfreeze - value of the backbone after which everything is trained
- * @throws GraftError UNKNOWN_VALUE, USAGE for a text backbone, or UNSUPPORTED_MODEL where the cut leaves nothing to train or values that are not
- *   float32 cross it.
+ * @throws GraftError UNKNOWN_VALUE, or UNSUPPORTED_MODEL where the cut leaves nothing to train, or values cross it that
+ *   have no batch axis.
  */
 export async function prepareTail(backbone: Backbone, unfreeze: string): Promise<UnfrozenBackbone> {
-  if (backbone.input.kind === 'tokens') {
+  const { features, input } = await ofOneLength(backbone);
+  const split = splitAfter(features, unfreeze);
+  const shapes = await probeShapes(split.frozen, { inputDims: exampleDims(input), names: split.crossing });
+  const hasBatch = (name: string): boolean => shapes.get(name)?.[0] === 1;
+  const unbatched = split.crossing.filter((name) => !hasBatch(name));
+  const constants = await findConstants(split.frozen, unbatched, input);
+  const strange = unbatched.find((name) => !constants.has(name));
+  if (strange !== undefined) {
     throw new GraftError(
-      'USAGE',
-      '--unfreeze is for images; the layers of a text backbone stay as they are. Leave --unfreeze away.',
+      'UNSUPPORTED_MODEL',
+      `The layers after "${unfreeze}" also read "${strange}", which has no batch axis, so its values cannot be cached ` +
+        'an example each; unfreeze another layer.',
     );
   }
-  const split = splitAfter(backbone.features, unfreeze);
-  const shapes = await probeShapes(split.frozen, {
-    inputDims: exampleDims(backbone.input),
-    names: split.crossing,
-  });
-  const crossing = split.crossing.map((name) => {
-    const shape = shapes.get(name);
-    if (shape?.[0] !== 1) {
-      throw new GraftError(
-        'UNSUPPORTED_MODEL',
-        `The layers after "${unfreeze}" also read "${name}", which has no batch axis, so its values cannot be cached ` +
-          'an example each; unfreeze another layer.',
-      );
-    }
-    return { name, dims: shape.slice(1) };
-  });
-  const dim = crossing.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
-  const packed = packActivations(split.frozen, split.crossing, dim);
-  const trainable = newestRules(halfToFloat32(split.tail));
-  const shared = new Set(
-    [...split.tail.graph.initializers.keys()].filter((name) => split.frozen.graph.initializers.has(name)),
+  const cached = split.crossing.filter(hasBatch);
+  const dims = cached.map((name) => shapes.get(name)!.slice(1));
+  const dim = dims.reduce((sum, each) => sum + sizeOf(each), 0);
+  const packed = packActivations(split.frozen, cached, dim, input.kind === 'tokens');
+  const shared = [...split.tail.graph.initializers.keys()].filter((name) =>
+    split.frozen.graph.initializers.has(name),
   );
+  const { model, inputs } = takeFloats(halfToFloat32(withConstants(split.tail, constants)), cached);
   return {
     backbone,
     frozen: {
       ...backbone,
-      layer: split.crossing.join(' + '),
+      input,
+      layer: cached.join(' + '),
       pool: 'none',
       dim,
       features: packed.model,
       outputName: packed.output,
     },
     tail: {
-      model: trainable,
-      crossing,
+      model: newestRules(model),
+      crossing: inputs.map((name, i) => ({ name, dims: dims[i]! })),
       output: backbone.outputName,
       dim: backbone.dim,
-      frozenWeights: shared,
+      frozenWeights: new Set([...shared, ...constants.keys()]),
     },
   };
+}
+
+/** The same features from texts that are filled up to the greatest length; a cut may lie right behind the inputs. */
+async function ofOneLength(backbone: Backbone): Promise<Pick<Backbone, 'features' | 'input'>> {
+  const { features, input } = backbone;
+  if (input.kind === 'pixels') return { features, input };
+  const inputs = { ...input.inputs, fixedLength: input.inputs.fixedLength ?? input.maxLength };
+  const filled = { ...input, inputs };
+  await assertFillable(backbone, filled);
+  return { features: copyInputs(features), input: filled };
+}
+
+/** The tail with float32 inputs, cast to what it reads: masks are integers. */
+function takeFloats(tail: Model, names: readonly string[]): { model: Model; inputs: string[] } {
+  let model = tail;
+  const inputs = names.map((name) => {
+    const fed = feedFloat32(model, name, `${name}/cached`);
+    model = fed.model;
+    return fed.input;
+  });
+  return { model, inputs };
 }
 
 /** Losses and gradients are written for this operator set or a newer one. */
@@ -86,39 +107,4 @@ function newestRules(tail: Model): Model {
     if (error instanceof GraftError) return tail;
     throw error;
   }
-}
-
-/** All values at the cut, flattened, one after another, as float32. */
-function packActivations(
-  frozen: Model,
-  crossing: readonly string[],
-  dim: number,
-): { readonly model: Model; readonly output: string } {
-  const { graph } = frozen;
-  const taken = [
-    ...graph.initializers.keys(),
-    ...graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
-  ];
-  const builder = new GraphBuilder({ opset: frozen.opsets.get('') ?? 17, taken });
-  const { dtypeOf } = factsOf(graph);
-  const rows = crossing.map((name) => {
-    const flat = builder.op('Flatten', [name], { name: `activations/${name}`, attributes: { axis: 1 } });
-    if (dtypeOf(name) !== 'float16') return flat;
-    return builder.op('Cast', [flat], { name: `activations/${name}/float32`, attributes: { to: 1 } });
-  });
-  const output =
-    rows.length === 1
-      ? rows[0]!
-      : builder.op('Concat', rows, { name: 'activations', attributes: { axis: 1 } });
-  return {
-    output,
-    model: {
-      ...frozen,
-      graph: {
-        ...graph,
-        nodes: [...graph.nodes, ...builder.nodes],
-        outputs: [tensorValue(output, 'float32', ['batch', dim])],
-      },
-    },
-  };
 }

@@ -211,6 +211,11 @@ describe('Features of texts', () => {
       /Expected a column body in .* but it has text, label; name it with --text-column/,
     ],
     [
+      'tokens are not pooled',
+      () => ({ pool: 'none' }),
+      /--pool none does not suit layer "last_hidden_state".*take mean/,
+    ],
+    [
       'both columns are named',
       () => ({ textColumn: 'text', imageColumn: 'text' }),
       /--image-column and --text-column do not go together/,

@@ -1,0 +1,56 @@
+/** Values that are the same whatever a model is fed: shapes, positions, the mask of a decoder. */
+import { cutModel } from '../graph/cut-model.js';
+import { openTextEncoder } from '../inputs/encode-texts.js';
+import type { InputSpec } from '../models/input-spec.js';
+import { toInitializer } from '../onnx/initializer.js';
+import type { Model } from '../onnx/ir.js';
+import { encodeModel } from '../onnx/write-model.js';
+import { openSession } from '../runtime/open-session.js';
+import type { TensorMap } from '../runtime/session.js';
+import type { Tensor } from '../tensor/tensor.js';
+
+/**
+ * Of `names` those that are equal in shape and value in two runs, on one text and on two others; none for images.
+ * @param input - of texts of one length
+ */
+export async function findConstants(
+  model: Model,
+  names: readonly string[],
+  input: InputSpec,
+): Promise<Map<string, Tensor>> {
+  if (names.length === 0 || input.kind === 'pixels') return new Map();
+  const encoder = openTextEncoder(input);
+  const feedsOf = (...texts: string[]): TensorMap =>
+    encoder.arrange(texts.map((text) => encoder.idsOf(Buffer.from(text)))).feeds(0, texts.length);
+  const session = await openSession(encodeModel(cutModel(model, names)), { threads: 1 });
+  try {
+    const one = await session.run(feedsOf('a'));
+    const two = await session.run(feedsOf('the other', 'and one more. '.repeat(8)));
+    return new Map(
+      names.filter((name) => areEqual(one[name]!, two[name]!)).map((name) => [name, one[name]!]),
+    );
+  } finally {
+    await session.release();
+  }
+}
+
+/** The model with the values as weights in place of inputs. */
+export function withConstants(model: Model, constants: ReadonlyMap<string, Tensor>): Model {
+  const { graph } = model;
+  const held = [...constants].map(([name, tensor]) => [name, toInitializer(name, tensor)] as const);
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      inputs: graph.inputs.filter(({ name }) => !constants.has(name)),
+      initializers: new Map([...graph.initializers, ...held]),
+    },
+  };
+}
+
+function areEqual(a: Tensor, b: Tensor): boolean {
+  return (
+    a.dims.join() === b.dims.join() &&
+    a.data.every((value: number | bigint, i: number) => value === b.data[i])
+  );
+}
