@@ -26,6 +26,31 @@ export function adamw(
   }
 }
 
+/** Adds a · c and b · c to the two float64 at `out`; `n` float64 each, a multiple of 4. */
+export function pairProducts(n: i32, a: usize, b: usize, c: usize, out: usize): void {
+  let a0 = f64x2.splat(0), a1 = f64x2.splat(0), b0 = f64x2.splat(0), b1 = f64x2.splat(0);
+  for (let at: usize = 0, end: usize = (<usize>n) << 3; at < end; at += 32) {
+    const c0 = v128.load(c + at);
+    const c1 = v128.load(c + at, 16);
+    a0 = f64x2.add(a0, f64x2.mul(v128.load(a + at), c0));
+    b0 = f64x2.add(b0, f64x2.mul(v128.load(b + at), c0));
+    a1 = f64x2.add(a1, f64x2.mul(v128.load(a + at, 16), c1));
+    b1 = f64x2.add(b1, f64x2.mul(v128.load(b + at, 16), c1));
+  }
+  const aSum = f64x2.add(a0, a1), bSum = f64x2.add(b0, b1);
+  store<f64>(out, load<f64>(out) + f64x2.extract_lane(aSum, 0) + f64x2.extract_lane(aSum, 1));
+  store<f64>(out, load<f64>(out, 8) + f64x2.extract_lane(bSum, 0) + f64x2.extract_lane(bSum, 1), 8);
+}
+
+/** out = out + p · a + q · b, `n` float64 each, a multiple of 2. */
+export function addPair(n: i32, out: usize, p: f64, a: usize, q: f64, b: usize): void {
+  const ps = f64x2.splat(p), qs = f64x2.splat(q);
+  for (let at: usize = 0, end: usize = (<usize>n) << 3; at < end; at += 16) {
+    const sum = f64x2.add(f64x2.mul(ps, v128.load(a + at)), f64x2.mul(qs, v128.load(b + at)));
+    v128.store(out + at, f64x2.add(v128.load(out + at), sum));
+  }
+}
+
 /** Four bytes as int32. */
 // @ts-ignore: decorator
 @inline

@@ -2,7 +2,8 @@
  * Limited-memory BFGS with a line search for the strong Wolfe conditions.
  * Nocedal & Wright, Numerical Optimization, 2nd ed.: algorithms 7.4 (two-loop recursion), 3.5 and 3.6 (line search).
  */
-import { addScaled, dot, largestMagnitude } from './vector.js';
+import { CurvatureMemory, type CurvaturePair } from './curvature-memory.js';
+import { dot, largestMagnitude } from './vector.js';
 import { searchLine } from './wolfe-line-search.js';
 
 export interface Evaluation {
@@ -27,6 +28,8 @@ export interface LbfgsOptions {
   readonly curvature?: readonly CurvaturePair[];
   /** How far that search thought it was from the optimum, in units of the objective. */
   readonly expectedFall?: number;
+  /** The objective's values in that search, where this one goes on from its end. */
+  readonly values?: readonly number[];
   /** Stops where a line search takes more evaluations than this: the objective is too noisy to go on. */
   readonly patience?: number;
   /** Rounding of the objective's values, as a share of them. */
@@ -65,16 +68,10 @@ export interface LbfgsResult {
   readonly evaluations: number;
   readonly converged: boolean;
   readonly curvature: readonly CurvaturePair[];
+  /** Of the objective: at the start, and after each iteration. */
+  readonly values: readonly number[];
   /** How much lower the optimum was thought to lie when the search ended. */
   readonly expectedFall: number;
-}
-
-/** A step s and the change y of the gradient along it. */
-export interface CurvaturePair {
-  readonly s: Float64Array;
-  readonly y: Float64Array;
-  readonly sy: number;
-  readonly yy: number;
 }
 
 /** Iterations over which the objective's fall is watched. */
@@ -100,9 +97,9 @@ export async function lbfgs(
   let x: Float64Array = from?.x ?? start.slice();
   let { value, gradient } = from ?? (await objective(x));
   let evaluations = from?.evaluations ?? 1;
-  const pairs: CurvaturePair[] = [...(from?.pairs ?? options.curvature ?? [])];
+  const curvature = new CurvatureMemory(start.length, memory, from?.pairs ?? options.curvature);
   const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
-  const values = [...(from?.values ?? [value])];
+  const values = [...(from?.values ?? options.values ?? [value])];
   let expected = Number.POSITIVE_INFINITY;
   const done = (iterations: number, converged: boolean): LbfgsResult => ({
     x,
@@ -110,17 +107,18 @@ export async function lbfgs(
     iterations,
     evaluations,
     converged,
-    curvature: pairs,
+    curvature: curvature.pairs,
+    values,
     expectedFall: expected,
   });
   for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
     if (largestMagnitude(gradient) <= smallEnough) return done(iteration - 1, true);
-    let direction = descentDirection(gradient, pairs);
+    let direction = curvature.direction(gradient);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
       // The remembered curvature is spoilt by rounding: begin afresh.
-      pairs.length = 0;
-      direction = descentDirection(gradient, pairs);
+      curvature.clear();
+      direction = curvature.direction(gradient);
       slope = dot(direction, gradient);
     }
     expected = expectedFall(values, -slope / 2, options.expectedFall ?? Number.POSITIVE_INFINITY);
@@ -128,7 +126,7 @@ export async function lbfgs(
     const before = values.at(-1 - window);
     if (before !== undefined && before - value < stallTolerance * Math.abs(value))
       return done(iteration - 1, true);
-    const first = pairs.length > 0 ? 1 : (options.firstStep ?? Math.min(1, 1 / Math.sqrt(-slope)));
+    const first = curvature.pairs.length > 0 ? 1 : (options.firstStep ?? Math.min(1, 1 / Math.sqrt(-slope)));
     const found = await searchLine(objective, {
       x,
       value,
@@ -141,12 +139,12 @@ export async function lbfgs(
     evaluations += found.evaluations;
     if (found.step === 0) {
       if (patience < Number.POSITIVE_INFINITY) return done(iteration - 1, false);
-      if (pairs.length === 0) return done(iteration - 1, true);
+      if (curvature.pairs.length === 0) return done(iteration - 1, true);
       // No progress along a quasi-Newton direction: the plain gradient has the last word.
-      pairs.length = 0;
+      curvature.clear();
       continue;
     }
-    remember(pairs, memory, found.x, x, found.gradient, gradient);
+    curvature.add(found.x, x, found.gradient, gradient);
     ({ x, value, gradient } = found);
     values.push(value);
     if (found.evaluations > patience) return done(iteration, false);
@@ -155,7 +153,7 @@ export async function lbfgs(
       x,
       value,
       gradient,
-      pairs,
+      pairs: curvature.pairs,
       values,
       evaluations,
       smallEnough,
@@ -181,46 +179,4 @@ function expectedFall(values: readonly number[], decrement: number, before: numb
     series = (now * ratio) / (1 - ratio);
   }
   return Math.min(100 * decrement, Math.max(20 * decrement, series));
-}
-
-/** The pair's memory is that of the oldest one, where there are enough. */
-function remember(
-  pairs: CurvaturePair[],
-  memory: number,
-  x: Float64Array,
-  xBefore: Float64Array,
-  gradient: Float64Array,
-  gradientBefore: Float64Array,
-): void {
-  const oldest = pairs.length >= memory ? pairs.shift() : undefined;
-  const s = oldest?.s ?? new Float64Array(x.length);
-  const y = oldest?.y ?? new Float64Array(x.length);
-  for (let i = 0; i < s.length; i++) {
-    s[i] = x[i]! - xBefore[i]!;
-    y[i] = gradient[i]! - gradientBefore[i]!;
-  }
-  const [sy, yy] = [dot(s, y), dot(y, y)];
-  if (sy > 1e-10 * yy) pairs.push({ s, y, sy, yy });
-}
-
-/** -H g by the two-loop recursion. */
-function descentDirection(gradient: Float64Array, pairs: readonly CurvaturePair[]): Float64Array {
-  const direction = gradient.map((g) => -g);
-  const alphas: number[] = [];
-  for (let i = pairs.length - 1; i >= 0; i--) {
-    const { s, y, sy } = pairs[i]!;
-    const alpha = dot(s, direction) / sy;
-    alphas[i] = alpha;
-    addScaled(direction, -alpha, y);
-  }
-  const last = pairs.at(-1);
-  if (last) {
-    const scale = last.sy / last.yy;
-    for (let i = 0; i < direction.length; i++) direction[i]! *= scale;
-  }
-  for (let i = 0; i < pairs.length; i++) {
-    const { s, y, sy } = pairs[i]!;
-    addScaled(direction, alphas[i]! - dot(y, direction) / sy, s);
-  }
-  return direction;
 }

@@ -21,11 +21,6 @@ export function dotRange(a: Float64Array, from: number, b: Float64Array, at: num
   return s0 + s1 + (s2 + s3);
 }
 
-/** a = a + scale · b, in place. */
-export function addScaled(a: Float64Array, scale: number, b: Float64Array): void {
-  for (let i = 0; i < a.length; i++) a[i]! += scale * b[i]!;
-}
-
 export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
 }

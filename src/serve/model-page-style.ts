@@ -41,6 +41,7 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .bars th{width:34%;font-weight:400;color:var(--muted);line-height:1.35;padding-right:12px}
 .bars td:last-child{width:64px;text-align:right;color:var(--muted);font-variant-numeric:tabular-nums}
 .bars .chosen th,.bars .chosen td{color:var(--text);font-weight:600}
+.bars tr:not(:has(.track)) td{color:var(--text);width:120px}
 .track div{position:relative;height:9px;border-radius:5px;background:var(--ground);overflow:hidden}
 .track i{display:block;height:100%;border-radius:5px;background:var(--muted)}
 .chosen .track i{background:var(--right)}
@@ -48,5 +49,5 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .live{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
 video{width:100%;border-radius:8px;background:#000;display:block}
 .unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@media (max-width:560px){#results li{grid-template-columns:72px minmax(0,1fr);gap:12px}.picture{width:72px;height:72px}.live{grid-template-columns:minmax(0,1fr)}.bars th{width:44%}#drop{padding:20px 12px 14px}}
+@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}.live{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}}
 `;

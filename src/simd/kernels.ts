@@ -4,6 +4,8 @@ import { kernelsWasm } from './kernels-wasm.js';
 /** Arguments as in assembly/kernels.ts; addresses are bytes. */
 export interface KernelFunctions {
   adamw(n: number, weights: number, gradient: number, m: number, v: number, ...scalars: number[]): void;
+  pairProducts(n: number, a: number, b: number, c: number, out: number): void;
+  addPair(n: number, out: number, p: number, a: number, q: number, b: number): void;
   resizeRows(...args: number[]): void;
   resizeColumns(...args: number[]): void;
 }

@@ -3,22 +3,24 @@
  *
  * Several replicas of a linear head may stand side by side in the columns of its layer; they share one pass over the
  * features. The task writes the loss; its sums are float64. Even so, rounded matrix products leave float32 about a
- * millionth away from the optimum of a hard problem; in float64 a run takes about three times as long and has no such
+ * millionth away from the optimum of a hard problem; in float64 a run takes about six times as long and has no such
  * floor.
+ *
+ * Neither have differences from an anchor, a point that was computed in float64: of a head whose logits are linear in its
+ * parameters, a step Δ away from the anchor adds X Δ to the logits, and to the gradient it adds Xᵀ times what it adds to
+ * the gradient by the logits. float32 rounds but these differences, which are small, at nearly its own speed.
  */
-import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
-import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
-import { dtypeInfo } from '../tensor/dtype.js';
-import { lossTape, type Precision } from '../tasks/loss-tape.js';
+import type { Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
-import { blocksOf } from './feature-blocks.js';
+import { buildExactGraph } from './exact-graph.js';
+import { blocksOf, type FeatureBlock } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
+import { openTransposedBlocks, type TransposedBlock } from './transposed-blocks.js';
 
 export interface ExactStepOptions {
   readonly spec: HeadSpec;
@@ -31,6 +33,8 @@ export interface ExactStepOptions {
   readonly classWeights?: Float32Array | undefined;
   /** What targets that are numbers were divided by, [classes]. */
   readonly targetScale?: Float64Array | undefined;
+  /** Where differences are counted from; `precision` is then not looked at, it is float64. */
+  readonly anchor?: Anchor | undefined;
   /** Fold of each example, for replicas that each leave one fold out. */
   readonly folds?: Int32Array | undefined;
   readonly threads?: number | undefined;
@@ -43,7 +47,18 @@ export interface ExactResult {
   readonly gradients: ReadonlyMap<string, Float64Array>;
 }
 
+/** A point and what was computed there in float64, of one replica. */
+export interface Anchor {
+  readonly parameters: ReadonlyMap<string, Float64Array>;
+  readonly gradients: ReadonlyMap<string, Float64Array>;
+  /** [rows, logits] */
+  readonly logits: Float64Array;
+  /** The gradient by the logits, [rows, logits]. */
+  readonly slopes: Float64Array;
+}
+
 export interface ExactStep {
+  /** What parameters are taken as. */
   readonly precision: Precision;
   /**
    * @param parameters - of all replicas, side by side in the last axis
@@ -54,121 +69,141 @@ export interface ExactStep {
 }
 
 export async function openExactStep(options: ExactStepOptions): Promise<ExactStep> {
-  const { spec, train, folds, precision = 'float32', loss = {}, classWeights, targetScale } = options;
-  const { dim } = train;
-  const outputCount = train.classes.length;
-  const task = taskOf(options.task);
-  const head = buildHead(spec, { dim, outputCount, task: task.kind });
-  const builder = new GraphBuilder({ opset: trainingOpset });
-  const features = builder.input('features', 'float32', ['batch', dim]);
-  const hasLabels = task.targetForm === 'label';
-  const targets = hasLabels
-    ? builder.input('labels', 'int32', ['batch'])
-    : builder.input('targets', 'float32', ['batch', outputCount]);
-  for (const [name, dims] of head.parameters) {
-    builder.input(name, precision, [...dims.slice(0, -1), `${name}/columns`]);
-  }
-  const names = [...head.parameters.keys()];
-  const cast = (value: string, name: string): string =>
-    precision === 'float32'
-      ? value
-      : builder.op('Cast', [value], { name, attributes: { to: dtypeInfo(precision).code } });
-  const rawLogits = head.append(
-    builder,
-    cast(features, 'features64'),
-    new Map(names.map((name) => [name, name])),
-    {
-      precision,
-    },
-  );
-  const fold = folds && {
-    ofExample: builder.input('fold', 'int32', ['batch']),
-    heldOut: builder.input('held_out', 'int32', ['replicas']),
-  };
-  // [batch, replicas, logits]; targets have one replica, which is broadcast.
-  const width = task.readout(outputCount).logits;
-  const z = builder.op('Reshape', [rawLogits, builder.ints([0, -1, width])], { name: 'loss/logits' });
-  let { losses, dLogits } = task.appendExactLoss(builder, {
-    logits: z,
-    target: hasLabels
-      ? targets
-      : builder.op('Unsqueeze', [cast(targets, 'targets64'), builder.ints([1])], { name: 'loss/targets' }),
-    outputCount,
-    precision,
-    loss,
-    classWeights,
-    targetScale,
-  });
-  if (fold) ({ losses, dLogits } = appendHoldOut(builder, { losses, dLogits }, fold, precision));
-  const sums = builder.op('ReduceSum', [losses, builder.ints([0])], {
-    name: 'loss/sums',
-    attributes: { keepdims: 0 },
-  });
-  builder.output(sums, 'float64', ['replicas', 1]);
-  const { model, gradients } = await buildGradientGraph(builder, {
-    logits: rawLogits,
-    dLogits: builder.op('Reshape', [dLogits, builder.ints([0, -1])], { name: 'grad/logits' }),
-    parameters: names,
-    inputDims: new Map<string, readonly number[]>([
-      [features, [2, dim]],
-      [targets, hasLabels ? [2] : [2, outputCount]],
-      ...(fold ? ([[fold.ofExample, [2]]] as const) : []),
-      ...head.parameters,
-    ]),
-  });
-  const session = await openSession(
-    encodeModel(model),
-    options.threads === undefined ? {} : { threads: options.threads },
-  );
-  const blocks = blocksOf(train);
+  const { anchor } = options;
+  const precision = anchor ? 'float64' : (options.precision ?? 'float32');
+  const { run, outputs, release } = await openPass({ ...options, precision });
   return {
     precision,
     async evaluate(parameters, heldOut) {
-      let found: Float64Array | undefined;
-      const total = new Map<string, Float64Array>();
-      for await (const { from: row, to: end, values } of blocks()) {
-        const outputs = await session.run({
-          [features]: checked('float32', [end - row, dim], values),
-          [targets]: hasLabels
-            ? { dtype: 'int32', dims: [end - row], data: train.labels.subarray(row, end) }
-            : checked(
-                'float32',
-                [end - row, outputCount],
-                train.targets!.subarray(row * outputCount, end * outputCount),
-              ),
-          ...(fold && {
-            [fold.ofExample]: { dtype: 'int32', dims: [end - row], data: folds.subarray(row, end) },
-            [fold.heldOut]: { dtype: 'int32', dims: [heldOut!.length], data: heldOut! },
-          }),
-          ...Object.fromEntries(parameters),
-        });
-        found = added(found, outputs[sums]!.data as Float64Array);
-        for (const [name, gradient] of gradients) {
-          total.set(name, added(total.get(name), outputs[gradient]!.data as Float32Array | Float64Array));
-        }
+      let losses: Float64Array | undefined;
+      const gradients = new Map([...(anchor?.gradients ?? [])].map(([name, data]) => [name, data.slice()]));
+      const points = anchor ? differences(parameters, anchor) : parameters;
+      for await (const { found } of run(points, heldOut)) {
+        losses = added(losses, found[outputs.sums]!.data as Float64Array);
+        addGradients(gradients, outputs.gradients, found);
       }
-      return { losses: found!, gradients: total };
+      return { losses: losses!, gradients };
     },
-    release: () => session.release(),
+    release,
   };
 }
 
-/** Examples of the fold that a replica leaves out weigh nothing for it. */
-function appendHoldOut(
-  builder: GraphBuilder,
-  { losses, dLogits }: { losses: string; dLogits: string },
-  fold: { readonly ofExample: string; readonly heldOut: string },
-  precision: Precision,
+/** @param parameters - float64; copied */
+export async function measureAnchor(
+  options: Omit<ExactStepOptions, 'anchor' | 'precision' | 'folds'>,
+  parameters: ReadonlyMap<string, Tensor>,
+): Promise<Anchor> {
+  const { rows } = options.train;
+  const { run, outputs, release } = await openPass({ ...options, precision: 'float64', keepsLogits: true });
+  try {
+    const gradients = new Map<string, Float64Array>();
+    let [logits, slopes] = [new Float64Array(0), new Float64Array(0)];
+    for await (const { from, to, found } of run(parameters)) {
+      addGradients(gradients, outputs.gradients, found);
+      const [scores, excess] = [outputs.logits, outputs.slopes].map(
+        (name) => found[name]!.data as Float64Array,
+      ) as [Float64Array, Float64Array];
+      const width = scores.length / (to - from);
+      if (logits.length === 0) {
+        logits = new Float64Array(rows * width);
+        slopes = new Float64Array(rows * width);
+      }
+      logits.set(scores, from * width);
+      slopes.set(excess, from * width);
+    }
+    const point = new Map(
+      [...parameters].map(([name, { data }]) => [name, Float64Array.from(data as Float64Array)]),
+    );
+    return { parameters: point, gradients, logits, slopes };
+  } finally {
+    await release();
+  }
+}
+
+/** The graph on an open session, which goes through all blocks of the features. */
+async function openPass(
+  options: ExactStepOptions & { readonly precision: Precision; readonly keepsLogits?: boolean },
 ) {
-  const { op, cast, toFloat64 } = lossTape(builder, precision);
-  const ofExample = op('Unsqueeze', [fold.ofExample, builder.ints([1, 2])], 'fold');
-  const heldOut = op('Unsqueeze', [fold.heldOut, builder.ints([1])], 'held_out_fold');
-  const isKept = op('Not', [op('Equal', [ofExample, heldOut], 'is_held_out')], 'is_kept');
-  const kept = cast(isKept, 'kept');
-  return {
-    losses: op('Mul', [losses, toFloat64(kept, 'kept64')], 'kept_loss'),
-    dLogits: op('Mul', [dLogits, kept], 'kept_dz'),
+  const { spec, task, train, folds, anchor, precision, loss, classWeights, targetScale } = options;
+  const { dim, rows } = train;
+  const outputCount = train.classes.length;
+  const { model, inputs, outputs } = await buildExactGraph({
+    ...{ spec, task, dim, outputCount, precision, loss, classWeights, targetScale },
+    hasFolds: folds !== undefined,
+    isAnchored: anchor !== undefined,
+    keepsLogits: options.keepsLogits ?? false,
+  });
+  const settings = options.threads === undefined ? {} : { threads: options.threads };
+  const session = await openSession(encodeModel(model), settings);
+  const transposes = inputs.transposed ? await openTransposedBlocks(train, options.threads) : undefined;
+  const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> =
+    transposes?.pass ?? blocksOf(train);
+  const targetsOf = (from: number, to: number): Tensor =>
+    taskOf(task).targetForm === 'label'
+      ? { dtype: 'int32', dims: [to - from], data: train.labels.subarray(from, to) }
+      : checked('float32', [to - from, outputCount], rowsOf(train.targets!, outputCount, from, to));
+  const anchorOf = (data: Float64Array, from: number, to: number): Tensor => {
+    const width = data.length / rows;
+    return checked('float64', [to - from, width], rowsOf(data, width, from, to));
   };
+  return {
+    outputs,
+    async *run(parameters: ReadonlyMap<string, Tensor>, heldOut?: Int32Array) {
+      for await (const { from, to, values, transposed } of blocks()) {
+        const found = await session.run({
+          [inputs.features]: checked('float32', [to - from, dim], values),
+          ...(inputs.transposed && {
+            [inputs.transposed]: checked('float32', [dim, to - from], transposed!),
+          }),
+          [inputs.targets]: targetsOf(from, to),
+          ...(folds && {
+            [inputs.fold]: { dtype: 'int32', dims: [to - from], data: folds.subarray(from, to) },
+            [inputs.heldOut]: { dtype: 'int32', dims: [heldOut!.length], data: heldOut! },
+          }),
+          ...(anchor && {
+            [inputs.anchorLogits]: anchorOf(anchor.logits, from, to),
+            [inputs.anchorSlopes]: anchorOf(anchor.slopes, from, to),
+          }),
+          ...Object.fromEntries(parameters),
+        });
+        yield { from, to, found };
+      }
+    },
+    async release() {
+      await Promise.all([session.release(), transposes?.release()]);
+    },
+  };
+}
+
+function rowsOf<Data extends Float32Array | Float64Array>(
+  data: Data,
+  width: number,
+  from: number,
+  to: number,
+): Data {
+  return data.subarray(from * width, to * width) as Data;
+}
+
+/** From the anchor to a float64 point, in float32. */
+function differences(point: ReadonlyMap<string, Tensor>, { parameters }: Anchor): Map<string, Tensor> {
+  return new Map(
+    [...point].map(([name, { dims, data }]) => {
+      const before = parameters.get(name)!;
+      const values = new Float32Array(before.length);
+      for (let i = 0; i < values.length; i++) values[i] = (data as Float64Array)[i]! - before[i]!;
+      return [name, checked('float32', dims, values)];
+    }),
+  );
+}
+
+function addGradients(
+  sums: Map<string, Float64Array>,
+  outputs: ReadonlyMap<string, string>,
+  found: Readonly<Record<string, Tensor>>,
+): void {
+  for (const [name, output] of outputs) {
+    sums.set(name, added(sums.get(name), found[output]!.data as Float32Array | Float64Array));
+  }
 }
 
 function added(sum: Float64Array | undefined, part: ArrayLike<number>): Float64Array {

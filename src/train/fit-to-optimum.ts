@@ -2,7 +2,7 @@ import { lbfgs, type LbfgsOptions, type LbfgsResult, type LbfgsState } from '../
 import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
 import type { Precision } from '../tasks/loss-tape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { openExactStep } from './exact-step.js';
+import { type Anchor, measureAnchor, openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './train-head.js';
@@ -16,11 +16,18 @@ const float32Rounding = 1e-7;
  * to a fifth of the iterations, left the objective 0 to 1.8 % higher and the held-out loss within 2 % either way.
  */
 const worthwhileFall = 3e-4;
+/** What differences from an anchor leave uncertain, as a share of the objective, while they are small. */
+const anchoredRounding = 1e-11;
+/** Iterations after which differences are counted from a new anchor. */
+const anchoredIterations = 50;
+/** Most memory for logits and slopes at an anchor. */
+const mostAnchorBytes = 2 ** 28;
 
 /**
  * L-BFGS on the whole training part: minimises Σ loss + λ/2 · ‖W‖² until going on would lower it by less than a
- * millionth of itself, mostly much less; a head that is not convex until ten iterations gain next to nothing. It begins in float32 and ends in float64, where an easy problem needs one evaluation more
- * and a hard one goes on: the objective reported is a float64 one.
+ * millionth of itself, mostly much less; a head that is not convex until ten iterations gain next to nothing. It begins in float32 and
+ * ends in float64, where an easy problem needs one evaluation more and a hard one goes on, in differences from a float64
+ * point where it can: the objective reported is a float64 one.
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
@@ -39,28 +46,35 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const maxIterations = options.epochs ?? 1000;
   const begun = fit.from && restore(fit.from);
   let iterations = begun?.iterations ?? 0;
-  const search = async (precision: Precision, from: Float64Array, settings: LbfgsOptions) => {
-    const step = await openExactStep({
-      spec: options.head,
-      task: task.kind,
-      train,
-      precision,
-      loss: options.loss,
-      classWeights,
-      targetScale: fit.targetScaling?.std,
-      threads: fit.threads,
-    });
+  const stepOptions = {
+    spec: options.head,
+    task: task.kind,
+    train,
+    loss: options.loss,
+    classWeights,
+    targetScale: fit.targetScaling?.std,
+    threads: fit.threads,
+  };
+  const search = async (
+    precision: Precision,
+    from: Float64Array,
+    settings: LbfgsOptions,
+    anchoredAt?: Float64Array,
+  ) => {
+    const anchor = anchoredAt && (await anchorAt(anchoredAt));
+    const step = await openExactStep({ ...stepOptions, precision, anchor });
+    const left = maxIterations - iterations + (settings.from?.iteration ?? 0);
     try {
       const { objectives } = replicaObjectives(step, layout, [replica]);
       const result = await lbfgs(objectives[0]!, from, {
         ...settings,
-        maxIterations: maxIterations - iterations + (settings.from?.iteration ?? 0),
+        maxIterations: anchor ? Math.min(anchoredIterations, left) : left,
         onIteration: async (_, u, value, state) => {
           iterations++;
           fit.check(iterations, value);
           if (isRecorded(iterations)) await fit.record(iterations, value, parametersAt(u));
           await fit.checkpoint(iterations, () =>
-            stateOf(precision, iterations, state(), settings.expectedFall),
+            stateOf(precision, iterations, state(), settings.expectedFall, anchoredAt),
           );
           return false;
         },
@@ -70,7 +84,27 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
       await step.release();
     }
   };
-  const inFloat64 = (settings: LbfgsOptions, from = start) => search('float64', from, settings);
+  const anchorAt = (u: Float64Array): Promise<Anchor> =>
+    measureAnchor(stepOptions, layout.stack([u.map((ui, i) => ui * replica.scale[i]!)], 'float64'));
+  const canAnchor =
+    options.head.kind === 'linear' &&
+    task.ownParameters(train.classes.length).size === 0 &&
+    2 * Float64Array.BYTES_PER_ELEMENT * train.rows * train.classes.length <= mostAnchorBytes;
+  const inFloat64 = async (
+    from: Float64Array,
+    settings: LbfgsOptions,
+    anchoredAt = canAnchor ? from : undefined,
+  ): Promise<LbfgsResult> => {
+    if (!anchoredAt) return search('float64', from, settings);
+    const before = iterations;
+    const careful = { ...settings, rounding: anchoredRounding, patience: 5 };
+    const result = await search('float64', from, careful, anchoredAt);
+    if (result.converged || iterations >= maxIterations) return result;
+    const { curvature, values, expectedFall } = result;
+    const next = { curvature, values, expectedFall };
+    // What is left is too small for differences, or too far from the optimum.
+    return iterations === before ? search('float64', result.x, next) : inFloat64(result.x, next);
+  };
   const finish = async (result: LbfgsResult): Promise<Fitted> => {
     const parameters = parametersAt(result.x);
     if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
@@ -81,7 +115,9 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     }
     return { parameters, objective: result.value, stoppedAt: iterations };
   };
-  if (begun?.precision === 'float64') return finish(await inFloat64(begun.settings));
+  if (begun?.precision === 'float64') {
+    return finish(await inFloat64(start, begun.settings, begun.anchoredAt));
+  }
   const rough = await search(
     'float32',
     start.map((xi, i) => xi / replica.scale[i]!),
@@ -99,7 +135,7 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     curvature: rough.curvature,
     ...(rough.converged && { expectedFall: rough.expectedFall }),
   };
-  return finish(await inFloat64(settings, rough.x));
+  return finish(await inFloat64(rough.x, settings));
 }
 
 function stateOf(
@@ -107,6 +143,7 @@ function stateOf(
   iterations: number,
   { x, gradient, pairs, ...fields }: LbfgsState,
   expectedFall: number | undefined,
+  anchoredAt: Float64Array | undefined,
 ): SolverState {
   const vector = (data: Float64Array): Tensor => ({ dtype: 'float64', dims: [data.length], data });
   return {
@@ -120,6 +157,7 @@ function stateOf(
     tensors: new Map([
       ['x', vector(x)],
       ['gradient', vector(gradient)],
+      ...(anchoredAt ? ([['anchor', vector(anchoredAt)]] as const) : []),
       ...pairs.flatMap(({ s, y }, i) => [[`s/${i}`, vector(s)] as const, [`y/${i}`, vector(y)] as const]),
     ]),
   };
@@ -129,6 +167,7 @@ function restore({ fields, tensors }: SolverState): {
   precision: Precision;
   iterations: number;
   settings: Pick<LbfgsOptions, 'from' | 'expectedFall'>;
+  anchoredAt: Float64Array | undefined;
 } {
   const { precision, iterations, expectedFall, pairs, ...rest } = fields as unknown as {
     precision: Precision;
@@ -144,7 +183,12 @@ function restore({ fields, tensors }: SolverState): {
     gradient: vector('gradient'),
     pairs: pairs.map(({ sy, yy }, i) => ({ s: vector(`s/${i}`), y: vector(`y/${i}`), sy, yy })),
   };
-  return { precision, iterations, settings: { from, ...(expectedFall !== undefined && { expectedFall }) } };
+  return {
+    precision,
+    iterations,
+    settings: { from, ...(expectedFall !== undefined && { expectedFall }) },
+    anchoredAt: tensors.has('anchor') ? vector('anchor') : undefined,
+  };
 }
 
 /** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */

@@ -53,7 +53,8 @@ function describe({ name, task, labels, sizeBytes, input }: ServedModel): void {
     ordered: `one of ${count} classes in an order`,
     regression: count === 1 ? 'one number' : `${count} numbers`,
   };
-  byId('facts').textContent = `Tells ${tasks[task]} · ${describeInput(input)} · ${megabytes(sizeBytes)} MB`;
+  const size = sizeBytes < 1e5 ? `${(sizeBytes / 1e3).toFixed(1)} kB` : `${megabytes(sizeBytes)} MB`;
+  byId('facts').textContent = `Tells ${tasks[task]} · ${describeInput(input)} · ${size}`;
 }
 
 function describeInput(input: ServedInput): string {
