@@ -35,7 +35,13 @@ export function openTextEncoder(spec: TokenSpec): TextEncoder {
   };
 }
 
+/** Longer ones are no texts, and their strings would exhaust the memory. */
+const longestText = 64 * 2 ** 20;
+
 function decode(bytes: Uint8Array, decoder: InstanceType<typeof TextDecoder>): string {
+  if (bytes.length > longestText) {
+    throw new GraftError('INVALID_TEXT', `It has ${bytes.length} bytes, more than any text.`);
+  }
   try {
     return decoder.decode(bytes);
   } catch (error) {

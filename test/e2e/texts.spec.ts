@@ -6,6 +6,7 @@ import { evaluateModel } from '../../src/pipeline/evaluate-model.js';
 import { verifyRun } from '../../src/pipeline/export-run.js';
 import { type Prediction, predictInputs } from '../../src/pipeline/predict-inputs.js';
 import { runAll, type RunReport } from '../../src/pipeline/run-all.js';
+import { trainRun } from '../../src/pipeline/train-run.js';
 import { openPredictor } from '../../src/predict/predictor.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { randomBert } from '../text/random-bert.js';
@@ -97,9 +98,10 @@ describe('the main job on texts', () => {
   });
 
   it('says that a file of texts is missing rather than labelling its name', async () => {
-    const { status, stderr } = await graft(['predict', '--model', model, 'missing.txt'], env);
-    expect(status).to.equal(1);
-    expect(stderr).to.equal('graft: There is no file missing.txt; check the path.\n');
+    const error = await predictInputs({ model, inputs: ['missing.txt'], device: 'cpu' }).catch(
+      (caught: unknown) => caught as Error,
+    );
+    expect(error).to.have.property('message', 'There is no file missing.txt; check the path.');
   });
 
   it('masks what texts are filled up with inside the exported file', async () => {
@@ -166,18 +168,11 @@ describe('the main job on texts', () => {
 
   it('refuses views in a sentence', async () => {
     const backbone = path.join(folder, 'backbone', 'model.onnx');
-    const args = [
-      '--backbone',
-      backbone,
-      '--data',
-      train,
-      '--views',
-      '2',
-      '--out',
-      path.join(folder, 'refused'),
-    ];
-    const { status, stderr } = await graft(['train', ...args], env);
-    expect(status).to.equal(2);
-    expect(stderr).to.match(/--views makes random views of photos/);
+    const out = path.join(folder, 'refused');
+    const options = { backbone, data: train, out, views: 2, cache: env.GRAFT_CACHE, device: 'cpu' } as const;
+    const error = await trainRun(options).catch((caught: unknown) => caught as Error);
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/--views makes random views of photos/);
   });
 });

@@ -56,6 +56,9 @@ describe('Texts as a model takes them', () => {
     expect(() => encoder.idsOf(Buffer.from('card'))).to.throw(
       /id 15 .* table of tokens has 10 rows.*does not belong/,
     );
+    expect(() => encoder.idsOf(new Uint8Array(2 ** 26 + 1))).to.throw(
+      'It has 67108865 bytes, more than any text.',
+    );
     expect(encoder.idsOf(Buffer.from('my'))).to.deep.equal([2, 6, 3]);
   });
 });

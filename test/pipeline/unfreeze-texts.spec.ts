@@ -2,6 +2,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { openTextEncoder } from '../../src/inputs/encode-texts.js';
+import type { Pool } from '../../src/graph/pool-features.js';
 import type { TokenSpec } from '../../src/models/input-spec.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import type { Model } from '../../src/onnx/ir.js';
@@ -29,22 +30,23 @@ describe('Unfreezing the layers of a text backbone', () => {
   const folder = temporaryFolder();
   let number = 0;
   after(() => rmSync(folder, { recursive: true, force: true }));
-  const prepare = async (options: BertOptions, layer: string): Promise<UnfrozenBackbone> => {
+  const prepare = async (options: BertOptions, layer: string, pool?: Pool): Promise<UnfrozenBackbone> => {
     const backbone = writeTextBackbone(path.join(folder, `model-${number++}`), options);
-    return prepareTail(await prepareBackbone({ backbone, maxLength: 20 }, { folder }), layer);
+    return prepareTail(await prepareBackbone({ backbone, maxLength: 20, pool }, { folder }), layer);
   };
   const texts = ['good film', 'my card is very poor . it was awful and a', 'why'];
 
-  const forms: readonly [what: string, options: BertOptions, layer: string][] = [
+  const forms: readonly [what: string, options: BertOptions, layer: string, pool?: Pool][] = [
     ['an encoder, after its first block', {}, 'LayerNormalization_2'],
     ['an encoder, after its embeddings', {}, 'LayerNormalization'],
+    ['an encoder whose tail reads a mask that is no float', {}, 'LayerNormalization_2', 'max'],
     ['an encoder of a fixed length', { fixedLength: 24 }, 'LayerNormalization_2'],
     ['a decoder without a mask', { inputs: [], isCausal: true }, 'LayerNormalization_2'],
     ['a decoder with a mask', { inputs: ['mask'], isCausal: true, dtype: 'int32' }, 'LayerNormalization_2'],
   ];
-  for (const [what, options, layer] of forms) {
+  for (const [what, options, layer, pool] of forms) {
     it(`gives the same features in two parts, masks cached with the rest: ${what}`, async () => {
-      const { backbone, frozen, tail } = await prepare(options, layer);
+      const { backbone, frozen, tail } = await prepare(options, layer, pool);
       const feedsOf = (spec: TokenSpec, list: readonly string[]): TensorMap => {
         const encoder = openTextEncoder(spec);
         const arranged = encoder.arrange(list.map((text) => encoder.idsOf(Buffer.from(text))));

@@ -28,12 +28,21 @@ export const predictCommand = defineCommand<typeof options, { inputs: string[] }
     const predictions = await predictInputs({ ...args, inputs, readLines }, { ...output, onProgress });
     const rows = predictions.map(({ input, label, score, values }) =>
       values
-        ? [input, ...Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(5)}`)]
-        : [input, label === '' ? '(none)' : label!, formatShare(score!)],
+        ? [
+            shorten(input),
+            ...Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(5)}`),
+          ]
+        : [shorten(input), label === '' ? '(none)' : label!, formatShare(score!)],
     );
     output.result(predictions, formatTable(rows));
   },
 });
+
+/** An input may be a whole text. */
+function shorten(input: string): string {
+  const line = input.replace(/\s+/g, ' ');
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+}
 
 /** Of stdin, without empty ones. */
 async function readLines(): Promise<string[]> {
