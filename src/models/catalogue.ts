@@ -2,12 +2,14 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { unreadable } from '../errors.js';
+import type { Model } from '../onnx/ir.js';
 import { writeModel } from '../onnx/write-model.js';
 import { downloadFile } from '../sources/download-file.js';
 import { packageFolder } from '../version.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import type { FetchHooks } from './fetch-hooks.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
+import { buildHashedNgrams } from './hashed-ngrams.js';
 import { buildScattering } from './scattering.js';
 
 export interface CatalogueEntry {
@@ -30,12 +32,24 @@ const scattering: CatalogueEntry = {
   source: 'built-in',
 };
 
+const hashedNgrams: CatalogueEntry = {
+  name: 'hashed-ngrams',
+  description: 'words and runs of letters of a text, hashed to random signs; built here, nothing to download',
+  licence: 'Apache-2.0',
+  source: 'built-in',
+};
+
+const builders: ReadonlyMap<CatalogueEntry, () => Model> = new Map([
+  [scattering, buildScattering],
+  [hashedNgrams, buildHashedNgrams],
+]);
+
 /** @param file - another catalogue; default: $GRAFT_CATALOGUE, else the one of this package */
 export function listCatalogue(
   file = process.env.GRAFT_CATALOGUE || path.join(packageFolder(), 'onnx-models', 'catalogue.json'),
 ): readonly CatalogueEntry[] {
   try {
-    return [scattering, ...(JSON.parse(readFileSync(file, 'utf8')) as CatalogueEntry[])];
+    return [...builders.keys(), ...(JSON.parse(readFileSync(file, 'utf8')) as CatalogueEntry[])];
   } catch (error) {
     throw unreadable(file, error);
   }
@@ -47,7 +61,8 @@ export async function getCatalogueModel(
   folder: string,
   hooks: FetchHooks,
 ): Promise<string> {
-  if (url === undefined) return writeScattering(folder);
+  const build = [...builders].find(([entry]) => entry.name === name)?.[1];
+  if (build) return writeBuilt(name, build(), folder);
   // The sum in the name: a file in place is the right one, also after the catalogue has changed.
   const stem = path.join(folder, `${name}-${sha256!.slice(0, 8)}`);
   const file = `${stem}.onnx`;
@@ -55,14 +70,14 @@ export async function getCatalogueModel(
   if (preprocess) await writeDurably(`${stem}.preprocess.json`, `${JSON.stringify(preprocess, null, 2)}\n`);
   if (existsSync(file)) return file;
   hooks.logger?.info(`Fetching ${name} (${licence}) from ${url}.`);
-  await downloadFile(url, file, { ...hooks, sha256 });
+  await downloadFile(url!, file, { ...hooks, sha256 });
   return file;
 }
 
 /** Its bytes follow from the code, so a file of another version is replaced. */
-async function writeScattering(folder: string): Promise<string> {
-  const file = path.join(folder, 'scattering.onnx');
+async function writeBuilt(name: string, model: Model, folder: string): Promise<string> {
+  const file = path.join(folder, `${name}.onnx`);
   await makeFolder(folder);
-  await writeModel(buildScattering(), file);
+  await writeModel(model, file);
   return file;
 }

@@ -130,6 +130,21 @@ describe('the main job on texts', () => {
     expect(leastCertain[0]!.text).to.match(/[a-z]+/);
   });
 
+  it('needs no file and no network with the built-in text backbone', async () => {
+    const out = path.join(folder, 'built-in');
+    const { validation, verified } = await runAll({
+      ...{ backbone: 'hashed-ngrams', data: train, out, cache: env.GRAFT_CACHE, device: 'cpu', l2: 30 },
+    });
+    expect(validation).to.have.property('accuracy').above(0.9);
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+    const [prediction] = await predictInputs({
+      model: path.join(out, 'model.onnx'),
+      inputs: ['what a great film, I love it'],
+      device: 'cpu',
+    });
+    expect(prediction!.label).to.equal('good');
+  });
+
   it('does far better than chance on 77 intents with a random network and a real tokenizer', async function () {
     const shared = path.resolve('../shared');
     const tokenizer = path.join(shared, 'models/minilm-tokenizer/tokenizer.json');

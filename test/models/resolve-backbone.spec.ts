@@ -168,8 +168,8 @@ describe('Fetching backbones', () => {
     });
 
     it('is told with address, sum, licence and a preprocessing that can be used', () => {
-      const [builtIn, ...others] = listCatalogue();
-      expect(builtIn!.name).to.equal('scattering');
+      const [forImages, forTexts, ...others] = listCatalogue();
+      expect([forImages!.name, forTexts!.name]).to.deep.equal(['scattering', 'hashed-ngrams']);
       expect(others).to.not.deep.equal([]);
       for (const { name, url, sha256: sum, licence, preprocess: spec } of others) {
         expect(url, name).to.match(/^https:\/\//);

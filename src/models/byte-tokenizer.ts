@@ -1,0 +1,31 @@
+/** The `tokenizer.json` of a tokenizer without a vocabulary: of the text in lower case, every byte of its UTF-8 is a token. */
+
+/** Ids are the bytes plus one; 0 fills up. */
+export function byteTokenizer(): string {
+  const vocab: Record<string, number> = { '<pad>': 0 };
+  for (const [byte, letter] of byteLetters().entries()) vocab[letter] = byte + 1;
+  return JSON.stringify({
+    version: '1.0',
+    added_tokens: [{ id: 0, content: '<pad>', special: true }],
+    normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'Lowercase' }] },
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: { type: 'BPE', vocab, merges: [] },
+  });
+}
+
+/** Letters and digits of ASCII, and every byte of other letters. */
+export function isWordByte(byte: number): boolean {
+  return byte >= 0x80 || /[0-9a-z]/.test(String.fromCharCode(byte));
+}
+
+/** The letter that stands for each byte in byte-level vocabularies: itself where it is visible, else one from U+0100 on. */
+function byteLetters(): string[] {
+  let hidden = 0;
+  return Array.from({ length: 256 }, (_, byte) => {
+    const isVisible =
+      (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+    return String.fromCharCode(isVisible ? byte : 0x100 + hidden++);
+  });
+}
