@@ -18,8 +18,9 @@ import type { FeatureStore } from './feature-store.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
 import { KeyIndex, keyBytes } from './key-index.js';
-import { type PlannedExample, planWorkers } from './plan-workers.js';
+import { type Division, type PlannedExample, planWorkers } from './plan-workers.js';
 import { readExample, readExamples } from './read-examples.js';
+import { TryingPool } from './trying-pool.js';
 import { WorkerPool } from './worker-pool.js';
 
 export interface ExtractOptions {
@@ -72,6 +73,8 @@ export interface ExtractResult {
   readonly seconds: number;
   /** Examples of the list per second, cached ones included. */
   readonly examplesPerSecond: number;
+  /** How the cores were divided at the end, and how many ways were measured; undefined where nothing was computed. */
+  readonly division?: Division & { readonly tried: number };
   /** sha256 of each example's bytes, uint8 [examples, 32]; zero where the example was skipped. */
   readonly keys: Uint8Array;
 }
@@ -123,7 +126,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   const views = [...new Set(targets.map(({ view }) => view))];
   const viewOf = targets.map(({ view }) => views.indexOf(view));
 
-  let pool: WorkerPool | undefined;
+  let pool: TryingPool | undefined;
   let writer: GroupWriter | undefined;
   const startComputing = async () => {
     const model = typeof options.model === 'function' ? options.model() : options.model;
@@ -136,9 +139,12 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       batch: plan.batch,
       perRun: plan.perRun,
       provider: plan.provider,
-      threads: plan.threads,
     };
-    pool = new WorkerPool(setup, plan.workers);
+    pool = new TryingPool({
+      divisions: plan.divisions,
+      open: ({ workers, threads }) => new WorkerPool({ ...setup, threads }, workers),
+      remaining: () => examples.length - done,
+    });
     return new GroupWriter(stores, pool, {
       batch: plan.batch,
       views: viewOf,
@@ -203,6 +209,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     skipped,
     seconds,
     examplesPerSecond: examples.length / seconds,
+    ...(pool && { division: { ...pool.division, tried: pool.tried } }),
     keys,
   };
 }

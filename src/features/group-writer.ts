@@ -5,7 +5,7 @@ import type { FeatureStore } from './feature-store.js';
 import { keyBytes } from './key-index.js';
 import type { SkippedKey } from './shard.js';
 import type { BatchFeatures } from './worker-messages.js';
-import type { WorkerPool } from './worker-pool.js';
+import type { Pool } from './worker-pool.js';
 
 export interface MissingExample {
   readonly path: string;
@@ -37,7 +37,7 @@ export class GroupWriter {
   /** Examples that rows were written of so far. */
   computed = 0;
   readonly #stores: readonly FeatureStore[];
-  readonly #pool: WorkerPool;
+  readonly #pool: Pool;
   readonly #options: GroupWriterOptions;
   #waiting: MissingExample[] = [];
   #batches: Batch[] = [];
@@ -46,7 +46,7 @@ export class GroupWriter {
   #failure: Error | undefined;
 
   /** @param stores - one for each output that the workers give */
-  constructor(stores: readonly FeatureStore[], pool: WorkerPool, options: GroupWriterOptions) {
+  constructor(stores: readonly FeatureStore[], pool: Pool, options: GroupWriterOptions) {
     this.#stores = stores;
     this.#pool = pool;
     this.#options = options;

@@ -4,11 +4,17 @@ import { availableParallelism } from 'node:os';
 import { unreadable } from '../errors.js';
 import type { NodeProvider } from '../runtime/providers.js';
 
+export interface Division {
+  /** Sessions, each in a thread of its own. */
+  readonly workers: number;
+  /** Threads inside a session; undefined leaves it to the runtime. */
+  readonly threads: number | undefined;
+}
+
 export interface WorkerPlan {
   readonly provider: NodeProvider;
-  readonly workers: number;
-  /** Threads inside one session; undefined leaves it to the runtime. */
-  readonly threads: number | undefined;
+  /** Ways to divide the cores, the one that is expected to be the fastest first. */
+  readonly divisions: readonly Division[];
   /** Most examples a run of the model. */
   readonly perRun: number;
   /** Examples handed to a worker at once. */
@@ -33,7 +39,8 @@ const textsPerRun = 8;
 
 /**
  * On a CPU one session a core with one thread each beats one session with all threads (75 to 56 images/s for NanoDet
- * on two cores), as long as the weights fit in memory that often; on a GPU one session keeps the device busy.
+ * on two cores), as long as the weights fit in memory that often; on a GPU one session keeps the device busy. Where that
+ * is not so, a long run finds out by trying.
  * A CPU wants single images: larger batches leave its caches, take more memory and were never faster (1, 2, 4, 8, 16).
  * A row then does not even depend on its neighbours.
  */
@@ -48,17 +55,21 @@ export async function planWorkers(options: {
   const { model, example, provider = 'cpu', batch, threads, workers } = options;
   if (provider !== 'cpu') {
     const perRun = batch ?? 32;
-    return { provider, workers: workers ?? 1, threads, perRun, batch: handedOver(example, perRun) };
+    const divisions = [{ workers: workers ?? 1, threads }];
+    return { provider, divisions, perRun, batch: handedOver(example, perRun) };
   }
   const cores = threads ?? availableParallelism();
   const fitting = Math.floor(
     process.availableMemory() / 2 / (memoryPerModelByte * (await modelBytes(model))),
   );
-  const sessions = workers ?? Math.max(1, Math.min(cores, fitting));
+  const most = workers ?? Math.max(1, Math.min(cores, fitting));
+  const counts = workers === undefined ? [most, Math.ceil(most / 2), 1] : [most];
   return {
     provider,
-    workers: sessions,
-    threads: Math.max(1, Math.floor(cores / sessions)),
+    divisions: [...new Set(counts)].map((count) => ({
+      workers: count,
+      threads: Math.max(1, Math.floor(cores / count)),
+    })),
     perRun: batch ?? (example.kind === 'text' ? textsPerRun : 1),
     batch: handedOver(example, batch),
   };

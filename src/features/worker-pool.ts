@@ -23,7 +23,25 @@ interface Seat {
   readonly exited: Promise<unknown>;
 }
 
-export class WorkerPool {
+export interface PooledBatch {
+  readonly examples: readonly Uint8Array<ArrayBuffer>[];
+  readonly keys: readonly Uint8Array[];
+  readonly views: readonly number[];
+}
+
+/** What takes batches and gives their features. */
+export interface Pool {
+  /** Batches that may be out at once. */
+  readonly capacity: number;
+  /** Resolves when a batch can be handed in. @throws what made a worker fail. */
+  room(): Promise<void>;
+  /** The examples' memory is handed over: do not touch it afterwards. */
+  run(batch: PooledBatch): Promise<BatchFeatures>;
+  /** Lets the workers finish, release their sessions and end. */
+  close(): Promise<void>;
+}
+
+export class WorkerPool implements Pool {
   readonly #setup: WorkerSetup;
   readonly #size: number;
   readonly #seats: Seat[] = [];
@@ -37,12 +55,10 @@ export class WorkerPool {
     this.#size = size;
   }
 
-  /** Batches that may be out at once. */
   get capacity(): number {
     return this.#size * batchesPerWorker;
   }
 
-  /** Resolves when a batch can be handed in. @throws what made a worker fail. */
   async room(): Promise<void> {
     while (!this.#failure && this.#outstanding() >= this.capacity) {
       await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
@@ -50,12 +66,8 @@ export class WorkerPool {
     if (this.#failure) throw this.#failure;
   }
 
-  /** Computes a batch on the least busy worker. The examples' memory is handed over: do not touch it afterwards. */
-  run(batch: {
-    readonly examples: readonly Uint8Array<ArrayBuffer>[];
-    readonly keys: readonly Uint8Array[];
-    readonly views: readonly number[];
-  }): Promise<BatchFeatures> {
+  /** Computes a batch on the least busy worker. */
+  run(batch: PooledBatch): Promise<BatchFeatures> {
     if (this.#failure) return Promise.reject(this.#failure);
     const seat = this.#leastBusy();
     const message: BatchMessage = { id: this.#nextId++, ...batch };
@@ -69,7 +81,7 @@ export class WorkerPool {
     return result;
   }
 
-  /** Lets the workers finish, release their sessions and end; those that do not are ended. */
+  /** Workers that do not end are ended. */
   async close(): Promise<void> {
     this.#isClosing = true;
     for (const { worker } of this.#seats) worker.postMessage('close');

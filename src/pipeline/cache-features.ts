@@ -3,6 +3,7 @@ import path from 'node:path';
 import type { Dataset } from '../dataset/dataset.js';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { extractFeatures, type Skipped } from '../features/extract-features.js';
+import type { Division } from '../features/plan-workers.js';
 import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
@@ -156,7 +157,8 @@ async function cacheOutputs(
     signal: hooks.signal,
     rehash: options.rehash,
   });
-  const { cached, computed, skipped, seconds, examplesPerSecond, keys } = extraction;
+  const { cached, computed, skipped, seconds, examplesPerSecond, division, keys } = extraction;
+  if (division && division.tried > 1) logger.info(describeDivision(division));
   const counts = { cached, computed, skipped, seconds, examplesPerSecond };
   const at = new Date().toISOString();
   return Promise.all(
@@ -176,4 +178,10 @@ async function cacheOutputs(
       return { report, provider: device.provider, backbone, dataset, store, keys };
     }),
   );
+}
+
+function describeDivision({ workers, threads, tried }: Division & { readonly tried: number }): string {
+  const of = (count: number, what: string) => `${count} ${what}${count === 1 ? '' : 's'}`;
+  const inside = threads === undefined ? '' : ` of ${of(threads, 'thread')}`;
+  return `${of(workers, 'session')}${inside} did most of it: the fastest of ${tried} ways to use the processor, tried on the way.`;
 }

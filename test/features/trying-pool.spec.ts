@@ -1,0 +1,142 @@
+import { expect } from 'chai';
+import type { Division } from '../../src/features/plan-workers.js';
+import { TryingPool, type TryingPoolOptions } from '../../src/features/trying-pool.js';
+import type { BatchFeatures } from '../../src/features/worker-messages.js';
+import { WorkerPool } from '../../src/features/worker-pool.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { float32 } from '../../src/tensor/tensor.js';
+import { createRng } from '../../src/rng.js';
+import { readFile } from 'node:fs/promises';
+import { dim, drawImages, pixels, scratchFolder, side } from './tiny-backbone.js';
+
+/** The mean of the image's channels, twice, after a product of two matrices of `size` that adds nothing to it. */
+function backboneOf(size: number): SharedArrayBuffer {
+  const builder = new GraphBuilder();
+  const image = builder.input('image', 'float32', ['batch', 3, side, side]);
+  const one = builder.op('ReduceMean', [image], { attributes: { axes: [1, 2, 3], keepdims: 0 } });
+  const column = builder.op('Reshape', [one, builder.ints([-1, 1])]);
+  const rng = createRng(1);
+  const matrix = builder.constant(
+    'matrix',
+    float32(
+      [size, size],
+      Float32Array.from({ length: size * size }, () => rng.uniform()),
+    ),
+  );
+  const work = builder.op('MatMul', [builder.op('Mul', [matrix, one]), matrix]);
+  const nothing = builder.op('Mul', [
+    builder.op('ReduceMin', [work], { attributes: { keepdims: 0 } }),
+    builder.scalar(0),
+  ]);
+  const kept = builder.op('Add', [column, nothing]);
+  builder.output(
+    builder.op(
+      'Concat',
+      Array.from({ length: dim }, () => kept),
+      { attributes: { axis: 1 } },
+    ),
+    'float32',
+    ['batch', dim],
+    'features',
+  );
+  const bytes = encodeModel(builder.model());
+  const memory = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(memory).set(bytes);
+  return memory;
+}
+
+const [slow, fast] = [backboneOf(384), backboneOf(8)];
+/** The number of threads stands for the way, whose speed is certain: that of its model. */
+const [slowWay, fastWay]: readonly Division[] = [
+  { workers: 1, threads: 2 },
+  { workers: 1, threads: 1 },
+];
+
+describe('Trying ways to divide the cores', () => {
+  let images: Uint8Array[];
+  let remove: () => Promise<void>;
+
+  before(async () => {
+    const scratch = await scratchFolder();
+    remove = scratch.remove;
+    const files = await drawImages(scratch.folder, 8);
+    images = await Promise.all(files.map(async ({ path }) => new Uint8Array(await readFile(path))));
+  });
+
+  after(() => remove());
+
+  function open(options: Pick<TryingPoolOptions, 'divisions'> & Partial<TryingPoolOptions>): TryingPool {
+    return new TryingPool({
+      open: ({ workers, threads }) =>
+        new WorkerPool(
+          {
+            model: threads === 2 ? slow : fast,
+            input: pixels,
+            views: [undefined],
+            outputs: [{ name: undefined, view: 0, dim }],
+            batch: 1,
+            perRun: 1,
+            provider: 'cpu',
+            threads: 1,
+          },
+          workers,
+        ),
+      remaining: () => 1e6,
+      trialSeconds: 0.15,
+      worthSeconds: 1,
+      ...options,
+    });
+  }
+
+  /** Runs image after image until `isDone`, and tells what came of each. */
+  async function work(pool: TryingPool, isDone: () => boolean): Promise<number[]> {
+    const results: Promise<BatchFeatures>[] = [];
+    for (let i = 0; !isDone(); i++) {
+      await pool.room();
+      const bytes = images[i % images.length]!.slice();
+      results.push(pool.run({ examples: [bytes], keys: [new Uint8Array(32)], views: [0] }));
+    }
+    return (await Promise.all(results)).map(({ features }) => features[0]![0]!);
+  }
+
+  for (const [name, divisions] of [
+    ['changes to a faster one', [slowWay!, fastWay!]],
+    ['comes back from a slower one', [fastWay!, slowWay!]],
+  ] as const) {
+    it(`${name}, and every example gets its own features all the while`, async () => {
+      const pool = open({ divisions });
+      let more = 20;
+      const values = await work(pool, () => pool.tried === 2 && more-- === 0);
+      await pool.close();
+      expect(pool.division).to.equal(fastWay);
+      const first = values.slice(0, images.length);
+      expect(new Set(first).size).to.equal(images.length);
+      values.forEach((value, i) => expect(value).to.equal(first[i % images.length]));
+    });
+  }
+
+  it('tries none where little is left, or where there is only one', async () => {
+    for (const options of [
+      { divisions: [slowWay!, fastWay!], remaining: () => 5 },
+      { divisions: [slowWay!] },
+    ]) {
+      const pool = open(options);
+      const started = performance.now();
+      await work(pool, () => performance.now() - started > 700);
+      await pool.close();
+      expect(pool.division).to.equal(slowWay);
+      expect(pool.tried).to.be.below(2);
+    }
+  });
+
+  it('ends the threads of all of them when it is closed in the middle of a trial', async () => {
+    const threads = () => process.getActiveResourcesInfo().filter((name) => name === 'MessagePort').length;
+    const before = threads();
+    const pool = open({ divisions: [slowWay!, fastWay!], trialSeconds: 0.3 });
+    await work(pool, () => pool.division === fastWay);
+    expect(threads()).to.be.above(before);
+    await pool.close();
+    expect(threads()).to.equal(before);
+  });
+});
