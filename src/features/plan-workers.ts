@@ -34,7 +34,7 @@ export const mostPerBatch = 8;
 
 /** Texts handed over at once, among which those of similar length are run together. */
 const textWindow = 64;
-/** A text of some ten tokens keeps no core busy: alone it takes twice as long as among others. */
+/** Questions of some 16 tokens take MiniLM's size of network 1.4 times as long alone as eight at once; 16 and 32 gain no more. */
 const textsPerRun = 8;
 
 /**
