@@ -13,6 +13,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.js';
+import { winogradConvolutions } from '../src/autodiff/winograd-convolutions.js';
 import { GraphBuilder } from '../src/onnx/graph-builder.js';
 import { toTensor } from '../src/onnx/initializer.js';
 import { tensorValue } from '../src/onnx/ir.js';
@@ -225,8 +226,14 @@ interface Data {
 async function openOurs(tail: Tail, built: ReturnType<typeof buildTail>, data: Data): Promise<Trainer> {
   const { builder, parameters, loss } = built;
   const inputDims = new Map([['x', [batch, ...tail.input]], ['targets', [batch, classCount]]]); // prettier-ignore
-  const shapes = await probeShapes(builder.model(), { inputDims });
-  const { graph, gradients } = differentiate(builder.graph(), { loss, parameters, shapes, opset });
+  const probed = await probeShapes(builder.model(), { inputDims });
+  const forward = winogradConvolutions(builder.graph(), probed, opset);
+  const { graph, gradients } = differentiate(forward.graph, {
+    loss,
+    parameters,
+    shapes: forward.shapes,
+    opset,
+  });
   const weights: Record<string, Tensor> = {};
   for (const name of parameters) {
     const tensor = toTensor(graph.initializers.get(name)!);

@@ -5,6 +5,7 @@
  *   activations [batch, A] → tail → features [batch, D] → (x - mean) / std → head → logits → outputs
  */
 import { differentiate } from '../autodiff/differentiate.js';
+import { winogradConvolutions } from '../autodiff/winograd-convolutions.js';
 import { GraftError } from '../errors.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import { weightsOf } from '../graph/weight-operands.js';
@@ -152,7 +153,14 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
     initializers: new Map([...forward.initializers].filter(([name]) => !weights.has(name))),
   };
   const parameters = [...weights.keys(), ...headInputs.values()];
-  const differentiated = differentiate(trained, { loss: logits, seed: dLogits, parameters, shapes, opset });
+  const fast = winogradConvolutions(trained, shapes, opset);
+  const differentiated = differentiate(fast.graph, {
+    loss: logits,
+    seed: dLogits,
+    parameters,
+    shapes: fast.shapes,
+    opset,
+  });
   const values = forward.nodes.flatMap((each) => each.outputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
   return {
     model: { ...model, graph: differentiated.graph },

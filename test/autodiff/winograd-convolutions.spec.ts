@@ -1,0 +1,113 @@
+import { expect } from 'chai';
+import { differentiate } from '../../src/autodiff/differentiate.js';
+import { winogradConvolutions } from '../../src/autodiff/winograd-convolutions.js';
+import type { AttributeInput } from '../../src/onnx/attributes.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { type Graph, graph as makeGraph } from '../../src/onnx/ir.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { createRng } from '../../src/rng.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { probeShapes } from '../../src/runtime/probe-shapes.js';
+import { float32, type Tensor } from '../../src/tensor/tensor.js';
+import { sizeOf } from '../../src/tensor/shape.js';
+
+interface Case {
+  readonly title: string;
+  /** Channels in and out, height and width. */
+  readonly sizes: readonly [number, number, number, number];
+  readonly attributes?: Readonly<Record<string, AttributeInput>>;
+  readonly bias?: boolean;
+  readonly kernel?: readonly [number, number];
+  /** Whether it is written anew. */
+  readonly isTaken?: boolean;
+}
+
+const cases: readonly Case[] = [
+  { title: '7 x 7 with padding', sizes: [208, 200, 7, 7], attributes: { pads: [1, 1, 1, 1] } },
+  { title: '8 x 5 with padding on two sides', sizes: [160, 164, 8, 5], attributes: { pads: [0, 1, 1, 0] } },
+  { title: '6 x 7 without padding, with a bias', sizes: [168, 176, 6, 7], bias: true },
+  { title: 'auto_pad SAME_UPPER', sizes: [64, 72, 4, 3], attributes: { auto_pad: 'SAME_UPPER' }, bias: true },
+  { title: '3 x 3, of which one position is left', sizes: [40, 36, 3, 3] },
+  { title: 'one position, padded', sizes: [32, 32, 1, 1], attributes: { pads: [1, 1, 1, 1] } },
+  { title: 'strides', sizes: [100, 100, 5, 5], attributes: { strides: [2, 2] }, isTaken: false },
+  { title: 'dilations', sizes: [100, 100, 5, 5], attributes: { dilations: [2, 2] }, isTaken: false },
+  { title: 'few channels for its positions', sizes: [16, 16, 9, 9], isTaken: false },
+  { title: 'another kernel', sizes: [100, 100, 5, 5], kernel: [3, 1], isTaken: false },
+];
+
+const opset = 17;
+const batch = 3;
+
+function draw(dims: readonly number[], seed: number): Tensor {
+  const rng = createRng(seed);
+  return float32(
+    dims,
+    Float32Array.from({ length: sizeOf(dims) }, () => rng.normal()),
+  );
+}
+
+/** Σ r · Conv(x, w): r draws the gradient by the output. */
+function build({ sizes: [from, to, height, width], attributes = {}, bias, kernel = [3, 3] }: Case) {
+  const builder = new GraphBuilder({ opset });
+  const x = builder.input('x', 'float32', ['batch', from, height, width]);
+  const w = builder.input('w', 'float32', [to, from, ...kernel]);
+  const operands = bias ? [x, w, builder.input('b', 'float32', [to])] : [x, w];
+  const y = builder.op('Conv', operands, { name: 'y', attributes });
+  const square = builder.op('Mul', [y, builder.op('Sigmoid', [y])]);
+  builder.output(builder.op('ReduceSum', [square], { name: 'loss', attributes: { keepdims: 0 } }), 'float32');
+  builder.output(y, 'float32');
+  const feeds: Record<string, Tensor> = {
+    x: draw([batch, from, height, width], 1),
+    w: draw([to, from, ...kernel], 2),
+  };
+  for (const i of feeds.w!.data.keys()) (feeds.w!.data as Float32Array)[i]! /= Math.sqrt(9 * from);
+  if (bias) feeds.b = draw([to], 3);
+  return { builder, feeds };
+}
+
+async function run(graph: Graph, feeds: Record<string, Tensor>, builder: GraphBuilder) {
+  const session = await openSession(encodeModel(builder.model({ graph })), { threads: 1 });
+  const outputs = await session.run(feeds);
+  await session.release();
+  return outputs;
+}
+
+describe('Convolutions by minimal filtering', () => {
+  for (const setting of cases) {
+    const { title, isTaken = true } = setting;
+    it(`${isTaken ? 'have the values and gradients of the operator' : 'leave alone'}: ${title}`, async () => {
+      const { builder, feeds } = build(setting);
+      const direct = builder.graph();
+      const inputDims = new Map(Object.entries(feeds).map(([name, { dims }]) => [name, dims]));
+      // Another batch than the one that runs: nothing may hold on to it.
+      const [, ...image] = inputDims.get('x')!;
+      const shapes = await probeShapes(builder.model(), {
+        inputDims: new Map([...inputDims, ['x', [2, ...image]]]),
+      });
+      const fast = winogradConvolutions(direct, shapes, opset);
+      expect(fast.graph.nodes.some(({ opType }) => opType === 'Conv')).to.equal(!isTaken);
+      if (!isTaken) return;
+      const results: Record<string, Tensor>[] = [];
+      for (const { graph, shapes: known } of [{ graph: direct, shapes }, fast]) {
+        const parameters = Object.keys(feeds);
+        const found = differentiate(graph, { loss: 'loss', parameters, shapes: known, opset });
+        const outputs = await run(makeGraph(found.graph), feeds, builder);
+        results.push({
+          y: outputs.y!,
+          ...Object.fromEntries(parameters.map((name) => [name, outputs[found.gradients.get(name)!]!])),
+        });
+      }
+      const [wanted, found] = results as [Record<string, Tensor>, Record<string, Tensor>];
+      for (const [name, { dims, data }] of Object.entries(wanted)) {
+        expect(found[name]!.dims, name).to.deep.equal(dims);
+        const [mine, theirs] = [found[name]!.data as Float32Array, data as Float32Array];
+        const apart = mine.map((value, i) => value - theirs[i]!);
+        expect(norm(apart) / norm(theirs), name).to.be.below(3e-6);
+      }
+    });
+  }
+});
+
+function norm(values: Float32Array): number {
+  return Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
+}
