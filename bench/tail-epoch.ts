@@ -13,7 +13,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseArgs } from 'node:util';
 import { differentiate } from '../src/autodiff/differentiate.js';
-import { winogradConvolutions } from '../src/autodiff/winograd-convolutions.js';
+import { convolutionsAsProducts } from '../src/autodiff/convolution-forms/convolutions-as-products.js';
 import { GraphBuilder } from '../src/onnx/graph-builder.js';
 import { toTensor } from '../src/onnx/initializer.js';
 import { tensorValue } from '../src/onnx/ir.js';
@@ -227,7 +227,7 @@ async function openOurs(tail: Tail, built: ReturnType<typeof buildTail>, data: D
   const { builder, parameters, loss } = built;
   const inputDims = new Map([['x', [batch, ...tail.input]], ['targets', [batch, classCount]]]); // prettier-ignore
   const probed = await probeShapes(builder.model(), { inputDims });
-  const forward = winogradConvolutions(builder.graph(), probed, opset);
+  const forward = convolutionsAsProducts(builder.graph(), probed, opset);
   const { graph, gradients } = differentiate(forward.graph, {
     loss,
     parameters,

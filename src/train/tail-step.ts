@@ -5,7 +5,7 @@
  *   activations [batch, A] → tail → features [batch, D] → (x - mean) / std → head → logits → outputs
  */
 import { differentiate } from '../autodiff/differentiate.js';
-import { winogradConvolutions } from '../autodiff/winograd-convolutions.js';
+import { convolutionsAsProducts } from '../autodiff/convolution-forms/convolutions-as-products.js';
 import { GraftError } from '../errors.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import { weightsOf } from '../graph/weight-operands.js';
@@ -153,7 +153,7 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
     initializers: new Map([...forward.initializers].filter(([name]) => !weights.has(name))),
   };
   const parameters = [...weights.keys(), ...headInputs.values()];
-  const fast = winogradConvolutions(trained, shapes, opset);
+  const fast = convolutionsAsProducts(trained, shapes, opset);
   const differentiated = differentiate(fast.graph, {
     loss: logits,
     seed: dLogits,

@@ -111,9 +111,10 @@ const clip: Backward = (at, dY) => {
     if (at.node.attributes.has('min')) low = at.scalar(floatAttribute(at.node, 'min', 0));
     if (at.node.attributes.has('max')) high = at.scalar(floatAttribute(at.node, 'max', 0));
   }
-  let dX = dY;
-  if (high) dX = keepWhere(at, at.op('Less', [x, high]), dX);
-  return low ? keepWhere(at, at.op('Greater', [x, low]), dX) : dX;
+  const below = high && at.op('Less', [x, high]);
+  const above = low && at.op('Greater', [x, low]);
+  const isBetween = below && above ? at.op('And', [below, above]) : (below ?? above);
+  return isBetween ? keepWhere(at, isBetween, dY) : dY;
 };
 
 export const elementwise: readonly GradientRule[] = [

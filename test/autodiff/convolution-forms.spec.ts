@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { differentiate } from '../../src/autodiff/differentiate.js';
-import { winogradConvolutions } from '../../src/autodiff/winograd-convolutions.js';
+import { convolutionsAsProducts } from '../../src/autodiff/convolution-forms/convolutions-as-products.js';
 import type { AttributeInput } from '../../src/onnx/attributes.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { type Graph, graph as makeGraph } from '../../src/onnx/ir.js';
@@ -18,6 +18,7 @@ interface Case {
   readonly attributes?: Readonly<Record<string, AttributeInput>>;
   readonly bias?: boolean;
   readonly kernel?: readonly [number, number];
+  readonly groups?: number;
   /** Whether it is written anew. */
   readonly isTaken?: boolean;
 }
@@ -29,6 +30,28 @@ const cases: readonly Case[] = [
   { title: 'auto_pad SAME_UPPER', sizes: [64, 72, 4, 3], attributes: { auto_pad: 'SAME_UPPER' }, bias: true },
   { title: '3 x 3, of which one position is left', sizes: [40, 36, 3, 3] },
   { title: 'one position, padded', sizes: [32, 32, 1, 1], attributes: { pads: [1, 1, 1, 1] } },
+  {
+    title: 'depthwise with padding',
+    sizes: [24, 24, 7, 6],
+    groups: 24,
+    attributes: { pads: [1, 1, 1, 1] },
+    bias: true,
+  },
+  {
+    title: 'depthwise with strides',
+    sizes: [20, 20, 14, 13],
+    groups: 20,
+    attributes: { strides: [2, 2], pads: [1, 1, 1, 0] },
+  },
+  {
+    title: 'depthwise 5 x 3, dilated',
+    sizes: [12, 12, 9, 11],
+    groups: 12,
+    kernel: [5, 3],
+    attributes: { dilations: [2, 3] },
+  },
+  { title: 'depthwise of many positions', sizes: [8, 8, 20, 20], groups: 8, isTaken: false },
+  { title: 'groups of several channels', sizes: [24, 24, 5, 5], groups: 6, isTaken: false },
   { title: 'strides', sizes: [100, 100, 5, 5], attributes: { strides: [2, 2] }, isTaken: false },
   { title: 'dilations', sizes: [100, 100, 5, 5], attributes: { dilations: [2, 2] }, isTaken: false },
   { title: 'few channels for its positions', sizes: [16, 16, 9, 9], isTaken: false },
@@ -47,10 +70,18 @@ function draw(dims: readonly number[], seed: number): Tensor {
 }
 
 /** Σ r · Conv(x, w): r draws the gradient by the output. */
-function build({ sizes: [from, to, height, width], attributes = {}, bias, kernel = [3, 3] }: Case) {
+function build({
+  sizes: [from, to, height, width],
+  attributes: given,
+  bias,
+  kernel = [3, 3],
+  groups = 1,
+}: Case) {
+  const each = from / groups;
+  const attributes = { ...given, group: groups };
   const builder = new GraphBuilder({ opset });
   const x = builder.input('x', 'float32', ['batch', from, height, width]);
-  const w = builder.input('w', 'float32', [to, from, ...kernel]);
+  const w = builder.input('w', 'float32', [to, each, ...kernel]);
   const operands = bias ? [x, w, builder.input('b', 'float32', [to])] : [x, w];
   const y = builder.op('Conv', operands, { name: 'y', attributes });
   const square = builder.op('Mul', [y, builder.op('Sigmoid', [y])]);
@@ -58,9 +89,9 @@ function build({ sizes: [from, to, height, width], attributes = {}, bias, kernel
   builder.output(y, 'float32');
   const feeds: Record<string, Tensor> = {
     x: draw([batch, from, height, width], 1),
-    w: draw([to, from, ...kernel], 2),
+    w: draw([to, each, ...kernel], 2),
   };
-  for (const i of feeds.w!.data.keys()) (feeds.w!.data as Float32Array)[i]! /= Math.sqrt(9 * from);
+  for (const i of feeds.w!.data.keys()) (feeds.w!.data as Float32Array)[i]! /= Math.sqrt(9 * each);
   if (bias) feeds.b = draw([to], 3);
   return { builder, feeds };
 }
@@ -72,7 +103,7 @@ async function run(graph: Graph, feeds: Record<string, Tensor>, builder: GraphBu
   return outputs;
 }
 
-describe('Convolutions by minimal filtering', () => {
+describe('Convolutions as matrix products', () => {
   for (const setting of cases) {
     const { title, isTaken = true } = setting;
     it(`${isTaken ? 'have the values and gradients of the operator' : 'leave alone'}: ${title}`, async () => {
@@ -84,7 +115,7 @@ describe('Convolutions by minimal filtering', () => {
       const shapes = await probeShapes(builder.model(), {
         inputDims: new Map([...inputDims, ['x', [2, ...image]]]),
       });
-      const fast = winogradConvolutions(direct, shapes, opset);
+      const fast = convolutionsAsProducts(direct, shapes, opset);
       expect(fast.graph.nodes.some(({ opType }) => opType === 'Conv')).to.equal(!isTaken);
       if (!isTaken) return;
       const results: Record<string, Tensor>[] = [];
