@@ -32,13 +32,13 @@ export async function assessCost(
   const { dtype = 'float32', batch = defaultBatch } = options;
   const rowBytes = frozen.dim * (dtype === 'float16' ? 2 : 4);
   const shapes = tail.crossing.map(({ name, dims }) => `${name} ${dims.join('x')}`).join(', ');
-  const { weights, bytesPerExample } = await buildTailGraph(tail, {
+  const { weights, bytesPerExample, fixedBytes } = await buildTailGraph(tail, {
     head: { kind: 'linear' },
     task: 'single',
     outputCount: 2,
   });
   const parameters = [...weights.values()].reduce((sum, { dims }) => sum + sizeOf(dims), 0);
-  const stepBytes = bytesPerExample * batch + 4 * copiesOfWeights * parameters;
+  const stepBytes = bytesPerExample * batch + fixedBytes + 4 * copiesOfWeights * parameters;
   logger.info(
     `Unfrozen after ${shapes}: ${parameters.toLocaleString('en')} weights. Activations take ${formatBytes(rowBytes * examples)} ` +
       `of disk for ${examples} examples as ${dtype}` +

@@ -25,9 +25,9 @@ const mostAnchorBytes = 2 ** 28;
 
 /**
  * L-BFGS on the whole training part: minimises Σ loss + λ/2 · ‖W‖² until going on would lower it by less than a
- * millionth of itself, mostly much less; a head that is not convex until ten iterations gain next to nothing. It begins in float32 and
- * ends in float64, where an easy problem needs one evaluation more and a hard one goes on, in differences from a float64
- * point where it can: the objective reported is a float64 one.
+ * millionth of itself, mostly much less; a head that is not convex until ten iterations gain next to nothing. It begins in
+ * float32 and ends in float64, where an easy problem needs one evaluation more and a hard one goes on, in differences from
+ * a float64 point where it can: the objective reported is a float64 one.
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
@@ -116,7 +116,10 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     return { parameters, objective: result.value, stoppedAt: iterations };
   };
   if (begun?.precision === 'float64') {
-    return finish(await inFloat64(start, begun.settings, begun.anchoredAt));
+    const { settings, anchoredAt } = begun;
+    return finish(
+      await (anchoredAt ? inFloat64(start, settings, anchoredAt) : search('float64', start, settings)),
+    );
   }
   const rough = await search(
     'float32',

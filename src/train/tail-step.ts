@@ -52,6 +52,8 @@ export interface TailGraph {
   readonly depthOf: ReadonlyMap<string, number>;
   /** Bytes that one example takes in a step, roughly: its values on the way forward, and as much for the way back. */
   readonly bytesPerExample: number;
+  /** The same of what does not depend on the examples, such as other forms of the weights. */
+  readonly fixedBytes: number;
 }
 
 export interface TailGraphOptions {
@@ -161,7 +163,7 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
     shapes: fast.shapes,
     opset,
   });
-  const values = forward.nodes.flatMap((each) => each.outputs.map((name) => sizeOf(shapes.get(name) ?? [0])));
+  const { perExample, fixed } = valuesOf(fast.graph, fast.shapes, new Set([activations, targets]));
   return {
     model: { ...model, graph: differentiated.graph },
     scorer: {
@@ -175,8 +177,30 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
     headInputs,
     gradients: new Map(parameters.map((name) => [name, differentiated.gradients.get(name)!])),
     depthOf: depths(graph, names, tail.output),
-    bytesPerExample: (2 * 4 * values.reduce((sum, size) => sum + size, 0)) / probeRows,
+    bytesPerExample: 2 * Float32Array.BYTES_PER_ELEMENT * perExample,
+    fixedBytes: 2 * Float32Array.BYTES_PER_ELEMENT * fixed,
   };
+}
+
+/** How many values the nodes give for each example, and for all together. @param inputs - of the examples */
+function valuesOf(
+  { nodes }: Graph,
+  shapes: ReadonlyMap<string, readonly number[]>,
+  inputs: ReadonlySet<string>,
+): { perExample: number; fixed: number } {
+  const ofExamples = new Set(inputs);
+  let [perBatch, fixed] = [0, 0];
+  for (const { inputs: operands, outputs } of nodes) {
+    const isOfExamples = operands.some((name) => ofExamples.has(name));
+    for (const name of outputs) {
+      const size = sizeOf(shapes.get(name) ?? [0]);
+      if (isOfExamples) {
+        ofExamples.add(name);
+        perBatch += size;
+      } else fixed += size;
+    }
+  }
+  return { perExample: perBatch / probeRows, fixed };
 }
 
 /** Two, since an axis of size 1 might be taken for one that broadcasts. */

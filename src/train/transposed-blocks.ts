@@ -25,8 +25,8 @@ export interface TransposedBlocks {
 const shareOfMemory = 0.25;
 
 /**
- * Of features in memory, transposes are kept from pass to pass while they take no more than a quarter of what memory is
- * free; else they are made anew in each. The values are the same.
+ * Of features in memory, transposes are kept from the second pass on (many need but one) while they take no more than a
+ * quarter of what memory is free; else they are made anew in each. The values are the same.
  */
 export async function openTransposedBlocks(
   { features, dim, rows }: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>,
@@ -41,14 +41,16 @@ export async function openTransposedBlocks(
   const isKept =
     features instanceof Float32Array && features.byteLength <= shareOfMemory * process.availableMemory();
   const kept = new Map<number, Float32Array>();
+  let passes = 0;
   let memory = new Float32Array(0);
   const memoryFor = (length: number): Float32Array => {
-    if (isKept) return new Float32Array(length);
+    if (isKept && passes > 1) return new Float32Array(length);
     if (memory.length < length) memory = new Float32Array(Math.min(blockRows, rows) * dim);
     return memory.subarray(0, length);
   };
   return {
     async *pass() {
+      passes++;
       for await (const block of blocks()) {
         let transposed = kept.get(block.from);
         if (!transposed) {
@@ -58,7 +60,7 @@ export async function openTransposedBlocks(
             { [input]: float32([count, dim], block.values) },
             { [turned]: float32([dim, count], transposed) },
           );
-          if (isKept) kept.set(block.from, transposed);
+          if (isKept && passes > 1) kept.set(block.from, transposed);
         }
         yield { ...block, transposed };
       }

@@ -29,11 +29,12 @@ export function convolutionsAsProducts(
   for (const { name, outputs } of graph.nodes) for (const each of [name, ...outputs]) taken.add(each);
   const builder = new GraphBuilder({ opset, taken });
   const all = new Map(shapes);
+  const matrices = new Map<string, string>();
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
     const sizes = sizesOf(node, shapes);
     const form = sizes && forms.find(({ suits }) => suits(sizes));
     if (!form) return [node];
-    const tape = new FormTape(node, builder, all);
+    const tape = new FormTape(node, builder, all, matrices);
     form.write(tape, sizes);
     return tape.nodes;
   });

@@ -9,9 +9,19 @@ export class FormTape {
   readonly #node: Node;
   readonly #builder: GraphBuilder;
   readonly #shapes: Map<string, readonly number[]>;
+  readonly #matrices: Map<string, string>;
 
-  /** @param shapes - in the probe run; added to */
-  constructor(node: Node, builder: GraphBuilder, shapes: Map<string, readonly number[]>) {
+  /**
+   * @param shapes - in the probe run; added to
+   * @param matrices - names of the constants by their keys; added to
+   */
+  constructor(
+    node: Node,
+    builder: GraphBuilder,
+    shapes: Map<string, readonly number[]>,
+    matrices: Map<string, string>,
+  ) {
+    this.#matrices = matrices;
     this.#node = node;
     this.#builder = builder;
     this.#shapes = shapes;
@@ -57,12 +67,15 @@ export class FormTape {
     return this.op('MatMul', [a, b], name, [...left.slice(0, -1), right.at(-1)!]);
   }
 
-  /** A constant that is stored once for all convolutions that ask for `key`. */
+  /** A constant that is made once for all convolutions that ask for `key`. */
   matrix(key: string, make: () => readonly (readonly number[])[]): string {
+    const known = this.#matrices.get(key);
+    if (known !== undefined) return known;
     const values = make();
     const dims = [values.length, values[0]!.length];
-    const name = this.#builder.shared(key, float32(dims, Float32Array.from(values.flat())));
+    const name = this.#builder.constant(key, float32(dims, Float32Array.from(values.flat())));
     this.#shapes.set(name, dims);
+    this.#matrices.set(key, name);
     return name;
   }
 

@@ -8,7 +8,7 @@
  * so that it is written with MatMul alone; the gradients by input and weights, which are MatMul too, save as much. Tiles
  * that overlap or reach over the border, padding with them, are in the entries of the matrix that stands for B:
  *
- *   V = E x [36·tiles, N·C]     U = (G ⊗ G) w [36, C, K]     Y = F (V U) [height·width, N·K]
+ *   V = E x [36, tiles·N, C]     U = (G ⊗ G) w [36, K, C]     Y = F (U Vᵀ)ᵀ [height·width, N, K]
  *
  * Results differ from the direct sum by some 1e-6 of its size: as much as float32 sums in another order.
  */
@@ -76,7 +76,7 @@ export const minimalFiltering: ConvolutionForm = {
     const transformed = tape.product(transforming, kernels, 'filters');
     const U = tape.reshape(transformed, [points, to, from], 'filters_apart');
 
-    // U V' and not V U': so the gradient by U, the largest value of all, comes without a transpose.
+    // U Vᵀ and not V Uᵀ: so the gradient by U, the largest value of all, comes without a transpose.
     const products = tape.product(U, tape.transpose(V, [0, 2, 1], 'tiles_turned'), 'products');
     const byRow = tape.transpose(products, [0, 2, 1], 'products_turned');
     const byTile = tape.reshape(byRow, [points * count, batch * to], 'product_tiles', 1);
