@@ -20,7 +20,7 @@ import { fitFeatureFile } from './fit-feature-file.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
 import { assertTrackable, openTrackers, type TrackingOptions } from './open-trackers.js';
 import { runEnvironment } from './run-environment.js';
-import { claimRunFolder, writeRunFolder } from './run-folder.js';
+import { assertWritableFolder, writeRunFolder } from './run-folder.js';
 import { openProgress, type RunIdentity, type RunProgress } from './run-progress.js';
 import { assertSplittable, type SplitOptions } from './split-features.js';
 
@@ -123,7 +123,7 @@ export async function trainRun(
   assertViewable(options);
   assertStreamable(options);
   const folder = path.resolve(options.out);
-  await claimRunFolder(folder);
+  await assertWritableFolder(folder);
   const isOfFile = 'features' in options;
   if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
   if (!isOfFile) {

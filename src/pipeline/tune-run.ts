@@ -23,7 +23,7 @@ import { foldsOf } from './folds-of-search.js';
 import { loadPlaces, type Place } from './load-places.js';
 import { type GridOptions, parseGrid } from './search-grid.js';
 import { openLog, sameCandidate, type SearchLog } from './search-log.js';
-import { claimRunFolder } from './run-folder.js';
+import { assertWritableFolder } from './run-folder.js';
 import {
   type FeatureTrainOptions,
   type TrainedRun,
@@ -107,7 +107,7 @@ export async function tuneRun(
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);
   const folder = path.resolve(options.out);
-  await claimRunFolder(folder);
+  await assertWritableFolder(folder);
   if ((options as Partial<TrainOptions>).views) {
     hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
   }
