@@ -2,7 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { decodeModel } from '../../src/onnx/read-model.js';
-import type { TuneReport } from '../../src/pipeline/tune-run.js';
+import type { TuneReport } from '../../src/pipeline/tuning-run.js';
 import { drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';

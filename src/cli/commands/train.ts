@@ -1,5 +1,5 @@
 import { GraftError } from '../../errors.js';
-import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/train-run.js';
+import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/training-run.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { describeScore } from '../../tasks/describe-score.js';
