@@ -1,6 +1,7 @@
 /** The parts of a file of features, each checked where it is read: its header, its classes, its columns. */
-import type { FileHandle } from 'node:fs/promises';
-import { GraftError, messageOf } from '../errors.js';
+import { type FileHandle, open } from 'node:fs/promises';
+import path from 'node:path';
+import { GraftError, messageOf, unreadable } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
 import {
   decodeSafetensorsHeader,
@@ -9,20 +10,50 @@ import {
   type SafetensorsHeader,
 } from '../tensor/safetensors.js';
 
-/** The file, and what it is called in errors. */
+/** An open file of features. */
 export interface FeatureSource {
   readonly handle: FileHandle;
+  /** What it is called in errors. */
   readonly where: string;
+  readonly header: SafetensorsHeader;
+  /** Size and time of change. */
+  readonly stamp: string;
 }
 
-export async function readHeader({ handle, where }: FeatureSource, size: number): Promise<SafetensorsHeader> {
+/**
+ * Opens a file and gives what `describe` makes of it; where that fails, the file is closed again.
+ * @throws GraftError FILE_UNREADABLE, INVALID_DATASET
+ */
+export async function openFeatureSource<T>(
+  file: string,
+  describe: (source: FeatureSource) => Promise<T>,
+): Promise<T> {
+  const where = path.resolve(file);
+  let handle: FileHandle;
+  try {
+    handle = await open(where, 'r');
+  } catch (error) {
+    throw unreadable(where, error);
+  }
+  try {
+    const { size, mtimeMs } = await handle.stat();
+    const header = await readHeader(handle, size, where);
+    return await describe({ handle, where, header, stamp: `${size} ${mtimeMs}` });
+  } catch (error) {
+    await handle.close();
+    throw unreadable(where, error);
+  }
+}
+
+async function readHeader(handle: FileHandle, size: number, where: string): Promise<SafetensorsHeader> {
   const start = await readBytes(handle, 0, Math.min(8, size), where);
   const dataStart = safetensorsDataStart(start, size, where);
   return decodeSafetensorsHeader(await readBytes(handle, 0, dataStart, where), size, where);
 }
 
 /** Names of the outputs. */
-export function classesOf({ metadata }: SafetensorsHeader, where: string, fewest: number): string[] {
+export function classesOf({ header, where }: FeatureSource, fewest: number): string[] {
+  const { metadata } = header;
   if (metadata.classes === undefined) {
     throw invalid(where, 'its metadata should hold classes, a JSON array of names such as ["cat","dog"]');
   }
@@ -42,10 +73,9 @@ export function classesOf({ metadata }: SafetensorsHeader, where: string, fewest
 }
 
 export function entryOf(
-  { entries }: SafetensorsHeader,
+  { header: { entries }, where }: FeatureSource,
   name: string,
   dtypes: readonly string[],
-  where: string,
 ): SafetensorsEntry {
   const entry = entries.get(name);
   if (!entry) {
@@ -61,13 +91,9 @@ export function entryOf(
 }
 
 /** One integer a row. */
-export async function readIntegers(
-  { handle, where }: FeatureSource,
-  header: SafetensorsHeader,
-  name: string,
-  rows: number,
-): Promise<Float64Array> {
-  const entry = entryOf(header, name, ['int64', 'int32', 'uint8'], where);
+export async function readIntegers(source: FeatureSource, name: string, rows: number): Promise<Float64Array> {
+  const { handle, where } = source;
+  const entry = entryOf(source, name, ['int64', 'int32', 'uint8']);
   if (entry.dims.length !== 1 || entry.dims[0] !== rows) {
     throw invalid(
       where,
@@ -79,12 +105,12 @@ export async function readIntegers(
 
 /** Numbers or sets of labels: [rows, classes]. */
 export async function readValues(
-  { handle, where }: FeatureSource,
-  header: SafetensorsHeader,
+  source: FeatureSource,
   dims: readonly [rows: number, classes: number],
   task: TaskKind,
 ): Promise<Float32Array> {
-  const entry = entryOf(header, 'targets', ['float32'], where);
+  const { handle, where } = source;
+  const entry = entryOf(source, 'targets', ['float32']);
   if (entry.dims.join() !== dims.join()) {
     throw invalid(
       where,

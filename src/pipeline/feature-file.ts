@@ -31,7 +31,7 @@ export async function openFeatureFile(
   file: string,
   { task = 'single', ...options }: FileOptions = {},
 ): Promise<FeatureFile> {
-  const table = await openFeatureTable(file, task);
+  const table = await openFeatureTable(file, { task });
   try {
     return { ...table, ...choose(table, task, options) };
   } catch (error) {

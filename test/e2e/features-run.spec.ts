@@ -59,6 +59,30 @@ describe('a run on features made elsewhere', function () {
     expect(calibrated.outputs).to.not.deep.equal(uncalibrated.outputs);
   });
 
+  it('is measured by eval --features and labels rows by predict --features', async () => {
+    const { examples, accuracy } = await graftJson<{ examples: number; accuracy: number }>([
+      'eval',
+      '--model',
+      report.model,
+      '--features',
+      features,
+    ]);
+    expect(examples).to.equal(400);
+    expect(accuracy).to.be.within(0.8, 1);
+    const rows = await graftJson<Prediction[]>(['predict', '--model', report.model, '--features', features]);
+    expect(rows).to.have.length(400);
+    for (const wrong of [
+      ['eval', '--model', report.model, '--features', features, '--data', folder],
+      ['eval', '--model', report.model],
+      ['predict', '--model', report.model, '--features', features, 'photo.jpg'],
+      ['predict', '--model', report.model],
+    ]) {
+      const { status, stderr } = await graft(wrong);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/--features/);
+    }
+  });
+
   it('is told on a page in which nothing of a file is markup', () => {
     const html = readFileSync(report.report, 'utf8');
     expect(html).to.not.include('<script');

@@ -121,6 +121,7 @@ describe('wrong input', function () {
     await images(data, 'red', 1);
     await images(data, 'yellow', 1);
     expectRefusal(await run('scattering', data), 1, /red|validation/);
+    expect(existsSync(out), 'a run folder of the runs refused so far').to.equal(false);
   });
 
   it('of a file where the run folder should be is refused before any work', async () => {
