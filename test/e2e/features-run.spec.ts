@@ -60,7 +60,7 @@ describe('a run on features made elsewhere', function () {
   });
 
   it('is measured by eval --features and labels rows by predict --features', async () => {
-    const { examples, accuracy } = await graftJson<{ examples: number; accuracy: number }>([
+    const { examples, accuracy } = await graftJsonHere<{ examples: number; accuracy: number }>([
       'eval',
       '--model',
       report.model,
@@ -69,7 +69,13 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(examples).to.equal(400);
     expect(accuracy).to.be.within(0.8, 1);
-    const rows = await graftJson<Prediction[]>(['predict', '--model', report.model, '--features', features]);
+    const rows = await graftJsonHere<Prediction[]>([
+      'predict',
+      '--model',
+      report.model,
+      '--features',
+      features,
+    ]);
     expect(rows).to.have.length(400);
     for (const wrong of [
       ['eval', '--model', report.model, '--features', features, '--data', folder],
@@ -77,7 +83,7 @@ describe('a run on features made elsewhere', function () {
       ['predict', '--model', report.model, '--features', features, 'photo.jpg'],
       ['predict', '--model', report.model],
     ]) {
-      const { status, stderr } = await graft(wrong);
+      const { status, stderr } = await graftHere(wrong);
       expect(status).to.equal(2);
       expect(stderr).to.match(/--features/);
     }
