@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import type { Activation, HeadKindName, HeadSpec } from '../heads/head.js';
 import type { ScheduleKind } from '../optim/schedules.js';
 import type { TaskKind } from '../tasks/task.js';
-import type { Solver, TrainOptions } from '../train/train-head.js';
+import type { Solver, TrainOptions } from '../train/train-options.js';
 
 export interface HeadOptions {
   readonly head?: HeadKindName | undefined;

@@ -1,7 +1,7 @@
 import type { Pool } from '../graph/pool-features.js';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
-import type { FeatureTrainOptions, TrainOptions } from './train-run.js';
-import type { TuneOptions } from './tune-run.js';
+import type { FeatureTrainOptions, TrainOptions } from './training-run.js';
+import type { TuneOptions } from './tuning-run.js';
 
 /** The options of `graft train` that train a candidate. */
 export function trainingOf(

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type Anchor, measureAnchor, openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
-import type { Fit, Fitted } from './train-head.js';
+import type { Fit, Fitted } from './fit.js';
 import type { SolverState } from './training-state.js';
 
 /** Share of the objective by which float32 scores leave it uncertain. */

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { encodeHead } from '../../src/heads/head-file.js';
-import { type TrainOptions, type TrainResult, trainHead } from '../../src/train/train-head.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
+import { type TrainResult, trainHead } from '../../src/train/train-head.js';
 import { decodeTrainingState, encodeTrainingState } from '../../src/train/training-state.js';
 import { madeUpFeatures } from './made-up-features.js';
 
