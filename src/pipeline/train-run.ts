@@ -15,7 +15,7 @@ import { assertTrackable, openTrackers } from './open-trackers.js';
 import { assertStreamable, assertViewable, refuseHeadOptions, refuseTailOptions } from './refuse-options.js';
 import { runEnvironment } from './run-environment.js';
 import { finalFigures, flatten, metricsOf } from './run-figures.js';
-import { claimRunFolder, writeRunFolder } from './run-folder.js';
+import { assertWritableFolder, writeRunFolder } from './run-folder.js';
 import { openProgress, type RunProgress } from './run-progress.js';
 import { sourceConfig, tokenizerOf, toGoOnWith } from './source-config.js';
 import { assertSplittable } from './split-features.js';
@@ -37,7 +37,7 @@ export async function trainRun(
   assertViewable(options);
   assertStreamable(options);
   const folder = path.resolve(options.out);
-  await claimRunFolder(folder);
+  await assertWritableFolder(folder);
   const isOfFile = 'features' in options;
   if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
   if (!isOfFile) {

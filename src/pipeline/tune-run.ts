@@ -7,7 +7,7 @@ import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
 import { loadPlaces } from './load-places.js';
 import { assertStreamable } from './refuse-options.js';
-import { claimRunFolder } from './run-folder.js';
+import { assertWritableFolder } from './run-folder.js';
 import { parseGrid } from './search-grid.js';
 import { searchPlaces } from './search-places.js';
 import { trainRun } from './train-run.js';
@@ -26,7 +26,7 @@ export async function tuneRun(
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);
   const folder = path.resolve(options.out);
-  await claimRunFolder(folder);
+  await assertWritableFolder(folder);
   if ((options as Partial<TrainOptions>).views) {
     hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
   }

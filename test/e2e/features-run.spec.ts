@@ -10,7 +10,8 @@ import type { ExportReport } from '../../src/pipeline/export-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import { dim as tinyDim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('a run on features made elsewhere', function () {
   this.timeout(120_000);
@@ -24,7 +25,7 @@ describe('a run on features made elsewhere', function () {
   before(async () => {
     writeFeatureFile(features, { ...set, classes: [hostile, 'b', 'c'] });
     const flags = ['--calibrate', '--tolerance', '1e-6'];
-    report = await graftJson<RunReport>(['run', '--features', features, '--out', run, ...flags]);
+    report = await graftJsonHere<RunReport>(['run', '--features', features, '--out', run, ...flags]);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -61,7 +62,7 @@ describe('a run on features made elsewhere', function () {
   });
 
   it('is measured by eval --features and labels rows by predict --features', async () => {
-    const { examples, accuracy } = await graftJson<{ examples: number; accuracy: number }>([
+    const { examples, accuracy } = await graftJsonHere<{ examples: number; accuracy: number }>([
       'eval',
       '--model',
       report.model,
@@ -70,7 +71,13 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(examples).to.equal(400);
     expect(accuracy).to.be.within(0.8, 1);
-    const rows = await graftJson<Prediction[]>(['predict', '--model', report.model, '--features', features]);
+    const rows = await graftJsonHere<Prediction[]>([
+      'predict',
+      '--model',
+      report.model,
+      '--features',
+      features,
+    ]);
     expect(rows).to.have.length(400);
     for (const wrong of [
       ['eval', '--model', report.model, '--features', features, '--data', folder],
@@ -78,7 +85,7 @@ describe('a run on features made elsewhere', function () {
       ['predict', '--model', report.model, '--features', features, 'photo.jpg'],
       ['predict', '--model', report.model],
     ]) {
-      const { status, stderr } = await graft(wrong);
+      const { status, stderr } = await graftHere(wrong);
       expect(status).to.equal(2);
       expect(stderr).to.match(/--features/);
     }
@@ -95,12 +102,12 @@ describe('a run on features made elsewhere', function () {
   it('is told though the last line of its metrics is torn', async () => {
     const metrics = path.join(run, 'metrics.jsonl');
     writeFileSync(metrics, `${readFileSync(metrics, 'utf8')}{"epoch":99,"obj`);
-    const { bytes } = await graftJson<{ bytes: number }>(['report', run]);
+    const { bytes } = await graftJsonHere<{ bytes: number }>(['report', run]);
     expect(bytes).to.be.above(5000);
   });
 
   it('says that a head alone takes no images', async () => {
-    const { status, stderr } = await graft(['predict', '--model', report.model, 'photo.jpg']);
+    const { status, stderr } = await graftHere(['predict', '--model', report.model, 'photo.jpg']);
     expect(status).to.equal(1);
     expect(stderr).to.match(/head alone.*--backbone|no file photo/);
   });
@@ -109,14 +116,14 @@ describe('a run on features made elsewhere', function () {
     const six = path.join(folder, 'six.safetensors');
     writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: tinyDim, classCount: 2 }));
     const trained = path.join(folder, 'six');
-    await graftJson(['train', '--features', six, '--out', trained]);
+    await graftJsonHere(['train', '--features', six, '--out', trained]);
     const model = path.join(folder, 'tiny.onnx');
     writeFileSync(model, tinyBackbone());
     writeFileSync(`${model}.preprocess.json`, JSON.stringify(preprocess));
     await drawImages(path.join(folder, 'photos'), 1);
     const merged = path.join(folder, 'merged.onnx');
     const onBackbone = ['--backbone', model, '--layer', 'features', '--pool', 'none'];
-    const exported = await graftJson<ExportReport>([
+    const exported = await graftJsonHere<ExportReport>([
       'export',
       '--run',
       trained,
@@ -126,7 +133,7 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(exported.inputs).to.deep.equal([{ name: 'image', dtype: 'float32', shape: ['batch', 3, 12, 12] }]);
     expect(exported.verified.maxAbsDiff).to.be.below(1e-4);
-    const [prediction] = await graftJson<Prediction[]>([
+    const [prediction] = await graftJsonHere<Prediction[]>([
       'predict',
       '--model',
       merged,
@@ -134,8 +141,8 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(prediction!.label).to.match(/^class [01]$/);
     writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: 5, classCount: 2 }));
-    await graftJson(['train', '--features', six, '--out', trained]);
-    const { status, stderr } = await graft(['export', '--run', trained, '--out', merged, ...onBackbone]);
+    await graftJsonHere(['train', '--features', six, '--out', trained]);
+    const { status, stderr } = await graftHere(['export', '--run', trained, '--out', merged, ...onBackbone]);
     expect(status).to.equal(1);
     expect(stderr).to.match(/5/).and.to.match(/6/);
   });
@@ -145,7 +152,15 @@ describe('a run on features made elsewhere', function () {
       ['--data', folder, /--features stands in place of --data/],
       ['--group-column', 'patient', /--group-column is about a table .* the tensors labels and groups/],
     ] as const) {
-      const { status, stderr } = await graft(['train', '--features', features, flag, value, '--out', run]);
+      const { status, stderr } = await graftHere([
+        'train',
+        '--features',
+        features,
+        flag,
+        value,
+        '--out',
+        run,
+      ]);
       expect(status).to.equal(2);
       expect(stderr).to.match(message);
     }
