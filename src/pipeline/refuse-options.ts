@@ -3,8 +3,8 @@ import { GraftError } from '../errors.js';
 import type { FeatureTrainOptions, FitOptions, TrainOptions } from './training-run.js';
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
-export function refuseHeadOptions({ mixup, dropout, knn }: Partial<TrainOptions>): void {
-  const flag = mixup ? 'mixup' : dropout ? 'dropout' : knn ? 'knn' : undefined;
+export function refuseHeadOptions({ mixup, dropout, knn, tolerance }: Partial<TrainOptions>): void {
+  const flag = mixup ? 'mixup' : dropout ? 'dropout' : knn ? 'knn' : tolerance ? 'tolerance' : undefined;
   if (flag === undefined) return;
   throw new GraftError('USAGE', `--${flag} is not for training with --unfreeze; leave it away.`);
 }

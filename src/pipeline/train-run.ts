@@ -85,6 +85,7 @@ export async function trainRun(
       objective: result.objective,
       seconds: result.seconds,
       stoppedAt: result.stoppedAt,
+      ...(result.convergence && { convergence: result.convergence }),
       ...(result.head.spec.kind !== 'prototype' && { solver: (training.solver ?? 'adamw') as Solver }),
       ...(headAlone && { headAlone }),
       ...(views && { views }),

@@ -3,6 +3,7 @@ import type { Score, TaskKind } from '../tasks/task.js';
 import type { Targets } from '../tasks/targets.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { EpochRecord } from '../train/epoch-record.js';
+import type { Convergence } from '../train/fit.js';
 import type { TrainResult } from '../train/train-head.js';
 import type { Solver } from '../train/train-options.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
@@ -57,6 +58,8 @@ export interface TrainReport {
   readonly seconds: number;
   /** Epoch, or with lbfgs iteration, whose weights were kept. */
   readonly stoppedAt: number;
+  /** With lbfgs: why its search ended, and how large the gradient of the mean objective was then. */
+  readonly convergence?: Convergence;
   /** Undefined for the prototypes, which need none. */
   readonly solver?: Solver | undefined;
   /** With --unfreeze: what the head alone reached before the layers under it moved. */

@@ -1,5 +1,6 @@
 /** What a solver is given to train a head, and what it gives back. */
 import type { Head, Standardization } from '../heads/head.js';
+import type { StopReason } from '../optim/lbfgs.js';
 import type { Score, Task } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { EpochRecord } from './epoch-record.js';
@@ -38,8 +39,20 @@ export interface Fit {
   ): Promise<EpochRecord>;
 }
 
+/** How a search of L-BFGS ended. */
+export interface Convergence {
+  readonly reason: Exclude<StopReason, 'noise'>;
+  /** Largest component of the gradient of the mean objective at the end. */
+  readonly gradient: number;
+  /** What it was compared with. */
+  readonly tolerance: number;
+  readonly iterations: number;
+}
+
 export interface Fitted {
   readonly parameters: ReadonlyMap<string, Tensor>;
   readonly objective: number;
   readonly stoppedAt: number;
+  /** Of L-BFGS. */
+  readonly convergence?: Convergence;
 }

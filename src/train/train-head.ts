@@ -10,7 +10,7 @@ import { describeOverfitting } from './describe-overfitting.js';
 import type { EpochRecord } from './epoch-record.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import type { Fit } from './fit.js';
+import type { Convergence, Fit } from './fit.js';
 import { fitByEpochs } from './fit-by-epochs.js';
 import { fitPrototypes } from './fit-prototypes.js';
 import { fitToOptimum } from './fit-to-optimum.js';
@@ -38,6 +38,8 @@ export interface TrainResult {
   readonly seconds: number;
   /** Epoch or iteration whose weights were kept. */
   readonly stoppedAt: number;
+  /** Of L-BFGS: how its search ended. */
+  readonly convergence?: Convergence;
   readonly history: readonly EpochRecord[];
 }
 
@@ -145,6 +147,7 @@ export async function trainHead(
       ...(validationScore && { validation: validationScore }),
       seconds,
       stoppedAt: fitted.stoppedAt,
+      ...(fitted.convergence && { convergence: fitted.convergence }),
       history,
     };
   } finally {

@@ -20,6 +20,11 @@ export interface TrainOptions {
   readonly lr?: number | undefined;
   /** Most epochs (100), or iterations of L-BFGS (1000). */
   readonly epochs?: number;
+  /**
+   * L-BFGS stops where no component of the mean objective's gradient is above this, and nowhere else; default: where going on
+   * would lower the objective by less than a millionth of itself.
+   */
+  readonly tolerance?: number | undefined;
   /** Examples a step of adamw and sgd. */
   readonly batch?: number;
   /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
@@ -51,9 +56,9 @@ export interface TrainOptions {
 
 /** Options that say everything but what no default fits. */
 export type FilledOptions = Required<
-  Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal' | 'checkpoint'>
+  Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance' | 'threads' | 'signal' | 'checkpoint'>
 > &
-  Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay'>;
+  Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance'>;
 
 /** The options with what is usual where they say nothing. */
 export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): FilledOptions {

@@ -24,13 +24,15 @@ describe('a run on features made elsewhere', function () {
 
   before(async () => {
     writeFeatureFile(features, { ...set, classes: [hostile, 'b', 'c'] });
-    report = await graftJsonHere<RunReport>(['run', '--features', features, '--out', run, '--calibrate']);
+    const flags = ['--calibrate', '--tolerance', '1e-6'];
+    report = await graftJsonHere<RunReport>(['run', '--features', features, '--out', run, ...flags]);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('exports the head alone, which gives what the trained head gives', async () => {
     expect(report.inputs).to.deep.equal([{ name: 'features', dtype: 'float32', shape: ['batch', 10] }]);
     expect(report.verified.maxAbsDiff).to.be.below(1e-5);
+    expect(report.convergence).to.include({ reason: 'gradient', tolerance: 1e-6 });
     const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
     const { outputs } = await scoreHead(head, set);
     const session = await openSession(report.model);

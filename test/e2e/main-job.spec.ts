@@ -23,7 +23,7 @@ describe('the main job on the built-in backbone', function () {
   let report: RunReport;
 
   before(async () => {
-    await generateDemoData({ folder: data, seed: 3, perClass: 20 });
+    await generateDemoData({ folder: data, seed: 3, perClass: 8 });
     report = await graftJson<RunReport>(['run', ...backbone, '--out', run], env);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));

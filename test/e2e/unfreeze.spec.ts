@@ -71,7 +71,7 @@ describe('graft run --unfreeze', function () {
   let report: RunReport;
 
   before(async () => {
-    await generateDemoData({ folder: data, seed: 3, perClass: 16 });
+    await generateDemoData({ folder: data, seed: 3, perClass: 8 });
     report = await graftJsonHere<RunReport>(unfreeze('branch', 'run', '--calibrate'), env);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -142,7 +142,7 @@ describe('graft run --unfreeze', function () {
     const { stderr, status } = await graft([...unfreeze('branch', 'again', '--calibrate'), '--json'], env);
     expect(status).to.equal(0);
     expect(stderr).to.match(
-      /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 96 examples as float32 .* memory/,
+      /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 48 examples as float32 .* memory/,
     );
     const [first, again] = ['run', 'again'].map((name) =>
       readFileSync(path.join(folder, name, 'model.onnx')),
@@ -250,7 +250,7 @@ describe('graft run --unfreeze', function () {
       };
       expect(training.unfreeze).to.equal(best.tail?.unfreeze);
       expect(training.tailLr).to.equal(best.tail?.lr);
-      expect(tuned.examples).to.deep.equal({ train: 96, validation: 0 });
+      expect(tuned.examples).to.deep.equal({ train: 48, validation: 0 });
       expect(tuned.verified.maxAbsDiff).to.be.below(1e-4);
     });
 

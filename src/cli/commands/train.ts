@@ -80,8 +80,9 @@ const outputsOf = {
   regression: 'predicted number(s)',
 } as const;
 
-function stepsOf({ solver, stoppedAt }: TrainReport): string {
+function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
   if (solver === undefined) return '';
+  if (convergence) return ` (${stoppedAt} iterations, gradient ${convergence.gradient.toExponential(1)})`;
   return ` (${stoppedAt} ${solver === 'lbfgs' ? 'iterations' : 'epochs'})`;
 }
 
