@@ -12,11 +12,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { assignFolds } from '../src/dataset/assign-folds.js';
-import { loadFeatureParts, openFeatureFile } from '../src/pipeline/feature-file.js';
+import { openFeatureFile } from '../src/pipeline/feature-file.js';
+import { loadFeatureParts } from '../src/pipeline/feature-parts.js';
 import { singleLabel } from '../src/tasks/single-label.js';
 import { scoreNeighbours } from '../src/train/score-neighbours.js';
 import { selectRows } from '../src/train/select-rows.js';
-import { trainHead, type TrainOptions } from '../src/train/train-head.js';
+import { trainHead } from '../src/train/train-head.js';
+import type { TrainOptions } from '../src/train/train-options.js';
 import { startPeer } from './peer-process.js';
 
 const { values: flags } = parseArgs({

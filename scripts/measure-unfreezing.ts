@@ -17,7 +17,8 @@ import { prepareTail, type UnfrozenBackbone } from '../src/pipeline/prepare-tail
 import { openRows, type RowReader } from '../src/features/row-reader.js';
 import type { Pool } from '../src/graph/pool-features.js';
 import { openSession } from '../src/runtime/open-session.js';
-import { fineTune, type FineTuneOptions } from '../src/train/fine-tune.js';
+import { fineTune } from '../src/train/fine-tune.js';
+import type { FineTuneOptions } from '../src/train/fine-tune-options.js';
 import type { ActivationSet } from '../src/train/row-source.js';
 
 const { values: flags } = parseArgs({

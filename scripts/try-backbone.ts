@@ -21,7 +21,6 @@ import { toHalf } from '../src/tensor/float16.js';
 import { float32, type Tensor } from '../src/tensor/tensor.js';
 import { featuresOf, type Optimization, relativeDifference, stack, uncertaintyOf } from './uncut-features.js';
 
-const batches = [1, 2, 33];
 const classCount = 3;
 
 export interface Trial {
@@ -33,9 +32,15 @@ export interface Trial {
   readonly fused?: number;
 }
 
+export interface TrialOptions {
+  /** The layers to cut at; by default three that are chosen. */
+  readonly names?: readonly string[];
+  readonly batches?: readonly number[];
+}
+
 /**
  * Cuts a model at three of its feature layers, or at those named, frees the batch, pools, merges with a linear head and
- * runs at batches 1, 2 and 33. What comes out must equal what the uncut model computes for each example alone, pooled and
+ * runs at several batches. What comes out must equal what the uncut model computes for each example alone, pooled and
  * multiplied here.
  *
  * Within 1e-5 of the largest value, operators one by one where kernels are fused otherwise in another graph. Some models
@@ -45,7 +50,10 @@ export interface Trial {
  *
  * @throws Error naming layer and batch where values differ, GraftError where something does not run.
  */
-export async function tryBackbone(read: Model, names?: readonly string[]): Promise<Trial> {
+export async function tryBackbone(
+  read: Model,
+  { names, batches = [1, 2, 33] }: TrialOptions = {},
+): Promise<Trial> {
   const model = holdStates(dropInitializerInputs(read));
   const { layers, shapes } = await analyseModel(model);
   const chosen = names ? layers.filter(({ name }) => names.includes(name)) : chooseLayers(layers);

@@ -185,6 +185,11 @@ export const trainingOptions = {
   },
   'warm-up': { ...share('warm-up'), describe: 'Share of the steps in which the rate rises [default: 0]' },
   epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
+  tolerance: {
+    ...positive('tolerance'),
+    describe:
+      "lbfgs: stop at this largest gradient component of the mean objective, as scikit-learn's tol [default: at the optimum]",
+  },
   batch: {
     ...positiveInteger('batch'),
     describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 16]',

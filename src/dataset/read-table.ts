@@ -98,7 +98,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     if (name !== undefined) return name;
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a column ${given ?? candidates.slice(0, 3).join(', ')} in ${file} but it has ` +
+      `Expected ${given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
         `${columns.map(shorten).join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
     );
   };

@@ -41,14 +41,17 @@ async function* delimitedRows(
   header: boolean,
 ): AsyncGenerator<TableRow> {
   const { parse } = await import('csv-parse');
+  const pieces = readText(file);
+  const first = await pieces.next();
+  const start = first.done ? '' : first.value;
   const parser = parse({
-    delimiter: /\.(tsv|tab)$/i.test(file) ? '\t' : ',',
+    delimiter: /\.(tsv|tab)$/i.test(file) ? '\t' : delimiterOf(start),
     bom: true,
     skip_empty_lines: true,
     max_record_size: longestRow,
     relax_quotes: false,
   });
-  const text = Readable.from(readText(file));
+  const text = Readable.from(from(start, pieces));
   text.on('error', (error) => parser.destroy(error));
   text.pipe(parser);
   let places: number[] | undefined;
@@ -70,6 +73,17 @@ async function* delimitedRows(
     text.destroy();
     parser.destroy();
   }
+}
+
+/** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs. */
+function delimiterOf(start: string): string {
+  const firstRow = /^[\r\n]*([^\r\n]*)/.exec(start)![1]!.replace(/"[^"]*"/g, '');
+  return [',', ';', '\t'].find((delimiter) => firstRow.includes(delimiter)) ?? ',';
+}
+
+async function* from<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
+  yield first;
+  yield* rest;
 }
 
 /** The parser's messages name its options; what a reader needs is the kind of mistake and the line. */

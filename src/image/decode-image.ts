@@ -1,16 +1,12 @@
-/** Encoded image bytes to 8-bit RGB; sharp is imported here and in `thumbnail.ts` only. */
-import sharp from 'sharp';
+/** Encoded image bytes to 8-bit RGB. */
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, maxImagePixels } from './decoded-image.js';
 import { type ImageFormat, imageFormat, readJpegFrame } from './image-format.js';
+import { loadSharp } from './load-sharp.js';
 
 export { type DecodedImage, maxImagePixels } from './decoded-image.js';
-
-// Many images are decoded at once, each on one thread of libuv's pool; no image is met twice.
-sharp.concurrency(1);
-sharp.cache(false);
 
 /** An SVG is drawn at the size it claims, at a cost that its few bytes do not show. */
 const maxSvgPixels = 2 ** 24;
@@ -55,7 +51,7 @@ export async function decodeImage(
   const small = format === 'jpeg' && profiles === 'ignore' && (await decodeSmallJpeg(bytes, pixelLimit));
   if (small) return small;
   try {
-    const image = sharp(bytes, {
+    const image = loadSharp()(bytes, {
       // A warning may be as harmless as a stray byte between segments; a missing part is an error.
       failOn: 'error',
       limitInputPixels: pixelLimit,
@@ -89,7 +85,7 @@ export async function decodeImage(
 
 async function isCmyk(bytes: Uint8Array, format: ImageFormat): Promise<boolean> {
   if (format === 'jpeg') return readJpegFrame(bytes)?.components === 4;
-  return format === 'tiff' && (await sharp(bytes).metadata()).space === 'cmyk';
+  return format === 'tiff' && (await loadSharp()(bytes).metadata()).space === 'cmyk';
 }
 
 /** CMYK to RGB in Pillow's arithmetic: (255 - ink) · (255 - black) / 255, rounded. */

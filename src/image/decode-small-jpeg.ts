@@ -5,7 +5,8 @@
  * not a plain, upright, intact JPEG of few pixels is left to libvips, and what is wrong with it for libvips to tell.
  */
 import { readFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import type openModule from '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs';
 import type { JpegDecoder } from '@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs';
 import type { DecodedImage } from './decoded-image.js';
 import { readJpegFrame } from './image-format.js';
@@ -21,6 +22,7 @@ declare const WebAssembly: {
   Instance: new (module: object, imports: object) => object;
 };
 
+const require = createRequire(import.meta.url);
 let opening: Promise<JpegDecoder> | undefined;
 let compiling: Promise<object> | undefined;
 
@@ -51,7 +53,8 @@ export async function decodeSmallJpeg(
 }
 
 async function openDecoder(): Promise<JpegDecoder> {
-  const { default: open } = await import('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs');
+  // `import` would search these 57 kB for their exports, in every thread anew.
+  const open = require('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasmjs') as typeof openModule;
   const module = await (compiling ??= compile());
   const { JPEGDecoder } = await open({
     instantiateWasm(imports, receive) {
@@ -64,6 +67,6 @@ async function openDecoder(): Promise<JpegDecoder> {
 
 /** Once: compiling takes several times as long as a decoder that is opened again after a damaged image. */
 async function compile(): Promise<object> {
-  const file = fileURLToPath(import.meta.resolve('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasm'));
+  const file = require.resolve('@cornerstonejs/codec-libjpeg-turbo-8bit/decodewasm');
   return WebAssembly.compile(await readFile(file));
 }

@@ -56,22 +56,54 @@ export function writeHeadMetadata({ labels, task }: HeadMetadata): Map<string, s
 /** @throws GraftError UNSUPPORTED_MODEL where the file was not exported by Graft, INVALID_MODEL where it is damaged. */
 export function readMetadata(model: Model, where: string): ModelMetadata {
   const entries = model.metadata;
-  const labels = entries.get('graft.labels');
+  const isLabelled = entries.has('graft.labels');
   const input = readInput(model, where);
-  if (labels !== undefined && input === undefined) {
+  if (isLabelled && input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `${where} is a head alone: it takes features, not images or texts. Export it again with --backbone to get a model for these.`,
+      `${where} is a head alone: it takes features (--features FILE), not images or texts. ` +
+        'Export it again with --backbone to get a model for these.',
     );
   }
-  if (labels === undefined || input === undefined) {
+  if (!isLabelled || input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
       `${where} holds no labels, and no preprocessing or tokenizer, in its metadata; name a file that graft export wrote.`,
     );
   }
-  const parsed = parseJson(labels, 'graft.labels', where);
-  if (!Array.isArray(parsed) || !parsed.every((label): label is string => typeof label === 'string')) {
+  return {
+    ...readLabels(entries, where),
+    input,
+    layer: entries.get('graft.layer') ?? '',
+    pool: entries.get('graft.pool') ?? '',
+    backboneSha256: entries.get('graft.backbone_sha256') ?? '',
+  };
+}
+
+/** Of a file that holds a head alone. @throws GraftError as `readMetadata`, and where it takes images or texts. */
+export function readHeadMetadata(model: Model, where: string): HeadMetadata {
+  const entries = model.metadata;
+  if (!entries.has('graft.labels')) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${where} holds no labels in its metadata; name a file that graft export wrote.`,
+    );
+  }
+  const input = readInput(model, where);
+  if (input) {
+    const taken = input.kind === 'tokens' ? 'texts' : 'images';
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${where} takes ${taken}, not features: give it ${taken} in place of --features. A head alone is what graft export ` +
+        'writes, without --backbone, of a run on features.',
+    );
+  }
+  return readLabels(entries, where);
+}
+
+function readLabels(entries: ReadonlyMap<string, string>, where: string): HeadMetadata {
+  const labels = parseJson(entries.get('graft.labels')!, 'graft.labels', where);
+  if (!Array.isArray(labels) || !labels.every((label): label is string => typeof label === 'string')) {
     throw new GraftError('INVALID_MODEL', `Expected graft.labels of ${where} to be a list of names.`);
   }
   const task = (entries.get('graft.task') ?? 'single') as TaskKind;
@@ -81,14 +113,7 @@ export function readMetadata(model: Model, where: string): ModelMetadata {
       `Expected graft.task of ${where} to be ${taskKinds.join(', ')} but it is ${JSON.stringify(task)}; it may come from a newer version.`,
     );
   }
-  return {
-    labels: parsed,
-    task,
-    input,
-    layer: entries.get('graft.layer') ?? '',
-    pool: entries.get('graft.pool') ?? '',
-    backboneSha256: entries.get('graft.backbone_sha256') ?? '',
-  };
+  return { labels, task };
 }
 
 function readInput({ metadata, graph }: Model, where: string): InputSpec | undefined {

@@ -18,6 +18,10 @@ export interface LbfgsOptions {
   readonly maxIterations?: number;
   /** Stops where the largest gradient component is below this share of the first one. */
   readonly gradientTolerance?: number;
+  /** Stops where `gradientSize` is no more than this. */
+  readonly gradientLimit?: number;
+  /** What `gradientLimit` is compared with; default: the largest component. */
+  readonly gradientSize?: (gradient: Float64Array) => number;
   /** Stops where the objective is expected to fall by less than this share of itself, were the search to go on. */
   readonly valueTolerance?: number;
   /** Stops where the last ten iterations together lowered the objective by less than this share of it; default: never. */
@@ -61,18 +65,30 @@ export interface LbfgsState {
   readonly smallEnough: number;
 }
 
+/**
+ * Why a search ended. Converged: `gradient` (it is small enough), `objective` (it would hardly fall further), `stall` (it
+ * hardly fell any more), `precision` (rounding hides any fall). Not converged: `noise` (a line search took too long),
+ * `iterations` (there were no more), `caller`.
+ */
+export type StopReason = 'gradient' | 'objective' | 'stall' | 'precision' | 'noise' | 'iterations' | 'caller';
+
 export interface LbfgsResult {
   readonly x: Float64Array;
   readonly value: number;
   readonly iterations: number;
   readonly evaluations: number;
   readonly converged: boolean;
+  readonly reason: StopReason;
+  /** Of the gradient at `x`. */
+  readonly gradientSize: number;
   readonly curvature: readonly CurvaturePair[];
   /** Of the objective: at the start, and after each iteration. */
   readonly values: readonly number[];
   /** How much lower the optimum was thought to lie when the search ended. */
   readonly expectedFall: number;
 }
+
+const unfinished: readonly StopReason[] = ['noise', 'iterations', 'caller'];
 
 /** Iterations over which the objective's fall is watched. */
 const window = 10;
@@ -86,6 +102,8 @@ export async function lbfgs(
   const {
     maxIterations = 1000,
     gradientTolerance = 1e-9,
+    gradientLimit = 0,
+    gradientSize = largestMagnitude,
     valueTolerance = 5e-8,
     stallTolerance = 0,
     memory = 20,
@@ -101,18 +119,21 @@ export async function lbfgs(
   const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
   const values = [...(from?.values ?? options.values ?? [value])];
   let expected = Number.POSITIVE_INFINITY;
-  const done = (iterations: number, converged: boolean): LbfgsResult => ({
+  const done = (iterations: number, reason: StopReason): LbfgsResult => ({
     x,
     value,
     iterations,
     evaluations,
-    converged,
+    converged: !unfinished.includes(reason),
+    reason,
+    gradientSize: gradientSize(gradient),
     curvature: curvature.pairs,
     values,
     expectedFall: expected,
   });
   for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
-    if (largestMagnitude(gradient) <= smallEnough) return done(iteration - 1, true);
+    if (largestMagnitude(gradient) <= smallEnough || gradientSize(gradient) <= gradientLimit)
+      return done(iteration - 1, 'gradient');
     let direction = curvature.direction(gradient);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
@@ -122,10 +143,10 @@ export async function lbfgs(
       slope = dot(direction, gradient);
     }
     expected = expectedFall(values, -slope / 2, options.expectedFall ?? Number.POSITIVE_INFINITY);
-    if (expected <= valueTolerance * Math.abs(value)) return done(iteration - 1, true);
+    if (expected <= valueTolerance * Math.abs(value)) return done(iteration - 1, 'objective');
     const before = values.at(-1 - window);
     if (before !== undefined && before - value < stallTolerance * Math.abs(value))
-      return done(iteration - 1, true);
+      return done(iteration - 1, stallTolerance > 0 ? 'stall' : 'precision');
     const first = curvature.pairs.length > 0 ? 1 : (options.firstStep ?? Math.min(1, 1 / Math.sqrt(-slope)));
     const found = await searchLine(objective, {
       x,
@@ -138,8 +159,8 @@ export async function lbfgs(
     });
     evaluations += found.evaluations;
     if (found.step === 0) {
-      if (patience < Number.POSITIVE_INFINITY) return done(iteration - 1, false);
-      if (curvature.pairs.length === 0) return done(iteration - 1, true);
+      if (patience < Number.POSITIVE_INFINITY) return done(iteration - 1, 'noise');
+      if (curvature.pairs.length === 0) return done(iteration - 1, 'precision');
       // No progress along a quasi-Newton direction: the plain gradient has the last word.
       curvature.clear();
       continue;
@@ -147,7 +168,7 @@ export async function lbfgs(
     curvature.add(found.x, x, found.gradient, gradient);
     ({ x, value, gradient } = found);
     values.push(value);
-    if (found.evaluations > patience) return done(iteration, false);
+    if (found.evaluations > patience) return done(iteration, 'noise');
     const state = (): LbfgsState => ({
       iteration,
       x,
@@ -158,9 +179,9 @@ export async function lbfgs(
       evaluations,
       smallEnough,
     });
-    if (await onIteration?.(iteration, x, value, state)) return done(iteration, false);
+    if (await onIteration?.(iteration, x, value, state)) return done(iteration, 'caller');
   }
-  return done(maxIterations, false);
+  return done(maxIterations, 'iterations');
 }
 
 /**

@@ -7,12 +7,12 @@ import { FeatureStore } from '../features/feature-store.js';
 import { keyBytes } from '../features/key-index.js';
 import type { Logger } from '../logger.js';
 import { sizeOf } from '../tensor/shape.js';
-import { defaultBatch } from '../train/fine-tune.js';
+import { defaultBatch } from '../train/fine-tune-options.js';
 import { buildTailGraph } from '../train/tail-step.js';
 import { featuresFolder } from './cache-folder.js';
 import { storeOf } from './prepare-backbone.js';
 import type { UnfrozenBackbone } from './prepare-tail.js';
-import type { TrainOptions } from './train-run.js';
+import type { TrainOptions } from './training-run.js';
 
 /** Numbers kept of each weight: itself, its gradient, two moments, the best so far, the session's own. */
 const copiesOfWeights = 6;

@@ -7,7 +7,7 @@ import { cacheFeatures, type CachedFeatures, type Hooks } from './cache-features
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail, type UnfrozenBackbone } from './prepare-tail.js';
 import type { PartRows } from './split-features.js';
-import type { TrainOptions } from './train-run.js';
+import type { TrainOptions } from './training-run.js';
 
 export interface CachedActivations {
   readonly cached: CachedFeatures;

@@ -2,6 +2,7 @@ import type { Dataset } from '../dataset/dataset.js';
 import type { ExampleList } from '../dataset/example-list.js';
 import { GraftError } from '../errors.js';
 import type { Targets } from '../tasks/targets.js';
+import type { TaskKind } from '../tasks/task.js';
 
 /**
  * What a model should have said of some examples, in the order of its own outputs.
@@ -14,30 +15,45 @@ export function expectedOutputs(
   names: readonly string[],
   model: string,
 ): Targets {
-  const base = { rows: examples.length, classes: names };
+  const given = { rows: examples.length, classes };
+  const own: Targets = targets
+    ? { ...given, labels: new Int32Array(), targets: gatherRows(examples, targets, classes.length) }
+    : { ...given, labels: Int32Array.from(examples, ({ label }) => label) };
+  return placeOutputs(own, names, { task, data: root, model });
+}
+
+/**
+ * Targets in the order of a model's outputs, which are found by their names; numbers of other names are taken as they come.
+ * @param names - of the model's outputs
+ * @throws GraftError INVALID_DATASET where the model does not know all of the classes.
+ */
+export function placeOutputs(
+  { rows, classes, labels, targets }: Targets,
+  names: readonly string[],
+  { task, data, model }: { readonly task: TaskKind; readonly data: string; readonly model: string },
+): Targets {
+  let placeOf = classes.map((name) => names.indexOf(name));
+  const strange = classes.filter((_, c) => placeOf[c]! < 0);
   if (task === 'regression') {
     if (classes.length !== names.length) {
       throw new GraftError(
         'INVALID_DATASET',
-        `${root} holds ${classes.length} numbers an example, but ${model} predicts ${names.length}: ${names.join(', ')}.`,
+        `${data} holds ${classes.length} numbers an example, but ${model} predicts ${names.length}: ${names.join(', ')}.`,
       );
     }
-    return { ...base, labels: new Int32Array(), targets: gatherRows(examples, targets!, classes.length) };
-  }
-  const placeOf = classes.map((name) => names.indexOf(name));
-  const strange = classes.filter((_, c) => placeOf[c]! < 0);
-  if (strange.length > 0) {
+    if (strange.length > 0) placeOf = [...classes.keys()];
+  } else if (strange.length > 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `${root} has classes that ${model} does not know: ${strange.join(', ')}. It knows ${names.join(', ')}.`,
+      `${data} has classes that ${model} does not know: ${strange.join(', ')}. It knows ${names.join(', ')}.`,
     );
   }
-  if (!targets) return { ...base, labels: Int32Array.from(examples, ({ label }) => placeOf[label]!) };
-  const own = gatherRows(examples, targets, classes.length);
-  const placed = new Float32Array(examples.length * names.length);
-  for (let row = 0; row < examples.length; row++) {
+  const base = { rows, classes: names };
+  if (!targets) return { ...base, labels: labels.map((label) => placeOf[label]!) };
+  const placed = new Float32Array(rows * names.length);
+  for (let row = 0; row < rows; row++) {
     for (let c = 0; c < classes.length; c++)
-      placed[row * names.length + placeOf[c]!] = own[row * classes.length + c]!;
+      placed[row * names.length + placeOf[c]!] = targets[row * classes.length + c]!;
   }
   return { ...base, labels: new Int32Array(), targets: placed };
 }

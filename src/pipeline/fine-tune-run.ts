@@ -7,7 +7,8 @@ import { countTargets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
 import { toHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { fineTune, type FineTuneOptions } from '../train/fine-tune.js';
+import { fineTune } from '../train/fine-tune.js';
+import type { FineTuneOptions } from '../train/fine-tune-options.js';
 import { computeFeatures } from '../train/tail-scorer.js';
 import type { OpenSession, Tail } from '../train/tail-step.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
@@ -17,7 +18,7 @@ import { headSpec } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import { digest } from './run-progress.js';
 import { splitRows } from './split-features.js';
-import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
+import type { FitContext, FittedRun, TrainOptions } from './training-run.js';
 
 export async function fineTuneRun(options: TrainOptions, hooks: FitContext): Promise<FittedRun> {
   const activations = await cacheActivations(options, options.unfreeze!, hooks);

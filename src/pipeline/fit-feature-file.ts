@@ -1,7 +1,8 @@
 /** A head on features that were made elsewhere. */
-import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
+import { openFeatureFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { fitHead } from './fit-head.js';
-import type { FeatureTrainOptions, FitContext, FittedRun } from './train-run.js';
+import type { FeatureTrainOptions, FitContext, FittedRun } from './training-run.js';
 
 export async function fitFeatureFile(options: FeatureTrainOptions, context: FitContext): Promise<FittedRun> {
   const file = await openFeatureFile(options.features, options);

@@ -1,6 +1,7 @@
 /** Trains a head on features and measures it: what all sources of features share. */
 import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
-import { type TrainOptions as HeadTrainOptions, trainHead } from '../train/train-head.js';
+import type { TrainOptions as HeadTrainOptions } from '../train/train-options.js';
+import { trainHead } from '../train/train-head.js';
 import { withoutViews } from '../train/views.js';
 import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
@@ -10,7 +11,7 @@ import { scoreNeighbours } from '../train/score-neighbours.js';
 import type { EvaluateRunInput } from './evaluate-run.js';
 import { headTraining } from './head-options.js';
 import { measureHead } from './measure-head.js';
-import type { FitContext, FitOptions, FittedRun } from './train-run.js';
+import type { FitContext, FitOptions, FittedRun } from './training-run.js';
 
 export interface FitInput {
   readonly task: TaskKind;

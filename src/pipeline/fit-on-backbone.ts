@@ -5,7 +5,7 @@ import { describeExample } from './describe-example.js';
 import { fitHead } from './fit-head.js';
 import { digest } from './run-progress.js';
 import { splitFeatures } from './split-features.js';
-import type { FitContext, FittedRun, TrainOptions } from './train-run.js';
+import type { FitContext, FittedRun, TrainOptions } from './training-run.js';
 
 export async function fitOnBackbone(options: TrainOptions, context: FitContext): Promise<FittedRun> {
   await checkViewOptions(options);

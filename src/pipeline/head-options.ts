@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import type { Activation, HeadKindName, HeadSpec } from '../heads/head.js';
 import type { ScheduleKind } from '../optim/schedules.js';
 import type { TaskKind } from '../tasks/task.js';
-import type { Solver, TrainOptions } from '../train/train-head.js';
+import type { Solver, TrainOptions } from '../train/train-options.js';
 
 export interface HeadOptions {
   readonly head?: HeadKindName | undefined;
@@ -21,6 +21,8 @@ export interface HeadOptions {
   readonly l2?: number | undefined;
   readonly lr?: number | undefined;
   readonly epochs?: number | undefined;
+  /** Of lbfgs: largest component of the mean objective's gradient at which it stops. */
+  readonly tolerance?: number | undefined;
   readonly batch?: number | undefined;
   readonly patience?: number | undefined;
   readonly standardize?: boolean | undefined;
@@ -75,6 +77,7 @@ export function headTraining(options: HeadOptions, task: TaskKind): TrainOptions
       classWeights: options.classWeights,
       lr: options.lr,
       epochs: options.epochs,
+      tolerance: options.tolerance,
       batch: options.batch,
       patience: options.patience,
       weightDecay: options.weightDecay,
@@ -112,6 +115,8 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
         `${epochFlags[stray]} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`,
       );
   }
+  if (solver !== 'lbfgs' && options.tolerance !== undefined)
+    refuse(`--tolerance is for --solver lbfgs, but it is ${solver}.`);
   if (solver !== 'sgd' && (options.momentum !== undefined || options.nesterov !== undefined)) {
     refuse(`--momentum and --nesterov are for --solver sgd, but it is ${solver}.`);
   }

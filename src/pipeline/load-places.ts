@@ -11,7 +11,8 @@ import {
   type Hooks,
 } from './cache-features.js';
 import { chooseLayers } from './choose-layers.js';
-import { loadFeatureParts, openFeatureFile, openFeatureParts } from './feature-file.js';
+import { openFeatureFile } from './feature-file.js';
+import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 

@@ -1,7 +1,7 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import type { ModelMetadata } from '../models/model-metadata.js';
+import type { HeadMetadata } from '../models/model-metadata.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
@@ -61,7 +61,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
         logger.warn(`Left out ${input.path}: ${messageOf(error)}`);
       });
       for (const { input, probabilities } of rows)
-        predictions.push(describe(input.path, probabilities, predictor.metadata));
+        predictions.push(describePrediction(input.path, probabilities, predictor.metadata));
       onProgress?.({ done: start + batch.length, total: inputs.length });
     }
     return predictions;
@@ -110,10 +110,11 @@ async function predictBatch(
   }
 }
 
-function describe(
+/** @param outputs - probabilities or numbers, in the order of the labels */
+export function describePrediction(
   input: string,
   outputs: Float32Array,
-  { labels: names, task }: Pick<ModelMetadata, 'labels' | 'task'>,
+  { labels: names, task }: HeadMetadata,
 ): Prediction {
   const byName = Object.fromEntries(names.map((name, i) => [name, outputs[i]!]));
   if (task === 'regression') return { input, values: byName };

@@ -8,7 +8,7 @@ import { thumbnail } from '../image/thumbnail.js';
 import { renderRunPage, type ShownExample } from '../report/run-page.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
-import type { EpochRecord } from '../train/train-head.js';
+import type { EpochRecord } from '../train/epoch-record.js';
 import { writeDurably } from '../write-durably.js';
 import type { RatedExample, RunEvaluation } from './evaluate-run.js';
 import {
@@ -18,7 +18,7 @@ import {
   type RunConfig,
   runFiles,
 } from './run-folder.js';
-import type { TrainReport } from './train-run.js';
+import type { TrainReport } from './training-run.js';
 
 export interface PageReport {
   /** The page that was written. */

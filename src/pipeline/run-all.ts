@@ -4,14 +4,10 @@ import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
 import { runFiles } from './run-folder.js';
-import {
-  type FeatureTrainOptions,
-  type TrainedRun,
-  type TrainOptions,
-  type TrainReport,
-  trainRun,
-} from './train-run.js';
-import { type TuneHooks, type TuneOptions, type TuneReport, tuneRun } from './tune-run.js';
+import type { FeatureTrainOptions, TrainedRun, TrainOptions, TrainReport } from './training-run.js';
+import { trainRun } from './train-run.js';
+import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
+import { tuneRun } from './tune-run.js';
 
 /** The union of what the single commands report. Where two use one name, the later command's stands at the top. */
 export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &

@@ -2,7 +2,7 @@
  * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
  * (`head.safetensors`), how good it is (`evaluation.json`), and the exported model.
  */
-import { mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '../errors.js';
 import type { Pool } from '../graph/pool-features.js';
@@ -14,7 +14,7 @@ import { parsePreprocess } from '../models/read-preprocess.js';
 import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { writeDurably } from '../write-durably.js';
+import { stageFile, writeDurably } from '../write-durably.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { InputOptions } from './find-input.js';
 import type { RunEnvironment } from './run-environment.js';
@@ -83,15 +83,30 @@ export function inputOfRun({ tokens }: RunConfig, folder: string): InputOptions 
   return { tokenizer: path.join(folder, runFiles.tokenizer), maxLength: tokens.maxLength };
 }
 
-/** Makes the folder and sees that it can be written, before any long work begins. */
-export async function claimRunFolder(folder: string): Promise<void> {
+/**
+ * Sees that the folder can be made and written, before any long work begins. Nothing of the trial stays: a run that is
+ * refused leaves no folder behind.
+ * @throws GraftError FILE_UNWRITABLE.
+ */
+export async function assertWritableFolder(folder: string): Promise<void> {
+  const absolute = path.resolve(folder);
+  let made: string | undefined;
   try {
-    await mkdir(folder, { recursive: true });
-    const info = await stat(folder);
-    if (!info.isDirectory()) throw Object.assign(new Error('it is not a folder'), { code: 'ENOTDIR' });
-    await writeDurably(path.join(folder, '.graft'), '');
+    made = await mkdir(absolute, { recursive: true });
+    await (await stageFile(path.join(absolute, runFiles.config))).discard();
   } catch (error) {
     throw unwritable(folder, error);
+  } finally {
+    if (made !== undefined) await removeEmpty(absolute, made);
+  }
+}
+
+/** From the folder up to `first`, as far as nobody else has put anything there meanwhile. */
+async function removeEmpty(folder: string, first: string): Promise<void> {
+  try {
+    for (let at = folder; at.length >= first.length; at = path.dirname(at)) await rmdir(at);
+  } catch {
+    // Not empty any more.
   }
 }
 

@@ -10,7 +10,7 @@ import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { RunStatus, Tracker } from '../tracking/tracker.js';
-import type { EpochRecord } from '../train/train-head.js';
+import type { EpochRecord } from '../train/epoch-record.js';
 import {
   type Checkpoint,
   decodeTrainingState,

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import type { HeadKindName, HeadSpec } from '../heads/head.js';
 import { type HeadOptions, headSpec } from './head-options.js';
 import type { Candidate } from '../train/candidate.js';
-import type { Solver } from '../train/train-head.js';
+import type { Solver } from '../train/train-options.js';
 
 export interface GridOptions extends Pick<HeadOptions, 'hidden' | 'activation' | 'scale'> {
   /** `auto` (default) or a list with commas. */

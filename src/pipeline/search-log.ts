@@ -1,7 +1,8 @@
 /** What a search has found so far, on disk, so that one that was stopped goes on where it was. */
 import { readFile, rm } from 'node:fs/promises';
+import path from 'node:path';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
-import { writeDurably } from '../write-durably.js';
+import { makeFolder, writeDurably } from '../write-durably.js';
 
 export interface SearchLog {
   find(candidate: LayerCandidate): Judged<LayerCandidate> | undefined;
@@ -28,6 +29,7 @@ export async function openLog(file: string, key: string): Promise<SearchLog> {
     find: (candidate) => known.find((result) => sameCandidate(result.candidate, candidate)),
     async add(judged) {
       known = [...known, ...judged];
+      await makeFolder(path.dirname(file));
       await writeDurably(file, JSON.stringify({ key, judged: known }));
     },
     remove: () => rm(file, { force: true }),

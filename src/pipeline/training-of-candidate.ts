@@ -1,7 +1,7 @@
 import type { Pool } from '../graph/pool-features.js';
 import type { Judged, LayerCandidate } from '../train/candidate.js';
-import type { FeatureTrainOptions, TrainOptions } from './train-run.js';
-import type { TuneOptions } from './tune-run.js';
+import type { FeatureTrainOptions, TrainOptions } from './training-run.js';
+import type { TuneOptions } from './tuning-run.js';
 
 /** The options of `graft train` that train a candidate. */
 export function trainingOf(
@@ -30,6 +30,7 @@ export function trainingOf(
       warmUp: undefined,
       clipNorm: undefined,
     }),
+    ...(solver !== 'lbfgs' && { tolerance: undefined }),
     l2,
     lr,
     weightDecay,
@@ -41,7 +42,7 @@ export function trainingOf(
     // Of a search, whose fits are short, the last one begins again.
     resume: false,
     ...(tail
-      ? { unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined }
+      ? { unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined, tolerance: undefined }
       : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined, gradual: undefined }),
   };
   if ('features' in options) return { ...options, ...own };

@@ -16,7 +16,7 @@ import {
   type ReportedCandidate,
   sampleDeviation,
 } from '../train/candidate.js';
-import { defaultEpochs, defaultRate, tailShare } from '../train/fine-tune.js';
+import { defaultEpochs, defaultRate, tailShare } from '../train/fine-tune-options.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { judgeTail, type TailCandidate } from '../train/judge-tail.js';
 import type { Tail } from '../train/tail-step.js';
@@ -26,8 +26,9 @@ import { fineTuneOptions } from './fine-tune-run.js';
 import { parseNumbers, splitList } from './search-grid.js';
 import type { SearchLog } from './search-log.js';
 import { splitRows } from './split-features.js';
-import { refuseHeadOptions, type TrainOptions } from './train-run.js';
-import type { TuneOptions } from './tune-run.js';
+import { refuseHeadOptions } from './refuse-options.js';
+import type { TrainOptions } from './training-run.js';
+import type { TuneOptions } from './tuning-run.js';
 
 export interface TailGridOptions {
   /** Rates of the layers to try: a list with commas. */

@@ -1,6 +1,6 @@
 /** A run as one HTML page that stands alone: no script, nothing from outside. Every text from a file is escaped. */
 import type { Evaluation } from '../metrics/evaluation.js';
-import type { EpochRecord } from '../train/train-head.js';
+import type { EpochRecord } from '../train/epoch-record.js';
 import { drawConfusion } from './draw-confusion.js';
 import { type Curve, drawHistory } from './draw-history.js';
 import { drawReliability } from './draw-reliability.js';

@@ -24,7 +24,7 @@ export async function openOnProvider(
   provider: Exclude<Provider, 'wasm'>,
   { threads, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
 ): Promise<Session> {
-  const ort = await loadOnnxruntime();
+  const ort = loadOnnxruntime();
   const options: InferenceSession.SessionOptions = {
     executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     graphOptimizationLevel: optimization,

@@ -1,5 +1,5 @@
 /** What follows a training run while it goes on: files and servers that people watch. */
-import type { EpochRecord } from '../train/train-head.js';
+import type { EpochRecord } from '../train/epoch-record.js';
 
 /** finished: a head was written; killed: stopped from outside (Ctrl-C); failed: an error ended it. */
 export type RunStatus = 'finished' | 'failed' | 'killed';

@@ -1,6 +1,6 @@
 /** One way to train a head, among those that a search compares. */
 import type { HeadSpec } from '../heads/head.js';
-import type { Solver } from './train-head.js';
+import type { Solver } from './train-options.js';
 
 export interface Candidate {
   readonly head: HeadSpec;

@@ -10,7 +10,7 @@
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadShape, HeadSpec } from '../heads/head.js';
-import type { TaskKind } from '../tasks/task.js';
+import type { Score, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { sizeOf } from '../tensor/shape.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
@@ -20,7 +20,7 @@ import { type EpochScores, fitReplicas } from './fit-replicas.js';
 import { canReplicate } from './replica-head.js';
 import { selectRows } from './select-rows.js';
 import { sweepOptimum } from './sweep-optimum.js';
-import type { EpochRecord, Score } from './train-head.js';
+import type { EpochRecord } from './epoch-record.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> {
   readonly train: AnyFeatureSet;

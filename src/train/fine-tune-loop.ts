@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { createRng, type Rng } from '../rng.js';
 import type { Session } from '../runtime/session.js';
 import { massTable } from '../tasks/targets.js';
-import type { FigureName, LossSpec, Task } from '../tasks/task.js';
+import type { FigureName, LossSpec, Score, Task } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { inOrder, readBatches } from './read-batches.js';
 import type { ActivationSet } from './row-source.js';
@@ -11,7 +11,7 @@ import { copyParameters } from './parameter-values.js';
 import type { SolverState } from './training-state.js';
 import type { TailOptimizer } from './tail-optimizer.js';
 import type { TailGraph } from './tail-step.js';
-import type { EpochRecord, Score } from './train-head.js';
+import type { EpochRecord } from './epoch-record.js';
 
 export interface LoopSettings {
   readonly loss: LossSpec;

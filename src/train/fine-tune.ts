@@ -5,78 +5,25 @@
  */
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
-import { type Logger, silentLogger } from '../logger.js';
+import type { TrainedHead } from '../heads/head.js';
 import { encodeModel } from '../onnx/write-model.js';
 import type { SessionOptions } from '../runtime/session.js';
 import type { Targets } from '../tasks/targets.js';
-import type { LossSpec, TaskKind } from '../tasks/task.js';
+import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import { sizeOf } from '../tensor/shape.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
-import type { FeatureSet } from './feature-set.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import type { EpochRecord } from './epoch-record.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
+import { type FineTuneOptions, type FineTuneSettings, withDefaults } from './fine-tune-options.js';
+import { featuresOf, type HeadAlone, type HeadStart, keptStart, startHead, withStart } from './head-start.js';
+import { copyParameters, sumSquares } from './parameter-values.js';
 import type { ActivationSet } from './row-source.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
-import { fitStandardization } from './standardize.js';
-import { copyParameters, sumSquares } from './parameter-values.js';
 import { tailOptimizer } from './tail-optimizer.js';
-import { computeFeatures, computeOutputs } from './tail-scorer.js';
+import { computeOutputs } from './tail-scorer.js';
 import { buildTailGraph, type OpenSession, type Tail } from './tail-step.js';
-import { type EpochRecord, type Score, startingParameters, trainHead } from './train-head.js';
-import { type Checkpoint, keepStates, type SolverState } from './training-state.js';
-
-export interface FineTuneOptions {
-  readonly head?: HeadSpec;
-  readonly task?: TaskKind;
-  readonly loss?: LossSpec;
-  readonly classWeights?: 'none' | 'balanced';
-  /** λ of the head: fitted first with it, then a decay of λ/rows on the mean loss. */
-  readonly l2?: number;
-  /** Of the head. */
-  readonly lr?: number;
-  /** Of the weights nearest the head; default: 0.1 of the head's. */
-  readonly tailLr?: number;
-  /** Each layer further from the head learns at this share of the rate of the next one. */
-  readonly layerDecay?: number;
-  /** Decoupled weight decay of the tail's matrices and kernels. */
-  readonly weightDecay?: number;
-  /** Most of the gradient's Euclidean norm over all parameters, for the mean loss of a batch; Infinity for no limit. */
-  readonly clipNorm?: number;
-  /** Decay a step of the running average of all parameters that is evaluated and kept; 0 for none. */
-  readonly ema?: number;
-  /** Fits the head before the tail moves. */
-  readonly warmStart?: boolean;
-  /**
-   * Epochs in which the layers join one group after another, those nearest the head first (gradual unfreezing: Howard &
-   * Ruder 2018, ULMFiT): in epoch e the last e/gradual of them move. Without a fitted head the first epoch is the head's
-   * alone. 0: all from the start.
-   */
-  readonly gradual?: number;
-  readonly epochs?: number;
-  /** Share of the first steps in which the rates rise from 0. */
-  readonly warmUp?: number;
-  readonly batch?: number;
-  readonly standardize?: boolean;
-  readonly seed?: number;
-  /**
-   * Epochs without a better score on the validation part (the task's figure, then the loss) before training stops;
-   * default: none does. The best weights are kept.
-   */
-  readonly patience?: number;
-  readonly threads?: number;
-  readonly signal?: AbortSignal;
-  readonly logger?: Logger;
-  readonly onEpoch?: (record: EpochRecord) => void;
-  /** A state can be taken after every step. */
-  readonly checkpoint?: Checkpoint | undefined;
-}
-
-export interface HeadAlone {
-  readonly train: Score;
-  readonly validation?: Score;
-}
+import { keepStates } from './training-state.js';
 
 export interface FineTuned {
   readonly head: TrainedHead;
@@ -224,120 +171,9 @@ export async function fineTune(
   }
 }
 
-/** Examples a step. */
-export const defaultBatch = 16;
-export const defaultEpochs = 8;
-/** Of the head; the layers under it learn at a tenth of it. */
-export const defaultRate = 5e-3;
-export const tailShare = 0.1;
-
-type Optional = 'threads' | 'signal' | 'checkpoint';
-type Settings = Required<Omit<FineTuneOptions, Optional>> & Pick<FineTuneOptions, Optional>;
-
-function withDefaults(options: FineTuneOptions): Settings {
-  const { lr = defaultRate } = options;
-  return {
-    head: { kind: 'linear' },
-    task: 'single',
-    loss: {},
-    classWeights: 'none',
-    l2: 1,
-    layerDecay: 1,
-    weightDecay: 0,
-    clipNorm: 1,
-    ema: 0,
-    warmStart: true,
-    gradual: 0,
-    epochs: defaultEpochs,
-    warmUp: 0.1,
-    batch: defaultBatch,
-    standardize: true,
-    seed: 1,
-    patience: Number.POSITIVE_INFINITY,
-    logger: silentLogger,
-    onEpoch: () => {},
-    ...options,
-    lr,
-    tailLr: options.tailLr ?? tailShare * lr,
-  };
-}
-
-function reachOf({ gradual, warmStart }: Settings): (epoch: number) => number {
+function reachOf({ gradual, warmStart }: FineTuneSettings): (epoch: number) => number {
   const headEpochs = warmStart ? 0 : 1;
   return (epoch) => (gradual > 0 ? Math.min(1, (epoch - headEpochs) / gradual) : 1);
-}
-
-/** What the tail makes of the activations as it came: what the head is fitted on first. */
-async function featuresOf(
-  tail: Tail,
-  train: ActivationSet,
-  validation: ActivationSet | undefined,
-  open: OpenSession,
-  options: SessionOptions & { readonly signal: AbortSignal | undefined },
-): Promise<[FeatureSet, FeatureSet | undefined]> {
-  const sources = [train, ...(validation ? [validation] : [])].map(({ activations }) => activations);
-  const [own, held] = await computeFeatures(tail, sources, open, options);
-  const { dim } = tail;
-  return [{ ...train, dim, features: own! }, validation && { ...validation, dim, features: held! }];
-}
-
-/** The head that the tail begins to move under, and what its features are scaled by. */
-interface HeadStart {
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly scaling: Standardization | undefined;
-}
-
-/** The start in a state of training, where its parameters have long been replaced. */
-function keptStart({ tensors }: SolverState, { parameters }: Head): HeadStart {
-  const [mean, std] = ['mean', 'std'].map((name) => tensors.get(`scaling/${name}`)?.data as Float64Array);
-  return {
-    parameters: new Map(
-      [...parameters].map(([name, dims]) => [name, float32(dims, new Float32Array(sizeOf(dims)))]),
-    ),
-    scaling: mean && std && { mean, std },
-  };
-}
-
-function withStart(
-  { fields, tensors }: SolverState,
-  scaling: Standardization | undefined,
-  headAlone: HeadAlone | undefined,
-): SolverState {
-  const kept = Object.entries(scaling ?? {}).map(
-    ([name, data]: [string, Float64Array]) =>
-      [`scaling/${name}`, { dtype: 'float64', dims: [data.length], data }] satisfies [string, Tensor],
-  );
-  return { fields: { ...fields, headAlone }, tensors: new Map([...tensors, ...kept]) };
-}
-
-/** Fitted, or as its kind begins. */
-async function startHead(
-  features: FeatureSet,
-  held: FeatureSet | undefined,
-  settings: Settings,
-): Promise<HeadStart> {
-  const { head: spec, task: kind, seed, warmStart, standardize, loss, l2, threads, signal } = settings;
-  if (warmStart) {
-    const { trained } = await trainHead(features, held, {
-      head: spec,
-      task: kind,
-      loss,
-      classWeights: settings.classWeights,
-      l2,
-      standardize,
-      seed,
-      ...(threads !== undefined && { threads }),
-      ...(signal && { signal }),
-    });
-    return trained;
-  }
-  const task = taskOf(kind);
-  const head = buildHead(spec, { dim: features.dim, outputCount: features.classes.length, task: kind });
-  const classWeights = settings.classWeights === 'balanced' ? task.balance?.(features) : undefined;
-  return {
-    parameters: startingParameters(head, task, features, { seed, classWeights, targetScaling: undefined }),
-    scaling: standardize ? fitStandardization(features) : undefined,
-  };
 }
 
 function renamed(

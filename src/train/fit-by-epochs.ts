@@ -7,7 +7,7 @@ import { openLearner, usualRate } from './learner.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
-import type { Fit, Fitted } from './train-head.js';
+import type { Fit, Fitted } from './fit.js';
 import type { SolverState } from './training-state.js';
 
 /**

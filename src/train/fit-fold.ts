@@ -1,7 +1,8 @@
 import type { Candidate } from './candidate.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { selectRows } from './select-rows.js';
-import { trainHead, type TrainOptions, type TrainResult } from './train-head.js';
+import { trainHead, type TrainResult } from './train-head.js';
+import type { TrainOptions } from './train-options.js';
 
 /** What all candidates have in common. */
 export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'weightDecay' | 'epochs'>;

@@ -3,7 +3,7 @@ import { biasName } from '../tasks/task.js';
 import { blocksOf } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { selectRows } from './select-rows.js';
-import type { Fit, Fitted } from './train-head.js';
+import type { Fit, Fitted } from './fit.js';
 
 /** Rows that the factor is fitted on: one number needs no more. */
 const temperatureRows = 8192;

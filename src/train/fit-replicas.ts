@@ -16,7 +16,8 @@ import { batchesOf, batchMemory } from './read-batches.js';
 import { copyApart, openReplicaScorer, repeatParameters, replicaOf } from './replica-head.js';
 import { fitTargetScaling, scaleTargets, unscaleOutputs } from './scale-targets.js';
 import { measureStandardization, standardize } from './standardize.js';
-import { fillIn, startingParameters, type TrainOptions } from './train-head.js';
+import { fillIn, type TrainOptions } from './train-options.js';
+import { startingParameters } from './starting-parameters.js';
 import { withoutViews } from './views.js';
 
 export interface ReplicaFit {

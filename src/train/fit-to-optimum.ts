@@ -1,12 +1,12 @@
-import { lbfgs, type LbfgsOptions, type LbfgsResult, type LbfgsState } from '../optim/lbfgs.js';
+import { lbfgs, type LbfgsOptions, type LbfgsResult } from '../optim/lbfgs.js';
 import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
 import type { Precision } from '../tasks/loss-tape.js';
-import type { Tensor } from '../tensor/tensor.js';
 import { type Anchor, measureAnchor, openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
-import type { Fit, Fitted } from './train-head.js';
-import type { SolverState } from './training-state.js';
+import type { Fit, Fitted } from './fit.js';
+import { gradientMeasure } from './gradient-measure.js';
+import { restore, stateOf } from './search-state.js';
 
 /** Share of the objective by which float32 scores leave it uncertain. */
 const float32Rounding = 1e-7;
@@ -18,6 +18,11 @@ const float32Rounding = 1e-7;
 const worthwhileFall = 3e-4;
 /** What differences from an anchor leave uncertain, as a share of the objective, while they are small. */
 const anchoredRounding = 1e-11;
+/**
+ * What the gradient of the mean objective may be where no tolerance is given: so little that the rule for the objective nearly
+ * always comes first.
+ */
+const smallGradient = 1e-10;
 /** Iterations after which differences are counted from a new anchor. */
 const anchoredIterations = 50;
 /** Most memory for logits and slopes at an anchor. */
@@ -27,7 +32,8 @@ const mostAnchorBytes = 2 ** 28;
  * L-BFGS on the whole training part: minimises Σ loss + λ/2 · ‖W‖² until going on would lower it by less than a
  * millionth of itself, mostly much less; a head that is not convex until ten iterations gain next to nothing. It begins in
  * float32 and ends in float64, where an easy problem needs one evaluation more and a hard one goes on, in differences from
- * a float64 point where it can: the objective reported is a float64 one.
+ * a float64 point where it can: the objective reported is a float64 one. With a tolerance it goes on, or stops early, until no
+ * component of the mean objective's gradient is above it, as scikit-learn does.
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
@@ -44,6 +50,14 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const start = isConvex ? startingPoint(problem) : layout.flatten(fit.parameters);
   const parametersAt = (u: Float64Array) => layout.unflatten(u.map((ui, i) => ui * replica.scale[i]!));
   const maxIterations = options.epochs ?? 1000;
+  const { tolerance } = options;
+  const limits: LbfgsOptions = {
+    gradientLimit: tolerance ?? smallGradient,
+    gradientSize: gradientMeasure(replica.scale, train.rows),
+  };
+  /** Where the gradient decides, nothing else does; float32 knows no more than how far it can go. */
+  const exactly: LbfgsOptions =
+    tolerance === undefined ? limits : { ...limits, gradientTolerance: 0, valueTolerance: 0 };
   const begun = fit.from && restore(fit.from);
   let iterations = begun?.iterations ?? 0;
   const stepOptions = {
@@ -96,27 +110,47 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     anchoredAt = canAnchor ? from : undefined,
   ): Promise<LbfgsResult> => {
     if (!anchoredAt) return search('float64', from, settings);
-    const before = iterations;
+    // Of this search, which may have been taken up again within.
+    const before = iterations - (settings.from?.iteration ?? 0);
     const careful = { ...settings, rounding: anchoredRounding, patience: 5 };
     const result = await search('float64', from, careful, anchoredAt);
-    if (result.converged || iterations >= maxIterations) return result;
+    const isDone = tolerance === undefined ? result.converged : result.reason === 'gradient';
+    if (isDone || iterations >= maxIterations) return result;
     const { curvature, values, expectedFall } = result;
-    const next = { curvature, values, expectedFall };
+    // Where the gradient decides, a fall that rounding hid in the values before is no reason to stop.
+    const next = { ...exactly, curvature, ...(tolerance === undefined && { values, expectedFall }) };
     // What is left is too small for differences, or too far from the optimum.
-    return iterations === before ? search('float64', result.x, next) : inFloat64(result.x, next);
+    const hasFallen = result.value < result.values.at(-1 - result.iterations)!;
+    return iterations > before && hasFallen ? inFloat64(result.x, next) : search('float64', result.x, next);
   };
   const finish = async (result: LbfgsResult): Promise<Fitted> => {
     const parameters = parametersAt(result.x);
     if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
-    if (iterations >= maxIterations) {
+    const { gradientSize: gradient } = result;
+    // What is noise to float32, or to differences, is the end where there is no more exact way to go on.
+    const hidden = iterations >= maxIterations ? 'iterations' : 'precision';
+    const reason = result.reason === 'noise' ? hidden : result.reason;
+    if (reason === 'iterations') {
       options.logger.warn(
         `L-BFGS was stopped after ${iterations} iterations, before it had converged; allow more with --epochs.`,
       );
     }
-    return { parameters, objective: result.value, stoppedAt: iterations };
+    if (reason === 'precision' && tolerance !== undefined) {
+      options.logger.warn(
+        `L-BFGS ended at a gradient of ${gradient.toExponential(1)}, above the --tolerance ${tolerance}: ` +
+          'rounding hides any further fall of the objective.',
+      );
+    }
+    return {
+      parameters,
+      objective: result.value,
+      stoppedAt: iterations,
+      convergence: { reason, gradient, tolerance: tolerance ?? smallGradient, iterations },
+    };
   };
   if (begun?.precision === 'float64') {
-    const { settings, anchoredAt } = begun;
+    const { anchoredAt } = begun;
+    const settings = { ...exactly, ...begun.settings };
     return finish(
       await (anchoredAt ? inFloat64(start, settings, anchoredAt) : search('float64', start, settings)),
     );
@@ -125,73 +159,22 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     'float32',
     start.map((xi, i) => xi / replica.scale[i]!),
     {
-      valueTolerance: isConvex ? float32Rounding : 1e-6,
+      ...limits,
+      valueTolerance: isConvex ? float32Rounding : tolerance === undefined ? 1e-6 : 0,
       rounding: float32Rounding,
       patience: 5,
-      ...(isConvex ? { firstStep: 1 } : { stallTolerance: worthwhileFall }),
+      ...(isConvex ? { firstStep: 1 } : tolerance === undefined && { stallTolerance: worthwhileFall }),
       ...begun?.settings,
     },
   );
   // A head that is not convex has no one optimum to be exact about.
   if (!isConvex) return finish(rough);
   const settings = {
+    ...exactly,
     curvature: rough.curvature,
     ...(rough.converged && { expectedFall: rough.expectedFall }),
   };
   return finish(await inFloat64(rough.x, settings));
-}
-
-function stateOf(
-  precision: Precision,
-  iterations: number,
-  { x, gradient, pairs, ...fields }: LbfgsState,
-  expectedFall: number | undefined,
-  anchoredAt: Float64Array | undefined,
-): SolverState {
-  const vector = (data: Float64Array): Tensor => ({ dtype: 'float64', dims: [data.length], data });
-  return {
-    fields: {
-      precision,
-      iterations,
-      ...fields,
-      ...(Number.isFinite(expectedFall) && { expectedFall }),
-      pairs: pairs.map(({ sy, yy }) => ({ sy, yy })),
-    },
-    tensors: new Map([
-      ['x', vector(x)],
-      ['gradient', vector(gradient)],
-      ...(anchoredAt ? ([['anchor', vector(anchoredAt)]] as const) : []),
-      ...pairs.flatMap(({ s, y }, i) => [[`s/${i}`, vector(s)] as const, [`y/${i}`, vector(y)] as const]),
-    ]),
-  };
-}
-
-function restore({ fields, tensors }: SolverState): {
-  precision: Precision;
-  iterations: number;
-  settings: Pick<LbfgsOptions, 'from' | 'expectedFall'>;
-  anchoredAt: Float64Array | undefined;
-} {
-  const { precision, iterations, expectedFall, pairs, ...rest } = fields as unknown as {
-    precision: Precision;
-    iterations: number;
-    expectedFall?: number;
-    pairs: readonly { sy: number; yy: number }[];
-  } & Omit<LbfgsState, 'pairs' | 'x' | 'gradient'>;
-  // A copy: the file's bytes may be shared.
-  const vector = (name: string): Float64Array => (tensors.get(name)!.data as Float64Array).slice();
-  const from: LbfgsState = {
-    ...rest,
-    x: vector('x'),
-    gradient: vector('gradient'),
-    pairs: pairs.map(({ sy, yy }, i) => ({ s: vector(`s/${i}`), y: vector(`y/${i}`), sy, yy })),
-  };
-  return {
-    precision,
-    iterations,
-    settings: { from, ...(expectedFall !== undefined && { expectedFall }) },
-    anchoredAt: tensors.has('anchor') ? vector('anchor') : undefined,
-  };
 }
 
 /** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */

@@ -1,7 +1,8 @@
 /** Judges unfrozen layers by cross-validation, on the folds that judge heads alone. */
 import type { Judged, LayerCandidate, TailChoice } from './candidate.js';
 import { judge, judgeFailed } from './cross-validate.js';
-import { fineTune, type FineTuneOptions } from './fine-tune.js';
+import { fineTune } from './fine-tune.js';
+import type { FineTuneOptions } from './fine-tune-options.js';
 import { type ActivationSet, pickRows } from './row-source.js';
 import { selectTargets } from '../tasks/targets.js';
 import type { Score } from '../tasks/task.js';

@@ -1,17 +1,16 @@
 /** Trains a head on features: to the optimum (L-BFGS), by epochs (AdamW, SGD), or in closed form (prototypes). */
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
-import type { Head, HeadSpec, Standardization, TrainedHead } from '../heads/head.js';
-import { type Logger, silentLogger } from '../logger.js';
-import type { ScheduleKind } from '../optim/schedules.js';
-import { createRng } from '../rng.js';
-import type { LossSpec, Score, Task, TaskKind } from '../tasks/task.js';
+import type { Head, Standardization, TrainedHead } from '../heads/head.js';
+import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 import { assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import type { EpochRecord } from './epoch-record.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
+import type { Convergence, Fit } from './fit.js';
 import { fitByEpochs } from './fit-by-epochs.js';
 import { fitPrototypes } from './fit-prototypes.js';
 import { fitToOptimum } from './fit-to-optimum.js';
@@ -20,60 +19,10 @@ import { layoutParameters } from './parameter-layout.js';
 import { sumSquares } from './parameter-values.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { measureStandardization, standardize } from './standardize.js';
+import { startingParameters } from './starting-parameters.js';
+import { fillIn, type FilledOptions, type TrainOptions } from './train-options.js';
+import { keepStates } from './training-state.js';
 import { withoutViews } from './views.js';
-import { type Checkpoint, keepStates, type SolverState } from './training-state.js';
-
-export type { Score } from '../tasks/task.js';
-
-export type Solver = 'lbfgs' | 'adamw' | 'sgd';
-
-export interface TrainOptions {
-  readonly head?: HeadSpec;
-  readonly task?: TaskKind;
-  readonly loss?: LossSpec;
-  /** Default: lbfgs for a linear head, adamw for others; the prototype head needs none. */
-  readonly solver?: Solver;
-  /** λ of: sum of the example losses + λ/2 · ‖W‖², bias free. */
-  readonly l2?: number;
-  /** Learning rate of adamw and sgd, for the mean loss of a batch; default: `usualRate`. */
-  readonly lr?: number | undefined;
-  /** Most epochs (100), or iterations of L-BFGS (1000). */
-  readonly epochs?: number;
-  /** Examples a step of adamw and sgd. */
-  readonly batch?: number;
-  /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
-  readonly weightDecay?: number | undefined;
-  /** Of sgd; default 0.9. */
-  readonly momentum?: number;
-  readonly nesterov?: boolean;
-  readonly schedule?: ScheduleKind;
-  /** Share of all steps in which the learning rate rises. */
-  readonly warmUp?: number;
-  /** Most of the Euclidean norm of the gradient of a batch's mean loss. */
-  readonly clipNorm?: number;
-  /** Decay a step of the running average of the weights that is scored and kept; 0 for none. */
-  readonly ema?: number;
-  /** α of mixup on features: shares are drawn from Beta(α, α); 0 for none. */
-  readonly mixup?: number;
-  readonly standardize?: boolean;
-  /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn; multi: for each label. */
-  readonly classWeights?: 'none' | 'balanced';
-  readonly seed?: number;
-  /** Epochs without a better validation loss before adamw and sgd stop. */
-  readonly patience?: number;
-  readonly threads?: number;
-  readonly signal?: AbortSignal;
-  readonly logger?: Logger;
-  readonly onEpoch?: (record: EpochRecord) => void;
-  readonly checkpoint?: Checkpoint | undefined;
-}
-
-export interface EpochRecord {
-  readonly epoch: number;
-  readonly objective: number;
-  readonly train: Score;
-  readonly validation?: Score;
-}
 
 export interface TrainResult {
   readonly head: TrainedHead;
@@ -89,48 +38,9 @@ export interface TrainResult {
   readonly seconds: number;
   /** Epoch or iteration whose weights were kept. */
   readonly stoppedAt: number;
+  /** Of L-BFGS: how its search ended. */
+  readonly convergence?: Convergence;
   readonly history: readonly EpochRecord[];
-}
-
-/** What a solver is given. */
-export interface Fit {
-  readonly head: Head;
-  readonly task: Task;
-  readonly train: AnyFeatureSet;
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly options: Required<
-    Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'threads' | 'signal' | 'checkpoint'>
-  > &
-    Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay'>;
-  /** Given where `train` was standardised for the solver's sake alone: the penalty is on raw features. */
-  readonly rawPenalty?: Standardization | undefined;
-  /** Given where the numbers to be predicted were scaled. */
-  readonly targetScaling?: Standardization | undefined;
-  /** As the task's `balance` gives them. */
-  readonly classWeights?: Float32Array | undefined;
-  readonly threads?: number | undefined;
-  /** What the solver goes on from: a state that it once gave to `checkpoint`. */
-  readonly from: SolverState | undefined;
-  /** After each epoch, with what the next one depends on; it is asked for where it is time to keep it. */
-  checkpoint(epoch: number, state: () => SolverState): Promise<void>;
-  /** Throws where training was interrupted or its objective is no number. */
-  check(epoch: number, objective: number): void;
-  /** Of the outputs of training row order[i] in row i. */
-  measure(outputs: Float32Array, order: Int32Array): Score;
-  scoreTrain(parameters: ReadonlyMap<string, Tensor>): Promise<Score>;
-  /** Records an epoch with these weights; the training score is computed where it is not given. */
-  record(
-    epoch: number,
-    objective: number,
-    parameters: ReadonlyMap<string, Tensor>,
-    trainScore?: Score,
-  ): Promise<EpochRecord>;
-}
-
-export interface Fitted {
-  readonly parameters: ReadonlyMap<string, Tensor>;
-  readonly objective: number;
-  readonly stoppedAt: number;
 }
 
 /**
@@ -237,6 +147,7 @@ export async function trainHead(
       ...(validationScore && { validation: validationScore }),
       seconds,
       stoppedAt: fitted.stoppedAt,
+      ...(fitted.convergence && { convergence: fitted.convergence }),
       history,
     };
   } finally {
@@ -244,60 +155,12 @@ export async function trainHead(
   }
 }
 
-/** The options with what is usual where they say nothing. */
-export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): Fit['options'] {
-  const head = given.head ?? { kind: 'linear' };
-  return {
-    head,
-    task: 'single',
-    loss: {},
-    solver: head.kind === 'linear' ? 'lbfgs' : 'adamw',
-    l2: 1,
-    batch: 256,
-    momentum: 0.9,
-    nesterov: true,
-    schedule: 'constant',
-    warmUp: 0,
-    clipNorm: Number.POSITIVE_INFINITY,
-    ema: 0,
-    mixup: 0,
-    standardize: true,
-    classWeights: 'none',
-    seed: 1,
-    patience: 10,
-    logger: silentLogger,
-    onEpoch: () => {},
-    ...given,
-  };
-}
-
-/** The head's own start, with its last biases where the task's prior has them. */
-export function startingParameters(
-  head: Head,
-  task: Task,
-  train: AnyFeatureSet,
-  options: {
-    readonly seed: number;
-    readonly classWeights: Float32Array | undefined;
-    readonly targetScaling: Standardization | undefined;
-  },
-): Map<string, Tensor> {
-  const parameters = new Map(head.initial(createRng(options.seed)));
-  if (options.targetScaling) return parameters;
-  const totals = task.sumTargets(train, options.classWeights);
-  for (const [name, values] of task.prior(totals, train.classes.length).start) {
-    const dims = head.parameters.get(name);
-    if (dims) parameters.set(name, float32(dims, values));
-  }
-  return parameters;
-}
-
 /** Sum of the losses, as they were trained with, + λ/2 · ‖W‖². */
 async function objectiveOf(
   head: Head,
   train: AnyFeatureSet,
   parameters: ReadonlyMap<string, Tensor>,
-  options: Fit['options'] & {
+  options: FilledOptions & {
     readonly weights: Float32Array | undefined;
     readonly threads: number | undefined;
   },

@@ -5,7 +5,7 @@
 import { GraftError, messageOf } from '../errors.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { EpochRecord } from './train-head.js';
+import type { EpochRecord } from './epoch-record.js';
 
 /** A solver's own part. */
 export interface SolverState {

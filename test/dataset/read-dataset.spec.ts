@@ -170,6 +170,8 @@ describe('Reading a data set', () => {
       ['CSV with blanks around', 'image , label\n a.jpg , cat\nsub/b.jpg,dog \n', 'csv'],
       ['CSV with quotes', '"image","label"\n"a.jpg","cat"\n"sub/b.jpg","dog"\n', 'csv'],
       ['CSV with other columns', 'id,category,filename,x\n1,cat,a.jpg,\n2,dog,sub/b.jpg,y\n', 'csv'],
+      ['CSV with semicolons', '"image, or path";image;label\n1,5;a.jpg;cat\n2;sub/b.jpg;dog\n', 'csv'],
+      ['CSV with tabs', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'csv'],
       ['TSV', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'tsv'],
       ['JSONL', '{"image":"a.jpg","label":"cat"}\n{"label":"dog","image":"sub/b.jpg"}\n', 'jsonl'],
       [
@@ -272,9 +274,9 @@ describe('Reading a data set', () => {
         [
           'a,b\n1,2\n',
           'csv',
-          /column image, path, text in .*csv but it has a, b; name it with --image-column or --text-column, or pass --no-header/,
+          /one of the columns image, path, text, … in .*csv but it has a, b; name it with --image-column or --text-column, or pass --no-header/,
         ],
-        ['image,b\n1,2\n', 'csv', /column label, class, category .* --label-column/],
+        ['image,b\n1,2\n', 'csv', /one of the columns label, class, category, … .* --label-column/],
         ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: .*line 2/],
         ['image,label\na.jpg\n', 'csv', /csv cannot be read: .*line 2/],
         ['image,label\n"a.jpg,cat\nb.jpg,dog\n', 'csv', /csv cannot be read: .*line/],

@@ -3,7 +3,8 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { preprocess, tinyBackbone } from '../features/tiny-backbone.js';
-import { graft, graftJson, type Outcome, temporaryFolder } from './graft.js';
+import { type Outcome, temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 interface Report {
   readonly task: string;
@@ -58,7 +59,7 @@ describe('what a data set hides', function () {
   }
 
   async function report(rows: readonly Row[], ...flags: string[]): Promise<Report & { said: string }> {
-    const { status, stdout, stderr } = await graft([...train(rows, ...flags), '--json'], env);
+    const { status, stdout, stderr } = await graftHere([...train(rows, ...flags), '--json'], env);
     expect(status, stderr).to.equal(0);
     return { ...(JSON.parse(stdout) as Report), said: stderr };
   }
@@ -111,11 +112,11 @@ describe('what a data set hides', function () {
     expect(examples).to.deep.equal({ train: 32, validation: 8 });
     const divided = rows.map((row, i) => ({ ...row, split: i < 20 ? 'train' : 'validation' }));
     expectRefusal(
-      await graft(train(divided, '--group-column', 'who'), env),
+      await graftHere(train(divided, '--group-column', 'who'), env),
       1,
       /group .* two parts: .*image16.*image20/,
     );
-    expectRefusal(await graft(train(rows, '--group-column', 'nobody'), env), 1, /column nobody/);
+    expectRefusal(await graftHere(train(rows, '--group-column', 'nobody'), env), 1, /column nobody/);
   });
 
   it('missing labels: left out, counted, with the first row', async () => {
@@ -163,10 +164,10 @@ describe('what a data set hides', function () {
     const ordered = await report(rows, '--task', 'ordered');
     expect(ordered.classes).to.deep.equal(['0', '10', '20', '30']);
     const words = rowsOf(40, (i) => ({ label: ['good', 'fair', 'poor'][i % 3]! }));
-    expectRefusal(await graft(train(words, '--task', 'ordered'), env), 1, /order is not known.*--order/);
+    expectRefusal(await graftHere(train(words, '--task', 'ordered'), env), 1, /order is not known.*--order/);
     const named = await report(words, '--task', 'ordered', '--order', 'poor,fair,good');
     expect(named.classes).to.deep.equal(['poor', 'fair', 'good']);
-    expectRefusal(await graft(train(words, '--task', 'regression'), env), 1, /Expected numbers .*"fair"/);
+    expectRefusal(await graftHere(train(words, '--task', 'regression'), env), 1, /Expected numbers .*"fair"/);
   });
 
   it('flags that do not go together are refused before anything is cached', async () => {
@@ -180,10 +181,10 @@ describe('what a data set hides', function () {
       [['--head', 'prototype', '--class-weights', 'balanced'], /--class-weights is about a loss/],
       [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
     ] as const) {
-      expectRefusal(await graft(train(rows, ...flags), env), 2, message);
+      expectRefusal(await graftHere(train(rows, ...flags), env), 2, message);
     }
     expectRefusal(
-      await graft(train(rows, '--task', 'ordered', '--order', 'even,odd', '--head', 'prototype'), env),
+      await graftHere(train(rows, '--task', 'ordered', '--order', 'even,odd', '--head', 'prototype'), env),
       1,
       /prototype head is for classes/,
     );
@@ -192,15 +193,15 @@ describe('what a data set hides', function () {
   it('an exported model says its task, and eval and predict go by it', async () => {
     const rows = rowsOf(40, (i) => ({ label: ['a|b', 'a', 'b'][i % 3]! }));
     const flags = train(rows, '--task', 'multi');
-    const run = await graftJson<Report & { model: string }>(['run', ...flags.slice(1)], env);
+    const run = await graftJsonHere<Report & { model: string }>(['run', ...flags.slice(1)], env);
     const table = flags[flags.indexOf('--data') + 1]!;
-    const evaluation = await graftJson<Report & { examples: number }>(
+    const evaluation = await graftJsonHere<Report & { examples: number }>(
       ['eval', '--model', run.model, '--data', table],
       env,
     );
     expect(evaluation.task).to.equal('multi');
     expect(evaluation.examples).to.equal(40);
-    const [prediction] = await graftJson<{ labels: string[]; scores: object }[]>(
+    const [prediction] = await graftJsonHere<{ labels: string[]; scores: object }[]>(
       ['predict', '--model', run.model, path.join(folder, 'image0.png')],
       env,
     );

@@ -10,7 +10,8 @@ import type { ExportReport } from '../../src/pipeline/export-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import { dim as tinyDim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('a run on features made elsewhere', function () {
   this.timeout(120_000);
@@ -23,13 +24,15 @@ describe('a run on features made elsewhere', function () {
 
   before(async () => {
     writeFeatureFile(features, { ...set, classes: [hostile, 'b', 'c'] });
-    report = await graftJson<RunReport>(['run', '--features', features, '--out', run, '--calibrate']);
+    const flags = ['--calibrate', '--tolerance', '1e-6'];
+    report = await graftJsonHere<RunReport>(['run', '--features', features, '--out', run, ...flags]);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   it('exports the head alone, which gives what the trained head gives', async () => {
     expect(report.inputs).to.deep.equal([{ name: 'features', dtype: 'float32', shape: ['batch', 10] }]);
     expect(report.verified.maxAbsDiff).to.be.below(1e-5);
+    expect(report.convergence).to.include({ reason: 'gradient', tolerance: 1e-6 });
     const head = decodeHead(readFileSync(path.join(run, 'head.safetensors')), 'the head');
     const { outputs } = await scoreHead(head, set);
     const session = await openSession(report.model);
@@ -58,6 +61,36 @@ describe('a run on features made elsewhere', function () {
     expect(calibrated.outputs).to.not.deep.equal(uncalibrated.outputs);
   });
 
+  it('is measured by eval --features and labels rows by predict --features', async () => {
+    const { examples, accuracy } = await graftJsonHere<{ examples: number; accuracy: number }>([
+      'eval',
+      '--model',
+      report.model,
+      '--features',
+      features,
+    ]);
+    expect(examples).to.equal(400);
+    expect(accuracy).to.be.within(0.8, 1);
+    const rows = await graftJsonHere<Prediction[]>([
+      'predict',
+      '--model',
+      report.model,
+      '--features',
+      features,
+    ]);
+    expect(rows).to.have.length(400);
+    for (const wrong of [
+      ['eval', '--model', report.model, '--features', features, '--data', folder],
+      ['eval', '--model', report.model],
+      ['predict', '--model', report.model, '--features', features, 'photo.jpg'],
+      ['predict', '--model', report.model],
+    ]) {
+      const { status, stderr } = await graftHere(wrong);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/--features/);
+    }
+  });
+
   it('is told on a page in which nothing of a file is markup', () => {
     const html = readFileSync(report.report, 'utf8');
     expect(html).to.not.include('<script');
@@ -69,12 +102,12 @@ describe('a run on features made elsewhere', function () {
   it('is told though the last line of its metrics is torn', async () => {
     const metrics = path.join(run, 'metrics.jsonl');
     writeFileSync(metrics, `${readFileSync(metrics, 'utf8')}{"epoch":99,"obj`);
-    const { bytes } = await graftJson<{ bytes: number }>(['report', run]);
+    const { bytes } = await graftJsonHere<{ bytes: number }>(['report', run]);
     expect(bytes).to.be.above(5000);
   });
 
   it('says that a head alone takes no images', async () => {
-    const { status, stderr } = await graft(['predict', '--model', report.model, 'photo.jpg']);
+    const { status, stderr } = await graftHere(['predict', '--model', report.model, 'photo.jpg']);
     expect(status).to.equal(1);
     expect(stderr).to.match(/head alone.*--backbone|no file photo/);
   });
@@ -83,14 +116,14 @@ describe('a run on features made elsewhere', function () {
     const six = path.join(folder, 'six.safetensors');
     writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: tinyDim, classCount: 2 }));
     const trained = path.join(folder, 'six');
-    await graftJson(['train', '--features', six, '--out', trained]);
+    await graftJsonHere(['train', '--features', six, '--out', trained]);
     const model = path.join(folder, 'tiny.onnx');
     writeFileSync(model, tinyBackbone());
     writeFileSync(`${model}.preprocess.json`, JSON.stringify(preprocess));
     await drawImages(path.join(folder, 'photos'), 1);
     const merged = path.join(folder, 'merged.onnx');
     const onBackbone = ['--backbone', model, '--layer', 'features', '--pool', 'none'];
-    const exported = await graftJson<ExportReport>([
+    const exported = await graftJsonHere<ExportReport>([
       'export',
       '--run',
       trained,
@@ -100,7 +133,7 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(exported.inputs).to.deep.equal([{ name: 'image', dtype: 'float32', shape: ['batch', 3, 12, 12] }]);
     expect(exported.verified.maxAbsDiff).to.be.below(1e-4);
-    const [prediction] = await graftJson<Prediction[]>([
+    const [prediction] = await graftJsonHere<Prediction[]>([
       'predict',
       '--model',
       merged,
@@ -108,8 +141,8 @@ describe('a run on features made elsewhere', function () {
     ]);
     expect(prediction!.label).to.match(/^class [01]$/);
     writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: 5, classCount: 2 }));
-    await graftJson(['train', '--features', six, '--out', trained]);
-    const { status, stderr } = await graft(['export', '--run', trained, '--out', merged, ...onBackbone]);
+    await graftJsonHere(['train', '--features', six, '--out', trained]);
+    const { status, stderr } = await graftHere(['export', '--run', trained, '--out', merged, ...onBackbone]);
     expect(status).to.equal(1);
     expect(stderr).to.match(/5/).and.to.match(/6/);
   });
@@ -119,7 +152,15 @@ describe('a run on features made elsewhere', function () {
       ['--data', folder, /--features stands in place of --data/],
       ['--group-column', 'patient', /--group-column is about a table .* the tensors labels and groups/],
     ] as const) {
-      const { status, stderr } = await graft(['train', '--features', features, flag, value, '--out', run]);
+      const { status, stderr } = await graftHere([
+        'train',
+        '--features',
+        features,
+        flag,
+        value,
+        '--out',
+        run,
+      ]);
       expect(status).to.equal(2);
       expect(stderr).to.match(message);
     }

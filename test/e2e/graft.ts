@@ -32,7 +32,10 @@ export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}, inpu
 
 /** Runs with --json and returns the document; a failure throws with what graft said. */
 export async function graftJson<T>(args: readonly string[], env?: NodeJS.ProcessEnv): Promise<T> {
-  const { status, stdout, stderr } = await graft([...args, '--json'], env);
+  return parseOutcome(args, await graft([...args, '--json'], env));
+}
+
+export function parseOutcome<T>(args: readonly string[], { status, stdout, stderr }: Outcome): T {
   if (status !== 0) throw new Error(`graft ${args.join(' ')} ended with ${status}: ${stderr}`);
   return JSON.parse(stdout) as T;
 }

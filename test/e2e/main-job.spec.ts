@@ -11,6 +11,7 @@ import type { RunReport } from '../../src/pipeline/run-all.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('the main job on the built-in backbone', function () {
   this.timeout(180_000);
@@ -22,7 +23,7 @@ describe('the main job on the built-in backbone', function () {
   let report: RunReport;
 
   before(async () => {
-    await generateDemoData({ folder: data, seed: 3, perClass: 20 });
+    await generateDemoData({ folder: data, seed: 3, perClass: 8 });
     report = await graftJson<RunReport>(['run', ...backbone, '--out', run], env);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
@@ -38,7 +39,10 @@ describe('the main job on the built-in backbone', function () {
   });
 
   it('computes nothing in a second run, and learns the same', async () => {
-    const again = await graftJson<RunReport>(['run', ...backbone, '--out', path.join(folder, 'again')], env);
+    const again = await graftJsonHere<RunReport>(
+      ['run', ...backbone, '--out', path.join(folder, 'again')],
+      env,
+    );
     expect(again.computed).to.equal(0);
     expect(again.cached).to.equal(report.cache!.examples);
     expect(again.objective).to.equal(report.objective);
@@ -60,7 +64,7 @@ describe('the main job on the built-in backbone', function () {
     const moved = readdirSync(path.join(changed, first))[0]!;
     writeFileSync(path.join(changed, second, moved), readFileSync(path.join(changed, first, moved)));
     rmSync(path.join(changed, first, moved));
-    const cached = await graftJson<CacheReport>(
+    const cached = await graftJsonHere<CacheReport>(
       ['cache', '--backbone', 'scattering', '--data', changed, '--device', 'cpu'],
       env,
     );
@@ -78,7 +82,7 @@ describe('the main job on the built-in backbone', function () {
   });
 
   it('verifies on onnxruntime-node and onnxruntime-web within 1e-4', async () => {
-    const verification = await graftJson<Verification>(
+    const verification = await graftJsonHere<Verification>(
       ['verify', '--model', report.model, '--run', run],
       env,
     );
@@ -99,7 +103,7 @@ describe('the main job on the built-in backbone', function () {
     data[0]! += 1;
     initializers.set(name!, toInitializer(name!, { ...tensor, data }));
     writeFileSync(tampered, encodeModel({ ...model, graph: { ...model.graph, initializers } }));
-    const { status, stderr } = await graft(['verify', '--model', tampered, '--run', run], env);
+    const { status, stderr } = await graftHere(['verify', '--model', tampered, '--run', run], env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/differs from backbone and head by/);
   });
@@ -128,12 +132,15 @@ describe('the main job on the built-in backbone', function () {
   });
 
   it('predicts what eval counts', async () => {
-    const evaluation = await graftJson<EvaluationReport>(
+    const evaluation = await graftJsonHere<EvaluationReport>(
       ['eval', '--model', report.model, '--data', data],
       env,
     );
     const inputs = report.classes.map((label) => path.join(data, label));
-    const predictions = await graftJson<Prediction[]>(['predict', '--model', report.model, ...inputs], env);
+    const predictions = await graftJsonHere<Prediction[]>(
+      ['predict', '--model', report.model, ...inputs],
+      env,
+    );
     const right = predictions.filter(({ input, label }) => path.basename(path.dirname(input)) === label);
     expect(predictions).to.have.length(evaluation.examples);
     expect(right.length / predictions.length).to.be.closeTo((evaluation as ClassEvaluation).accuracy, 1e-12);

@@ -19,6 +19,7 @@ import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import { dim, preprocess, side, tinyBackbone } from '../features/tiny-backbone.js';
 import { graft, graftJson, temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('a folder of odd files', function () {
   this.timeout(120_000);
@@ -54,6 +55,7 @@ describe('a folder of odd files', function () {
   });
 
   it('is cached without what cannot be read, each with its reason', async () => {
+    // In processes of their own, here and below: one that waits for a pipe or a device does not end.
     const report = await graftJson<CacheReport>(['cache', ...common], env);
     const skipped = new Map(report.skipped.map(({ path: file, reason }) => [path.basename(file), reason]));
     expect([...skipped.keys()].sort()).to.deep.equal([
@@ -71,7 +73,7 @@ describe('a folder of odd files', function () {
   });
 
   it('stops at the first one with --on-error fail', async () => {
-    const { status, stderr } = await graft(['cache', ...common, '--on-error', 'fail'], env);
+    const { status, stderr } = await graftHere(['cache', ...common, '--on-error', 'fail'], env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/left\/\S+\.(jpg|png)/);
     expect(stderr).not.to.match(/\n\s+at /);
@@ -79,16 +81,16 @@ describe('a folder of odd files', function () {
 
   it('is trained on, evaluated and predicted without hanging', async () => {
     const run = path.join(folder, 'run');
-    await graftJson(['run', ...common, '--out', run], env);
+    await graftJsonHere(['run', ...common, '--out', run], env);
     const model = path.join(run, 'model.onnx');
     expect(existsSync(model)).to.equal(true);
-    const evaluation = await graftJson<{ examples: number; skipped: unknown[] }>(
+    const evaluation = await graftJsonHere<{ examples: number; skipped: unknown[] }>(
       ['eval', '--model', model, '--data', data, '--device', 'cpu'],
       env,
     );
     expect(evaluation.skipped).to.have.length(6);
     const inputs = path.join(data, 'left');
-    const predictions = await graftJson<unknown[]>(
+    const predictions = await graftJsonHere<unknown[]>(
       ['predict', '--model', model, inputs, '--device', 'cpu'],
       env,
     );
@@ -122,13 +124,13 @@ describe('a folder of odd files', function () {
       '--device',
       'cpu',
     ];
-    const report = await graftJson<CacheReport>(['cache', ...source], env);
+    const report = await graftJsonHere<CacheReport>(['cache', ...source], env);
     expect(report.skipped.map(({ path: file }) => path.basename(path.dirname(file)))).to.deep.equal(
       Array.from(readdirSync(path.join(odd, 'broken')), () => 'broken'),
     );
     for (const { path: file, reason } of report.skipped) expect(reason, file).to.match(/^The .+\.$/);
     const out = path.join(folder, 'odd');
-    await graftJson(['cache', 'export', ...source, '--format', 'npy', '--out', out], env);
+    await graftJsonHere(['cache', 'export', ...source, '--format', 'npy', '--out', out], env);
     const [, ...lines] = readFileSync(path.join(out, 'examples.csv'), 'utf8').trim().split('\n');
     expect(lines.length + report.skipped.length).to.equal(report.examples);
     const npy = readFileSync(path.join(out, 'features.npy'));
@@ -149,7 +151,7 @@ describe('a folder of odd files', function () {
     } finally {
       await session.release();
     }
-    const { status, stderr } = await graft(['cache', ...source, '--on-error', 'fail'], env);
+    const { status, stderr } = await graftHere(['cache', ...source, '--on-error', 'fail'], env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/Cannot use \S+broken\S+: The .+ --on-error skip\.$/m);
   });

@@ -2,7 +2,8 @@ import { existsSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 import { essence, killWhen, linesOf } from './killed-run.js';
 
 describe('a training run that is killed', function () {
@@ -32,7 +33,7 @@ describe('a training run that is killed', function () {
   for (const [solver, flags] of Object.entries(solvers)) {
     it(`goes on to the same bits with ${solver}, however often`, async () => {
       const whole = path.join(folder, `${solver}-whole`);
-      await graftJson([...base, ...flags, '--out', whole]);
+      await graftJsonHere([...base, ...flags, '--out', whole]);
       const run = path.join(folder, `${solver}-killed`);
       const call = [...base, ...flags, '--out', run];
       const state = path.join(run, 'checkpoint', 'state.safetensors');
@@ -47,7 +48,7 @@ describe('a training run that is killed', function () {
       let killed = 0;
       for (const isTime of moments) if (await killWhen(call, isTime)) killed++;
       expect(killed, 'kills before the end').to.be.at.least(3);
-      const { status, stderr } = await graft(call);
+      const { status, stderr } = await graftHere(call);
       expect(status).to.equal(0);
       expect(stderr).to.match(/Going on after epoch \d+ of the run/);
       expect(essence(run)).to.deep.equal(essence(whole));
@@ -64,7 +65,7 @@ describe('a training run that is killed', function () {
     });
 
     it('with other settings, is refused in a sentence that names them', async () => {
-      const { status, stderr } = await graft([...call, '--l2', '7']);
+      const { status, stderr } = await graftHere([...call, '--l2', '7']);
       expect(status).to.equal(2);
       expect(stderr).to.match(/unfinished run of another configuration \(l2 was 1 and is 7\).*--no-resume/);
     });
@@ -72,20 +73,20 @@ describe('a training run that is killed', function () {
     it('with other data, is refused too', async () => {
       const other = path.join(folder, 'other.safetensors');
       writeFeatureFile(other, madeUpFeatures({ rows: 400, dim: 32, classCount: 6 }));
-      const { status, stderr } = await graft([...call, '--features', other]);
+      const { status, stderr } = await graftHere([...call, '--features', other]);
       expect(status).to.equal(2);
       expect(stderr).to.match(/the data or its features have changed/);
     });
 
     it('by --resume alone, goes on with the flags it began with', async () => {
-      const { status, stderr } = await graft(['train', '--out', run, '--resume']);
+      const { status, stderr } = await graftHere(['train', '--out', run, '--resume']);
       expect(stderr).to.match(/Going on after epoch \d+/);
       expect(status).to.equal(0);
       expect(essence(run)).to.deep.equal(essence(path.join(folder, 'adamw-whole')));
     });
 
     it('once finished, has nothing to resume and says so', async () => {
-      const { status, stderr } = await graft([...call, '--resume']);
+      const { status, stderr } = await graftHere([...call, '--resume']);
       expect(status).to.equal(2);
       expect(stderr).to.match(/no unfinished run in .*: it is finished/);
     });
@@ -94,7 +95,7 @@ describe('a training run that is killed', function () {
       const again = path.join(folder, 'again');
       const flags = [...base, ...solvers.sgd!, '--out', again];
       await killWhen(flags, () => linesOf(path.join(again, 'metrics.jsonl')) >= 10);
-      const { stderr } = await graft([...flags, '--no-resume']);
+      const { stderr } = await graftHere([...flags, '--no-resume']);
       expect(stderr).to.not.match(/Going on/);
       expect(essence(again)).to.deep.equal(essence(path.join(folder, 'sgd-whole')));
     });

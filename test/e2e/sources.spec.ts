@@ -9,7 +9,8 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('photos wherever they lie', function () {
   this.timeout(120_000);
@@ -22,7 +23,7 @@ describe('photos wherever they lie', function () {
   let requests = 0;
 
   const cache = (data: string, ...more: string[]) =>
-    graftJson<CacheReport>(['cache', ...common, '--data', data, ...more], env);
+    graftJsonHere<CacheReport>(['cache', ...common, '--data', data, ...more], env);
 
   async function writeTar(
     name: string,
@@ -104,27 +105,27 @@ describe('photos wherever they lie', function () {
     for (const task of ['0', '1', '2']) {
       const scheduler = { SLURM_ARRAY_TASK_ID: task, SLURM_ARRAY_TASK_COUNT: '3', SLURM_ARRAY_TASK_MIN: '0' };
       const data = task === '1' ? at('photos.parquet') : at('shards');
-      const report = await graftJson<CacheReport>(['cache', ...common, '--data', data], {
+      const report = await graftJsonHere<CacheReport>(['cache', ...common, '--data', data], {
         ...fresh,
         ...scheduler,
       });
       expect(report.examples).to.equal(4);
       computed += report.computed;
     }
-    const rest = await graftJson<CacheReport>(['cache', ...common, '--data', at('photos')], fresh);
+    const rest = await graftJsonHere<CacheReport>(['cache', ...common, '--data', at('photos')], fresh);
     // Shards and Parquet list the photos in another order, so that some were met twice and some not yet.
     expect(rest).to.include({ examples: 12, cached: computed });
   });
 
   it('are trained on, exported and verified without being unpacked', async () => {
     const run = at('run');
-    const report = await graftJson<{ verified: { examples: number }; examples: { train: number } }>(
+    const report = await graftJsonHere<{ verified: { examples: number }; examples: { train: number } }>(
       ['run', ...common, '--data', at('shards'), '--out', run],
       env,
     );
     expect(report.examples.train).to.equal(10);
     expect(report.verified.examples).to.equal(2);
-    const evaluation = await graftJson<{ examples: number; skipped: unknown[] }>(
+    const evaluation = await graftJsonHere<{ examples: number; skipped: unknown[] }>(
       ['eval', '--model', path.join(run, 'model.onnx'), '--data', at('photos.parquet'), '--device', 'cpu'],
       env,
     );
@@ -142,21 +143,21 @@ describe('photos wherever they lie', function () {
         readonly cached: number;
       };
     }
-    const first = await graftJson<Report>([...args, '--augment', 'crop,flip'], fresh);
+    const first = await graftJsonHere<Report>([...args, '--augment', 'crop,flip'], fresh);
     expect(first.examples).to.deep.equal({ train: 10, validation: 2 });
     expect(first.views).to.deep.include({ computed: 10, cached: 0 });
-    const { stores } = await graftJson<{ stores: { rows: number; view: string; folder: string }[] }>(
+    const { stores } = await graftJsonHere<{ stores: { rows: number; view: string; folder: string }[] }>(
       ['cache', 'ls'],
       fresh,
     );
     const rowsOf = new Map(stores.map(({ rows, folder: of }) => [of, rows]));
     expect(first.views.stores.map((of) => rowsOf.get(of))).to.deep.equal([10, 10]);
     expect(stores.map(({ rows }) => rows).sort()).to.deep.equal([10, 10, 12]);
-    const again = await graftJson<Report>([...args, '--augment', 'crop,flip'], fresh);
+    const again = await graftJsonHere<Report>([...args, '--augment', 'crop,flip'], fresh);
     expect(again.views).to.deep.include({ computed: 0, cached: 10 });
-    const other = await graftJson<Report>([...args, '--augment', 'crop,flip', '--view-seed', '2'], fresh);
+    const other = await graftJsonHere<Report>([...args, '--augment', 'crop,flip', '--view-seed', '2'], fresh);
     expect(other.views.computed).to.equal(10);
-    const wrong = await graft([...args, '--augment', 'crop,rotate'], fresh);
+    const wrong = await graftHere([...args, '--augment', 'crop,rotate'], fresh);
     expect(wrong.status).to.equal(2);
     expect(wrong.stderr).to.match(/no operation "rotate"/);
   });
@@ -164,7 +165,7 @@ describe('photos wherever they lie', function () {
   it('end in one clear message where a shard is cut off', async () => {
     const whole = readFileSync(at('shards', 'part-1.tar'));
     writeFileSync(at('cut.tar'), whole.subarray(0, 2000));
-    const { status, stderr } = await graft(['cache', ...common, '--data', at('cut.tar')], env);
+    const { status, stderr } = await graftHere(['cache', ...common, '--data', at('cut.tar')], env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/cut\.tar cannot be read: .* it is cut off/);
     expect(stderr).not.to.match(/\n\s+at /);

@@ -11,7 +11,8 @@ import { openPredictor } from '../../src/predict/predictor.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { randomBert } from '../text/random-bert.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { graft, temporaryFolder } from './graft.js';
+import { graftJsonHere } from './graft-here.js';
 
 describe('the main job on texts', () => {
   const folder = temporaryFolder();
@@ -28,7 +29,7 @@ describe('the main job on texts', () => {
     const backbone = writeTextBackbone(path.join(folder, 'backbone'), { width: 32, layers: 1 });
     writeFileSync(train, toCsv([...reviews, tagged, { ...tagged, text: `${tagged.text} !`, label: 'bad' }]));
     writeFileSync(test, toCsv(makeReviews(60, 2)));
-    report = await graftJson<RunReport>(
+    report = await graftJsonHere<RunReport>(
       ['run', '--backbone', backbone, '--data', train, '--out', path.join(folder, 'run'), '--device', 'cpu'],
       env,
     );

@@ -2,10 +2,11 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { decodeModel } from '../../src/onnx/read-model.js';
-import type { TuneReport } from '../../src/pipeline/tune-run.js';
+import type { TuneReport } from '../../src/pipeline/tuning-run.js';
 import { drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { graftJson, temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('graft tune', function () {
   this.timeout(120_000);
@@ -23,7 +24,7 @@ describe('graft tune', function () {
     writeFileSync(`${backbone}.preprocess.json`, JSON.stringify(preprocess));
     await drawImages(path.join(data, 'a'), 8, 1);
     await drawImages(path.join(data, 'b'), 8, 2);
-    report = await graftJson<TuneReport>(
+    report = await graftJsonHere<TuneReport>(
       ['tune', '--features', features, '--out', out, '--learning-curve', '--lr-find', '--threads', '1'],
       env,
     );
@@ -59,7 +60,7 @@ describe('graft tune', function () {
     expect(existsSync(path.join(out, 'tune-progress.json'))).to.equal(false);
   });
 
-  it('finds the same again', async () => {
+  it('finds the same again, in another process', async () => {
     const again = await graftJson<TuneReport>(
       ['tune', '--features', features, '--out', path.join(folder, 'again'), '--threads', '1'],
       env,
@@ -72,7 +73,7 @@ describe('graft tune', function () {
       ({ opType }) => opType === 'Relu',
     )!.outputs[0]!;
     const run = path.join(folder, 'layers');
-    const { tune, verified } = await graftJson<{ tune: TuneReport; verified: { maxAbsDiff: number } }>(
+    const { tune, verified } = await graftJsonHere<{ tune: TuneReport; verified: { maxAbsDiff: number } }>(
       // prettier-ignore
       ['run', '--tune', '--backbone', backbone, '--data', data, '--out', run, '--device', 'cpu',
         '--layers', `${maps},features`, '--folds', '3', '--l2', '1,10', '--threads', '1'],
@@ -98,7 +99,7 @@ describe('graft tune', function () {
     ['layers of no backbone', ['--layers', 'auto'], 2, /--layers needs a backbone/],
   ] as const) {
     it(`refuses ${title}`, async () => {
-      const outcome = await graft(
+      const outcome = await graftHere(
         ['tune', '--features', features, '--out', path.join(folder, 'wrong'), ...flags],
         env,
       );
@@ -110,7 +111,7 @@ describe('graft tune', function () {
   }
 
   it('refuses an unknown layer and lists near names', async () => {
-    const outcome = await graft(
+    const outcome = await graftHere(
       // prettier-ignore
       ['tune', '--backbone', backbone, '--data', data, '--out', path.join(folder, 'wrong'), '--device', 'cpu',
         '--layers', 'features,featurez'],

@@ -12,9 +12,10 @@ import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import type { RunEvaluation } from '../../src/pipeline/evaluate-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
-import type { TuneReport } from '../../src/pipeline/tune-run.js';
+import type { TuneReport } from '../../src/pipeline/tuning-run.js';
 import { writeSplitBackbone } from '../pipeline/split-backbone.js';
-import { graft, graftJson, temporaryFolder } from './graft.js';
+import { graft, temporaryFolder } from './graft.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 import { essence, killWhen, linesOf, signalWhen } from './killed-run.js';
 
 const readGraph = (file: string): Model => decodeModel(readFileSync(file), { path: file });
@@ -70,8 +71,8 @@ describe('graft run --unfreeze', function () {
   let report: RunReport;
 
   before(async () => {
-    await generateDemoData({ folder: data, seed: 3, perClass: 16 });
-    report = await graftJson<RunReport>(unfreeze('branch', 'run', '--calibrate'), env);
+    await generateDemoData({ folder: data, seed: 3, perClass: 8 });
+    report = await graftJsonHere<RunReport>(unfreeze('branch', 'run', '--calibrate'), env);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -116,13 +117,13 @@ describe('graft run --unfreeze', function () {
 
   it('verifies on onnxruntime-node and onnxruntime-web', async () => {
     const args = ['verify', '--model', report.model, '--run', report.run];
-    const { maxAbsDiff, providers } = await graftJson<Verification>(args, env);
+    const { maxAbsDiff, providers } = await graftJsonHere<Verification>(args, env);
     expect(maxAbsDiff).to.be.below(1e-4);
     expect(providers.map(({ name }) => name)).to.include.members(['cpu', 'wasm']);
   });
 
   it('evaluates and predicts what training measured', async () => {
-    const evaluation = await graftJson<{ accuracy: number; examples: number }>(
+    const evaluation = await graftJsonHere<{ accuracy: number; examples: number }>(
       ['eval', '--model', report.model, '--data', data],
       env,
     );
@@ -130,18 +131,18 @@ describe('graft run --unfreeze', function () {
     const right = train.accuracy! * examples.train + validation!.accuracy! * examples.validation;
     expect(evaluation.examples).to.equal(examples.train + examples.validation);
     expect(evaluation.accuracy * evaluation.examples).to.be.closeTo(right, 1.01);
-    const [prediction] = await graftJson<Prediction[]>(
+    const [prediction] = await graftJsonHere<Prediction[]>(
       ['predict', '--model', report.model, path.join(data, 'dots')],
       env,
     );
     expect(Object.keys(prediction!.scores!)).to.have.members([...report.classes]);
   });
 
-  it('tells the weights, the disk and the memory before it begins, and computes nothing twice', async () => {
+  it('tells the weights, the disk and the memory before it begins, and computes nothing twice, in another process', async () => {
     const { stderr, status } = await graft([...unfreeze('branch', 'again', '--calibrate'), '--json'], env);
     expect(status).to.equal(0);
     expect(stderr).to.match(
-      /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 96 examples as float32 .* memory/,
+      /Unfrozen after branch 4x16x16, half 4x16x16: [\d,]+ weights\. Activations take \d+ MB of disk for 48 examples as float32 .* memory/,
     );
     const [first, again] = ['run', 'again'].map((name) =>
       readFileSync(path.join(folder, name, 'model.onnx')),
@@ -151,7 +152,7 @@ describe('graft run --unfreeze', function () {
 
   it('trains on float16 activations, with a running average and rates that fall layer by layer', async () => {
     const options = ['--dtype', 'float16', '--ema', '0.9', '--layer-decay', '0.8', '--weight-decay', '0.01'];
-    const { headAlone, train } = await graftJson<RunReport>(unfreeze('inner', 'half', ...options), env);
+    const { headAlone, train } = await graftJsonHere<RunReport>(unfreeze('inner', 'half', ...options), env);
     expect(train.loss).to.be.below(headAlone!.train.loss);
   });
 
@@ -160,7 +161,7 @@ describe('graft run --unfreeze', function () {
     mkdirSync(half);
     const file = writeSplitBackbone(half, { isHalf: true });
     const args = unfreeze('inner', 'float16-run').map((arg) => (arg === backbone ? file : arg));
-    const { model, train, headAlone } = await graftJson<RunReport>(args, env);
+    const { model, train, headAlone } = await graftJsonHere<RunReport>(args, env);
     expect(train.loss).to.be.below(headAlone!.train.loss);
     const [original, merged] = [readGraph(file), readGraph(model)];
     const [before, after] = [original, merged].map((graph) => weightOf(graph, 'last/kernel'));
@@ -182,7 +183,7 @@ describe('graft run --unfreeze', function () {
       ],
       ...['--epochs', '14', '--batch', '4', '--threads', '1'],
     ];
-    await graftJson(long('whole'));
+    await graftJsonHere(long('whole'));
     // A state after every step, so that it is stopped within an epoch too.
     const call = [...long('ended'), '--checkpoint-seconds', '0'];
     const epochs = () => linesOf(path.join(folder, 'ended', 'metrics.jsonl'));
@@ -191,7 +192,7 @@ describe('graft run --unfreeze', function () {
     expect(interrupted.status).to.equal(130);
     expect(interrupted.stderr).to.match(/Going on after epoch \d+ of the run/);
     expect(interrupted.stderr).to.match(/stopped (in|after) epoch \d+, which is kept/);
-    const { status, stderr } = await graft(call);
+    const { status, stderr } = await graftHere(call);
     expect(status).to.equal(0);
     expect(stderr).to.match(/Going on after epoch ([4-9]|10) of the run/);
     expect(essence(path.join(folder, 'ended'))).to.deep.equal(essence(path.join(folder, 'whole')));
@@ -207,7 +208,7 @@ describe('graft run --unfreeze', function () {
 
     before(async () => {
       const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '8'];
-      tuned = await graftJson(args('run', 'searched', ...tails, '--select', 'best'), env);
+      tuned = await graftJsonHere(args('run', 'searched', ...tails, '--select', 'best'), env);
     });
 
     it('judges layers and rates beside the head alone, on the same folds', () => {
@@ -228,7 +229,7 @@ describe('graft run --unfreeze', function () {
 
     it('finds of layers that do not move what the head alone has in every fold', async () => {
       const { candidates } = tuned.tune;
-      const still = await graftJson<TuneReport>(
+      const still = await graftJsonHere<TuneReport>(
         args('tune', 'still', '--unfreeze', 'inner', '--lr', '1e-30', '--tail-epochs', '1'),
         env,
       );
@@ -249,7 +250,7 @@ describe('graft run --unfreeze', function () {
       };
       expect(training.unfreeze).to.equal(best.tail?.unfreeze);
       expect(training.tailLr).to.equal(best.tail?.lr);
-      expect(tuned.examples).to.deep.equal({ train: 96, validation: 0 });
+      expect(tuned.examples).to.deep.equal({ train: 48, validation: 0 });
       expect(tuned.verified.maxAbsDiff).to.be.below(1e-4);
     });
 
@@ -261,7 +262,7 @@ describe('graft run --unfreeze', function () {
       [['--unfreeze', 'inner', '--lr-find'], /--lr-find is measured on heads alone/],
     ] as const) {
       it(`refuses ${flags.join(' ')}`, async () => {
-        const { stderr, status } = await graft(args('tune', 'x', ...flags), env);
+        const { stderr, status } = await graftHere(args('tune', 'x', ...flags), env);
         expect(status).to.equal(2);
         expect(stderr).to.match(says);
       });
@@ -269,7 +270,7 @@ describe('graft run --unfreeze', function () {
   });
 
   it('refuses a step that needs more memory than there is, before anything is computed', async () => {
-    const { stderr, status } = await graft(unfreeze('branch', 'huge', '--batch', '10000000'), env);
+    const { stderr, status } = await graftHere(unfreeze('branch', 'huge', '--batch', '10000000'), env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/step of 10000000 examples .* GB of memory is free; lower --batch/);
     expect(existsSync(path.join(folder, 'huge', 'head.safetensors'))).to.equal(false);
@@ -277,7 +278,7 @@ describe('graft run --unfreeze', function () {
 
   it('leaves no head and no weights where the rates were too high', async () => {
     const rates = ['--lr', '1e30', '--clip-norm', '1e30', '--no-warm-start'];
-    const { stderr, status } = await graft(unfreeze('branch', 'diverged', ...rates), env);
+    const { stderr, status } = await graftHere(unfreeze('branch', 'diverged', ...rates), env);
     expect(status).to.equal(1);
     expect(stderr).to.match(
       /The loss became infinite in epoch \d+; lower the learning rates with --lr and --tail-lr/,
@@ -288,7 +289,7 @@ describe('graft run --unfreeze', function () {
   });
 
   it('refuses flags of unfreezing where nothing is unfrozen', async () => {
-    const { stderr, status } = await graft(
+    const { stderr, status } = await graftHere(
       ['train', ...common, '--out', path.join(folder, 'x'), '--tail-lr', '0.1'],
       env,
     );
@@ -303,7 +304,7 @@ describe('graft run --unfreeze', function () {
   ] as const) {
     it(`refuses ${flag}, which has no meaning there`, async () => {
       const of = flag === '--dropout' ? ['--head', 'mlp'] : [];
-      const { stderr, status } = await graft(
+      const { stderr, status } = await graftHere(
         ['train', ...common, '--out', path.join(folder, 'x'), '--unfreeze', 'branch', ...of, flag, value],
         env,
       );
@@ -325,7 +326,7 @@ describe('graft run --unfreeze', function () {
       for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 2))
         copyFileSync(path.join(digits, digit, name), path.join(few, digit, name));
     }
-    const { model, verified } = await graftJson<RunReport>(
+    const { model, verified } = await graftJsonHere<RunReport>(
       [
         ...[
           'run',
@@ -375,7 +376,7 @@ describe('graft run --unfreeze', function () {
   });
 
   it('names the layer that does not exist', async () => {
-    const { stderr, status } = await graft(unfreeze('brunch', 'x'), env);
+    const { stderr, status } = await graftHere(unfreeze('brunch', 'x'), env);
     expect(status).to.equal(1);
     expect(stderr).to.match(/brunch/);
   });

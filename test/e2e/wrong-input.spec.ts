@@ -4,6 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { graft, temporaryFolder } from './graft.js';
+import { graftHere } from './graft-here.js';
 
 /** A class folder with `count` small images, each of its own colour. */
 async function images(folder: string, label: string, count: number): Promise<void> {
@@ -24,7 +25,7 @@ describe('wrong input', function () {
   const good = path.join(folder, 'good');
   const out = path.join(folder, 'out');
   const run = (backbone: string, data: string, ...more: string[]) =>
-    graft(['run', '--backbone', backbone, '--data', data, '--out', out, '--device', 'cpu', ...more], env);
+    graftHere(['run', '--backbone', backbone, '--data', data, '--out', out, '--device', 'cpu', ...more], env);
 
   before(async () => {
     await images(good, 'red', 6);
@@ -48,12 +49,12 @@ describe('wrong input', function () {
   });
 
   it('of an unknown flag is wrong usage', async () => {
-    expectRefusal(await graft(['doctor', '--colour']), 2, /colour/);
+    expectRefusal(await graftHere(['doctor', '--colour']), 2, /colour/);
   });
 
   it('of an unknown command below a command names those that there are', async () => {
     expectRefusal(
-      await graft(['cache', 'frobnicate']),
+      await graftHere(['cache', 'frobnicate']),
       2,
       /no command cache frobnicate; .* ls, stats, verify, prune, export/,
     );
@@ -120,12 +121,13 @@ describe('wrong input', function () {
     await images(data, 'red', 1);
     await images(data, 'yellow', 1);
     expectRefusal(await run('scattering', data), 1, /red|validation/);
+    expect(existsSync(out), 'a run folder of the runs refused so far').to.equal(false);
   });
 
   it('of a file where the run folder should be is refused before any work', async () => {
     const file = path.join(folder, 'a-file');
     writeFileSync(file, '');
-    const outcome = await graft(
+    const outcome = await graftHere(
       ['train', '--backbone', 'scattering', '--data', good, '--out', path.join(file, 'run')],
       env,
     );
@@ -134,7 +136,7 @@ describe('wrong input', function () {
 
   it('of a run folder that is none says what was expected', async () => {
     expectRefusal(
-      await graft(['export', '--run', folder, '--out', path.join(folder, 'm.onnx')], env),
+      await graftHere(['export', '--run', folder, '--out', path.join(folder, 'm.onnx')], env),
       1,
       /not a finished run/,
     );
@@ -171,7 +173,7 @@ describe('wrong input', function () {
   });
 
   it('answers a failure with --json in one document too', async () => {
-    const { stdout, status } = await graft(['inspect', path.join(folder, 'none.onnx'), '--json']);
+    const { stdout, status } = await graftHere(['inspect', path.join(folder, 'none.onnx'), '--json']);
     expect(status).to.equal(1);
     expect((JSON.parse(stdout) as { error: { code: string } }).error.code).to.equal('FILE_NOT_FOUND');
   });
@@ -183,7 +185,7 @@ describe('wrong input', function () {
     const locked = path.join(folder, 'locked');
     mkdirSync(locked);
     chmodSync(locked, 0o500);
-    const outcome = await graft(
+    const outcome = await graftHere(
       ['train', '--backbone', 'scattering', '--data', good, '--out', path.join(locked, 'run')],
       env,
     );

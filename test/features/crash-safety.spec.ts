@@ -211,14 +211,14 @@ describe('A feature store survives', () => {
       disk = path.join(scratch.folder, 'disk');
       await mkdir(disk);
       try {
-        mount('-t', 'tmpfs', '-o', 'size=40k', 'tmpfs', disk);
+        mount('-t', 'tmpfs', '-o', 'size=24k', 'tmpfs', disk);
       } catch {
         console.log(
           '      A small disk cannot be mounted here (it takes root): full and read-only disks are not tried.',
         );
         this.skip();
       }
-      examples = await drawImages(path.join(scratch.folder, 'for the disk'), 700);
+      examples = await drawImages(path.join(scratch.folder, 'for the disk'), 400);
     });
     after(() => {
       try {
@@ -234,7 +234,7 @@ describe('A feature store survives', () => {
       expect(error.message).to.match(/the disk is full; free some space/);
       mount('-o', 'remount,size=8m', disk);
       const { computed } = await extract(await reopen(disk), examples);
-      expect(computed).to.be.within(1, 700);
+      expect(computed).to.be.within(1, 400);
       const large = await reopen(path.join(scratch.folder, 'large disk'));
       await extract(large, examples);
       const small = await reopen(disk);
@@ -251,7 +251,7 @@ describe('A feature store survives', () => {
       const store = await reopen(disk);
       const { computed, keys } = await extract(store, examples);
       expect(computed).to.equal(0);
-      expect(await loadFeatures(store, keys)).to.have.length(700 * dim);
+      expect(await loadFeatures(store, keys)).to.have.length(400 * dim);
       const [more] = await drawImages(path.join(scratch.folder, 'one more'), 1, 99);
       const error = await failure(extract(store, [more!]));
       expect(error.code).to.equal('FILE_UNWRITABLE');

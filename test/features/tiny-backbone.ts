@@ -1,48 +1,21 @@
 /** A backbone of a few weights and folders of small images, made on the spot. */
-import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import sharp from 'sharp';
-import type { FeatureSource } from '../../src/features/feature-key.js';
-import { FeatureStore } from '../../src/features/feature-store.js';
-import type { ShardContent } from '../../src/features/shard.js';
 import { poolLayers } from '../../src/graph/pool-features.js';
-import type { Logger } from '../../src/logger.js';
 import type { PixelSpec } from '../../src/models/input-spec.js';
-import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
 import { float32 } from '../../src/tensor/tensor.js';
+import { dim, preprocess, side } from './tiny-store.js';
 
-export const dim = 6;
-export const side = 12;
-
-export const preprocess: PreprocessSpec = {
-  resize: { width: side, height: side, fit: 'fill', kernel: 'bilinear' },
-  crop: null,
-  channelOrder: 'rgb',
-  scale: 1 / 255,
-  mean: [0.5, 0.4, 0.3],
-  std: [0.25, 0.5, 1],
-  layout: 'nchw',
-};
+export * from './tiny-store.js';
 
 /** What `tinyBackbone` takes. */
 export const pixels: PixelSpec = { kind: 'pixels', name: 'image', preprocess };
-
-export type ImageSource = Extract<FeatureSource, { readonly preprocess: PreprocessSpec }>;
-
-export const source: ImageSource = {
-  backboneSha256: 'a'.repeat(64),
-  layer: 'pooled',
-  pool: 'avg',
-  preprocess,
-  view: 'original',
-  dtype: 'float32',
-};
 
 /** image [batch, 3, 12, 12] → Conv → Relu → average over the image → features [batch, 6]. */
 export function tinyBackbone(): Uint8Array {
@@ -88,26 +61,4 @@ export async function drawImages(folder: string, count: number, seed = 1): Promi
       return { path: file };
     }),
   );
-}
-
-export function openTinyStore(
-  cache: string,
-  fields: Partial<ImageSource> = {},
-  logger?: Logger,
-): Promise<FeatureStore> {
-  return FeatureStore.open(cache, { ...source, ...fields, dim }, logger);
-}
-
-/** Rows 10 · number to 10 · number + 9 of an endless list: the key tells the values. */
-export function numberedShard(number: number): ShardContent {
-  const rows = Array.from({ length: 10 }, (_, i) => 10 * number + i);
-  return {
-    keys: Buffer.concat(rows.map(numberedKey)),
-    features: Float32Array.from(rows.flatMap((row) => Array.from({ length: dim }, (_, i) => row + i / 8))),
-    skipped: [],
-  };
-}
-
-export function numberedKey(row: number): Buffer {
-  return createHash('sha256').update(String(row)).digest();
 }

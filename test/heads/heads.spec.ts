@@ -12,7 +12,8 @@ import type { TaskKind } from '../../src/tasks/task.js';
 import { taskOf } from '../../src/tasks/task-of.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
-import { trainHead, type TrainOptions } from '../../src/train/train-head.js';
+import { trainHead } from '../../src/train/train-head.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
 
 const rows = 120;
 const dim = 6;

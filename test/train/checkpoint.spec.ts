@@ -1,7 +1,12 @@
 import { expect } from 'chai';
 import { encodeHead } from '../../src/heads/head-file.js';
-import { type TrainOptions, type TrainResult, trainHead } from '../../src/train/train-head.js';
-import { decodeTrainingState, encodeTrainingState } from '../../src/train/training-state.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
+import { type TrainResult, trainHead } from '../../src/train/train-head.js';
+import {
+  decodeTrainingState,
+  encodeTrainingState,
+  type TrainingState,
+} from '../../src/train/training-state.js';
 import { madeUpFeatures } from './made-up-features.js';
 
 const train = madeUpFeatures({ rows: 240, seed: 1 });
@@ -59,6 +64,33 @@ describe('training from a checkpoint', () => {
       }
     });
   }
+
+  it('takes up L-BFGS where it was: in float32, in differences from any anchor, and after these were given up', async () => {
+    const options: TrainOptions = { solver: 'lbfgs', l2: 0.01, tolerance: 1e-18, threads: 1 };
+    const kept: TrainingState[] = [];
+    const whole = await trainHead(train, undefined, {
+      ...options,
+      checkpoint: {
+        everySeconds: 0,
+        save: async (state) => void kept.push(decodeTrainingState(encodeTrainingState(state), 'the test')),
+      },
+    });
+    const waysOf = ({ fields, tensors }: TrainingState) =>
+      fields.precision === 'float32' ? 'float32' : tensors.has('anchor') ? 'differences' : 'float64';
+    const isLast = (state: TrainingState, i: number) => {
+      const next = kept[i + 1]?.fields;
+      return !next || Number(next.iteration) <= Number(state.fields.iteration);
+    };
+    const ends = kept.filter(isLast);
+    expect(ends.map(waysOf)).to.deep.equal(['float32', 'differences', 'differences', 'float64']);
+    for (const from of [...ends, kept.at(-4)!]) {
+      const resumed = await trainHead(train, undefined, {
+        ...options,
+        checkpoint: { from, everySeconds: 1e9, save: async () => {} },
+      });
+      expect(essence(resumed), waysOf(from)).to.deep.equal(essence(whole));
+    }
+  });
 
   it('keeps the epoch at which it is interrupted', async () => {
     const stop = new AbortController();

@@ -3,7 +3,8 @@ import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
-import { type FineTuned, type FineTuneOptions, fineTune } from '../../src/train/fine-tune.js';
+import { type FineTuned, fineTune } from '../../src/train/fine-tune.js';
+import type { FineTuneOptions } from '../../src/train/fine-tune-options.js';
 import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
 import type { Tail } from '../../src/train/tail-step.js';
 import {

@@ -3,7 +3,8 @@ import type { TaskKind } from '../../src/tasks/task.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { fitReplicas, type ReplicaFit } from '../../src/train/fit-replicas.js';
 import { rowsInMemory } from '../../src/train/row-source.js';
-import { trainHead, type TrainOptions } from '../../src/train/train-head.js';
+import { trainHead } from '../../src/train/train-head.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
 import { stackViews } from '../../src/train/views.js';
 import { madeUpFeatures } from './made-up-features.js';
 

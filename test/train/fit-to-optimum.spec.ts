@@ -2,7 +2,9 @@ import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
+import { fitStandardization, standardize } from '../../src/train/standardize.js';
 import { trainHead } from '../../src/train/train-head.js';
+import { madeUpFeatures } from './made-up-features.js';
 
 interface Case {
   readonly key: string;
@@ -73,6 +75,39 @@ describe('L-BFGS on a linear head', () => {
     }
   });
 
+  for (const tolerance of [1e-3, 1e-5, 1e-7]) {
+    it(`stops as soon as no component of the mean objective's gradient is above a tolerance of ${tolerance}`, async () => {
+      const raw = madeUpFeatures({ rows: 300, dim: 8, classCount: 3 });
+      const set = standardize(raw, fitStandardization(raw));
+      const options = { l2: 0.5, standardize: false, threads: 1, tolerance };
+      const { head, convergence } = await trainHead(set, undefined, options);
+      const largest = largestGradient(set, head.parameters, options.l2);
+      expect(convergence!.reason).to.equal('gradient');
+      expect(convergence!.gradient).to.be.at.most(tolerance);
+      // The weights are kept in float32, whose rounding moves the gradient by about 1e-7.
+      expect(convergence!.gradient).to.be.closeTo(largest, 0.01 * largest + 3e-7);
+      const { iterations } = convergence!;
+      const before = await trainHead(set, undefined, {
+        ...options,
+        tolerance: 1e-18,
+        epochs: iterations - 1,
+      });
+      expect(before.convergence!.reason).to.equal('iterations');
+      expect(before.convergence!.gradient).to.be.above(tolerance);
+    });
+  }
+
+  it('says how far it came where rounding hides the way to a tolerance', async () => {
+    const warnings: string[] = [];
+    const { convergence } = await trainHead(loadSet(cases[0]!), undefined, {
+      tolerance: 1e-18,
+      logger: { info() {}, warn: (message) => warnings.push(message) },
+    });
+    expect(convergence!.reason).to.equal('precision');
+    expect(convergence!.gradient).to.be.within(1e-18, 1e-10);
+    expect(warnings.join()).to.match(/above the --tolerance 1e-18: rounding hides/);
+  });
+
   it('says so where it was stopped before it had converged', async () => {
     const warnings: string[] = [];
     await trainHead(loadSet(cases[1]!), undefined, {
@@ -110,6 +145,30 @@ function scoresOf(set: FeatureSet, parameters: ReadonlyMap<string, { readonly da
     }
   }
   return scores;
+}
+
+/** Of (Σ loss + λ/2 · ‖W‖²) / rows, in float64. */
+function largestGradient(
+  set: FeatureSet,
+  parameters: ReadonlyMap<string, { readonly data: unknown }>,
+  l2: number,
+): number {
+  const classes = set.classes.length;
+  const weights = parameters.get('head/weight')!.data as Float32Array;
+  const logits = scoresOf(set, parameters);
+  const gradient = Float64Array.from(weights, (w) => l2 * w);
+  const ofBias = new Float64Array(classes);
+  for (let row = 0; row < set.rows; row++) {
+    const z = logits.slice(row * classes, (row + 1) * classes);
+    const sum = z.reduce((total, zi) => total + Math.exp(zi), 0);
+    for (let c = 0; c < classes; c++) {
+      const excess = Math.exp(z[c]!) / sum - (set.labels[row] === c ? 1 : 0);
+      ofBias[c]! += excess;
+      for (let d = 0; d < set.dim; d++)
+        gradient[d * classes + c]! += excess * set.features[row * set.dim + d]!;
+    }
+  }
+  return Math.max(...gradient.map(Math.abs), ...ofBias.map(Math.abs)) / set.rows;
 }
 
 /** The same score differences as scikit-learn's model, which may differ by a constant over the classes. */

@@ -2,11 +2,13 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { loadFeatureParts, openFeatureFile, openFeatureParts } from '../../src/pipeline/feature-file.js';
+import { openFeatureFile } from '../../src/pipeline/feature-file.js';
+import { loadFeatureParts, openFeatureParts } from '../../src/pipeline/feature-parts.js';
 import type { FeatureSet, StreamedSet } from '../../src/train/feature-set.js';
 import { rowsInMemory } from '../../src/train/row-source.js';
 import { sweepOptimum } from '../../src/train/sweep-optimum.js';
-import { trainHead, type TrainOptions } from '../../src/train/train-head.js';
+import { trainHead } from '../../src/train/train-head.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
 import { stackStreamedViews, stackViews } from '../../src/train/views.js';
 import { madeUpFeatures, writeFeatureFile } from './made-up-features.js';
 

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { createRng } from '../../src/rng.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
-import { trainHead, type TrainOptions } from '../../src/train/train-head.js';
+import { trainHead } from '../../src/train/train-head.js';
+import type { TrainOptions } from '../../src/train/train-options.js';
 import { stackViews, withoutViews } from '../../src/train/views.js';
 
 const dim = 5;

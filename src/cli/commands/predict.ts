@@ -1,19 +1,30 @@
+import { GraftError } from '../../errors.js';
+import type { Hooks } from '../../pipeline/cache-features.js';
+import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
+import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../output.js';
 import { isStandardInput } from '../standard-input.js';
-import { deviceOptions, modelOption, onErrorOption } from '../shared-options.js';
+import { deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
 
-const options = { ...modelOption, ...onErrorOption, ...deviceOptions } as const;
+const options = {
+  ...modelOption,
+  features: {
+    ...featuresOption.features,
+    describe: 'Rows of features made elsewhere, a .safetensors file, in place of inputs: for a head alone',
+  },
+  ...onErrorOption,
+  ...deviceOptions,
+} as const;
 
-export const predictCommand = defineCommand<typeof options, { inputs: string[] }>({
-  command: 'predict <inputs..>',
+export const predictCommand = defineCommand<typeof options, { inputs?: string[] }>({
+  command: 'predict [inputs..]',
   describe: 'Label images, texts, or folders of them',
   options,
   positionals: {
     inputs: {
       type: 'string',
       array: true,
-      demandOption: true,
       describe: 'Images, texts (quoted, or .txt files), folders; - reads lines: paths, or texts',
     },
   },
@@ -22,10 +33,21 @@ export const predictCommand = defineCommand<typeof options, { inputs: string[] }
     'the label (of texts: "where is my card?", or - for lines)',
   ],
   async run(args, output) {
-    const { predictInputs } = await import('../../pipeline/predict-inputs.js');
-    const inputs = args.inputs.map((input) => (isStandardInput(input) ? '-' : input));
+    const { features } = args;
+    const inputs = (args.inputs ?? []).map((input) => (isStandardInput(input) ? '-' : input));
+    if (features !== undefined && inputs.length > 0)
+      throw new GraftError('USAGE', '--features stands in place of inputs; give one of them.');
+    if (features === undefined && inputs.length === 0)
+      throw new GraftError(
+        'USAGE',
+        'Missing: what to predict, a path or a text (or --features in its place).',
+      );
     const onProgress = await output.progress('inputs', 'examples');
-    const predictions = await predictInputs({ ...args, inputs, readLines }, { ...output, onProgress });
+    const hooks = { ...output, onProgress };
+    const predictions =
+      features === undefined
+        ? await onInputs({ ...args, inputs, readLines }, hooks)
+        : await onFeatures({ ...args, features }, hooks);
     const rows = predictions.map(({ input, label, score, values }) =>
       values
         ? [
@@ -37,6 +59,16 @@ export const predictCommand = defineCommand<typeof options, { inputs: string[] }
     output.result(predictions, formatTable(rows));
   },
 });
+
+async function onInputs(args: PredictOptions, hooks: Hooks): Promise<Prediction[]> {
+  const { predictInputs } = await import('../../pipeline/predict-inputs.js');
+  return predictInputs(args, hooks);
+}
+
+async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<Prediction[]> {
+  const { predictFeatures } = await import('../../pipeline/predict-features.js');
+  return predictFeatures(args, hooks);
+}
 
 /** An input may be a whole text. */
 function shorten(input: string): string {

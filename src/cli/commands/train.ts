@@ -1,9 +1,10 @@
 import { GraftError } from '../../errors.js';
-import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/train-run.js';
+import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/training-run.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { describeScore } from '../../tasks/describe-score.js';
 import { formatSeconds } from '../output.js';
+import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
   backboneOptions,
   cacheOptions,
@@ -58,27 +59,7 @@ export async function trainOptions(
 ): Promise<TrainOptions | FeatureTrainOptions> {
   const { backbone, data, features, ...rest } = args;
   if (features !== undefined) {
-    const other = Object.entries({ backbone, data, unfreeze: args.unfreeze, layer: args.layer }).find(
-      ([, given]) => given,
-    );
-    if (other)
-      throw new GraftError('USAGE', `--features stands in place of --${other[0]}; give one of them.`);
-    const { groupColumn, labelColumn, imageColumn, textColumn, order } = args;
-    const columns = {
-      'group-column': groupColumn,
-      'label-column': labelColumn,
-      'image-column': imageColumn,
-      'text-column': textColumn,
-      order,
-    };
-    const stray = Object.entries(columns).find(([, given]) => given !== undefined)?.[0];
-    if (stray) {
-      throw new GraftError(
-        'USAGE',
-        `--${stray} is about a table of examples, but a file of --features holds labels, groups and the order of classes ` +
-          'itself: the tensors labels and groups, the metadata classes.',
-      );
-    }
+    refuseBesideFeatures(args, { backbone, data, unfreeze: args.unfreeze, layer: args.layer });
     return { ...rest, features };
   }
   if (backbone !== undefined && data !== undefined) return { ...rest, backbone, data };
@@ -99,8 +80,9 @@ const outputsOf = {
   regression: 'predicted number(s)',
 } as const;
 
-function stepsOf({ solver, stoppedAt }: TrainReport): string {
+function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
   if (solver === undefined) return '';
+  if (convergence) return ` (${stoppedAt} iterations, gradient ${convergence.gradient.toExponential(1)})`;
   return ` (${stoppedAt} ${solver === 'lbfgs' ? 'iterations' : 'epochs'})`;
 }
 

@@ -1,5 +1,5 @@
 import type { Options } from 'yargs';
-import type { SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tune-run.js';
+import type { SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tuning-run.js';
 import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds, formatTable } from '../output.js';

@@ -1,0 +1,44 @@
+/** What a run folder keeps of where its features come from. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { identifyInput, type TokenizerFiles } from '../models/input-spec.js';
+import type { FeatureTrainOptions, RunConfigSource, TrainOptions } from './training-run.js';
+
+/** Kept beside the head, so that the run outlives the files of its backbone. */
+export function tokenizerOf(source: RunConfigSource): TokenizerFiles | undefined {
+  const input = 'features' in source ? undefined : source.cached.backbone.input;
+  return input?.kind === 'tokens' ? input.tokenizer : undefined;
+}
+
+/** The part of the configuration that tells where the features come from. */
+export function sourceConfig(source: RunConfigSource) {
+  if ('features' in source) return { features: source.features, dim: source.dim };
+  const { backbone, dataset } = source.cached;
+  return {
+    backbone: backbone.path,
+    backboneSha256: backbone.sha256,
+    layer: backbone.layer,
+    pool: backbone.pool,
+    ...identifyInput(backbone.input),
+    data: dataset.root,
+    verifyImages: source.held.map((row) => {
+      const { path: file, source: place } = dataset.examples.at(row);
+      return place ? { path: file, source: place } : file;
+    }),
+  };
+}
+
+/** Options that hold in another working directory too, and without the password that an address may hold. */
+export function toGoOnWith(options: TrainOptions | FeatureTrainOptions): Readonly<Record<string, unknown>> {
+  const { mlflow, ...rest } = options;
+  return {
+    ...rest,
+    ...('data' in options && { data: path.resolve(options.data) }),
+    ...('features' in options && { features: path.resolve(options.features) }),
+    ...('backbone' in options &&
+      existsSync(options.backbone) && { backbone: path.resolve(options.backbone) }),
+    ...('tokenizer' in options &&
+      options.tokenizer !== undefined && { tokenizer: path.resolve(options.tokenizer) }),
+    ...(mlflow !== undefined && !mlflow.includes('@') && { mlflow }),
+  };
+}

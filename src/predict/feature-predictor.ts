@@ -1,0 +1,49 @@
+/** An exported head alone, which takes features that were made elsewhere and gives probabilities or numbers. */
+import { type HeadMetadata, readHeadMetadata } from '../models/model-metadata.js';
+import { GraftError } from '../errors.js';
+import { readModel } from '../onnx/read-model.js';
+import { openSession } from '../runtime/open-session.js';
+import type { SessionOptions } from '../runtime/session.js';
+import { taskOf } from '../tasks/task-of.js';
+import { float32 } from '../tensor/tensor.js';
+
+export interface FeaturePredictor {
+  readonly metadata: HeadMetadata;
+  /** Numbers that it takes of an example. */
+  readonly dim: number;
+  /**
+   * Probabilities, or the numbers of a regression, [rows, labels].
+   * @param features - [rows, dim]
+   */
+  predict(features: Float32Array): Promise<Float32Array>;
+  release(): Promise<void>;
+}
+
+/** @throws GraftError UNSUPPORTED_MODEL where the file takes images or texts, or was not exported by Graft. */
+export async function openFeaturePredictor(
+  path: string,
+  options: SessionOptions = {},
+): Promise<FeaturePredictor> {
+  const model = await readModel(path);
+  const metadata = readHeadMetadata(model, path);
+  const input = model.graph.inputs.find(({ name }) => name === 'features');
+  const dim = input?.type?.kind === 'tensor' ? input.type.shape?.[1] : undefined;
+  if (typeof dim !== 'number') {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Expected ${path} to take features [batch, numbers] but it takes ` +
+        `${model.graph.inputs.map(({ name }) => name).join(', ') || 'nothing'}; name a head that graft export wrote.`,
+    );
+  }
+  const session = await openSession(path, options);
+  const { outputs: name } = taskOf(metadata.task).outputNames;
+  return {
+    metadata,
+    dim,
+    async predict(features) {
+      const outputs = await session.run({ features: float32([features.length / dim, dim], features) });
+      return outputs[name]!.data as Float32Array;
+    },
+    release: () => session.release(),
+  };
+}

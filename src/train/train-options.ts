@@ -1,0 +1,88 @@
+/** How a head is to be trained, and what is usual where nothing is said. */
+import type { HeadSpec } from '../heads/head.js';
+import { type Logger, silentLogger } from '../logger.js';
+import type { ScheduleKind } from '../optim/schedules.js';
+import type { LossSpec, TaskKind } from '../tasks/task.js';
+import type { EpochRecord } from './epoch-record.js';
+import type { Checkpoint } from './training-state.js';
+
+export type Solver = 'lbfgs' | 'adamw' | 'sgd';
+
+export interface TrainOptions {
+  readonly head?: HeadSpec;
+  readonly task?: TaskKind;
+  readonly loss?: LossSpec;
+  /** Default: lbfgs for a linear head, adamw for others; the prototype head needs none. */
+  readonly solver?: Solver;
+  /** λ of: sum of the example losses + λ/2 · ‖W‖², bias free. */
+  readonly l2?: number;
+  /** Learning rate of adamw and sgd, for the mean loss of a batch; default: `usualRate`. */
+  readonly lr?: number | undefined;
+  /** Most epochs (100), or iterations of L-BFGS (1000). */
+  readonly epochs?: number;
+  /**
+   * L-BFGS stops where no component of the mean objective's gradient is above this, and nowhere else; default: where going on
+   * would lower the objective by less than a millionth of itself.
+   */
+  readonly tolerance?: number | undefined;
+  /** Examples a step of adamw and sgd. */
+  readonly batch?: number;
+  /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
+  readonly weightDecay?: number | undefined;
+  /** Of sgd; default 0.9. */
+  readonly momentum?: number;
+  readonly nesterov?: boolean;
+  readonly schedule?: ScheduleKind;
+  /** Share of all steps in which the learning rate rises. */
+  readonly warmUp?: number;
+  /** Most of the Euclidean norm of the gradient of a batch's mean loss. */
+  readonly clipNorm?: number;
+  /** Decay a step of the running average of the weights that is scored and kept; 0 for none. */
+  readonly ema?: number;
+  /** α of mixup on features: shares are drawn from Beta(α, α); 0 for none. */
+  readonly mixup?: number;
+  readonly standardize?: boolean;
+  /** `balanced`: the examples of a class weigh rows / (classes · its rows), as in scikit-learn; multi: for each label. */
+  readonly classWeights?: 'none' | 'balanced';
+  readonly seed?: number;
+  /** Epochs without a better validation loss before adamw and sgd stop. */
+  readonly patience?: number;
+  readonly threads?: number;
+  readonly signal?: AbortSignal;
+  readonly logger?: Logger;
+  readonly onEpoch?: (record: EpochRecord) => void;
+  readonly checkpoint?: Checkpoint | undefined;
+}
+
+/** Options that say everything but what no default fits. */
+export type FilledOptions = Required<
+  Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance' | 'threads' | 'signal' | 'checkpoint'>
+> &
+  Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance'>;
+
+/** The options with what is usual where they say nothing. */
+export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): FilledOptions {
+  const head = given.head ?? { kind: 'linear' };
+  return {
+    head,
+    task: 'single',
+    loss: {},
+    solver: head.kind === 'linear' ? 'lbfgs' : 'adamw',
+    l2: 1,
+    batch: 256,
+    momentum: 0.9,
+    nesterov: true,
+    schedule: 'constant',
+    warmUp: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    ema: 0,
+    mixup: 0,
+    standardize: true,
+    classWeights: 'none',
+    seed: 1,
+    patience: 10,
+    logger: silentLogger,
+    onEpoch: () => {},
+    ...given,
+  };
+}
