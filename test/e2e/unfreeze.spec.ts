@@ -208,7 +208,7 @@ describe('graft run --unfreeze', function () {
     let tuned: RunReport & { readonly tune: TuneReport };
 
     before(async () => {
-      const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '8'];
+      const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '4'];
       tuned = await graftJsonHere(args('run', 'searched', ...tails, '--select', 'best'), env);
     });
 
@@ -217,10 +217,10 @@ describe('graft run --unfreeze', function () {
       const tails = candidates.filter(({ tail }) => tail);
       expect(candidates.length - tails.length).to.equal(2);
       expect(tails.map(({ tail }) => [tail!.unfreeze, tail!.lr, tail!.epochs])).to.deep.equal([
-        ['inner', 0.002, 8],
-        ['inner', 0.02, 8],
-        ['branch', 0.002, 8],
-        ['branch', 0.02, 8],
+        ['inner', 0.002, 4],
+        ['inner', 0.02, 4],
+        ['branch', 0.002, 4],
+        ['branch', 0.02, 4],
       ]);
       const { headAlone, tuned: best, gain } = unfreezing!;
       expect(gain.mean).to.be.closeTo(best.mean - headAlone.mean, 1e-12);
