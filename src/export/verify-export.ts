@@ -137,7 +137,7 @@ async function compareOnProviders({
   if (!(worst.maxAbsDiff <= tolerance)) {
     throw new GraftError(
       'VERIFICATION_FAILED',
-      `The merged model differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)} on ${worst.name}, ` +
+      `The merged model ${Number.isNaN(worst.maxAbsDiff) ? 'gives outputs of other sizes than backbone and head, or no numbers,' : `differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)}`} on ${worst.name}, ` +
         `over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.`,
     );
   }
