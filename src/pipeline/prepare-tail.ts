@@ -36,7 +36,11 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   const { features, input } = await ofOneLength(backbone);
   let cut = await examineCut(features, unfreeze, input);
   const ofSizes = cut.strange.filter((name) => sizeSources(features.graph, name));
-  if (ofSizes.length > 0) cut = await examineCut(features, unfreeze, input, new Set(ofSizes));
+  if (ofSizes.length > 0) {
+    // What has the size may be the image itself, and a cut is behind a node.
+    const copied = input.kind === 'pixels' ? copyInputs(features) : features;
+    cut = await examineCut(copied, unfreeze, input, new Set(ofSizes));
+  }
   const { split, shapes, constants, strange } = cut;
   if (strange.length > 0) {
     throw new GraftError(
