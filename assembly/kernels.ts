@@ -91,32 +91,50 @@ export function resizeRows(
   }
 }
 
+// @ts-ignore: decorator
+@inline
+function levelOf(levels: usize, at: usize): f32 {
+  return load<f32>(levels + ((<usize>load<u8>(at)) << 2));
+}
+
 /**
  * Vertical pass over one plane, whose source row y begins at `plane + y · length`; level l ends as float32 number l of
- * `levels`, at `out + (y · rowStride + x · columnStride) · 4`.
+ * `levels`, at `out + (y · rowStride + x · columnStride) · 4`. Behind the 256 levels, 16 bytes are overwritten.
  */
 export function resizeColumns(
   plane: usize, length: i32, rows: i32, first: usize, count: usize, values: usize, stride: i32,
   levels: usize, out: usize, rowStride: i32, columnStride: i32,
 ): void {
   const step = (<usize>columnStride) << 2;
+  const bytes = levels + 1024;
   for (let y = 0; y < rows; y++) {
     const weights = values + ((<usize>(y * stride)) << 2);
     const end = weights + ((<usize>load<i32>(count + ((<usize>y) << 2))) << 2);
     const line = plane + <usize>(load<i32>(first + ((<usize>y) << 2)) * length);
     let o = out + ((<usize>(y * rowStride)) << 2);
-    for (let x = 0; x < length; x += 4) {
-      let sum = i32x4.splat(1 << 21);
+    for (let x = 0; x < length; x += 16) {
+      let a = i32x4.splat(1 << 21), b = a, c = a, d = a;
       for (let w = weights, p = line + <usize>x; w < end; w += 4, p += length) {
-        sum = i32x4.add(sum, i32x4.mul(bytes4(p), v128.load32_splat(w)));
+        const weight = v128.load32_splat(w);
+        const low = v128.load_ext<u8>(p), high = v128.load_ext<u8>(p, 8);
+        a = i32x4.add(a, i32x4.mul(i32x4.extend_low_i16x8_u(low), weight));
+        b = i32x4.add(b, i32x4.mul(i32x4.extend_high_i16x8_u(low), weight));
+        c = i32x4.add(c, i32x4.mul(i32x4.extend_low_i16x8_u(high), weight));
+        d = i32x4.add(d, i32x4.mul(i32x4.extend_high_i16x8_u(high), weight));
       }
-      const at = i32x4.shl(toLevels(sum), 2);
-      store<f32>(o, load<f32>(levels + <usize>i32x4.extract_lane(at, 0)));
-      const left = length - x;
-      if (left > 1) store<f32>(o + step, load<f32>(levels + <usize>i32x4.extract_lane(at, 1)));
-      if (left > 2) store<f32>(o + 2 * step, load<f32>(levels + <usize>i32x4.extract_lane(at, 2)));
-      if (left > 3) store<f32>(o + 3 * step, load<f32>(levels + <usize>i32x4.extract_lane(at, 3)));
-      o += 4 * step;
+      // Sums of 22-bit fixed point are levels -512 to 511; narrowing ends in 0 to 255.
+      const ab = i16x8.narrow_i32x4_s(i32x4.shr_s(a, 22), i32x4.shr_s(b, 22));
+      const cd = i16x8.narrow_i32x4_s(i32x4.shr_s(c, 22), i32x4.shr_s(d, 22));
+      v128.store(bytes, i8x16.narrow_i16x8_u(ab, cd));
+      const until = bytes + <usize>min(16, length - x);
+      let at = bytes;
+      for (; at + 4 <= until; at += 4, o += step << 2) {
+        store<f32>(o, levelOf(levels, at));
+        store<f32>(o + step, levelOf(levels, at + 1));
+        store<f32>(o + 2 * step, levelOf(levels, at + 2));
+        store<f32>(o + 3 * step, levelOf(levels, at + 3));
+      }
+      for (; at < until; at++, o += step) store<f32>(o, levelOf(levels, at));
     }
   }
 }

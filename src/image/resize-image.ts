@@ -100,7 +100,7 @@ function resizeColumns(
   // Planes are computed one by one into the same memory; channels side by side all before they are copied.
   const floatsPerRow = isPlanar ? width : width * columnStride;
   const levels = end;
-  const weights = aligned(levels + 256 * 4);
+  const weights = aligned(levels + 256 * 4 + margin);
   const out = aligned(weights + sizeOf(rows));
   kernels.reserve(out + (height * floatsPerRow + margin) * 4);
   const at = place(kernels, rows, weights);
