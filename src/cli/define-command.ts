@@ -24,14 +24,19 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
   return {
     command,
     describe,
-    builder: (yargs: Argv) => {
+    builder: (yargs: Argv, isHelpAsked?: boolean) => {
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
       for (const subcommand of subcommands) yargs.command(subcommand);
       // Else a mistyped one is told to lack the flags of this command.
       if (subcommands.length > 0) yargs.middleware((args) => refuseUnknown(args._, subcommands), true);
       // Not global: what this command demands, its subcommands would demand too.
-      const own = Object.entries(options).map(([name, option]) => [name, { ...option, global: false }]);
+      // yargs lays out the help of every command that it calls, asked for or not, which costs longer than
+      // the rest of the start; hidden flags are not laid out.
+      const own = Object.entries(options).map(([name, option]) => [
+        name,
+        { ...option, global: false, ...(isHelpAsked === false && { hidden: true }) },
+      ]);
       return yargs
         .options(Object.fromEntries(own) as Record<string, Options>)
         .example(`$0 ${example[0]}`, example[1]);

@@ -31,7 +31,7 @@ export async function signalWhen(
       child.kill(signal);
       break;
     }
-    await sleep(1);
+    await sleep(2);
   }
   const [status, by] = await ended;
   return { status, signal: by, stderr };

@@ -12,13 +12,13 @@ describe('a training run that is killed', function () {
   const features = path.join(folder, 'features.safetensors');
   const base = ['train', '--features', features, '--checkpoint-seconds', '0', '--threads', '1'];
   const solvers: Readonly<Record<string, readonly string[]>> = {
-    adamw: ['--solver', 'adamw', '--lr', '0.0005', '--epochs', '40', '--batch', '16', '--patience', '40'],
-    sgd: ['--solver', 'sgd', '--lr', '0.0005', '--epochs', '40', '--batch', '16', '--patience', '40'],
-    lbfgs: ['--solver', 'lbfgs', '--l2', '0.00001'],
+    adamw: ['--solver', 'adamw', '--lr', '0.0005', '--epochs', '30', '--batch', '8', '--patience', '30'],
+    sgd: ['--solver', 'sgd', '--lr', '0.0005', '--epochs', '30', '--batch', '8', '--patience', '30'],
+    lbfgs: ['--solver', 'lbfgs', '--l2', '0.1'],
   };
 
   before(() => {
-    const set = madeUpFeatures({ rows: 1500, dim: 32, classCount: 6, spread: 2 });
+    const set = madeUpFeatures({ rows: 600, dim: 32, classCount: 6, spread: 2 });
     // Features that hang together make the way to the optimum long.
     for (let row = 0; row < set.rows; row++) {
       for (let d = 1; d < set.dim; d++) {
@@ -40,14 +40,15 @@ describe('a training run that is killed', function () {
       const metrics = path.join(run, 'metrics.jsonl');
       const total = linesOf(path.join(whole, 'metrics.jsonl'));
       const moments = [
-        () => existsSync(path.join(run, 'checkpoint', 'run.json')),
+        // Before there is a state: once is enough, it is the same for all.
+        ...(solver === 'adamw' ? [() => existsSync(path.join(run, 'checkpoint', 'run.json'))] : []),
         () => existsSync(state),
         () => linesOf(metrics) >= Math.round(total / 3),
         () => linesOf(metrics) >= Math.round((2 * total) / 3),
       ];
       let killed = 0;
       for (const isTime of moments) if (await killWhen(call, isTime)) killed++;
-      expect(killed, 'kills before the end').to.be.at.least(3);
+      expect(killed, 'kills before the end').to.be.at.least(moments.length - 1);
       const { status, stderr } = await graftHere(call);
       expect(status).to.equal(0);
       expect(stderr).to.match(/Going on after epoch \d+ of the run/);

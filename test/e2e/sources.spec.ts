@@ -9,6 +9,7 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
+import { preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
 
@@ -16,7 +17,9 @@ describe('photos wherever they lie', function () {
   this.timeout(120_000);
   const folder = temporaryFolder();
   const env = { GRAFT_CACHE: path.join(folder, 'cache') };
-  const common = ['--backbone', 'scattering', '--device', 'cpu', '--threads', '2'];
+  const model = path.join(folder, 'tiny.onnx');
+  // prettier-ignore
+  const common = ['--backbone', model, '--layer', 'features', '--pool', 'none', '--device', 'cpu', '--threads', '2'];
   const at = (...parts: string[]): string => path.join(folder, ...parts);
   const photos: { name: string; label: string; bytes: Buffer }[] = [];
   let server: Server;
@@ -36,6 +39,8 @@ describe('photos wherever they lie', function () {
   }
 
   before(async () => {
+    writeFileSync(model, tinyBackbone());
+    writeFileSync(path.join(folder, 'tiny.preprocess.json'), JSON.stringify(preprocess));
     for (const [k, label] of ['left', 'right'].entries()) {
       mkdirSync(at('photos', label), { recursive: true });
       for (let i = 0; i < 6; i++) {

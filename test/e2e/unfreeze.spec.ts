@@ -1,5 +1,6 @@
 import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import type { Verification } from '../../src/export/verify-export.js';
@@ -181,7 +182,7 @@ describe('graft run --unfreeze', function () {
         '--out',
         path.join(folder, out),
       ],
-      ...['--epochs', '14', '--batch', '4', '--threads', '1'],
+      ...['--epochs', '11', '--batch', '4', '--threads', '1'],
     ];
     await graftJsonHere(long('whole'));
     // A state after every step, so that it is stopped within an epoch too.
@@ -194,7 +195,7 @@ describe('graft run --unfreeze', function () {
     expect(interrupted.stderr).to.match(/stopped (in|after) epoch \d+, which is kept/);
     const { status, stderr } = await graftHere(call);
     expect(status).to.equal(0);
-    expect(stderr).to.match(/Going on after epoch ([4-9]|10) of the run/);
+    expect(stderr).to.match(/Going on after epoch [4-9] of the run/);
     expect(essence(path.join(folder, 'ended'))).to.deep.equal(essence(path.join(folder, 'whole')));
   });
 
@@ -207,7 +208,7 @@ describe('graft run --unfreeze', function () {
     let tuned: RunReport & { readonly tune: TuneReport };
 
     before(async () => {
-      const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '8'];
+      const tails = ['--unfreeze', 'inner,branch', '--tail-lrs', '0.002,0.02', '--tail-epochs', '4'];
       tuned = await graftJsonHere(args('run', 'searched', ...tails, '--select', 'best'), env);
     });
 
@@ -216,15 +217,26 @@ describe('graft run --unfreeze', function () {
       const tails = candidates.filter(({ tail }) => tail);
       expect(candidates.length - tails.length).to.equal(2);
       expect(tails.map(({ tail }) => [tail!.unfreeze, tail!.lr, tail!.epochs])).to.deep.equal([
-        ['inner', 0.002, 8],
-        ['inner', 0.02, 8],
-        ['branch', 0.002, 8],
-        ['branch', 0.02, 8],
+        ['inner', 0.002, 4],
+        ['inner', 0.02, 4],
+        ['branch', 0.002, 4],
+        ['branch', 0.02, 4],
       ]);
       const { headAlone, tuned: best, gain } = unfreezing!;
       expect(gain.mean).to.be.closeTo(best.mean - headAlone.mean, 1e-12);
       expect(best.mean).to.equal(Math.max(...tails.map(({ mean }) => mean)));
       expect(highest.mean).to.equal(Math.max(...candidates.map(({ mean }) => mean)));
+    });
+
+    it('names a layer that does not exist before anything is computed', async () => {
+      const unread = path.join(folder, 'unread');
+      const { status, stderr } = await graftHere(
+        [...args('tune', 'x', '--unfreeze', 'inner,brunch'), '--cache', unread],
+        env,
+      );
+      expect(status).to.equal(1);
+      expect(stderr).to.match(/brunch/);
+      expect(existsSync(unread)).to.equal(false);
     });
 
     it('finds of layers that do not move what the head alone has in every fold', async () => {
@@ -323,7 +335,7 @@ describe('graft run --unfreeze', function () {
     const few = path.join(folder, 'digits');
     for (const digit of ['0', '1', '2']) {
       mkdirSync(path.join(few, digit), { recursive: true });
-      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 2))
+      for (const name of readdirSync(path.join(digits, digit)).sort().slice(0, 1))
         copyFileSync(path.join(digits, digit, name), path.join(few, digit, name));
     }
     const { model, verified } = await graftJsonHere<RunReport>(
@@ -364,8 +376,10 @@ describe('graft run --unfreeze', function () {
     const moved = [...before!.initializers.keys()].filter(
       (name) =>
         after!.initializers.has(name) &&
-        String(toTensor(before!.initializers.get(name)!).data) !==
-          String(toTensor(after!.initializers.get(name)!).data),
+        !isDeepStrictEqual(
+          toTensor(before!.initializers.get(name)!).data,
+          toTensor(after!.initializers.get(name)!).data,
+        ),
     );
     const behind = new Set(
       splitAfter(cutModel(readGraph(nanodet), ['690']), '658').tail.graph.initializers.keys(),

@@ -47,7 +47,7 @@ describe('Features of random views', function () {
   const extract = (
     targets: Awaited<ReturnType<typeof openStores>>,
     examples = images,
-    workers = 2,
+    workers = 1,
     batch = 1,
   ) =>
     extractFeatures({ model: tinyBackbone(), input: pixels, examples, targets, workers, batch, threads: 1 });
@@ -86,7 +86,7 @@ describe('Features of random views', function () {
     const alone = await openStores('alone', [2]);
     await extract(alone, images, 1);
     const together = await openStores('more', [undefined, 3, 2]);
-    await extract(together, images, 3);
+    await extract(together, images, 2);
     expect(await shards(together[2]!.store)).to.equal(await shards(alone[0]!.store));
   });
 

@@ -1,23 +1,30 @@
 import { intAttribute } from '../../onnx/attributes.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
+import { valuesRead } from '../../onnx/graph-index.js';
 import type { Graph, Node } from '../../onnx/ir.js';
+import { createConstantReader } from '../constant-values.js';
 import { resolveWindow } from '../rules/window.js';
+import { writeBatchLast } from './batch-last-operators.js';
 import type { ConvolutionForm, ConvolutionSizes } from './convolution-form.js';
 import { depthwise } from './depthwise.js';
-import { FormTape } from './form-tape.js';
+import { FormTape, type FormState } from './form-tape.js';
 import { minimalFiltering } from './minimal-filtering.js';
+import { pointwise } from './pointwise.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
-const forms: readonly ConvolutionForm[] = [minimalFiltering, depthwise];
+const forms: readonly ConvolutionForm[] = [minimalFiltering, depthwise, pointwise];
 
 /**
  * Writes convolutions over few positions, as the last ones of a network are, as matrix products where these are faster
  * than the operator. Their gradients are products too, where the gain is greater still. For training steps: the values
  * are those of the operator up to rounding.
+ *
+ * Products over positions want the batch as the last axis. What follows them is written so as well, as far as it can be,
+ * and transposed back where it cannot: [batch, channels, …] ↔ [channels, …, batch].
  * @param graph - float32
  * @param shapes - of all values, in a probe run; the batch may be another at run time
- * @returns the graph, whose values keep their names, and the shapes with those of what was added
+ * @returns the graph, whose outputs keep their names, and the shapes with those of what was added
  */
 export function convolutionsAsProducts(
   graph: Graph,
@@ -29,15 +36,32 @@ export function convolutionsAsProducts(
   for (const { name, outputs } of graph.nodes) for (const each of [name, ...outputs]) taken.add(each);
   const builder = new GraphBuilder({ opset, taken });
   const all = new Map(shapes);
-  const matrices = new Map<string, string>();
+  for (const [name, { dims }] of graph.initializers) all.set(name, dims);
+  const state: FormState = {
+    builder,
+    shapes: all,
+    matrices: new Map(),
+    batchLast: new Map(),
+    onlyLast: new Set(),
+  };
+  const constantOf = createConstantReader(graph);
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
+    const tape = new FormTape(node, state);
     const sizes = sizesOf(node, shapes);
-    const form = sizes && forms.find(({ suits }) => suits(sizes));
-    if (!form) return [node];
-    const tape = new FormTape(node, builder, all, matrices);
-    form.write(tape, sizes);
+    const form = sizes && forms.find(({ suits }) => suits(sizes, tape.hasBatchLast(node.inputs[0]!)));
+    if (form) form.write(tape, sizes);
+    else if (!writeBatchLast(tape, constantOf)) {
+      for (const value of valuesRead(node)) tape.batchFirst(value);
+      tape.nodes.push(node);
+    }
     return tape.nodes;
   });
+  const last = nodes.at(-1);
+  if (last) {
+    const tape = new FormTape(last, state);
+    for (const { name } of graph.outputs) tape.batchFirst(name);
+    nodes.push(...tape.nodes);
+  }
   for (const [name, { dims }] of builder.initializers) all.set(name, dims);
   const initializers = new Map([...graph.initializers, ...builder.initializers]);
   return { graph: { ...graph, nodes, initializers }, shapes: all };

@@ -20,16 +20,19 @@ export const depthwise: ConvolutionForm = {
   },
   write(tape, sizes) {
     const { batch, from, kernel, input, output } = sizes;
-    const [x, w] = tape.operands;
+    const [x, w, bias] = tape.node.inputs as [string, string, string?];
     const [taps, places, outPlaces] = [area(kernel), area(input), area(output)];
-    const flat = tape.reshape(x, [batch, from, places], 'flat', 0);
-    const columns = tape.transpose(flat, [1, 2, 0], 'columns');
+    const columns = tape.reshape(tape.batchLast(x), [from, places, batch], 'columns', 2);
     const kernels = tape.reshape(w, [from, taps], 'kernels');
     const paths = tape.matrix(`depthwise/${JSON.stringify([kernel, input, output, sizes.strides, sizes.dilations, sizes.pads])}`, () => tapPaths(sizes)); // prettier-ignore
     const spread = tape.product(kernels, paths, 'spread');
     const matrices = tape.reshape(spread, [from, outPlaces, places], 'matrices');
-    const products = tape.product(matrices, columns, 'products');
-    tape.finish(tape.transpose(products, [2, 0, 1], 'channels'), [batch, from, ...output]);
+    let maps = tape.product(matrices, columns, 'products');
+    if (bias) {
+      const shift = tape.reshape(bias, [from, 1, 1], 'bias');
+      maps = tape.op('Add', [maps, shift], 'shifted', [from, outPlaces, batch]);
+    }
+    tape.finishLast([tape.reshape(maps, [from, ...output, batch], 'maps', 3)]);
   },
 };
 

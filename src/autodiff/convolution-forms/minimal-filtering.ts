@@ -55,7 +55,7 @@ export const minimalFiltering: ConvolutionForm = {
     return isPlain && Math.min(from, to) >= channelsPerPosition * positions;
   },
   write(tape, { batch, from, to, input, output, pads }) {
-    const [x, w] = tape.operands;
+    const [x, w] = [tape.batchFirst(tape.node.inputs[0]!), tape.node.inputs[1]!];
     const tiles = output.map((size) => Math.ceil(size / step)) as [number, number];
     const count = tiles[0] * tiles[1];
     const [positions, outPositions, points] = [input[0] * input[1], output[0] * output[1], tile * tile];

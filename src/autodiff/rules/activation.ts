@@ -13,7 +13,7 @@
  *   gelu          Φ(x) + x φ(x); with tanh: ½ (1 + t) + ½ x (1 − t²) u', t = tanh u, u = √(2/π) (x + 0.044715 x³)
  */
 import { floatAttribute, stringAttribute } from '../../onnx/attributes.js';
-import { choose, keepWhere } from '../append.js';
+import { choose, clip, maskWhere } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 
 const times = (at: RuleContext, a: string, b: string): string => at.op('Mul', [a, b]);
@@ -48,6 +48,13 @@ function exponential(
   return times(at, dY, choose(at, above(at, x, 0), at.scalar(factor), shift(at, y, added)));
 }
 
+/** dy where x > 0, else α dy. */
+function leakySlope(at: RuleContext, dY: string, x: string, alpha: number): string {
+  if (alpha < 0 || alpha > 1) return choose(at, above(at, x, 0), dY, scale(at, dY, alpha));
+  // A slope so steep that its bounds are the two values: a fifth of the time of Where.
+  return times(at, dY, clip(at, scale(at, x, 2 ** 127), alpha, 1));
+}
+
 export function exactGeluSlope(at: RuleContext, x: string): string {
   const cdf = scale(at, shift(at, at.op('Erf', [scale(at, x, Math.SQRT1_2)]), 1), 0.5);
   const density = at.op('Exp', [scale(at, times(at, x, x), -0.5)]);
@@ -73,15 +80,13 @@ function swishSlope(at: RuleContext, x: string, y: string, alpha: number): strin
 const microsoft = 'com.microsoft';
 
 export const activations: readonly GradientRule[] = [
-  activation('Relu', (at, dY, _, y) => keepWhere(at, above(at, y, 0), dY)),
-  activation('LeakyRelu', (at, dY, x) =>
-    choose(at, above(at, x, 0), dY, scale(at, dY, floatAttribute(at.node, 'alpha', 0.01))),
-  ),
+  activation('Relu', (at, dY, _, y) => maskWhere(at, above(at, y, 0), dY)),
+  activation('LeakyRelu', (at, dY, x) => leakySlope(at, dY, x, floatAttribute(at.node, 'alpha', 0.01))),
   activation('ThresholdedRelu', (at, dY, x) =>
-    keepWhere(at, above(at, x, floatAttribute(at.node, 'alpha', 1)), dY),
+    maskWhere(at, above(at, x, floatAttribute(at.node, 'alpha', 1)), dY),
   ),
   activation('Shrink', (at, dY, x) =>
-    keepWhere(at, above(at, at.op('Abs', [x]), floatAttribute(at.node, 'lambd', 0.5)), dY),
+    maskWhere(at, above(at, at.op('Abs', [x]), floatAttribute(at.node, 'lambd', 0.5)), dY),
   ),
   activation('Elu', (at, dY, x, y) => exponential(at, dY, x, y, 1, floatAttribute(at.node, 'alpha', 1))),
   activation('Selu', (at, dY, x, y) => {
@@ -96,15 +101,15 @@ export const activations: readonly GradientRule[] = [
   activation('Sigmoid', (at, dY, _, y) => times(at, dY, times(at, y, oneMinus(at, y)))),
   activation('Tanh', (at, dY, _, y) => times(at, dY, oneMinus(at, times(at, y, y)))),
   activation('HardSigmoid', (at, dY, _, y) =>
-    keepWhere(
+    maskWhere(
       at,
       below(at, y, 1),
-      keepWhere(at, above(at, y, 0), scale(at, dY, floatAttribute(at.node, 'alpha', 0.2))),
+      maskWhere(at, above(at, y, 0), scale(at, dY, floatAttribute(at.node, 'alpha', 0.2))),
     ),
   ),
   activation('HardSwish', (at, dY, x) => {
     const middle = times(at, dY, shift(at, scale(at, x, 1 / 3), 0.5));
-    return choose(at, above(at, x, 3), dY, keepWhere(at, above(at, x, -3), middle));
+    return choose(at, above(at, x, 3), dY, maskWhere(at, above(at, x, -3), middle));
   }),
   activation('Softplus', (at, dY, x) => times(at, dY, at.op('Sigmoid', [x]))),
   activation('Softsign', (at, dY, x) => {

@@ -17,7 +17,7 @@
  */
 import { floatAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
-import { choose, equalsBound, keepWhere, zerosLike } from '../append.js';
+import { choose, equalsBound, keepWhere, maskWhere, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 
 type Backward = (at: RuleContext, dY: string) => string;
@@ -114,7 +114,7 @@ const clip: Backward = (at, dY) => {
   const below = high && at.op('Less', [x, high]);
   const above = low && at.op('Greater', [x, low]);
   const isBetween = below && above ? at.op('And', [below, above]) : (below ?? above);
-  return isBetween ? keepWhere(at, isBetween, dY) : dY;
+  return isBetween ? maskWhere(at, isBetween, dY) : dY;
 };
 
 export const elementwise: readonly GradientRule[] = [
