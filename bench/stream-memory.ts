@@ -1,6 +1,7 @@
 /**
  * Memory and time of `graft train --stream` on files of features, against reading them whole: it must not grow with the
- * file. Each training is a process of its own, whose highest memory the kernel tells.
+ * file. Each training is a process of its own, whose highest memory the kernel tells. With --whole the two must end in the same
+ * head, byte for byte.
  *
  *   node build/bench/stream-memory.js [--mb 200,2000] [--dim 1280] [--solvers lbfgs,adamw] [--whole] [--json]
  *
@@ -8,6 +9,7 @@
  * memory that is left, every pass reads the disk: the figures are of one that the system keeps in memory.
  */
 import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -66,6 +68,9 @@ interface Figures {
   readonly peakMb: number;
   readonly seconds: number;
   readonly accuracy: number;
+  readonly objective: number;
+  /** sha256 of the trained head's file. */
+  readonly head: string;
 }
 
 const scratch = mkdtempSync(path.join(tmpdir(), 'graft-stream-'));
@@ -87,9 +92,15 @@ function train(file: string, mb: number, solver: string, isStreamed: boolean): F
     { encoding: 'utf8', env: { ...process.env, GRAFT_PEAK: peak } },
   );
   if (status !== 0) throw new Error(`graft ${args.join(' ')} failed: ${stderr}`);
-  const report = JSON.parse(stdout) as { seconds: number; validation: { accuracy: number } };
+  const { seconds, objective, validation } = JSON.parse(stdout) as {
+    seconds: number;
+    objective: number;
+    validation: { accuracy: number };
+  };
+  const weights = readFileSync(path.join(scratch, 'run', 'head.safetensors'));
+  const head = createHash('sha256').update(weights).digest('hex');
   const peakMb = Number(readFileSync(peak, 'utf8')) / 1e6;
-  return { mb, solver, isStreamed, peakMb, seconds: report.seconds, accuracy: report.validation.accuracy };
+  return { mb, solver, isStreamed, peakMb, seconds, accuracy: validation.accuracy, objective, head };
 }
 
 try {
@@ -104,9 +115,14 @@ try {
         if (!flags.json) {
           console.log(
             `${mb} MB, ${solver}, ${isStreamed ? 'streamed' : 'in memory'}: peak ${figures.peakMb.toFixed(0)} MB, ` +
-              `fit ${figures.seconds.toFixed(1)} s, accuracy ${(100 * figures.accuracy).toFixed(2)} %`,
+              `fit ${figures.seconds.toFixed(1)} s, accuracy ${(100 * figures.accuracy).toFixed(2)} %, ` +
+              `objective ${figures.objective.toPrecision(10)}, head ${figures.head.slice(0, 8)}`,
           );
         }
+      }
+      const [streamed, whole] = found.slice(flags.whole ? -2 : -1);
+      if (whole && streamed!.head !== whole.head) {
+        throw new Error(`${mb} MB, ${solver}: the head is not the same streamed and in memory.`);
       }
     }
   }

@@ -56,6 +56,7 @@ const l2 = Number(flags.l2);
 for (const [rows, dim, classCount] of [
   [5000, 1280, 10],
   [10000, 384, 77],
+  [50000, 384, 10],
   [50000, 512, 10],
 ] as const) {
   const title = `${rows} x ${dim} -> ${classCount}`;

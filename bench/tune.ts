@@ -132,8 +132,11 @@ for (const head of [
   const shares: number[] = [];
   let apart = 0;
   for (let round = 0; round < Number(flags.rounds); round++) {
-    let found: Awaited<ReturnType<typeof fitReplicas>> = [];
-    const all = await seconds(async () => (found = await fitReplicas(kept, judged, candidates, common)));
+    let found: Awaited<ReturnType<typeof fitReplicas>>[number] = [];
+    const lane = { train: kept, held: judged, seed: 1 };
+    const all = await seconds(async () => {
+      [found = []] = await fitReplicas([lane], candidates, common);
+    });
     const single = await seconds(async () => {
       for (const [i, candidate] of candidates.entries()) {
         const { history } = await trainHead(kept, judged, { ...common, ...candidate, patience: 1000 });

@@ -1,6 +1,6 @@
 /** Judges unfrozen layers by cross-validation, on the folds that judge heads alone. */
 import type { Judged, LayerCandidate, TailChoice } from './candidate.js';
-import { judge, judgeFailed } from './cross-validate.js';
+import { judge, judgeFailed } from './judge.js';
 import { fineTune } from './fine-tune.js';
 import type { FineTuneOptions } from './fine-tune-options.js';
 import { type ActivationSet, pickRows } from './row-source.js';

@@ -30,8 +30,15 @@ export interface MinibatchStep {
    * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs];
    *   of replicas, one after another
    * @param rng - drawn from for dropout and mixup
+   * @param shares - what each row counts in the mean; default: all alike. Of lanes, for each its own mean
    */
-  run(rows: Int32Array, outputs: Float32Array, rng: Rng, values?: Float32Array): Promise<void>;
+  run(
+    rows: Int32Array,
+    outputs: Float32Array,
+    rng: Rng,
+    values?: Float32Array,
+    shares?: Float32Array,
+  ): Promise<void>;
   release(): Promise<void>;
 }
 
@@ -43,6 +50,11 @@ export interface MinibatchStepOptions {
   readonly parameters: ReadonlyMap<string, Tensor>;
   /** Heads that learn side by side from the same batches; default: one, without an axis for it. */
   readonly replicas?: number | undefined;
+  /**
+   * Of the replicas, groups of equal size that each have batches of their own, of one length: the rows of a run are those of the
+   * first lane, then those of the second, …, and so are the replicas. Not with dropout, nor mixup. Default: 1.
+   */
+  readonly lanes?: number | undefined;
   readonly loss?: LossSpec | undefined;
   /** As the task's `balance` gives them. */
   readonly classWeights?: Float32Array | undefined;
@@ -59,6 +71,7 @@ export interface MinibatchStepOptions {
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
   const { spec, train, parameters, replicas, loss = {}, classWeights, targetScale, mixup = 0 } = options;
+  const { lanes = 1 } = options;
   const { dim } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
@@ -69,7 +82,7 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     ? builder.input('labels', 'int32', ['examples'])
     : builder.input('targets', 'float32', ['examples', outputCount]);
   const rows = builder.input('rows', 'int32', ['batch']);
-  const scale = builder.input('scale', 'float32', []);
+  const scale = builder.input('scale', 'float32', lanes > 1 ? ['batch'] : []);
   const gather = (table: string, indices: string, name: string): string =>
     builder.op('Gather', [table, indices], { name, attributes: { axis: 0 } });
 
@@ -90,7 +103,7 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
       ([name, { dims }]) => [name, builder.input(name, 'float32', dims)] as const,
     );
     logits = buildHead(spec, shape).append(builder, x, new Map(inputs), appendOptions);
-  } else logits = appendReplicas(builder, x, spec, shape, replicas, appendOptions);
+  } else logits = appendReplicas(builder, x, spec, shape, { replicas, lanes }, appendOptions);
   let target: string;
   if (hasLabels) {
     const masses = float32(
@@ -100,16 +113,23 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     const table = builder.constant('masses', masses);
     target = take(table, (picked) => gather(targets, picked, 'batch/labels'), 'batch/masses');
   } else target = take(targets, (picked) => picked, 'batch/targets');
-  if (replicas !== undefined) {
-    target = builder.op('Tile', [target, builder.ints([replicas, 1])], { name: 'batch/targets_of_all' });
-  }
+  /** Rows of every lane, once for each of its replicas: [replicas · batch, columns]. */
+  const forAll = (value: string, columns: number, name: string): string => {
+    const op = (opType: string, inputs: readonly string[], part: string): string =>
+      builder.op(opType, inputs, { name: `${name}_${part}` });
+    const apart = op('Reshape', [value, builder.ints([lanes, 1, -1])], 'by_lane');
+    const repeated = op('Tile', [apart, builder.ints([1, replicas! / lanes, 1])], 'of_all');
+    return op('Reshape', [repeated, builder.ints([-1, columns])], 'rows');
+  };
+  if (replicas !== undefined) target = forAll(target, outputCount, 'batch/targets');
   const outputs = task.appendOutputs(builder, logits, 2, outputCount);
   const gradient = task.appendBatchGradient(
     builder,
     { logits, target, outputCount, loss, classWeights, targetScale },
     outputs,
   );
-  const dLogits = builder.op('Mul', [gradient, scale], { name: 'grad/logits' });
+  const shareOf = lanes > 1 ? forAll(scale, 1, 'batch/shares') : scale;
+  const dLogits = builder.op('Mul', [gradient, shareOf], { name: 'grad/logits' });
   const predicted = builder.output(outputs, 'float32', ['batch', outputCount], 'outputs');
   const { model, gradients: gradientNames } = await buildGradientGraph(builder, {
     logits,
@@ -118,7 +138,8 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     inputDims: new Map([
       [features, [2, dim]],
       [targets, hasLabels ? [2] : [2, outputCount]],
-      [rows, [2]],
+      [rows, [2 * lanes]],
+      ...(lanes > 1 ? [[scale, [2 * lanes]] as const] : []),
       ...(mixing?.inputDims ?? []),
     ]),
     feeds: dropout?.feeds(2, createRng(1)),
@@ -145,19 +166,23 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
   };
   return {
     gradients,
-    async run(batch, into, rng, values) {
+    async run(batch, into, rng, values, shares) {
       scaleValue[0] = 1 / batch.length;
       // Read for this batch alone, its rows are the whole table.
       const picked = values ? ownRows.subarray(0, batch.length) : batch;
       await session.run(
         {
           ...fixed,
+          ...(shares && { [scale]: float32([batch.length], shares) }),
           ...(values ? tablesOf(selectTargets(train, batch), values) : tables),
           [rows]: { dtype: 'int32', dims: [batch.length], data: picked },
           ...mixing?.feeds(picked, mixup, rng),
           ...dropout?.feeds(batch.length, rng),
         },
-        { ...gradientMemory, [predicted]: float32([(replicas ?? 1) * batch.length, outputCount], into) },
+        {
+          ...gradientMemory,
+          [predicted]: float32([((replicas ?? 1) / lanes) * batch.length, outputCount], into),
+        },
       );
     },
     release: () => session.release(),

@@ -37,6 +37,33 @@ export function repeatParameters(
   );
 }
 
+/** The replicas of several such sets, one after another, in memory of their own. */
+export function joinReplicas(sets: readonly ReadonlyMap<string, Tensor>[]): Map<string, Tensor> {
+  return new Map(
+    [...sets[0]!].map(([name, { dims }]) => {
+      const parts = sets.map((set) => set.get(name)!.data as Float32Array);
+      const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+      parts.reduce((at, part) => (all.set(part, at), at + part.length), 0);
+      return [name, float32([sets.length * dims[0]!, ...dims.slice(1)], all)];
+    }),
+  );
+}
+
+/** `count` replicas from `from` on, as views. */
+export function someReplicas(
+  parameters: ReadonlyMap<string, Tensor>,
+  from: number,
+  count: number,
+): Map<string, Tensor> {
+  return new Map(
+    [...parameters].map(([name, { dims, data }]) => {
+      const own = [count, ...dims.slice(1)];
+      const size = sizeOf(own) / count;
+      return [name, float32(own, (data as Float32Array).subarray(from * size, (from + count) * size))];
+    }),
+  );
+}
+
 /** What belongs to one replica, as views into what belongs to all. */
 export function replicaOf(parameters: ReadonlyMap<string, Tensor>, replica: number): Map<string, Tensor> {
   return new Map(
@@ -50,7 +77,7 @@ export function replicaOf(parameters: ReadonlyMap<string, Tensor>, replica: numb
 
 /**
  * Appends the replicas; the parameters are inputs of the graph, [replicas, ...dims], under their own names.
- * @param features - value [batch, dim]
+ * @param features - value [batch, dim]; of lanes [lanes · batch, dim], those of the first lane first
  * @returns the logits, [replicas · batch, logits]
  */
 export function appendReplicas(
@@ -58,9 +85,13 @@ export function appendReplicas(
   features: string,
   spec: HeadSpec,
   shape: HeadShape,
-  replicas: number,
+  { replicas, lanes = 1 }: { readonly replicas: number; readonly lanes?: number },
   options: AppendOptions = {},
 ): string {
+  // With an axis of lanes in front, where there are any.
+  const front = lanes > 1 ? [lanes] : [];
+  const own = replicas / lanes;
+  const isWide = spec.kind === 'linear';
   const head = buildHead(spec, shape);
   const width = taskOf(shape.task).readout(shape.outputCount).logits;
   const op = (opType: string, inputs: readonly string[], name: string, attributes = {}): string =>
@@ -69,18 +100,29 @@ export function appendReplicas(
   for (const [name, dims] of head.parameters) {
     const input = builder.input(name, 'float32', [replicas, ...dims]);
     const columns = dims.at(-1)!;
-    if (spec.kind === 'linear') {
-      const side = dims.length === 1 ? input : op('Transpose', [input], `${name}/side`, { perm: [1, 0, 2] });
-      const wide = [...dims.slice(0, -1), replicas * columns];
-      values.set(name, op('Reshape', [side, builder.ints(wide)], `${name}/wide`));
-    } else if (dims.length === 1) {
-      values.set(name, op('Reshape', [input, builder.ints([replicas, 1, columns])], `${name}/row`));
-    } else values.set(name, input);
+    const rest = dims.slice(0, -1);
+    const reshape = (value: string, to: readonly number[], part: string): string =>
+      op('Reshape', [value, builder.ints([...front, ...to])], `${name}/${part}`);
+    if (isWide && rest.length > 0) {
+      const apart = lanes > 1 ? reshape(input, [own, ...dims], 'by_lane') : input;
+      const perm = lanes > 1 ? [0, 2, 1, 3] : [1, 0, 2];
+      const side = op('Transpose', [apart], `${name}/side`, { perm });
+      values.set(name, reshape(side, [...rest, own * columns], 'wide'));
+    } else if (isWide) {
+      values.set(name, reshape(input, [...(lanes > 1 ? [1] : []), own * columns], 'wide'));
+    } else if (rest.length === 0) values.set(name, reshape(input, [own, 1, columns], 'row'));
+    else values.set(name, lanes > 1 ? reshape(input, [own, ...dims], 'by_lane') : input);
   }
-  let logits = head.append(builder, features, values, options);
-  if (spec.kind === 'linear') {
-    const apart = op('Reshape', [logits, builder.ints([0, replicas, width])], 'apart');
-    logits = op('Transpose', [apart], 'leading', { perm: [1, 0, 2] });
+  let x = features;
+  if (lanes > 1) {
+    const each = isWide ? [lanes, -1, shape.dim] : [lanes, 1, -1, shape.dim];
+    x = op('Reshape', [features, builder.ints(each)], 'features_by_lane');
+  }
+  let logits = head.append(builder, x, values, options);
+  if (isWide) {
+    const to = lanes > 1 ? [lanes, -1, own, width] : [0, own, width];
+    const apart = op('Reshape', [logits, builder.ints(to)], 'apart');
+    logits = op('Transpose', [apart], 'leading', { perm: lanes > 1 ? [0, 2, 1, 3] : [1, 0, 2] });
   }
   return op('Reshape', [logits, builder.ints([-1, width])], 'logits');
 }
@@ -103,7 +145,7 @@ export async function openReplicaScorer(
   const { dim, outputCount } = shape;
   const builder = new GraphBuilder({ opset: trainingOpset });
   const features = builder.input('features', 'float32', ['batch', dim]);
-  const logits = appendReplicas(builder, features, spec, shape, replicas);
+  const logits = appendReplicas(builder, features, spec, shape, { replicas });
   const outputs = builder.output(
     taskOf(shape.task).appendOutputs(builder, logits, 2, outputCount),
     'float32',

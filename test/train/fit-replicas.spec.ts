@@ -48,15 +48,42 @@ describe('Candidates that are trained at once', () => {
     it(`reach after every epoch what each reaches alone: ${name}`, async () => {
       const [own, judged] = [of(train), of(held)];
       const common = { ...options, epochs: 5, batch: 32, threads: 1, seed: 4 };
-      const together = await fitReplicas(own, judged, fits, common);
+      const [together] = await fitReplicas([{ train: own, held: judged, seed: 4 }], fits, common);
       for (const [i, fit] of fits.entries()) {
         const alone = await trainHead(own, judged, { ...common, ...fit, patience: 100 });
-        expect(together[i]).to.have.length(5);
+        expect(together![i]).to.have.length(5);
         alone.history.forEach(({ train: score, validation }, epoch) => {
-          const found = together[i]![epoch]!;
+          const found = together![i]![epoch]!;
           expect(found.train.loss).to.be.closeTo(score.loss, 1e-4 * Math.max(1, score.loss));
           expect(found.validation.loss).to.be.closeTo(validation!.loss, 1e-4 * Math.max(1, validation!.loss));
         });
+      }
+    });
+  }
+
+  for (const [name, options] of [
+    ['linear heads', {}],
+    ['MLPs of several labels, averaged', { head: mlp, task: 'multi', ema: 0.9, standardize: false }],
+  ] satisfies [string, TrainOptions][]) {
+    it(`may have training parts and seeds of their own, and learn as if alone: ${name}`, async () => {
+      const of = options.task === 'multi' ? tags : (set: FeatureSet) => set;
+      const lanes = [90, 89, 87].map((rows, i) => ({
+        train: of(madeUpFeatures({ rows, dim: 7, classCount: 3, seed: 10 + i })),
+        held: of(held),
+        seed: 20 + i,
+      }));
+      const common = { ...options, epochs: 4, batch: 32, threads: 1 };
+      const together = await fitReplicas(lanes, fits, common);
+      for (const [l, lane] of lanes.entries()) {
+        const [alone] = await fitReplicas([lane], fits, common);
+        for (const [i] of fits.entries()) {
+          expect(together[l]![i]).to.have.length(4);
+          together[l]![i]!.forEach(({ train: score, validation }, epoch) => {
+            const wanted = alone![i]![epoch]!;
+            expect(score.loss).to.be.closeTo(wanted.train.loss, 1e-5);
+            expect(validation.loss).to.be.closeTo(wanted.validation.loss, 1e-5);
+          });
+        }
       }
     });
   }
@@ -67,15 +94,17 @@ describe('Candidates that are trained at once', () => {
     ]);
     const streamed = { ...stacked, features: rowsInMemory(stacked.features, 7) };
     const common = { epochs: 3, batch: 32, threads: 1 };
-    const there = await fitReplicas(stacked, held, fits, common);
-    expect(await fitReplicas(streamed, held, fits, common)).to.deep.equal(there);
+    const there = await fitReplicas([{ train: stacked, held, seed: 1 }], fits, common);
+    const elsewhere = await fitReplicas([{ train: streamed, held, seed: 1 }], fits, common);
+    expect(elsewhere).to.deep.equal(there);
   });
 
   it('say of one whose loss becomes infinite that it is lost, and of no other', async () => {
     const wild: ReplicaFit = { solver: 'sgd', l2: 1, lr: 1e30 };
     const common = { task: 'regression' as TaskKind, epochs: 4, batch: 32, threads: 1 };
-    const found = await fitReplicas(numbers(train), numbers(held), [fits[0]!, wild], common);
-    expect(found[1]).to.equal(undefined);
-    expect(found[0]!.at(-1)!.validation.loss).to.be.below(found[0]![0]!.validation.loss);
+    const lane = { train: numbers(train), held: numbers(held), seed: 1 };
+    const [found] = await fitReplicas([lane], [fits[0]!, wild], common);
+    expect(found![1]).to.equal(undefined);
+    expect(found![0]!.at(-1)!.validation.loss).to.be.below(found![0]![0]!.validation.loss);
   });
 });

@@ -6,7 +6,9 @@ import type { Candidate, Judged } from '../../src/train/candidate.js';
 import { crossValidate } from '../../src/train/cross-validate.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { findRate, suggest } from '../../src/train/find-rate.js';
+import { squadsOf } from '../../src/train/judge-replicas.js';
 import { errorAt, fitPowerLaw, judgeCurve } from '../../src/train/learning-curve.js';
+import { rowsInMemory } from '../../src/train/row-source.js';
 import { selectCandidate } from '../../src/train/select-candidate.js';
 import { selectRows } from '../../src/train/select-rows.js';
 import { trainHead } from '../../src/train/train-head.js';
@@ -111,6 +113,31 @@ describe('Cross-validation', () => {
       expect(together[i]!.epochs).to.equal(alone!.epochs);
     }
     expect(together[1]!.loss).to.not.be.closeTo(together[3]!.loss, 1e-5);
+  });
+
+  it('judges folds and seeds side by side as one after another, where features that are streamed go', async () => {
+    const heads: Candidate['head'][] = [
+      { kind: 'linear' },
+      { kind: 'mlp', hidden: [5], activation: 'tanh', dropout: 0 },
+    ];
+    for (const head of heads) {
+      const candidates: Candidate[] = [3, 4].flatMap((seed) =>
+        [0.003, 0.03].map((lr) => ({ head, solver: 'adamw', l2: 1, lr, seed })),
+      );
+      const setting = { folds, foldCount: 3, base: { batch: 16, threads: 1 }, epochs: 4 };
+      expect(squadsOf(candidates, { ...setting, train }).map(({ groups }) => groups.length)).to.deep.equal([
+        2,
+      ]);
+      const together = await crossValidate(candidates, { ...setting, train });
+      const streamed = { ...train, features: rowsInMemory(train.features, train.dim) };
+      const apart = await crossValidate(candidates, { ...setting, train: streamed });
+      for (const [i, { loss, folds: figures, candidate }] of together.entries()) {
+        expect(candidate).to.equal(candidates[i]);
+        expect(loss).to.be.closeTo(apart[i]!.loss, 1e-5);
+        expect(figures).to.deep.equal(apart[i]!.folds);
+      }
+      expect(together[0]!.loss).to.not.be.closeTo(together[2]!.loss, 1e-6);
+    }
   });
 
   it('drops most of many such candidates early, the bad rates first', async () => {
