@@ -65,7 +65,14 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
   const shard = info.isDirectory() ? undefined : asShard(path);
   const shards = shard ? [shard] : info.isDirectory() ? await shardsOfFolder(path) : undefined;
   if (shards) return readShards(shards, path, options, logger);
-  return info.isDirectory() ? readFolder(path, logger) : readTable(path, options, logger);
+  if (info.isDirectory()) return readFolder(path, logger);
+  if (/\.(tgz|gz|bz2|xz|zst|zip|7z|rar)$/i.test(path)) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is compressed; unpack it first.`,
+    );
+  }
+  return readTable(path, options, logger);
 }
 
 function readShards(

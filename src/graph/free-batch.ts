@@ -18,6 +18,7 @@ import { positiveAxis } from '../tensor/shape.js';
 import { int64 } from '../tensor/tensor.js';
 import { type BatchAxis, batchAxes, hasFixedBatch } from './batch-axes.js';
 import { namesOf } from './names-of.js';
+import { RepeatForBatch } from './repeat-for-batch.js';
 import { factsOf } from './value-facts.js';
 import type { Shapes } from './value-layout.js';
 
@@ -61,7 +62,7 @@ class Freeing {
   readonly #builder: GraphBuilder;
   readonly #facts;
   readonly #index;
-  readonly #counts = new Map<string, string>();
+  readonly #repeat: RepeatForBatch;
   readonly #isFixed: boolean;
 
   constructor(graph: Graph, shapes: Shapes, builder: GraphBuilder) {
@@ -73,6 +74,7 @@ class Freeing {
     this.#facts = factsOf(graph);
     this.#index = indexGraph(graph);
     this.#isFixed = hasFixedBatch(graph);
+    this.#repeat = new RepeatForBatch({ builder, shapes, fromInputs: this.fromInputs });
   }
 
   run() {
@@ -165,7 +167,11 @@ class Freeing {
     const to = this.axes.get(node.outputs[0]!);
     // Sizes of some axes alone name no batch.
     if (!sizes || !to || sizes.length !== this.#shapes.get(node.outputs[0]!)?.length) return node;
-    return withInput(node, 3, this.#withBatch(sizes, node.inputs[0]!, to.axis, `${node.outputs[0]}/sizes`));
+    return withInput(
+      node,
+      3,
+      this.#repeat.withBatch(sizes, node.inputs[0]!, to.axis, `${node.outputs[0]}/sizes`),
+    );
   }
 
   /** Where the data has its batch already, a 1 leaves it. */
@@ -207,7 +213,7 @@ class Freeing {
     // Indices are left alone: repeated, they would all mean the first example.
     const inputs = node.inputs.map((input) =>
       isFloat(this.#facts.dtypeOf(input) ?? 'float32')
-        ? this.#repeated(input, { carrier, axis: to.axis })
+        ? this.#repeat.repeated(input, { carrier, axis: to.axis })
         : input,
     );
     return { ...node, inputs };
@@ -221,7 +227,7 @@ class Freeing {
     if (!to || carrier === undefined || positiveAxis(intAttribute(node, 'axis', 0), rank) === to.axis)
       return node;
     const inputs = node.inputs.map((input, i) =>
-      i % 3 === 2 ? this.#repeated(input, { carrier, axis: to.axis }) : input,
+      i % 3 === 2 ? this.#repeat.repeated(input, { carrier, axis: to.axis }) : input,
     );
     return { ...node, inputs };
   }
@@ -233,7 +239,7 @@ class Freeing {
     // Initial states are [directions, batch, …]; with layout 1 the batch comes first.
     const axis = intAttribute(node, 'layout', 0) === 0 ? 1 : 0;
     const inputs = node.inputs.map((input, i) =>
-      i === 5 || i === 6 ? this.#repeated(input, { carrier, carrierAxis: batch.axis, axis }) : input,
+      i === 5 || i === 6 ? this.#repeat.repeated(input, { carrier, carrierAxis: batch.axis, axis }) : input,
     );
     return { ...node, inputs };
   }
@@ -247,54 +253,7 @@ class Freeing {
     // Elements gathered along the batch come from the one example that there is.
     if (node.opType === 'GatherElements' && positiveAxis(intAttribute(node, 'axis', 0), rank) === axis)
       return node;
-    return { ...node, inputs: node.inputs.map((input) => this.#repeated(input, { carrier, axis })) };
-  }
-
-  /** The value, expanded along `axis` to the carrier's batch, where it is a constant of batch 1. */
-  #repeated(
-    value: string,
-    { carrier, axis, carrierAxis = axis }: { carrier: string; axis: number; carrierAxis?: number },
-  ): string {
-    const shape = this.#shapes.get(value);
-    if (value === '' || this.fromInputs.has(value) || shape?.[axis] !== 1) return value;
-    if (this.#shapes.get(carrier)?.[carrierAxis] !== 1) return value;
-    const target = this.#withBatch(
-      shape.map(() => 1),
-      carrier,
-      axis,
-      `${value}/shape`,
-      carrierAxis,
-    );
-    return this.#builder.op('Expand', [value, target], { name: `${value}/batch` });
-  }
-
-  /** `dims` with the carrier's batch in place of the dimension at `axis`. */
-  #withBatch(
-    dims: readonly number[],
-    carrier: string,
-    axis: number,
-    name: string,
-    carrierAxis = axis,
-  ): string {
-    const parts = [dims.slice(0, axis), undefined, dims.slice(axis + 1)]
-      .filter((part) => part?.length !== 0)
-      .map((part) => (part ? this.#builder.ints(part) : this.#countAlong(carrier, carrierAxis)));
-    return this.#builder.op('Concat', parts, { name, attributes: { axis: 0 } });
-  }
-
-  /** How long the value is along the axis, [1] int64. */
-  #countAlong(value: string, axis: number): string {
-    const key = `${axis} ${value}`;
-    let count = this.#counts.get(key);
-    if (count === undefined) {
-      const shape = this.#builder.op('Shape', [value], { name: `${value}/shape` });
-      count = this.#builder.op('Gather', [shape, this.#builder.ints([axis])], {
-        name: `${value}/count`,
-        attributes: { axis: 0 },
-      });
-      this.#counts.set(key, count);
-    }
-    return count;
+    return { ...node, inputs: node.inputs.map((input) => this.#repeat.repeated(input, { carrier, axis })) };
   }
 
   #constant(value: string | undefined): number[] | undefined {

@@ -2,6 +2,7 @@ import { GraftError } from '../errors.js';
 import { indexGraph, valuesRead } from '../onnx/graph-index.js';
 import type { Model } from '../onnx/ir.js';
 import { assertValueExists } from './assert-value-exists.js';
+import { sizeSources } from './size-sources.js';
 import { splitModel } from './split-model.js';
 
 export interface TrainableSplit {
@@ -16,9 +17,14 @@ export interface TrainableSplit {
 /**
  * Splits a model so that the tail is everything that depends on `layer`, and the frozen part all that does not.
  * What follows from constants alone goes with whoever reads it.
+ * @param sizes - values made of sizes (`sizeSources`) that shall not cross: what they are the sizes of crosses instead
  * @throws GraftError UNKNOWN_VALUE; UNSUPPORTED_MODEL where no output depends on the layer.
  */
-export function splitAfter(model: Model, layer: string): TrainableSplit {
+export function splitAfter(
+  model: Model,
+  layer: string,
+  sizes: ReadonlySet<string> = new Set(),
+): TrainableSplit {
   assertValueExists(model, layer);
   const { graph } = model;
   const { producer } = indexGraph(graph);
@@ -36,12 +42,15 @@ export function splitAfter(model: Model, layer: string): TrainableSplit {
     );
   }
   const crossing = new Set([layer]);
+  const cross = (value: string): void => {
+    const sources = sizes.has(value) ? sizeSources(graph, value) : undefined;
+    for (const each of sources ?? [value]) if (fed.has(each)) crossing.add(each);
+  };
   for (const node of graph.nodes) {
     if (!node.outputs.some((output) => after.has(output))) continue;
     for (const value of valuesRead(node)) {
       const isBefore = !after.has(value) && fed.has(value);
-      if (isBefore && (producer(value) || graph.inputs.some(({ name }) => name === value)))
-        crossing.add(value);
+      if (isBefore && (producer(value) || graph.inputs.some(({ name }) => name === value))) cross(value);
     }
   }
   const { backbone, tail } = splitModel(model, [...crossing]);

@@ -8,6 +8,7 @@ import type { Pool } from '../graph/pool-features.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { imageRows, openEncoder } from '../inputs/open-encoder.js';
+import { type Logger, silentLogger } from '../logger.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
@@ -77,6 +78,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
     : exportHead(head);
   const bytes = encodeModel(merged);
   const verified = await verifyBytes(bytes, run, backbone);
+  sayWhatDiffers(verified, hooks.logger);
   const file = path.resolve(options.out);
   await makeFolder(path.dirname(file));
   await writeDurably(file, bytes);
@@ -103,7 +105,20 @@ export async function verifyRun(
   }
   decodeModel(bytes, { path: options.model });
   const run = await readRunFolder(options.run);
-  return verifyBytes(bytes, run, await backboneOfRun(run, {}, hooks));
+  const verified = await verifyBytes(bytes, run, await backboneOfRun(run, {}, hooks));
+  sayWhatDiffers(verified, hooks.logger);
+  return verified;
+}
+
+function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
+  for (const { name, reason } of unable)
+    logger.warn(`Not verified on ${name}, which does not run the file: ${reason}`);
+  for (const { name, fromCpu } of providers) {
+    if (fromCpu === undefined) continue;
+    logger.warn(
+      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU, because the backbone alone differs there: measure the file where it will run.`,
+    );
+  }
 }
 
 /** Undefined for a head alone. */

@@ -1,37 +1,52 @@
 /** Values that are the same whatever a model is fed: shapes, positions, the mask of a decoder. */
 import { cutModel } from '../graph/cut-model.js';
 import { openTextEncoder } from '../inputs/encode-texts.js';
-import type { InputSpec } from '../models/input-spec.js';
+import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import { toInitializer } from '../onnx/initializer.js';
 import type { Model } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { createRng } from '../rng.js';
 import { openSession } from '../runtime/open-session.js';
 import type { TensorMap } from '../runtime/session.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { sizeOf } from '../tensor/shape.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 
 /**
- * Of `names` those that are equal in shape and value in two runs, on one text and on two others; none for images.
- * @param input - of texts of one length
+ * Of `names` those that are equal in shape and value in two runs, on one example and on two others.
+ * @param input - texts: of one length
  */
 export async function findConstants(
   model: Model,
   names: readonly string[],
   input: InputSpec,
 ): Promise<Map<string, Tensor>> {
-  if (names.length === 0 || input.kind === 'pixels') return new Map();
-  const encoder = openTextEncoder(input);
-  const feedsOf = (...texts: string[]): TensorMap =>
-    encoder.arrange(texts.map((text) => encoder.idsOf(Buffer.from(text)))).feeds(0, texts.length);
+  if (names.length === 0) return new Map();
   const session = await openSession(encodeModel(cutModel(model, names)), { threads: 1 });
   try {
-    const one = await session.run(feedsOf('a'));
-    const two = await session.run(feedsOf('the other', 'and one more. '.repeat(8)));
+    const [one, two] = [await session.run(trialFeeds(input, 1)), await session.run(trialFeeds(input, 2))];
     return new Map(
       names.filter((name) => areEqual(one[name]!, two[name]!)).map((name) => [name, one[name]!]),
     );
   } finally {
     await session.release();
   }
+}
+
+/** Texts of different lengths, or images of noise. */
+function trialFeeds(input: InputSpec, count: 1 | 2): TensorMap {
+  if (input.kind === 'tokens') {
+    const encoder = openTextEncoder(input);
+    const texts = count === 1 ? ['a'] : ['the other', 'and one more. '.repeat(8)];
+    return encoder.arrange(texts.map((text) => encoder.idsOf(Buffer.from(text)))).feeds(0, count);
+  }
+  const rng = createRng(count);
+  const dims = [count, ...exampleDims(input).get(input.name)!.slice(1)];
+  return {
+    [input.name]: float32(
+      dims,
+      Float32Array.from({ length: sizeOf(dims) }, () => rng.normal()),
+    ),
+  };
 }
 
 /** The model with the values as weights in place of inputs. */

@@ -1,5 +1,6 @@
 /** The token inputs of a text backbone, its tokenizer, and how long its texts may be. */
 import { GraftError, messageOf } from '../errors.js';
+import { openTextEncoder } from '../inputs/encode-texts.js';
 import { listTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
 import type { Logger } from '../logger.js';
 import { type TokenSpec, tokenDims } from '../models/input-spec.js';
@@ -60,13 +61,14 @@ export async function fitLength(
     return { ...spec, maxLength };
   };
   if (spec.inputs.fixedLength !== undefined) return say(spec.maxLength);
-  const failure = await failureAt(spec.maxLength, features);
+  const failureAt = lengthTrial(features, spec);
+  const failure = await failureAt(spec.maxLength);
   if (failure === undefined) return say(spec.maxLength);
   let runs = 0;
   if (given === undefined) {
     for (let fails = spec.maxLength; fails - runs > 1;) {
       const middle = (runs + fails) >> 1;
-      if ((await failureAt(middle, features)) === undefined) runs = middle;
+      if ((await failureAt(middle)) === undefined) runs = middle;
       else fails = middle;
     }
   }
@@ -78,15 +80,25 @@ export async function fitLength(
   );
 }
 
-async function failureAt(length: number, features: Model): Promise<unknown> {
-  const { inputs, outputs } = features.graph;
-  const inputDims = new Map(inputs.map(({ name }) => [name, [1, length]]));
-  try {
-    await probeShapes(features, { inputDims, names: outputs.map(({ name }) => name) });
-    return undefined;
-  } catch (error) {
-    return error;
-  }
+/**
+ * Words as the tokenizer gives them, and its last token: some models count no positions for what only fills texts up, and
+ * may take another token for that than the tokenizer does.
+ */
+function lengthTrial(features: Model, spec: TokenSpec): (length: number) => Promise<unknown> {
+  const encoder = openTextEncoder(spec);
+  const words = encoder.idsOf(Buffer.from('one text of a few words'));
+  const { highestId } = loadTokenizer(spec.tokenizer, 'the tokenizer');
+  const names = features.graph.outputs.map(({ name }) => name);
+  return async (length) => {
+    const row = Array.from({ length }, (_, i) => words[i % words.length]!);
+    const feeds = encoder.arrange([row, row.map(() => highestId)]).feeds(0, 2);
+    try {
+      await probeShapes(features, { feeds, names });
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  };
 }
 
 function assertBelongs(

@@ -13,6 +13,8 @@ import {
 import { chooseLayers } from './choose-layers.js';
 import { openFeatureFile } from './feature-file.js';
 import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
+import { prepareBackbone } from './prepare-backbone.js';
+import { prepareTail } from './prepare-tail.js';
 import { splitList } from './search-grid.js';
 import { splitFeatures, type SplitOptions } from './split-features.js';
 
@@ -37,8 +39,16 @@ export type PlaceOptions = SplitOptions & { readonly layers?: string | undefined
     CacheOptions | { readonly features: string; readonly task?: TaskKind | undefined }
   );
 
-/** Several layers are cached in one pass of the backbone. */
-export async function loadPlaces(options: PlaceOptions, hooks: Hooks): Promise<Place[]> {
+/**
+ * Several layers are cached in one pass of the backbone.
+ * @param unfrozen - layers after which training is to begin later: what cannot be cut there is refused before anything is
+ *   computed
+ */
+export async function loadPlaces(
+  options: PlaceOptions,
+  hooks: Hooks,
+  unfrozen: readonly string[] = [],
+): Promise<Place[]> {
   const { layers } = options;
   if ('features' in options) {
     if (layers !== undefined)
@@ -46,7 +56,11 @@ export async function loadPlaces(options: PlaceOptions, hooks: Hooks): Promise<P
     return [await loadFile(options.features, options)];
   }
   if (layers === undefined) {
-    const cached = await cacheFeatures(options, hooks);
+    const cached = await cacheFeatures(options, hooks, async (given, context) => {
+      const backbone = await prepareBackbone(given, context);
+      for (const layer of unfrozen) await prepareTail(backbone, layer);
+      return backbone;
+    });
     return [await placeOf(cached, options, options.layer === undefined ? 'recommended' : 'named')];
   }
   if (options.layer !== undefined)

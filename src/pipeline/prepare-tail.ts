@@ -4,11 +4,13 @@ import { copyInputs } from '../graph/copy-inputs.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { halfToFloat32 } from '../graph/half-to-float32.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
-import { splitAfter } from '../graph/split-after.js';
-import { exampleDims } from '../models/input-spec.js';
+import { sizeSources } from '../graph/size-sources.js';
+import { splitAfter, type TrainableSplit } from '../graph/split-after.js';
+import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
+import type { Tensor } from '../tensor/tensor.js';
 import type { Tail } from '../train/tail-step.js';
 import { assertFillable } from './assert-fillable.js';
 import { findConstants, withConstants } from './find-constants.js';
@@ -32,20 +34,22 @@ export interface UnfrozenBackbone {
  */
 export async function prepareTail(backbone: Backbone, unfreeze: string): Promise<UnfrozenBackbone> {
   const { features, input } = await ofOneLength(backbone);
-  const split = splitAfter(features, unfreeze);
-  const shapes = await probeShapes(split.frozen, { inputDims: exampleDims(input), names: split.crossing });
-  const hasBatch = (name: string): boolean => shapes.get(name)?.[0] === 1;
-  const unbatched = split.crossing.filter((name) => !hasBatch(name));
-  const constants = await findConstants(split.frozen, unbatched, input);
-  const strange = unbatched.find((name) => !constants.has(name));
-  if (strange !== undefined) {
+  let cut = await examineCut(features, unfreeze, input);
+  const ofSizes = cut.strange.filter((name) => sizeSources(features.graph, name));
+  if (ofSizes.length > 0) {
+    // What has the size may be the image itself, and a cut is behind a node.
+    const copied = input.kind === 'pixels' ? copyInputs(features) : features;
+    cut = await examineCut(copied, unfreeze, input, new Set(ofSizes));
+  }
+  const { split, shapes, constants, strange } = cut;
+  if (strange.length > 0) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `The layers after "${unfreeze}" also read "${strange}", which has no batch axis, so its values cannot be cached ` +
+      `The layers after "${unfreeze}" also read "${strange[0]}", which has no batch axis, so its values cannot be cached ` +
         'an example each; unfreeze another layer.',
     );
   }
-  const cached = split.crossing.filter(hasBatch);
+  const cached = split.crossing.filter((name) => !constants.has(name));
   const dims = cached.map((name) => shapes.get(name)!.slice(1));
   const dim = dims.reduce((sum, each) => sum + sizeOf(each), 0);
   const packed = packActivations(split.frozen, cached, dim, input.kind === 'tokens');
@@ -72,6 +76,35 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
       frozenWeights: new Set([...shared, ...constants.keys()]),
     },
   };
+}
+
+interface Cut {
+  readonly split: TrainableSplit;
+  /** Of the crossing values, of one example. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly constants: ReadonlyMap<string, Tensor>;
+  /** Crossing values that are neither constant nor one row an example. */
+  readonly strange: readonly string[];
+}
+
+async function examineCut(
+  features: Model,
+  unfreeze: string,
+  input: InputSpec,
+  sizes?: ReadonlySet<string>,
+): Promise<Cut> {
+  const split = splitAfter(features, unfreeze, sizes);
+  const probe = (batch: number) =>
+    probeShapes(split.frozen, {
+      inputDims: new Map([...exampleDims(input)].map(([name, dims]) => [name, [batch, ...dims.slice(1)]])),
+      names: split.crossing,
+    });
+  const [shapes, ofTwo] = [await probe(1), await probe(2)];
+  // What has one row for two examples too is no batch of one, but the same for all: positions, angles.
+  const hasBatch = (name: string): boolean => shapes.get(name)?.[0] === 1 && ofTwo.get(name)?.[0] === 2;
+  const unbatched = split.crossing.filter((name) => !hasBatch(name));
+  const constants = await findConstants(split.frozen, unbatched, input);
+  return { split, shapes, constants, strange: unbatched.filter((name) => !constants.has(name)) };
 }
 
 /** The same features from texts that are filled up to the greatest length; a cut may lie right behind the inputs. */

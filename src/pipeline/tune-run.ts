@@ -30,7 +30,8 @@ export async function tuneRun(
   if ((options as Partial<TrainOptions>).views) {
     hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
   }
-  const places = await loadPlaces({ ...options, validation }, hooks);
+  const unfrozen = new Set(space.tails.map(({ unfreeze }) => unfreeze));
+  const places = await loadPlaces({ ...options, validation }, hooks, [...unfrozen]);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>
     Promise.all(places.map((place) => place.close())),
   );

@@ -1,4 +1,5 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
+import { mixesExamples } from '../graph/mixes-examples.js';
 import { openEncoder } from '../inputs/open-encoder.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
 import { readModel } from '../onnx/read-model.js';
@@ -9,8 +10,8 @@ import { taskOf } from '../tasks/task-of.js';
 export interface Predictor {
   readonly metadata: ModelMetadata;
   /**
-   * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), run as one batch,
-   * or of texts (strings, or UTF-8).
+   * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), or of texts (strings,
+   * or UTF-8), run as one batch unless they would change each other's numbers.
    * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used.
    */
   predict(examples: readonly (Uint8Array | string)[]): Promise<Float32Array>;
@@ -19,7 +20,9 @@ export interface Predictor {
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const metadata = readMetadata(await readModel(path), path);
+  const model = await readModel(path);
+  const metadata = readMetadata(model, path);
+  const most = mixesExamples(model) ? 1 : Number.POSITIVE_INFINITY;
   const encoder = openEncoder(metadata.input);
   const session = await openSession(path, options);
   const { outputs: name } = taskOf(metadata.task).outputNames;
@@ -31,7 +34,7 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
       const encoded = await encoder.encode(bytes);
       const scores = new Float32Array(encoded.count * width);
       for (let start = 0; start < encoded.count;) {
-        const end = start + encoded.together(start, encoded.count);
+        const end = start + encoded.together(start, Math.min(most, encoded.count));
         const outputs = await session.run(encoded.feeds(start, end));
         const rows = outputs[name]!.data as Float32Array;
         for (let place = start; place < end; place++) {

@@ -2,6 +2,7 @@
 import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
 import type { TokenizerFiles } from '../models/token-spec.js';
+import { withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
 
 /** What is used of the library, whose own declarations lack the file extensions that Node's resolution asks for. */
@@ -44,11 +45,14 @@ const longestLimit = 1e6;
  * @throws GraftError INVALID_TOKENIZER
  */
 export function loadTokenizer({ json, config }: TokenizerFiles, where: string): TextTokenizer {
-  const description = parseObject(json, where) as TokenizerDescription;
+  const description = withKnownParts(parseObject(json, where) as TokenizerDescription);
   const settings = config === undefined ? {} : parseObject(config, `the configuration beside ${where}`);
   const kind = description.model?.type;
   if (kind !== undefined && !['WordPiece', 'BPE', 'Unigram'].some((known) => known === kind)) {
-    throw invalid(where, `its model is ${JSON.stringify(kind)}; WordPiece, BPE and Unigram are supported`);
+    throw invalid(
+      where,
+      `its model is ${JSON.stringify(kind)}; WordPiece, BPE, Unigram and WordLevel are supported`,
+    );
   }
   if (typeof description.model?.vocab !== 'object' || description.model.vocab === null) {
     throw invalid(where, 'it has no model with a vocabulary');

@@ -297,6 +297,7 @@ describe('Reading a data set', () => {
           /not UTF-8 text after byte 0; save it as UTF-8/,
         ],
         [Buffer.from([0, 1, 2, 3, 255, 254]), 'csv', /csv/],
+        [Buffer.from([31, 139, 8, 0]), 'tar.gz', /tar\.gz is compressed; unpack it first/],
       ];
       for (const [text, extension, reason] of cases) {
         const message = await refusal(tableOf(text, `table.${extension}`));

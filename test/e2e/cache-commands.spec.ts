@@ -107,9 +107,9 @@ describe('The cache commands', () => {
     expect(lines[8]).to.match(/^7,"[^\n]*""big""[^\n]*",train,[0-9a-f]{64}$/);
   });
 
-  it('export Parquet with paths, labels and lists of numbers', async () => {
+  it('export Parquet, by the end of the name, with paths, labels and lists of numbers', async () => {
     const out = path.join(folder, 'features.parquet');
-    await ask('export', ...source, '--format', 'parquet', '--out', out);
+    await ask('export', ...source, '--out', out);
     const bytes = new Uint8Array(readFileSync(out));
     const rows = await parquetReadObjects({ file: bytes.buffer });
     expect(rows.map(({ label_name: name, split }) => `${name} ${split}`)[12]).to.equal('cat validation');

@@ -228,6 +228,17 @@ describe('graft run --unfreeze', function () {
       expect(highest.mean).to.equal(Math.max(...candidates.map(({ mean }) => mean)));
     });
 
+    it('names a layer that does not exist before anything is computed', async () => {
+      const unread = path.join(folder, 'unread');
+      const { status, stderr } = await graftHere(
+        [...args('tune', 'x', '--unfreeze', 'inner,brunch'), '--cache', unread],
+        env,
+      );
+      expect(status).to.equal(1);
+      expect(stderr).to.match(/brunch/);
+      expect(existsSync(unread)).to.equal(false);
+    });
+
     it('finds of layers that do not move what the head alone has in every fold', async () => {
       const { candidates } = tuned.tune;
       const still = await graftJsonHere<TuneReport>(

@@ -67,6 +67,15 @@ describe('cutting a backbone where training begins', () => {
     });
   }
 
+  it('takes what a tail measures with the rest, where the batch is read off the image', async () => {
+    const backbone = await prepare({ measures: true });
+    const { frozen, tail } = await prepareTail(backbone, 'inner');
+    const whole = await run(backbone.features, images);
+    const parts = await run(packTail(tail).model, await run(frozen.features, images));
+    expect(parts.dims).to.deep.equal(whole.dims);
+    for (const [i, value] of whole.data.entries()) expect(parts.data[i]).to.be.closeTo(Number(value), 1e-5);
+  });
+
   it('widens a float16 tail to float32, and the activations too', async () => {
     const backbone = await prepare({ isHalf: true });
     const { frozen, tail } = await prepareTail(backbone, 'inner');

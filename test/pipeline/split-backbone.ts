@@ -22,6 +22,8 @@ export const preprocess: PreprocessSpec = {
 export interface Variant {
   readonly isHalf?: boolean;
   readonly opset?: number;
+  /** The batch is free: `residual` is reshaped by what is read off the image. */
+  readonly measures?: boolean;
 }
 
 /**
@@ -33,7 +35,7 @@ export interface Variant {
  *   last      Conv, BatchNormalization, Relu                                               [8, 8, 8]
  *   scores    average, Gemm: the old classifier, of five classes
  */
-export function splitBackbone({ isHalf = false, opset = 13 }: Variant = {}): Uint8Array {
+export function splitBackbone({ isHalf = false, opset = 13, measures = false }: Variant = {}): Uint8Array {
   const rng = createRng(3);
   const builder = new GraphBuilder({ opset });
   const dtype = isHalf ? 'float16' : 'float32';
@@ -66,7 +68,7 @@ export function splitBackbone({ isHalf = false, opset = 13 }: Variant = {}): Uin
       name,
     ); // prettier-ignore
 
-  const image = builder.input('image', dtype, [1, 3, 32, 32]);
+  const image = builder.input('image', dtype, [measures ? 'batch' : 1, 3, 32, 32]);
   let x = op('Conv', [image, kernel('stem/kernel', [8, 3, 3, 3])], 'stem/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
   const stem = op('Relu', [normalize(x, 'stem/norm')], 'stem');
 
@@ -75,20 +77,23 @@ export function splitBackbone({ isHalf = false, opset = 13 }: Variant = {}): Uin
   x = op('Conv', [x, kernel('pointwise', [4, 4, 1, 1]), weight('pointwise/bias', [4], 0.1)], 'branch/conv');
   const branch = op('Relu', [x], 'branch');
   x = op('Concat', [left, branch], 'joined', { axis: 1 });
-  x = op('Reshape', [x, builder.ints([1, 2, 4, 16, 16])], 'groups');
+  x = op('Reshape', [x, builder.ints([measures ? 0 : 1, 2, 4, 16, 16])], 'groups');
   x = op('Transpose', [x], 'swapped', { perm: [0, 2, 1, 3, 4] });
-  const shuffled = op('Reshape', [x, builder.ints([1, 8, 16, 16])], 'shuffled');
+  const shuffled = op('Reshape', [x, builder.ints([measures ? 0 : 1, 8, 16, 16])], 'shuffled');
 
   const shared = kernel('shared', [8, 8, 3, 3]);
   const inner = op('Relu', [op('Conv', [shuffled, shared], 'inner/conv', { pads: [1, 1, 1, 1] })], 'inner');
   x = op('Conv', [inner, shared], 'outer/conv', { pads: [1, 1, 1, 1] });
   const residual = op('Relu', [op('Add', [x, shuffled], 'residual/sum')], 'residual');
 
-  x = op('Conv', [residual, kernel('last/kernel', [8, 8, 3, 3])], 'last/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
+  const batch = op('Gather', [op('Shape', [image], 'sizes'), builder.ints([0])], 'batch', { axis: 0 });
+  const sizes = op('Concat', [batch, builder.ints([8, 16, 16])], 'residual/sizes', { axis: 0 });
+  const maps = measures ? op('Reshape', [residual, sizes], 'maps') : residual;
+  x = op('Conv', [maps, kernel('last/kernel', [8, 8, 3, 3])], 'last/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
   const last = op('Relu', [normalize(x, 'last/norm')], 'last');
   const pooled = op('Flatten', [op('GlobalAveragePool', [last], 'pooled')], 'flat');
   const scores = op('Gemm', [pooled, weight('fc', [8, 5], 0.3), weight('fc/bias', [5], 0.1)], 'scores');
-  builder.output(scores, dtype, [1, 5]);
+  builder.output(scores, dtype, [measures ? 'batch' : 1, 5]);
   return encodeModel(builder.model());
 }
 

@@ -149,15 +149,20 @@ describe('Features of texts', () => {
     expect(shorter.report.store).to.not.equal(report.store);
   });
 
-  it('are of as many tokens as the model runs on, where nobody says how many', async () => {
-    const said: string[] = [];
-    const logger = { info: (message: string) => said.push(message), warn() {} };
-    await cacheFeatures(
-      { backbone: backboneOf({ positions: 37 }), data, cache: freshCache(), threads: 1 },
-      { logger },
-    );
-    expect(said.join('\n')).to.match(/Texts are cut to 37 tokens/);
-  });
+  for (const [what, options, length] of [
+    ['', { positions: 37 }, 37],
+    [', two of its positions and a token of no position left out', { positions: 39, unplaced: 1 }, 37],
+  ] as const) {
+    it(`are of as many tokens as the model runs on, where nobody says how many${what}`, async () => {
+      const said: string[] = [];
+      const logger = { info: (message: string) => said.push(message), warn() {} };
+      await cacheFeatures(
+        { backbone: backboneOf(options), data, cache: freshCache(), threads: 1 },
+        { logger },
+      );
+      expect(said.join('\n')).to.include(`Texts are cut to ${length} tokens`);
+    });
+  }
 
   it('leave out texts that cannot be used, each with its reason', async () => {
     const texts = path.join(folder, 'odd');

@@ -41,6 +41,7 @@ describe('Unfreezing the layers of a text backbone', () => {
     ['an encoder, after its embeddings', {}, 'LayerNormalization'],
     ['an encoder whose tail reads a mask that is no float', {}, 'LayerNormalization_2', 'max'],
     ['an encoder of a fixed length', { fixedLength: 24 }, 'LayerNormalization_2'],
+    ['an encoder that measures its input in every layer', { measures: true }, 'LayerNormalization_2'],
     ['a decoder without a mask', { inputs: [], isCausal: true }, 'LayerNormalization_2'],
     ['a decoder with a mask', { inputs: ['mask'], isCausal: true, dtype: 'int32' }, 'LayerNormalization_2'],
   ];

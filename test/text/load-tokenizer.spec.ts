@@ -26,6 +26,36 @@ describe('A tokenizer', () => {
     });
   }
 
+  it('gives the ids of whole words, among blanks and characters that show nothing, as Hugging Face does', () => {
+    const tokenizer = loadTokenizer(
+      {
+        json: JSON.stringify({
+          normalizer: { type: 'Sequence', normalizers: [{ type: 'Nmt' }, { type: 'Lowercase' }] },
+          pre_tokenizer: { type: 'WhitespaceSplit' },
+          model: { type: 'WordLevel', vocab: { a: 0, ab: 1, b: 2, '[UNK]': 3, abc: 4 }, unk_token: '[UNK]' },
+          added_tokens: [],
+          post_processor: null,
+          decoder: null,
+        }),
+      },
+      'words',
+    );
+    // As tokenizers 0.23 gives them.
+    const expected: readonly [string, number[]][] = [
+      ['a ab abc abcd', [0, 1, 4, 3]],
+      ['A\u200bB', [0, 2]],
+      ['a\u0007b', [1]],
+      ['ab\u2581a\u0000 b', [1, 3, 2]],
+      ['a\u00a0b\u1680a', [0, 2, 0]],
+      ['\u007fa\u008fb\u009f', [1]],
+      ['a\ufeffb\ufffda\u2028b', [0, 2, 0, 2]],
+      ['b\tab\r\nb', [2, 1, 2]],
+      ['aba', [3]],
+    ];
+    for (const [text, ids] of expected)
+      expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids);
+  });
+
   it('gives its ids for questions and odd Unicode with 30522 tokens, cut or whole', function () {
     if (!existsSync(minilm)) return this.skip();
     const tokenizer = loadTokenizer({ json: readFileSync(minilm, 'utf8') }, minilm);
@@ -56,7 +86,7 @@ describe('A tokenizer', () => {
     [
       'another kind of model',
       '{"model":{"type":"Magic","vocab":{}}}',
-      /its model is "Magic"; WordPiece, BPE and Unigram/,
+      /its model is "Magic"; WordPiece, BPE, Unigram and WordLevel/,
     ],
     ['a vocabulary that is none', '{"model":{"type":"BPE","vocab":7}}', /no model with a vocabulary/],
     [

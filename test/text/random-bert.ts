@@ -18,6 +18,10 @@ export interface BertOptions {
   /** Each token sees those before it alone. */
   readonly isCausal?: boolean;
   readonly opset?: number;
+  /** Reshapes by sizes read off the ids once, and angles [1, sequence, width] in every layer, as decoders are exported. */
+  readonly measures?: boolean;
+  /** Id that has no position of its own: those of the others begin at 2. */
+  readonly unplaced?: number;
 }
 
 const heads = 2;
@@ -34,6 +38,8 @@ export function randomBert({
   inputs = ['mask', 'types'],
   isCausal = false,
   opset = 17,
+  measures = false,
+  unplaced,
 }: BertOptions = {}): Uint8Array {
   const rng = createRng(3);
   const b = new GraphBuilder({ opset });
@@ -62,7 +68,9 @@ export function randomBert({
   x = b.op('Add', [
     x,
     given === undefined
-      ? b.op('Slice', [positionTable, b.ints([0]), length, b.ints([0])])
+      ? unplaced === undefined
+        ? b.op('Slice', [positionTable, b.ints([0]), length, b.ints([0])])
+        : b.op('Gather', [positionTable, placesOf(b, ids, unplaced)])
       : b.op('Gather', [positionTable, given]),
   ]);
   if (types !== undefined)
@@ -80,6 +88,15 @@ export function randomBert({
     const later = b.op('Trilu', [full, b.constant('above', int64([], [1]))], { attributes: { upper: 1 } });
     bias = bias === undefined ? later : b.op('Add', [bias, later]);
   }
+  const batch = b.op('Gather', [b.op('Shape', [ids]), b.ints([0])], { attributes: { axis: 0 } });
+  const sizes = measures
+    ? b.op('Concat', [batch, length, b.ints([width])], { attributes: { axis: 0 } })
+    : b.ints([0, 0, width]);
+  const angles = measures
+    ? b.op('Cos', [
+        b.op('Unsqueeze', [b.op('Slice', [positionTable, b.ints([0]), length, b.ints([0])]), b.ints([0])]),
+      ])
+    : undefined;
   for (let layer = 0; layer < layers; layer++) {
     const dense = (name: string, value: string, from = width, to = width): string =>
       b.op('MatMul', [value, table(`layer.${layer}.${name}`, from, to, 1 / Math.sqrt(from))]);
@@ -97,12 +114,24 @@ export function randomBert({
     const seen = b.op('Transpose', [b.op('MatMul', [weights, split(dense('value', x), [0, 2, 1, 3])])], {
       attributes: { perm: [0, 2, 1, 3] },
     });
-    x = normalise(b.op('Add', [x, dense('output', b.op('Reshape', [seen, b.ints([0, 0, width])]))]));
+    const joined = b.op('Reshape', [seen, sizes]);
+    const turned = angles === undefined ? joined : b.op('Mul', [joined, angles]);
+    x = normalise(b.op('Add', [x, dense('output', turned)]));
     const inner = b.op('Relu', [dense('intermediate', x, width, 2 * width)]);
     x = normalise(b.op('Add', [x, dense('down', inner, 2 * width, width)]));
   }
   b.output(x, 'float32', [...dims, width], 'last_hidden_state');
   return encodeModel(b.model());
+}
+
+/** Of int64 ids: how many stand before each, those of `unplaced` not counted, plus 2. */
+function placesOf(b: GraphBuilder, ids: string, unplaced: number): string {
+  const isPlaced = b.op('Not', [b.op('Equal', [ids, b.constant('unplaced', int64([], [unplaced]))])]);
+  const counted = b.op('Cast', [isPlaced], { attributes: { to: 7 } });
+  return b.op('Add', [
+    b.op('CumSum', [counted, b.constant('along', int64([], [1]))]),
+    b.constant('first', int64([], [1])),
+  ]);
 }
 
 export const words = [

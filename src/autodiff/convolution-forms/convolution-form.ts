@@ -20,7 +20,10 @@ export interface ConvolutionSizes {
 
 /** Another way to write a convolution. */
 export interface ConvolutionForm {
-  /** Whether it can be written so, and is likely to run faster. */
-  suits(sizes: ConvolutionSizes): boolean;
+  /**
+   * Whether it can be written so, and is likely to run faster.
+   * @param isBatchLast - whether the input lies with the batch last already
+   */
+  suits(sizes: ConvolutionSizes, isBatchLast: boolean): boolean;
   write(tape: FormTape, sizes: ConvolutionSizes): void;
 }

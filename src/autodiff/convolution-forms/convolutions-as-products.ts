@@ -13,6 +13,8 @@ import { pointwise } from './pointwise.js';
 
 type Shapes = ReadonlyMap<string, readonly number[]>;
 
+const forms: readonly ConvolutionForm[] = [minimalFiltering, depthwise, pointwise];
+
 /**
  * Writes convolutions over few positions, as the last ones of a network are, as matrix products where these are faster
  * than the operator. Their gradients are products too, where the gain is greater still. For training steps: the values
@@ -43,11 +45,10 @@ export function convolutionsAsProducts(
     onlyLast: new Set(),
   };
   const constantOf = createConstantReader(graph);
-  const forms = formsFor(graph, shapes);
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
     const tape = new FormTape(node, state);
     const sizes = sizesOf(node, shapes);
-    const form = sizes && forms.find(({ suits }) => suits(sizes));
+    const form = sizes && forms.find(({ suits }) => suits(sizes, tape.hasBatchLast(node.inputs[0]!)));
     if (form) form.write(tape, sizes);
     else if (!writeBatchLast(tape, constantOf)) {
       for (const value of valuesRead(node)) tape.batchFirst(value);
@@ -64,18 +65,6 @@ export function convolutionsAsProducts(
   for (const [name, { dims }] of builder.initializers) all.set(name, dims);
   const initializers = new Map([...graph.initializers, ...builder.initializers]);
   return { graph: { ...graph, nodes, initializers }, shapes: all };
-}
-
-/** Convolutions of 1 x 1 are written anew where all convolutions can lie with the batch last, and some had better. */
-function formsFor({ nodes }: Graph, shapes: Shapes): readonly ConvolutionForm[] {
-  const convolutions = nodes
-    .filter(({ opType }) => /^Conv/.test(opType))
-    .map((node) => sizesOf(node, shapes));
-  const lasting = [depthwise, pointwise];
-  const lie = convolutions.every((sizes) => sizes && lasting.some(({ suits }) => suits(sizes)));
-  return lie && convolutions.some((sizes) => depthwise.suits(sizes!))
-    ? lasting
-    : [minimalFiltering, depthwise];
 }
 
 /** Undefined for what is no convolution over two axes. */

@@ -3,15 +3,15 @@
  *
  *   Y [out, positions · batch] = W [out, in] X [in, positions · batch] + bias
  *
- * By itself it is as fast as the operator. Between convolutions that lie with the batch last, it saves the transposes, and
- * so do its gradients, for which the operator's would be transposed too.
+ * By itself it is as fast as the operator. Where the input lies with the batch last it saves transposes: of the input, and
+ * those of the operator's gradients.
  */
 import type { ConvolutionForm } from './convolution-form.js';
 
 export const pointwise: ConvolutionForm = {
-  suits({ groups, kernel, strides, pads, input, output }) {
-    const isOne = [...kernel, ...strides].every((size) => size === 1);
-    return groups === 1 && isOne && pads.every((pad) => pad === 0) && input.join() === output.join();
+  suits({ groups, kernel, strides, input, output }, isBatchLast) {
+    const isPoint = groups === 1 && [...kernel, ...strides].every((size) => size === 1);
+    return isBatchLast && isPoint && input.join() === output.join();
   },
   write(tape, { batch, from, to, output }) {
     const [x, w, bias] = tape.node.inputs as [string, string, string?];

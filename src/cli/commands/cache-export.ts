@@ -1,3 +1,4 @@
+import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
 import { formatBytes } from '../output.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
@@ -17,8 +18,8 @@ export const cacheExportCommand = defineCommand({
     },
     format: {
       choices: ['npy', 'parquet', 'huggingface', 'safetensors'],
-      demandOption: true,
-      describe: 'npy and huggingface write a folder, parquet and safetensors a file',
+      describe:
+        'npy and huggingface write a folder, parquet and safetensors a file [default: by the end of --out]',
     },
     out: { type: 'string', demandOption: true, requiresArg: true, describe: 'File or folder to write' },
     ...cacheOptions,
@@ -31,7 +32,10 @@ export const cacheExportCommand = defineCommand({
   async run(args, output) {
     const { exportFeatures } = await import('../../pipeline/export-features.js');
     const onProgress = await output.progress('features', 'examples');
-    const report = await exportFeatures(args, { ...output, onProgress });
+    const report = await exportFeatures(
+      { ...args, format: args.format ?? formatOf(args.out) },
+      { ...output, onProgress },
+    );
     const lines = [
       `${report.rows} rows of ${report.dim} numbers, ${formatBytes(report.bytes)}`,
       ...report.files,
@@ -39,3 +43,12 @@ export const cacheExportCommand = defineCommand({
     output.result(report, lines.join('\n'));
   },
 });
+
+function formatOf(out: string): 'parquet' | 'safetensors' {
+  const format = (['parquet', 'safetensors'] as const).find((each) => out.endsWith(`.${each}`));
+  if (format) return format;
+  throw new GraftError(
+    'USAGE',
+    `Expected --format npy, parquet, huggingface or safetensors, or an --out that ends in .parquet or .safetensors, but received "${out}".`,
+  );
+}

@@ -1,7 +1,8 @@
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
 import { formatAge, formatBytes, formatTable } from '../output.js';
-import { cacheFolderOption, nonNegative, wholeNumber } from '../shared-options.js';
+import { nonNegative, wholeNumber } from '../numeric-options.js';
+import { cacheFolderOption } from '../shared-options.js';
 
 export const storesPositional = {
   type: 'string',

@@ -1,14 +1,8 @@
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds } from '../output.js';
-import {
-  backboneOptions,
-  cacheOptions,
-  dataOptions,
-  deviceOptions,
-  positiveInteger,
-  viewOptions,
-} from '../shared-options.js';
+import { positiveInteger } from '../numeric-options.js';
+import { backboneOptions, cacheOptions, dataOptions, deviceOptions, viewOptions } from '../shared-options.js';
 import { cacheExportCommand } from './cache-export.js';
 import { cacheLsCommand } from './cache-ls.js';
 import { cachePruneCommand } from './cache-prune.js';

@@ -2,7 +2,7 @@ import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../output.js';
-import { integer, positive, positiveInteger } from '../shared-options.js';
+import { integer, positive, positiveInteger } from '../numeric-options.js';
 
 const options = {
   loss: {

@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { nonNegative, positive, share } from '../shared-options.js';
+import { nonNegative, positive, share } from '../numeric-options.js';
 import { describeExport } from './export.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
 import { describeTuning, searchFlags, tuneOptions } from './tune.js';

@@ -4,7 +4,7 @@ import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds, formatTable } from '../output.js';
 import type { ReportedCandidate } from '../../train/candidate.js';
-import { foldCount, positiveInteger, share } from '../shared-options.js';
+import { foldCount, positiveInteger, share } from '../numeric-options.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
 
 /** Flags of the search itself. */
