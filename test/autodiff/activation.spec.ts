@@ -13,6 +13,8 @@ const activations: readonly Activation[] = [
   { op: 'Relu', opsets: [7, 13, 25] },
   { op: 'LeakyRelu', opsets: [7, 16, 25] },
   { op: 'LeakyRelu', opsets: [8, 17], attributes: { alpha: float(0.3) } },
+  { op: 'LeakyRelu', opsets: [9, 17], attributes: { alpha: float(1.5) } },
+  { op: 'LeakyRelu', opsets: [9, 17], attributes: { alpha: float(-0.5) } },
   { op: 'ThresholdedRelu', opsets: [10, 17, 25], attributes: { alpha: float(0.4) } },
   { op: 'Shrink', opsets: [9, 17, 25], attributes: { lambd: float(0.4), bias: float(0.2) } },
   { op: 'Elu', opsets: [7, 17, 25], attributes: { alpha: float(0.7) } },
