@@ -50,6 +50,12 @@ const cases: readonly Case[] = [
     kernel: [5, 3],
     attributes: { dilations: [2, 3] },
   },
+  {
+    title: 'depthwise with more padding than kernel',
+    sizes: [6, 6, 8, 3],
+    groups: 6,
+    attributes: { pads: [5, 1, 4, 2] },
+  },
   { title: 'depthwise of many positions', sizes: [8, 8, 20, 20], groups: 8, isTaken: false },
   { title: 'groups of several channels', sizes: [24, 24, 5, 5], groups: 6, isTaken: false },
   { title: 'strides', sizes: [100, 100, 5, 5], attributes: { strides: [2, 2] }, isTaken: false },

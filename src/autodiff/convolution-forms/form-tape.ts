@@ -93,6 +93,19 @@ export class FormTape {
     return this.op('MatMul', [a, b], name, [...this.shape(a).slice(0, -1), this.shape(b).at(-1)!]);
   }
 
+  /** Pieces of these lengths along an axis. */
+  split(value: string, axis: number, lengths: readonly number[], name: string): string[] {
+    const { builder, shapes } = this.#state;
+    const pieces = lengths.map((length) => {
+      const piece = builder.freshName(`${this.node.outputs[0]!}/${name}`);
+      shapes.set(piece, this.shape(value).with(axis, length));
+      return piece;
+    });
+    if (this.opset < 13) this.#append('Split', [value], pieces, { axis, split: lengths });
+    else this.#append('Split', [value, this.ints(lengths)], pieces, { axis });
+    return pieces;
+  }
+
   ints(values: readonly number[]): string {
     return this.#state.builder.ints(values);
   }
