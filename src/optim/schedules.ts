@@ -54,6 +54,8 @@ export function oneCycle(
 ): number {
   const between = (from: number, to: number, share: number): number =>
     to + 0.5 * (from - to) * (1 + Math.cos(Math.PI * share));
+  // PyTorch's would be the last step of the fall, and train nothing.
+  if (total === 1) return 1;
   const top = rise * total - 1;
   if (t <= top) return between(start, 1, t / top);
   return between(1, end, Math.min(1, (t - top) / (total - 1 - top)));

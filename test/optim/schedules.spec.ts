@@ -44,6 +44,10 @@ describe('the learning-rate schedules', () => {
         for (let t = 0; t < steps; t++)
           expect(scheduleFactor({ kind, steps, warmUp }, t), `${kind} ${t} of ${steps}`).to.be.within(0, 1);
   });
+
+  it('give the one step of a short training its full rate', () => {
+    for (const kind of scheduleKinds) expect(scheduleFactor({ kind, steps: 1 }, 0), kind).to.equal(1);
+  });
 });
 
 describe('clipping and averaging', () => {
