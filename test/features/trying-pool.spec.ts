@@ -46,7 +46,8 @@ function backboneOf(size: number): SharedArrayBuffer {
   return memory;
 }
 
-const [slow, fast] = [backboneOf(384), backboneOf(8)];
+/** Ten times apart and more, so that a pause of the machine in a trial does not turn them round. */
+const [slow, fast] = [backboneOf(768), backboneOf(8)];
 /** The number of threads stands for the way, whose speed is certain: that of its model. */
 const [slowWay, fastWay]: readonly Division[] = [
   { workers: 1, threads: 2 },
@@ -83,7 +84,7 @@ describe('Trying ways to divide the cores', () => {
           workers,
         ),
       remaining: () => 1e6,
-      trialSeconds: 0.15,
+      trialSeconds: 0.3,
       worthSeconds: 1,
       ...options,
     });
