@@ -26,25 +26,29 @@ import { nameStandardInput } from './standard-input.js';
 
 const args = hideBin(process.argv);
 
+const commands = [
+  runCommand,
+  inspectCommand,
+  cacheCommand,
+  trainCommand,
+  tuneCommand,
+  exportCommand,
+  verifyCommand,
+  evalCommand,
+  predictCommand,
+  serveCommand,
+  reportCommand,
+  gradientCommand,
+  modelsCommand,
+  doctorCommand,
+];
+
 const cli = yargs(nameStandardInput(args))
   .scriptName('graft')
   .usage(
     '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
   )
-  .command(runCommand)
-  .command(inspectCommand)
-  .command(cacheCommand)
-  .command(trainCommand)
-  .command(tuneCommand)
-  .command(exportCommand)
-  .command(verifyCommand)
-  .command(evalCommand)
-  .command(predictCommand)
-  .command(serveCommand)
-  .command(reportCommand)
-  .command(gradientCommand)
-  .command(modelsCommand)
-  .command(doctorCommand)
+  .command(commands)
   .demandCommand(1, 'Name a command.')
   .strict()
   .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
@@ -66,8 +70,7 @@ try {
   const isUsage = error instanceof GraftError && error.code === 'USAGE';
   const message = messageOf(error);
   process.stderr.write(`graft: ${message}\n`);
-  if (isUsage)
-    process.stderr.write(`See: graft ${args[0] && !args[0].startsWith('-') ? `${args[0]} ` : ''}--help\n`);
+  if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
   else if (!(error instanceof GraftError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (args.includes('--json')) {
     const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
@@ -76,6 +79,10 @@ try {
   const isInterrupted = error instanceof GraftError && error.code === 'INTERRUPTED';
   // 128 + SIGINT, as shells have it.
   process.exitCode = isUsage ? 2 : isInterrupted ? 130 : 1;
+}
+
+function isCommand(word: string | undefined): boolean {
+  return commands.some(({ command }) => String(command).split(' ')[0] === word);
 }
 
 function isYargsError(error: unknown): boolean {

@@ -48,6 +48,10 @@ describe('wrong input', function () {
     expectRefusal(await graft([]), 2, /Name a command/);
   });
 
+  it('of a mistyped command tells which was meant, and where help is', async () => {
+    expectRefusal(await graftHere(['trian']), 2, /Did you mean train\?\nSee: graft --help/);
+  });
+
   it('of an unknown flag is wrong usage', async () => {
     expectRefusal(await graftHere(['doctor', '--colour']), 2, /colour/);
   });
