@@ -10,14 +10,16 @@ export function sizeSources(graph: Graph, value: string): ReadonlySet<string> | 
   const fed = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));
   const sources = new Set<string>();
   const seen = new Set<string>();
-  const isOfSizes = (name: string): boolean => {
-    if (seen.has(name)) return true;
+  // A list instead of calls: graphs are as deep as a file says.
+  const pending = [value];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (seen.has(name)) continue;
     seen.add(name);
     const node = producer(name);
-    if (!node) return !fed.has(name);
-    if (node.opType !== 'Shape' && node.opType !== 'Size') return [...valuesRead(node)].every(isOfSizes);
-    sources.add(node.inputs[0]!);
-    return true;
-  };
-  return isOfSizes(value) && sources.size > 0 ? sources : undefined;
+    if (!node) {
+      if (fed.has(name)) return undefined;
+    } else if (node.opType === 'Shape' || node.opType === 'Size') sources.add(node.inputs[0]!);
+    else pending.push(...valuesRead(node));
+  }
+  return sources.size > 0 ? sources : undefined;
 }
