@@ -10,6 +10,8 @@ export interface Evaluation {
   readonly value: number;
   /** Taken over by the optimiser: the objective must return a fresh array. */
   readonly gradient: Float64Array;
+  /** How large the gradient is to the caller, who may know other variables; default: its largest component. */
+  readonly size?: number | undefined;
 }
 
 export type Objective = (x: Float64Array) => Promise<Evaluation>;
@@ -18,10 +20,8 @@ export interface LbfgsOptions {
   readonly maxIterations?: number;
   /** Stops where the largest gradient component is below this share of the first one. */
   readonly gradientTolerance?: number;
-  /** Stops where `gradientSize` is no more than this. */
+  /** Stops where the gradient's size is no more than this. */
   readonly gradientLimit?: number;
-  /** What `gradientLimit` is compared with; default: the largest component. */
-  readonly gradientSize?: (gradient: Float64Array) => number;
   /** Stops where the objective is expected to fall by less than this share of itself, were the search to go on. */
   readonly valueTolerance?: number;
   /** Stops where the last ten iterations together lowered the objective by less than this share of it; default: never. */
@@ -52,11 +52,9 @@ export interface LbfgsOptions {
 }
 
 /** All that the next iteration depends on. */
-export interface LbfgsState {
+export interface LbfgsState extends Evaluation {
   readonly iteration: number;
   readonly x: Float64Array;
-  readonly value: number;
-  readonly gradient: Float64Array;
   readonly pairs: readonly CurvaturePair[];
   /** Of the objective, one an iteration. */
   readonly values: readonly number[];
@@ -79,7 +77,7 @@ export interface LbfgsResult {
   readonly evaluations: number;
   readonly converged: boolean;
   readonly reason: StopReason;
-  /** Of the gradient at `x`. */
+  /** Of the gradient at `x`; see `Evaluation`. */
   readonly gradientSize: number;
   readonly curvature: readonly CurvaturePair[];
   /** Of the objective: at the start, and after each iteration. */
@@ -103,7 +101,6 @@ export async function lbfgs(
     maxIterations = 1000,
     gradientTolerance = 1e-9,
     gradientLimit = 0,
-    gradientSize = largestMagnitude,
     valueTolerance = 5e-8,
     stallTolerance = 0,
     memory = 20,
@@ -113,7 +110,7 @@ export async function lbfgs(
   } = options;
   const { from } = options;
   let x: Float64Array = from?.x ?? start.slice();
-  let { value, gradient } = from ?? (await objective(x));
+  let { value, gradient, size } = from ?? (await objective(x));
   let evaluations = from?.evaluations ?? 1;
   const curvature = new CurvatureMemory(start.length, memory, from?.pairs ?? options.curvature);
   const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
@@ -126,14 +123,14 @@ export async function lbfgs(
     evaluations,
     converged: !unfinished.includes(reason),
     reason,
-    gradientSize: gradientSize(gradient),
+    gradientSize: size ?? largestMagnitude(gradient),
     curvature: curvature.pairs,
     values,
     expectedFall: expected,
   });
   for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
-    if (largestMagnitude(gradient) <= smallEnough || gradientSize(gradient) <= gradientLimit)
-      return done(iteration - 1, 'gradient');
+    const largest = largestMagnitude(gradient);
+    if (largest <= smallEnough || (size ?? largest) <= gradientLimit) return done(iteration - 1, 'gradient');
     let direction = curvature.direction(gradient);
     let slope = dot(direction, gradient);
     if (!(slope < 0)) {
@@ -166,7 +163,7 @@ export async function lbfgs(
       continue;
     }
     curvature.add(found.x, x, found.gradient, gradient);
-    ({ x, value, gradient } = found);
+    ({ x, value, gradient, size } = found);
     values.push(value);
     if (found.evaluations > patience) return done(iteration, 'noise');
     const state = (): LbfgsState => ({
@@ -174,6 +171,7 @@ export async function lbfgs(
       x,
       value,
       gradient,
+      size,
       pairs: curvature.pairs,
       values,
       evaluations,

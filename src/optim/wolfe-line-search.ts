@@ -34,8 +34,8 @@ export async function searchLine(
     evaluations++;
     const x = new Float64Array(ray.x.length);
     for (let i = 0; i < x.length; i++) x[i] = ray.x[i]! + step * ray.direction[i]!;
-    const { value, gradient } = await objective(x);
-    return { step, x, value, gradient, slope: dot(gradient, ray.direction) };
+    const found = await objective(x);
+    return { ...found, step, x, slope: dot(found.gradient, ray.direction) };
   };
   const start: RayPoint = { ...ray, step: 0 };
   const { noise } = ray;

@@ -1,11 +1,10 @@
-import { lbfgs, type LbfgsOptions, type LbfgsResult } from '../optim/lbfgs.js';
-import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
-import type { Precision } from '../tasks/loss-tape.js';
-import { type Anchor, measureAnchor, openExactStep } from './exact-step.js';
+import { lbfgs, type LbfgsOptions, type LbfgsResult, type LbfgsState } from '../optim/lbfgs.js';
+import { type ConvexProblem, startingPoint } from './convex-problem.js';
+import { type Anchor, type ExactStep, measureAnchor, openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './fit.js';
-import { gradientMeasure } from './gradient-measure.js';
+import { inBasis, openVariablesFinder, type VariablesFinder } from './fit-variables.js';
 import { restore, stateOf } from './search-state.js';
 
 /** Share of the objective by which float32 scores leave it uncertain. */
@@ -25,6 +24,11 @@ const anchoredRounding = 1e-11;
 const smallGradient = 1e-10;
 /** Iterations after which differences are counted from a new anchor. */
 const anchoredIterations = 50;
+/**
+ * Iterations after which the curvature is looked at again. On image features this took half the iterations of looking once,
+ * before the first; looking more often took no fewer.
+ */
+const lookingAgain = [20, 80, 320];
 /** Most memory for logits and slopes at an anchor. */
 const mostAnchorBytes = 2 ** 28;
 
@@ -37,28 +41,38 @@ const mostAnchorBytes = 2 ** 28;
  */
 export async function fitToOptimum(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
-  const layout = layoutParameters(head.parameters);
   const problem: ConvexProblem = {
-    layout,
+    layout: layoutParameters(head.parameters),
     penalized: head.penalized,
     l2: options.l2 * head.penaltyFactor,
     weightUnits: fit.rawPenalty?.std,
     prior: task.prior(task.sumTargets(train, classWeights), train.classes.length),
   };
-  const { isConvex } = head;
-  const replica = isConvex ? scaleProblem(problem) : plainReplica(problem, train.rows);
-  const start = isConvex ? startingPoint(problem) : layout.flatten(fit.parameters);
-  const parametersAt = (u: Float64Array) => layout.unflatten(u.map((ui, i) => ui * replica.scale[i]!));
+  if (!head.isConvex) return minimize(fit, problem);
+  const finder = await openVariablesFinder(fit, problem);
+  try {
+    return await minimize(fit, problem, finder);
+  } finally {
+    await finder.release();
+  }
+}
+
+/** @param finder - given where the problem is convex */
+async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFinder): Promise<Fitted> {
+  const { task, train, options, classWeights } = fit;
+  const { layout } = problem;
+  const begun = fit.from && restore(fit.from);
+  let variables = inBasis(plainReplica(problem, train.rows));
+  if (finder) variables = begun ? finder.restore(begun.sketch) : await finder.first();
+  let looks = begun?.looks ?? 0;
+  const parametersAt = async (u: Float64Array) => layout.unflatten(await variables.toParameters(u));
   const maxIterations = options.epochs ?? 1000;
   const { tolerance } = options;
-  const limits: LbfgsOptions = {
-    gradientLimit: tolerance ?? smallGradient,
-    gradientSize: gradientMeasure(replica.scale, train.rows),
-  };
+  /** Of the gradient of the sum: scikit-learn's `tol` is compared with that of the mean. */
+  const limits: LbfgsOptions = { gradientLimit: train.rows * (tolerance ?? smallGradient) };
   /** Where the gradient decides, nothing else does; float32 knows no more than how far it can go. */
   const exactly: LbfgsOptions =
     tolerance === undefined ? limits : { ...limits, gradientTolerance: 0, valueTolerance: 0 };
-  const begun = fit.from && restore(fit.from);
   let iterations = begun?.iterations ?? 0;
   const stepOptions = {
     spec: options.head,
@@ -69,37 +83,52 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     targetScale: fit.targetScaling?.std,
     threads: fit.threads,
   };
-  const search = async (
-    precision: Precision,
+  const searchOn = async (
+    step: ExactStep,
     from: Float64Array,
     settings: LbfgsOptions,
     anchoredAt?: Float64Array,
-  ) => {
+  ): Promise<LbfgsResult> => {
+    const { precision } = step;
+    const { objectives } = replicaObjectives(step, layout, [variables.replica], variables.basis);
+    return lbfgs(objectives[0]!, from, {
+      ...settings,
+      onIteration: async (_, u, value, state) => {
+        iterations++;
+        fit.check(iterations, value);
+        if (isRecorded(iterations)) await fit.record(iterations, value, await parametersAt(u));
+        await fit.checkpoint(iterations, () =>
+          stateOf(
+            { precision, iterations, looks, sketch: variables.basis?.sketch, anchoredAt },
+            state(),
+            settings.expectedFall,
+          ),
+        );
+        return false;
+      },
+    });
+  };
+  /** Iterations of L-BFGS after which there were `until` in all. */
+  const iterationsTo = (until: number, from: LbfgsState | undefined): number =>
+    until - iterations + (from?.iteration ?? 0);
+  /** In float64, on which all depends in the end. */
+  const search = async (
+    from: Float64Array,
+    settings: LbfgsOptions,
+    anchoredAt?: Float64Array,
+  ): Promise<LbfgsResult> => {
     const anchor = anchoredAt && (await anchorAt(anchoredAt));
-    const step = await openExactStep({ ...stepOptions, precision, anchor });
-    const left = maxIterations - iterations + (settings.from?.iteration ?? 0);
+    const step = await openExactStep({ ...stepOptions, precision: 'float64', anchor });
+    const left = iterationsTo(maxIterations, settings.from);
     try {
-      const { objectives } = replicaObjectives(step, layout, [replica]);
-      const result = await lbfgs(objectives[0]!, from, {
-        ...settings,
-        maxIterations: anchor ? Math.min(anchoredIterations, left) : left,
-        onIteration: async (_, u, value, state) => {
-          iterations++;
-          fit.check(iterations, value);
-          if (isRecorded(iterations)) await fit.record(iterations, value, parametersAt(u));
-          await fit.checkpoint(iterations, () =>
-            stateOf(precision, iterations, state(), settings.expectedFall, anchoredAt),
-          );
-          return false;
-        },
-      });
-      return result;
+      const most = anchor ? Math.min(anchoredIterations, left) : left;
+      return await searchOn(step, from, { ...settings, maxIterations: most }, anchoredAt);
     } finally {
       await step.release();
     }
   };
-  const anchorAt = (u: Float64Array): Promise<Anchor> =>
-    measureAnchor(stepOptions, layout.stack([u.map((ui, i) => ui * replica.scale[i]!)], 'float64'));
+  const anchorAt = async (u: Float64Array): Promise<Anchor> =>
+    measureAnchor(stepOptions, layout.stack([await variables.toParameters(u)], 'float64'));
   const canAnchor =
     options.head.kind === 'linear' &&
     task.ownParameters(train.classes.length).size === 0 &&
@@ -109,11 +138,11 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     settings: LbfgsOptions,
     anchoredAt = canAnchor ? from : undefined,
   ): Promise<LbfgsResult> => {
-    if (!anchoredAt) return search('float64', from, settings);
+    if (!anchoredAt) return search(from, settings);
     // Of this search, which may have been taken up again within.
     const before = iterations - (settings.from?.iteration ?? 0);
     const careful = { ...settings, rounding: anchoredRounding, patience: 5 };
-    const result = await search('float64', from, careful, anchoredAt);
+    const result = await search(from, careful, anchoredAt);
     const isDone = tolerance === undefined ? result.converged : result.reason === 'gradient';
     if (isDone || iterations >= maxIterations) return result;
     const { curvature, values, expectedFall } = result;
@@ -121,12 +150,12 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
     const next = { ...exactly, curvature, ...(tolerance === undefined && { values, expectedFall }) };
     // What is left is too small for differences, or too far from the optimum.
     const hasFallen = result.value < result.values.at(-1 - result.iterations)!;
-    return iterations > before && hasFallen ? inFloat64(result.x, next) : search('float64', result.x, next);
+    return iterations > before && hasFallen ? inFloat64(result.x, next) : search(result.x, next);
   };
   const finish = async (result: LbfgsResult): Promise<Fitted> => {
-    const parameters = parametersAt(result.x);
+    const parameters = await parametersAt(result.x);
     if (!isRecorded(iterations)) await fit.record(iterations, result.value, parameters);
-    const { gradientSize: gradient } = result;
+    const gradient = result.gradientSize / train.rows;
     // What is noise to float32, or to differences, is the end where there is no more exact way to go on.
     const hidden = iterations >= maxIterations ? 'iterations' : 'precision';
     const reason = result.reason === 'noise' ? hidden : result.reason;
@@ -148,27 +177,46 @@ export async function fitToOptimum(fit: Fit): Promise<Fitted> {
       convergence: { reason, gradient, tolerance: tolerance ?? smallGradient, iterations },
     };
   };
+  /** In float32, in better and better variables. */
+  const roughly = async (
+    step: ExactStep,
+    start: Float64Array,
+    always: LbfgsOptions,
+  ): Promise<LbfgsResult> => {
+    let from = start;
+    let own: LbfgsOptions = begun?.settings ?? {};
+    for (;;) {
+      const look = finder ? (lookingAgain[looks] ?? maxIterations) : maxIterations;
+      const most = iterationsTo(Math.min(look, maxIterations), own.from);
+      const result = await searchOn(step, from, { ...always, ...own, maxIterations: most });
+      if (!finder || result.reason !== 'iterations' || iterations >= maxIterations) return result;
+      looks++;
+      const x = await variables.toParameters(result.x);
+      variables = await finder.better(x, variables);
+      from = await variables.fromParameters(x);
+      own = { values: result.values };
+    }
+  };
   if (begun?.precision === 'float64') {
     const { anchoredAt } = begun;
     const settings = { ...exactly, ...begun.settings };
     return finish(
-      await (anchoredAt ? inFloat64(start, settings, anchoredAt) : search('float64', start, settings)),
+      await (anchoredAt
+        ? inFloat64(begun.settings.from.x, settings, anchoredAt)
+        : search(begun.settings.from.x, settings)),
     );
   }
-  const rough = await search(
-    'float32',
-    start.map((xi, i) => xi / replica.scale[i]!),
-    {
-      ...limits,
-      valueTolerance: isConvex ? float32Rounding : tolerance === undefined ? 1e-6 : 0,
-      rounding: float32Rounding,
-      patience: 5,
-      ...(isConvex ? { firstStep: 1 } : tolerance === undefined && { stallTolerance: worthwhileFall }),
-      ...begun?.settings,
-    },
-  );
+  const start = finder ? startingPoint(problem) : layout.flatten(fit.parameters);
+  const step = await openExactStep({ ...stepOptions, precision: 'float32' });
+  const rough = await roughly(step, await variables.fromParameters(start), {
+    ...limits,
+    valueTolerance: finder ? float32Rounding : tolerance === undefined ? 1e-6 : 0,
+    rounding: float32Rounding,
+    patience: 5,
+    ...(finder ? { firstStep: 1 } : tolerance === undefined && { stallTolerance: worthwhileFall }),
+  }).finally(() => step.release());
   // A head that is not convex has no one optimum to be exact about.
-  if (!isConvex) return finish(rough);
+  if (!finder) return finish(rough);
   const settings = {
     ...exactly,
     curvature: rough.curvature,

@@ -1,5 +1,6 @@
 /** Objectives of several fits that advance together: each waits until all have asked, then one run answers all. */
 import type { Evaluation, Objective } from '../optim/lbfgs.js';
+import { largestMagnitude } from '../optim/vector.js';
 import type { ExactStep } from './exact-step.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import type { WeightBasis } from './weight-basis.js';
@@ -25,7 +26,10 @@ interface Request {
   reject(error: unknown): void;
 }
 
-/** @param basis - a further change of variables, after the scaling: x = basis(scale · u) */
+/**
+ * The size of a gradient is its largest component by x.
+ * @param basis - a further change of variables, after the scaling: x = basis(scale · u)
+ */
 export function replicaObjectives(
   step: ExactStep,
   layout: ParameterLayout,
@@ -61,12 +65,13 @@ export function replicaObjectives(
       }
       return slope;
     });
+    const sizes = slopes.map(largestMagnitude);
     if (basis) slopes = await basis.toGradients(slopes);
     entries.forEach(([replica, { resolve }], i) => {
       const { scale } = replicas[replica]!;
       const gradient = slopes[i]!;
       for (let j = 0; j < gradient.length; j++) gradient[j]! *= scale[j]!;
-      resolve({ value: losses[i]!, gradient });
+      resolve({ value: losses[i]!, gradient, size: sizes[i] });
     });
   }
   return {

@@ -14,14 +14,16 @@ import { lbfgs } from '../optim/lbfgs.js';
 import type { LossSpec, Score, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scaleProblem, startingPoint } from './convex-problem.js';
+import { exampleCurvature } from './example-curvature.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
+import { type BasisFinder, openBasisFinder } from './find-basis.js';
 import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import { selectRows } from './select-rows.js';
 import { measureStandardization, standardize } from './standardize.js';
-import { type BasisFinder, openBasisFinder, type WeightBasis } from './weight-basis.js';
+import type { WeightBasis } from './weight-basis.js';
 
 export interface OptimumSweepOptions {
   readonly train: AnyFeatureSet;
@@ -54,7 +56,7 @@ const tolerance = 5e-7;
 /** Pairs that L-BFGS remembers. In a good basis ten take 3 % fewer iterations than six, but longer over each. */
 const memory = { inBasis: 6, without: 10 };
 /** Iterations a fit from which on a better basis is looked for. */
-const manyIterations = 25;
+const manyIterations = 10;
 /** Features up to which a basis is: finding one takes their number cubed. */
 const mostFeatures = 2048;
 
@@ -164,7 +166,7 @@ export async function sweepOptimum(
   }
 
   /** In a basis the weights have curvature 1 as they are. */
-  function scaleIn({ biasCurvature }: WeightBasis, { penalty, heldOut }: Replica): Replica {
+  function scaleIn({ sketch: { biasCurvature } }: WeightBasis, { penalty, heldOut }: Replica): Replica {
     const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(biasCurvature));
     for (const { name, from, to } of layout.parts) if (name === weight) scale.fill(1, from, to);
     return { penalty, scale, heldOut };
@@ -172,24 +174,17 @@ export async function sweepOptimum(
 
   /** One for all folds, from the mean curvature of their examples where they are. */
   function betterBasis(by: BasisFinder, outputs: Float32Array, l2: number): Promise<WeightBasis | undefined> {
-    const curvature = new Float32Array(train.rows).fill(1);
-    if (task.kind !== 'regression') {
-      const scale = 1 / (foldCount * outputCount);
-      for (let row = 0; row < train.rows; row++) {
-        let sum = 0;
-        for (let fold = 0; fold < foldCount; fold++) {
-          if (fold === folds[row]) continue;
-          const at = (row * foldCount + fold) * outputCount;
-          for (let c = at; c < at + outputCount; c++) sum += outputs[c]! * (1 - outputs[c]!);
-        }
-        curvature[row] = scale * sum;
-      }
-    }
+    const curvature = exampleCurvature(
+      task.kind,
+      outputs,
+      { rows: train.rows, replicas: foldCount },
+      (row, fold) => folds[row] !== fold,
+    );
     const penalty = Float64Array.from({ length: train.dim }, (_, d) => {
       const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
       return l2 * head.penaltyFactor * mean;
     });
-    return by.find(curvature, penalty);
+    return by.find(curvature, penalty, basis);
   }
 
   function measure(outputs: Float32Array, fold: number, rows: Int32Array): Score {

@@ -65,7 +65,7 @@ describe('training from a checkpoint', () => {
     });
   }
 
-  it('takes up L-BFGS where it was: in float32, in differences from any anchor, and after these were given up', async () => {
+  it('takes up L-BFGS where it was: in float32, in the variables found on the way, in differences from any anchor, and after these were given up', async () => {
     const options: TrainOptions = { solver: 'lbfgs', l2: 0.01, tolerance: 1e-18, threads: 1 };
     const kept: TrainingState[] = [];
     const whole = await trainHead(train, undefined, {
@@ -82,7 +82,8 @@ describe('training from a checkpoint', () => {
       return !next || Number(next.iteration) <= Number(state.fields.iteration);
     };
     const ends = kept.filter(isLast);
-    expect(ends.map(waysOf)).to.deep.equal(['float32', 'differences', 'differences', 'float64']);
+    expect(ends.map(waysOf)).to.deep.equal(['float32', 'float32', 'differences', 'differences', 'float64']);
+    expect(ends.map(({ fields }) => fields.looks)).to.deep.equal([0, 1, 1, 1, 1]);
     for (const from of [...ends, kept.at(-4)!]) {
       const resumed = await trainHead(train, undefined, {
         ...options,

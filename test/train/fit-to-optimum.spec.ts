@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
+import { createRng } from '../../src/rng.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { fitStandardization, standardize } from '../../src/train/standardize.js';
@@ -96,6 +97,25 @@ describe('L-BFGS on a linear head', () => {
       expect(before.convergence!.gradient).to.be.above(tolerance);
     });
   }
+
+  it('takes few iterations where features vary along few directions, as those of networks do', async () => {
+    const rng = createRng(3);
+    const [rows, dim, factors] = [300, 120, 10];
+    const loadings = Float32Array.from({ length: factors * dim }, () => rng.normal());
+    const features = Float32Array.from({ length: rows * dim }, () => 0.3 * rng.normal());
+    const labels = new Int32Array(rows);
+    for (let row = 0; row < rows; row++) {
+      for (let k = 0; k < factors; k++) {
+        const factor = rng.normal();
+        labels[row]! += factor > 1 ? 1 : 0;
+        for (let d = 0; d < dim; d++) features[row * dim + d]! += factor * loadings[k * dim + d]!;
+      }
+    }
+    const classes = Array.from({ length: 1 + Math.max(...labels) }, (_, i) => String(i));
+    const { convergence } = await trainHead({ rows, dim, features, labels, classes }, undefined, { l2: 1 });
+    expect(convergence!.reason).to.equal('objective');
+    expect(convergence!.iterations).to.be.below(250);
+  });
 
   it('says how far it came where rounding hides the way to a tolerance', async () => {
     const warnings: string[] = [];

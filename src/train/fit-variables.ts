@@ -1,0 +1,96 @@
+/** The variables in which a linear head is fitted, found anew as the curvature changes on the way. */
+import { type ConvexProblem, scaleProblem } from './convex-problem.js';
+import { exampleCurvature } from './example-curvature.js';
+import { type BasisFinder, openBasisFinder } from './find-basis.js';
+import type { Fit } from './fit.js';
+import { openHeadScorer } from './head-scorer.js';
+import type { Replica } from './replica-objective.js';
+import type { CurvatureSketch, WeightBasis } from './weight-basis.js';
+
+/** x = basis(scale · u), u being what the search changes and x the parameters. */
+export interface Variables {
+  readonly replica: Replica;
+  readonly basis: WeightBasis | undefined;
+  toParameters(u: Float64Array): Promise<Float64Array>;
+  fromParameters(x: Float64Array): Promise<Float64Array>;
+}
+
+export interface VariablesFinder {
+  /** For where the problem begins. */
+  first(): Promise<Variables>;
+  /** For where the parameters are `x`; those before are kept where no others are found. */
+  better(x: Float64Array, before: Variables): Promise<Variables>;
+  /** @param sketch - of a basis, where the variables had one */
+  restore(sketch: CurvatureSketch | undefined): Variables;
+  release(): Promise<void>;
+}
+
+/** Most features for which curvature is looked at along other lines than theirs: it takes 6 kB for each. */
+const mostFeatures = 2 ** 16;
+
+export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Promise<VariablesFinder> {
+  const { train, task, threads, classWeights } = fit;
+  const { layout, penalized, prior } = problem;
+  const [part] = penalized as readonly [string];
+  const plain = scaleProblem(problem);
+  const { from, to, columns } = layout.parts.find(({ name }) => name === part)!;
+  const penalty = plain.penalty.subarray(from, to).filter((_, i) => i % columns === 0);
+  const finder: BasisFinder | undefined =
+    train.dim <= mostFeatures ? await openBasisFinder(train, layout, part, threads) : undefined;
+  const meanCurvature = prior.curvature.reduce((sum, value) => sum + value, 0) / prior.curvature.length;
+
+  /** In a basis the weights have curvature 1 as they are, but for what columns differ by. */
+  function scaled({ sketch }: WeightBasis): Replica {
+    const known = Math.sqrt(meanCurvature / sketch.biasCurvature);
+    const scale = plain.scale.map((value) => value * known);
+    for (let i = from; i < to; i++) {
+      const own = prior.curvature[(i - from) % columns] ?? meanCurvature;
+      scale[i] = Math.sqrt(meanCurvature / own);
+    }
+    return { ...plain, scale };
+  }
+  const variablesIn = (basis: WeightBasis | undefined): Variables =>
+    basis ? inBasis(scaled(basis), basis) : inBasis(plain);
+
+  return {
+    first: async () =>
+      variablesIn(await finder?.find(new Float32Array(train.rows).fill(meanCurvature / train.rows), penalty)),
+    async better(x, before) {
+      const scorer = await openHeadScorer(
+        fit.options.head,
+        { dim: train.dim, outputCount: train.classes.length, task: task.kind },
+        threads,
+      );
+      try {
+        const outputs = await scorer.outputs(train, layout.stack([x]));
+        const curvature = exampleCurvature(task.kind, outputs, { rows: train.rows, replicas: 1 });
+        if (classWeights && task.targetForm === 'label') {
+          for (let row = 0; row < train.rows; row++) curvature[row]! *= classWeights[train.labels[row]!]!;
+        }
+        const basis = await finder?.find(curvature, penalty, before.basis);
+        return basis ? variablesIn(basis) : before;
+      } finally {
+        await scorer.release();
+      }
+    },
+    restore: (sketch) => variablesIn(sketch && finder?.restore(sketch)),
+    release: async () => finder?.release(),
+  };
+}
+
+/** @param basis - a further change of variables, after the scaling */
+export function inBasis(replica: Replica, basis?: WeightBasis): Variables {
+  const { scale } = replica;
+  return {
+    replica,
+    basis,
+    async toParameters(u) {
+      const x = u.map((value, i) => value * scale[i]!);
+      return basis ? (await basis.toWeights([x]))[0]! : x;
+    },
+    async fromParameters(x) {
+      const u = basis ? (await basis.fromWeights([x]))[0]! : x.slice();
+      return u.map((value, i) => value / scale[i]!);
+    },
+  };
+}
