@@ -13,6 +13,7 @@ import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
+import { settleBranches } from './settle-branches.js';
 
 export interface Inspection {
   readonly model: string;
@@ -51,7 +52,7 @@ export async function inspectModel(
   file: string,
   { svg }: { svg?: string | undefined } = {},
 ): Promise<Inspection> {
-  const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
+  const model = await settleBranches(inlineFunctions(dropInitializerInputs(await readModel(file))));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
