@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
@@ -50,7 +51,7 @@ export async function inspectModel(
   file: string,
   { svg }: { svg?: string | undefined } = {},
 ): Promise<Inspection> {
-  const model = dropInitializerInputs(await readModel(file));
+  const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
