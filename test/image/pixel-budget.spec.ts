@@ -61,7 +61,9 @@ describe('A budget of decoded pixels', () => {
   it('gets back what a photo took that turns out damaged', async () => {
     const budget = new PixelBudget(photoBytes);
     const whole = await draw().png({ compressionLevel: 0 }).toBuffer();
-    const error: unknown = await preprocess(whole.subarray(0, whole.length / 2), budget).catch((e) => e);
+    const error: unknown = await preprocess(whole.subarray(0, whole.length / 2), budget).catch(
+      (cause: unknown) => cause,
+    );
     expect(error).to.be.an('error').with.property('code', 'INVALID_IMAGE');
     expect(await isDone(budget.take(photoBytes))).to.equal(true);
   });
