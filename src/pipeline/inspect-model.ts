@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
@@ -12,6 +13,7 @@ import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
+import { settleBranches } from './settle-branches.js';
 
 export interface Inspection {
   readonly model: string;
@@ -50,7 +52,7 @@ export async function inspectModel(
   file: string,
   { svg }: { svg?: string | undefined } = {},
 ): Promise<Inspection> {
-  const model = dropInitializerInputs(await readModel(file));
+  const model = await settleBranches(inlineFunctions(dropInitializerInputs(await readModel(file))));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);

@@ -6,35 +6,39 @@ import { listFiles } from '../sources/list-files.js';
 import type { Located } from '../sources/source.js';
 import type { PredictOptions } from './predict-inputs.js';
 
-export interface NamedInput extends Located {
-  /** By the user, not met in a folder. */
-  readonly isNamed: boolean;
+export interface ListedInput extends Located {
+  /** Why there is nothing to read: a missing file, a folder without examples. */
+  readonly error?: GraftError;
 }
 
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
- * like a path; everything else is a text. Lines are paths of images, or texts.
- * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE; INVALID_DATASET for a folder without examples
+ * like a path; everything else is a text. Lines are paths of images, or texts. What is missing has its error: FILE_NOT_FOUND,
+ * FILE_UNREADABLE, or INVALID_DATASET for a folder without examples.
  */
 export async function listInputs(
   { inputs, readLines }: Pick<PredictOptions, 'inputs' | 'readLines'>,
   kind: 'pixels' | 'tokens',
-): Promise<NamedInput[]> {
-  const listed: NamedInput[] = [];
+): Promise<ListedInput[]> {
+  const listed: ListedInput[] = [];
   for (const input of inputs) {
     if (input === '-' && readLines) {
       for (const line of await readLines()) {
         if (kind === 'tokens') listed.push(textInput(line));
-        else listed.push(...(await fromPath(line, kind)));
+        else listed.push(...(await fromPath(line, kind).catch((error: unknown) => missing(line, error))));
       }
     } else if (kind === 'tokens' && !(await isPath(input))) listed.push(textInput(input));
-    else listed.push(...(await fromPath(input, kind)));
+    else listed.push(...(await fromPath(input, kind).catch((error: unknown) => missing(input, error))));
   }
   return listed;
 }
 
-function textInput(text: string): NamedInput {
-  return { path: text, source: { kind: 'text', text }, isNamed: true };
+function missing(path: string, error: unknown): ListedInput[] {
+  return [{ path, error: unreadable(path, error) }];
+}
+
+function textInput(text: string): ListedInput {
+  return { path: text, source: { kind: 'text', text } };
 }
 
 /** A text of one word that ends in .txt was meant to be a file: that it is missing must be said. */
@@ -46,15 +50,13 @@ async function isPath(input: string): Promise<boolean> {
   );
 }
 
-async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<NamedInput[]> {
-  const info = await stat(input).catch((error: unknown) => {
-    throw unreadable(input, error);
-  });
-  if (!info.isDirectory()) return [{ path: input, isNamed: true }];
-  const found: NamedInput[] = [];
+async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<ListedInput[]> {
+  const info = await stat(input);
+  if (!info.isDirectory()) return [{ path: input }];
+  const found: ListedInput[] = [];
   for await (const file of listFiles(input)) {
     const isWanted = kind === 'pixels' ? isImagePath(file) : /\.txt$/i.test(file);
-    if (isWanted) found.push({ path: file, isNamed: false });
+    if (isWanted) found.push({ path: file });
   }
   if (found.length > 0) return found;
   const what = kind === 'pixels' ? 'image' : '.txt file';

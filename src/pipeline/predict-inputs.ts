@@ -1,12 +1,12 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
-import { GraftError, messageOf, unreadable } from '../errors.js';
+import { GraftError, unreadable } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
 import type { Hooks } from './cache-features.js';
-import { listInputs, type NamedInput } from './list-inputs.js';
+import { listInputs, type ListedInput } from './list-inputs.js';
 
 export interface PredictOptions {
   readonly model: string;
@@ -23,22 +23,25 @@ export interface Prediction {
   /** The path, or the text where it was given itself. */
   readonly input: string;
   /** The likeliest class; with several labels an example those with 0.5 or more, joined by |. Absent for numbers. */
-  readonly label?: string;
+  readonly label?: string | null;
   /** Probability of the label; of the likeliest one where there may be several. */
-  readonly score?: number;
+  readonly score?: number | null;
   /** Probability by label. */
-  readonly scores?: Readonly<Record<string, number>>;
+  readonly scores?: Readonly<Record<string, number>> | null;
   /** Where there may be several labels: those with 0.5 or more. */
   readonly labels?: readonly string[];
   /** Predicted numbers by name. */
-  readonly values?: Readonly<Record<string, number>>;
+  readonly values?: Readonly<Record<string, number>> | null;
+  /** Why the input was left out; everything else is null then. */
+  readonly reason?: string;
 }
 
 const batchSize = 16;
 
 /**
- * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. What was named itself must be
- * readable; one met in a folder is left out with a warning unless `onError` is 'fail'.
+ * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. An input that cannot be used is
+ * left out, with a warning and with its reason in its place, unless `onError` is 'fail'.
+ * @throws GraftError what was wrong with the first input where none could be used, or with any and `onError` 'fail'
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
@@ -46,68 +49,92 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),
   });
+  const { metadata, predict } = predictor;
   try {
-    const inputs = await listInputs(options, predictor.metadata.input.kind);
+    const inputs = await listInputs(options, metadata.input.kind);
     const predictions: Prediction[] = [];
+    let firstFailure: GraftError | undefined;
     for (let start = 0; start < inputs.length; start += batchSize) {
       if (signal?.aborted)
         throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${inputs.length} inputs.`);
       const batch = inputs.slice(start, start + batchSize);
-      const rows = await predictBatch(batch, predictor.predict, (input, error) => {
-        if (input.isNamed || options.onError === 'fail') {
-          const code = error instanceof GraftError ? error.code : 'INVALID_IMAGE';
-          throw new GraftError(code, `Cannot predict ${input.path}: ${messageOf(error)}`, { cause: error });
+      for (const [i, outcome] of (await predictBatch(batch, predict)).entries()) {
+        const input = batch[i]!.path;
+        if (!(outcome instanceof GraftError)) {
+          predictions.push(describePrediction(input, outcome, metadata));
+          continue;
         }
-        logger.warn(`Left out ${input.path}: ${messageOf(error)}`);
-      });
-      for (const { input, probabilities } of rows)
-        predictions.push(describePrediction(input.path, probabilities, predictor.metadata));
+        firstFailure ??= cannotPredict(batch[i]!, outcome);
+        if (options.onError === 'fail') throw firstFailure;
+        logger.warn(`Left out ${quoteInput(batch[i]!)}: ${outcome.message}`);
+        predictions.push(describeLeftOut(input, outcome.message, metadata));
+      }
       onProgress?.({ done: start + batch.length, total: inputs.length });
     }
+    if (firstFailure && predictions.every(({ reason }) => reason !== undefined)) throw firstFailure;
     return predictions;
   } finally {
     await predictor.release();
   }
 }
 
-interface Row {
-  readonly input: NamedInput;
-  readonly probabilities: Float32Array;
+/** A message of the file system names its path itself. */
+function cannotPredict(input: ListedInput, error: GraftError): GraftError {
+  if (input.error) return error;
+  return new GraftError(error.code, `Cannot predict ${quoteInput(input)}: ${error.message}`, {
+    cause: error,
+  });
 }
 
+/** A text may be empty, or a line of any length. */
+function quoteInput({ path, source }: ListedInput): string {
+  if (source === undefined) return path;
+  return JSON.stringify(path.length > 80 ? `${path.slice(0, 79)}…` : path);
+}
+
+/** Of each input what the model says, or why it cannot be asked. */
 async function predictBatch(
-  batch: readonly NamedInput[],
+  batch: readonly ListedInput[],
   predict: (examples: readonly Uint8Array[]) => Promise<Float32Array>,
-  onFailure: (input: NamedInput, error: unknown) => void,
-): Promise<Row[]> {
-  const read: { input: NamedInput; bytes: Uint8Array }[] = [];
-  for (const input of batch) {
-    try {
-      read.push({ input, bytes: (await readSource(input)).bytes });
-    } catch (error) {
-      onFailure(input, unreadable(input.path, error));
-    }
-  }
-  if (read.length === 0) return [];
+): Promise<(Float32Array | GraftError)[]> {
+  const contents = await Promise.all(batch.map(readContent));
+  const good = contents.filter((content) => content instanceof Uint8Array);
+  const outputs = await predictContents(good, predict);
+  return contents.map((content) => (content instanceof GraftError ? content : outputs.shift()!));
+}
+
+async function readContent(input: ListedInput): Promise<Uint8Array | GraftError> {
+  if (input.error) return input.error;
   try {
-    const probabilities = await predict(read.map(({ bytes }) => bytes));
-    const classCount = probabilities.length / read.length;
-    return read.map(({ input }, i) => ({
-      input,
-      probabilities: probabilities.subarray(i * classCount, (i + 1) * classCount),
-    }));
+    return (await readSource(input)).bytes;
+  } catch (error) {
+    return unreadable(input.path, error);
+  }
+}
+
+async function predictContents(
+  contents: readonly Uint8Array[],
+  predict: (examples: readonly Uint8Array[]) => Promise<Float32Array>,
+): Promise<(Float32Array | GraftError)[]> {
+  if (contents.length === 0) return [];
+  try {
+    const outputs = await predict(contents);
+    const width = outputs.length / contents.length;
+    return contents.map((_, i) => outputs.subarray(i * width, (i + 1) * width));
   } catch (error) {
     if (!(error instanceof GraftError) || !['INVALID_IMAGE', 'INVALID_TEXT'].includes(error.code))
       throw error;
+    if (contents.length === 1) return [error];
     // One broken example fails its batch: find it by going one by one.
-    if (batch.length === 1) {
-      onFailure(batch[0]!, error);
-      return [];
-    }
-    const rows: Row[] = [];
-    for (const input of batch) rows.push(...(await predictBatch([input], predict, onFailure)));
-    return rows;
+    const outcomes: (Float32Array | GraftError)[] = [];
+    for (const content of contents) outcomes.push(...(await predictContents([content], predict)));
+    return outcomes;
   }
+}
+
+function describeLeftOut(input: string, reason: string, { task }: HeadMetadata): Prediction {
+  if (task === 'regression') return { input, values: null, reason };
+  return { input, label: null, score: null, scores: null, reason };
 }
 
 /** @param outputs - probabilities or numbers, in the order of the labels */

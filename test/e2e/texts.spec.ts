@@ -12,7 +12,7 @@ import { openSession } from '../../src/runtime/open-session.js';
 import { randomBert } from '../text/random-bert.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
 import { graft, temporaryFolder } from './graft.js';
-import { graftJsonHere } from './graft-here.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('the main job on texts', () => {
   const folder = temporaryFolder();
@@ -103,6 +103,26 @@ describe('the main job on texts', () => {
       (caught: unknown) => caught as Error,
     );
     expect(error).to.have.property('message', 'There is no file missing.txt; check the path.');
+  });
+
+  it('labels the good ones among inputs that cannot be used, and says why each of those was left out', async () => {
+    const broken = path.join(folder, 'latin1.txt');
+    writeFileSync(broken, Uint8Array.of(0x66, 0xfc, 0x72));
+    const inputs = ['a great film', broken, 'missing.txt', 'an awful film'];
+    const command = ['predict', '--model', model, ...inputs, '--device', 'cpu'];
+    const { status, stdout, stderr } = await graftHere([...command, '--json'], env);
+    expect(status).to.equal(0);
+    const predictions = JSON.parse(stdout) as Prediction[];
+    expect(predictions.map(({ input }) => input)).to.deep.equal(inputs);
+    expect(predictions.map(({ label }) => label)).to.deep.equal(['good', null, null, 'bad']);
+    expect(predictions[1]!.reason).to.match(/not UTF-8/);
+    expect(predictions[2]!.reason).to.match(/no file missing\.txt/);
+    expect(stderr)
+      .to.match(/Left out .*latin1\.txt: .*not UTF-8/)
+      .and.to.match(/Left out missing\.txt/);
+    const strict = await graftHere([...command, '--on-error', 'fail'], env);
+    expect(strict).to.include({ status: 1, stdout: '' });
+    expect(strict.stderr).to.match(/Cannot predict .*latin1\.txt: .*not UTF-8/);
   });
 
   it('masks what texts are filled up with inside the exported file', async () => {

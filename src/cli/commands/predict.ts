@@ -48,7 +48,8 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
       features === undefined
         ? await onInputs({ ...args, inputs, readLines }, hooks)
         : await onFeatures({ ...args, features }, hooks);
-    const rows = predictions.map(({ input, label, score, values }) =>
+    const told = predictions.filter(({ reason }) => reason === undefined);
+    const rows = told.map(({ input, label, score, values }) =>
       values
         ? [
             shorten(input),
