@@ -123,7 +123,9 @@ describe('settleBranches', () => {
         () => '',
         (error: Error) => error.message,
       );
-      expect(refusal).to.match(/If "by batch"[^]*If "by data"[^]*Everything after "by data" can be/);
+      expect(refusal).to.match(
+        /If "by batch"[^]*If "by data"[^]*Everything after "by data" can be differentiated/,
+      );
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
