@@ -10,6 +10,7 @@ import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
+import { emptyPasts } from '../graph/empty-pasts.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
@@ -33,6 +34,7 @@ import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { analyseModel } from './analyse-model.js';
 import { fitLength } from './find-token-input.js';
+import { settleBranches } from './settle-branches.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 
 export interface BackboneOptions extends InputOptions {
@@ -51,7 +53,7 @@ export interface BackboneHooks extends FetchHooks {
 export interface Backbone {
   readonly path: string;
   readonly sha256: string;
-  /** The whole model as the file says it, but for functions, which are written out, and an image input that takes float32 whatever it is cast to. */
+  /** The whole model as the file says it, but for functions and known branches, which are written out, and an image input that takes float32 whatever it is cast to. */
   readonly model: Model;
   readonly layer: string;
   readonly pool: Pool;
@@ -74,9 +76,11 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const decoded = holdStates(inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file }))));
+  const plain = inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
-  const { model, probe } = found;
+  const { probe } = found;
+  const model = await settleBranches(found.model, probe);
   const named = layer ?? model.metadata.get('graft.layer');
   const { chosen, shapes, defaultPool, reason } =
     named === undefined ? await recommendLayer(model, probe, file) : await examineLayer(model, named, probe);

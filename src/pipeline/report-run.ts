@@ -46,7 +46,7 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
     mistakes: await withPictures(evaluated?.mistakes ?? []),
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
-    environment: pairsOf({ ...config.environment }),
+    environment: environmentOf(config),
     uses: await usesOf(folder, config),
   });
   const file = path.join(folder, runFiles.report);
@@ -154,6 +154,12 @@ function pairsOf(record: Readonly<Record<string, unknown>>): [string, string][] 
   return Object.entries(record)
     .filter(([, value]) => value !== undefined && value !== null)
     .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+}
+
+function environmentOf({ environment }: RunConfig | FeatureRunConfig): [string, string][] {
+  if (!environment) return [];
+  const { memoryBytes, ...others } = environment;
+  return pairsOf({ ...others, memory: `${(memoryBytes / 2 ** 30).toFixed(1)} GiB` });
 }
 
 async function usesOf(folder: string, config: RunConfig | FeatureRunConfig): Promise<[string, string][]> {

@@ -45,6 +45,7 @@ export class ParquetFile {
     const info = await stat(path).catch((error: unknown) => {
       throw unreadable(path, error);
     });
+    if (info.size === 0) throw damaged(path, new Error('it is empty'));
     try {
       const { parquetMetadataAsync, parquetSchema } = await import('hyparquet');
       const file = {
