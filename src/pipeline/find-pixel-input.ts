@@ -1,5 +1,6 @@
 /** The image input of a backbone and its preprocessing: named, found beside the model, or guessed. */
 import { GraftError } from '../errors.js';
+import { isPast } from '../graph/empty-pasts.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { knownShape } from '../graph/plan-feeds.js';
 import type { Logger } from '../logger.js';
@@ -14,7 +15,7 @@ import type { FoundInput } from './find-input.js';
 /** The one input that takes pixels, or as many as may be it. */
 export function imageInputs(graph: Graph): ValueInfo[] {
   const images = graph.inputs.filter(
-    (input) => input.type?.kind === 'tensor' && knownShape(graph, input)?.length === 4,
+    (input) => input.type?.kind === 'tensor' && !isPast(input) && knownShape(graph, input)?.length === 4,
   );
   const ofColours = images.filter((input) => {
     const shape = knownShape(graph, input)!;

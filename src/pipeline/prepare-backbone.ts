@@ -10,6 +10,7 @@ import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
+import { emptyPasts } from '../graph/empty-pasts.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
@@ -75,7 +76,8 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const decoded = holdStates(inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file }))));
+  const plain = inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;
   const model = await settleBranches(found.model, probe);

@@ -4,11 +4,13 @@ import { cutModel } from '../graph/cut-model.js';
 import { fixedConditions } from '../graph/fixed-conditions.js';
 import { planFeeds } from '../graph/plan-feeds.js';
 import { takeBranches } from '../graph/take-branches.js';
+import { factsOf } from '../graph/value-facts.js';
 import type { Model } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 /** Branches may lie in branches. */
 const mostRounds = 20;
@@ -32,7 +34,17 @@ async function knownConditions(model: Model, probe: ProbeOptions): Promise<Map<s
   if (!graph.nodes.some(({ opType }) => opType === 'If')) return new Map();
   try {
     const { constant } = fixedConditions(graph);
-    if (constant.length > 0) return await valuesOf(model, constant, [{}]);
+    if (constant.length > 0) {
+      const { constantOf } = factsOf(graph);
+      const known = new Map<string, boolean>();
+      for (const name of constant) {
+        const tensor = constantOf(name);
+        if (tensor) known.set(name, isTrue(tensor));
+      }
+      const computed = constant.filter((name) => !known.has(name));
+      if (computed.length === 0) return known;
+      return new Map([...known, ...(await valuesOf(model, computed, [{}]))]);
+    }
     const { ofSizes } = fixedConditions(graph, await probeShapes(model, probe));
     if (ofSizes.length === 0) return new Map();
     const { graph: cut } = cutModel(model, ofSizes);
@@ -61,7 +73,7 @@ async function valuesOf(
     for (const [i, feeds] of runs.entries()) {
       const outputs = await session.run(feeds);
       for (const name of names) {
-        const value = Number(outputs[name]!.data[0]) !== 0;
+        const value = isTrue(outputs[name]!);
         if (i === 0) known.set(name, value);
         else if (known.get(name) !== value) known.delete(name);
       }
@@ -71,3 +83,5 @@ async function valuesOf(
     await session.release();
   }
 }
+
+const isTrue = ({ data }: Tensor): boolean => Number(data[0]) !== 0;
