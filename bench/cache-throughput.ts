@@ -17,6 +17,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { optimizeLater } from '../src/cli/optimize-later.js';
 import { extractFeatures } from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
 import type { Pool } from '../src/graph/pool-features.js';
@@ -193,6 +194,8 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
+// As the command does.
+optimizeLater();
 const allowed = await allowedCores();
 const all = await listImages(flags.data);
 const examples = flags.count === undefined ? all : spread(all, Number(flags.count));
