@@ -12,7 +12,7 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly example: readonly [call: string, meaning: string];
   /** Commands below this one (`cache ls`); they have flags of their own. */
   readonly subcommands?: readonly CommandModule[];
-  /** What Ctrl-C is answered with, where nothing goes on later. */
+  /** What Ctrl-C is answered with; `goesOn` where the same command goes on later. */
   readonly farewell?: string;
   run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
 }

@@ -49,7 +49,7 @@ export interface ExportOptions {
   readonly maxLength?: number | undefined;
 }
 
-/** The file appears only after it was verified. */
+/** The file appears only after it was verified. @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE, … */
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
   const { head, config } = run;
@@ -78,7 +78,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
       })
     : exportHead(head);
   const bytes = encodeModel(merged);
-  const verified = await verifyBytes(bytes, run, backbone);
+  const verified = await verifyBytes(bytes, run, backbone, hooks);
   sayWhatDiffers(verified, hooks.logger);
   await writeDurably(file, bytes);
   return {
@@ -101,7 +101,7 @@ export async function verifyRun(
   const run = await readRunFolder(options.run);
   const backbone = await backboneOfRun(run, {}, hooks);
   assertSameInputs(model.graph, options.model, backbone, run);
-  const verified = await verifyBytes(bytes, run, backbone);
+  const verified = await verifyBytes(bytes, run, backbone, hooks);
   sayWhatDiffers(verified, hooks.logger);
   return verified;
 }
@@ -183,10 +183,11 @@ async function verifyBytes(
   merged: Uint8Array,
   { config, head, folder }: RunFolder,
   backbone: Backbone | undefined,
+  { signal }: Hooks,
 ): Promise<Verification> {
-  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]) });
+  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]), signal });
   const { features, outputName: featuresOutput, input } = backbone;
-  const made = { merged, features, featuresOutput, head };
+  const made = { merged, features, featuresOutput, head, signal };
   if (isFeatureRun(config)) return verifyExport({ ...made, examples: await madeUpExamples(input) });
   const examples: Uint8Array[] = [];
   for (const example of config.verifyImages) {

@@ -44,6 +44,14 @@ describe('exporting and verifying a run', () => {
     );
   });
 
+  it('stops at Ctrl-C before anything is written', async () => {
+    const signal = AbortSignal.abort();
+    const exporting = await refusal(exportRun({ run: at('six'), out: at('stopped.onnx') }, { signal }));
+    const verifying = await refusal(verifyRun({ model: at('six.onnx'), run: at('six') }, { signal }));
+    for (const error of [exporting, verifying]) expect(error).to.have.property('code', 'INTERRUPTED');
+    expect(readdirSync(folder).filter((name) => name.includes('stopped'))).to.deep.equal([]);
+  });
+
   it('refuses a folder in place of the file before the work, and leaves nothing in it', async () => {
     const before = readdirSync(folder);
     let isAtWork = false;
