@@ -27,7 +27,7 @@ import {
   restrictInput,
   tokenMask,
 } from '../models/input-spec.js';
-import type { Model } from '../onnx/ir.js';
+import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -175,8 +175,20 @@ function assertMadeOf({ graph }: Model, { names, what }: FoundInput, layer: stri
   if (others.length === 0 && graph.inputs.length > 0) return;
   const reason =
     others.length > 0 ? `also needs the inputs ${describeInputs(others)}` : `does not depend on the ${what}`;
+  const main = graph.inputs.find(({ name }) => names.includes(name));
+  // Keras writes tensors that a model captured so, as the mean of its Normalization.
+  const areConstants = others.length > 0 && !hasNoBatch(main) && others.every(hasNoBatch);
   throw new GraftError(
     'UNSUPPORTED_MODEL',
-    `Layer "${layer}" of ${file} ${reason}; name a layer with --layer that is made of the ${what} "${names.join('", "')}" alone.`,
+    `Layer "${layer}" of ${file} ${reason}; name a layer with --layer that is made of the ${what} "${names.join('", "')}" alone` +
+      (areConstants
+        ? ', or write those inputs into the file as constants: they have no batch, so they are no part of an example.'
+        : '.'),
   );
 }
+
+/** Whether all sizes are told, the first one as 1. */
+const hasNoBatch = (input: ValueInfo | undefined): boolean =>
+  input?.type?.kind === 'tensor' &&
+  input.type.shape?.every((dim) => typeof dim === 'number') === true &&
+  (input.type.shape[0] ?? 1) === 1;
