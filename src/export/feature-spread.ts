@@ -3,8 +3,8 @@ import { openSession } from '../runtime/open-session.js';
 import type { ReferenceInput } from './reference-outputs.js';
 
 /**
- * How far the examples' features lie apart, in units of their size: the largest (max − min) / max |feature| over all
- * features. Below about 1e-3 the rounding of float32, some 1e-6 after a few layers, is no longer small beside it. NaN for
+ * How far the examples' features lie apart, in units of their size: the largest max − min of a feature by the median of all
+ * features' max |feature|. Below about 1e-3 the rounding of float32, some 1e-6 after a few layers, is no longer small beside it. NaN for
  * less than two examples.
  */
 export async function featureSpread({
@@ -21,13 +21,15 @@ export async function featureSpread({
       rows.push(outputs[featuresOutput]!.data as Float32Array);
     }
     let largest = 0;
-    for (let i = 0; i < rows[0]!.length; i++) {
+    const sizes = rows[0]!.map((_, i) => {
       let [low, high] = [Infinity, -Infinity];
       for (const row of rows) [low, high] = [Math.min(low, row[i]!), Math.max(high, row[i]!)];
-      const size = Math.max(Math.abs(low), Math.abs(high));
-      if (size > 0) largest = Math.max(largest, (high - low) / size);
-    }
-    return largest;
+      largest = Math.max(largest, high - low);
+      return Math.max(Math.abs(low), Math.abs(high));
+    });
+    // A feature alone may be near 0, but what it was summed up from is as large as the others.
+    const middle = sizes.sort()[sizes.length >> 1]!;
+    return largest / middle;
   } finally {
     await session.release();
   }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { exportHead } from '../../src/export/export-model.js';
+import { featureSpread } from '../../src/export/feature-spread.js';
 import { verifyExport } from '../../src/export/verify-export.js';
 import { mergeModels } from '../../src/graph/merge-models.js';
 import type { TrainedHead } from '../../src/heads/head.js';
@@ -68,5 +69,24 @@ describe('a verification that fails', () => {
 
   it('does not lay it on the features where they differ enough', async () => {
     expect(await failureOf(2e-3)).to.match(/differs from backbone and head by .*Do not use this file\.$/);
+  });
+
+  it('is not misled by a feature that is near 0 itself', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['batch', 3]);
+    const centre = b.constant('centre', float32([3], [1, 1, 0]));
+    const near = b.op('Add', [b.op('Mul', [x, b.scalar(2e-5)]), centre], { name: 'features' });
+    b.output(near, 'float32', ['batch', 3]);
+    const spread = await featureSpread({
+      features: b.model(),
+      featuresOutput: 'features',
+      examples: {
+        count: 2,
+        order: [0, 1],
+        together: () => 1,
+        feeds: (start) => ({ x: float32([1, 3], [start, -start, 2 * start]) }),
+      },
+    });
+    expect(spread).to.be.closeTo(4e-5, 1e-6);
   });
 });
