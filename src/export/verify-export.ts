@@ -8,6 +8,7 @@ import { openWebSession } from '../runtime/open-web-session.js';
 import { providerStatus } from '../runtime/providers.js';
 import type { Session, TensorMap } from '../runtime/session.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { featureSpread } from './feature-spread.js';
 import {
   concatenate,
   type Open,
@@ -19,6 +20,9 @@ import {
 
 /** Largest difference that a float32 export may show. */
 export const float32Tolerance = 1e-4;
+
+/** Features nearer to each other than this lose digits of what they differ in to the order of sums. */
+const narrowSpread = 1e-3;
 
 export interface Verification {
   /** Largest |merged − reference| over all outputs, in units of max(1, |reference|). */
@@ -56,14 +60,26 @@ export interface VerifyInput extends ReferenceInput, Stoppable {
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
   const { merged, examples, tolerance, features, signal } = input;
-  return compareOnProviders({
-    merged,
-    examples,
-    expected: (open) => referenceOutputs(input, open),
-    most: mixesExamples(features) ? 1 : examples.count,
-    tolerance,
-    signal,
-  });
+  try {
+    return await compareOnProviders({
+      merged,
+      examples,
+      expected: (open) => referenceOutputs(input, open),
+      most: mixesExamples(features) ? 1 : examples.count,
+      tolerance,
+      signal,
+    });
+  } catch (error) {
+    if (!(error instanceof GraftError && error.code === 'VERIFICATION_FAILED')) throw error;
+    const spread = await featureSpread(input);
+    if (!(spread < narrowSpread)) throw error;
+    throw new GraftError(
+      'VERIFICATION_FAILED',
+      `${error.message} The features of these examples differ by no more than ${spread.toExponential(0)} of their size, ` +
+        'so that the head has to tell them apart by what is near the rounding of float32; choose another --layer.',
+      { cause: error },
+    );
+  }
 }
 
 export interface VerifyHeadInput extends Stoppable {

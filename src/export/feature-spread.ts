@@ -1,0 +1,34 @@
+import { encodeModel } from '../onnx/write-model.js';
+import { openSession } from '../runtime/open-session.js';
+import type { ReferenceInput } from './reference-outputs.js';
+
+/**
+ * How far the examples' features lie apart, in units of their size: the largest (max − min) / max |feature| over all
+ * features. Below about 1e-3 the rounding of float32, some 1e-6 after a few layers, is no longer small beside it. NaN for
+ * less than two examples.
+ */
+export async function featureSpread({
+  features,
+  featuresOutput,
+  examples,
+}: Omit<ReferenceInput, 'head'>): Promise<number> {
+  if (examples.count < 2) return Number.NaN;
+  const session = await openSession(encodeModel(features));
+  try {
+    const rows: Float32Array[] = [];
+    for (let place = 0; place < examples.count; place++) {
+      const outputs = await session.run(examples.feeds(place, place + 1));
+      rows.push(outputs[featuresOutput]!.data as Float32Array);
+    }
+    let largest = 0;
+    for (let i = 0; i < rows[0]!.length; i++) {
+      let [low, high] = [Infinity, -Infinity];
+      for (const row of rows) [low, high] = [Math.min(low, row[i]!), Math.max(high, row[i]!)];
+      const size = Math.max(Math.abs(low), Math.abs(high));
+      if (size > 0) largest = Math.max(largest, (high - low) / size);
+    }
+    return largest;
+  } finally {
+    await session.release();
+  }
+}
