@@ -113,9 +113,10 @@ function figures({ evaluation, examples, part }: RunPage): string {
     ([name, [value, interval]]) =>
       `<div class="figure"><span class="muted">${escapeXml(name)}</span><b>${value}</b><span class="muted">${interval ?? '&nbsp;'}</span></div>`,
   );
+  const hasRanges = cards.some(([, [, interval]]) => interval !== undefined);
   const which =
     part === 'validation'
-      ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}; ranges are 95 % bootstrap intervals.`
+      ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}${hasRanges ? '; ranges are 95 % bootstrap intervals' : ''}.`
       : `On the ${examples.train} training examples themselves, as nothing was held out: expect less on new ones.`;
   return `<div class="figures">${shown.join('')}</div><p class="muted">${which}</p>`;
 }
