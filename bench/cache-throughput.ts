@@ -17,6 +17,7 @@ import { availableParallelism, cpus, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { optimizeLater } from '../src/cli/optimize-later.js';
 import { extractFeatures } from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
 import type { Pool } from '../src/graph/pool-features.js';
@@ -69,9 +70,22 @@ async function cost(images: number, work: () => Promise<void>): Promise<Cost> {
   return { clockMs, coreMs: (user + system) / 1000 / images };
 }
 
-/** Milliseconds that all cores together were idle since the machine started. */
+/** Numbers of the cores that this process may use; undefined where the system does not tell: all. */
+async function allowedCores(): Promise<Set<number> | undefined> {
+  const status = await readFile('/proc/self/status', 'utf8').catch(() => '');
+  const list = /^Cpus_allowed_list:\s*(.+)$/m.exec(status)?.[1];
+  const ranges = list?.split(',').map((range) => range.split('-').map(Number));
+  return (
+    ranges &&
+    new Set(
+      ranges.flatMap(([from = 0, to = from]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)),
+    )
+  );
+}
+
+/** Milliseconds that the cores we may use were idle, together, since the machine started. */
 function idleMs(): number {
-  return cpus().reduce((sum, { times }) => sum + times.idle, 0);
+  return cpus().reduce((sum, { times }, core) => sum + (allowed && !allowed.has(core) ? 0 : times.idle), 0);
 }
 
 /** To decode and preprocess, one after the other: all of them, as a few large ones may take a tenth of the time. */
@@ -180,6 +194,9 @@ function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[values.length >> 1]!;
 }
 
+// As the command does.
+optimizeLater();
+const allowed = await allowedCores();
 const all = await listImages(flags.data);
 const examples = flags.count === undefined ? all : spread(all, Number(flags.count));
 const backbone = await prepareBackbone(

@@ -70,6 +70,7 @@ const writeRemedies: Readonly<Record<string, string>> = {
   ENOTDIR: 'a part of the path is a file, not a folder; choose another path',
   EEXIST: 'something of that name is in the way; choose another path',
   EISDIR: 'the path is a folder; name a file',
+  ELOOP: 'its links lead in a circle; choose another path',
 };
 
 /** Turns a failed write into the error that names the path and the remedy. */
@@ -80,18 +81,23 @@ export function unwritable(path: string, cause: unknown): GraftError {
   return new GraftError('FILE_UNWRITABLE', `Cannot write ${path}: ${remedy}.`, { cause });
 }
 
+const readRemedies: Readonly<Record<string, string>> = {
+  EACCES: 'permission was denied; choose a file you may read',
+  EPERM: 'permission was denied; choose a file you may read',
+  EISDIR: 'it is a folder; name a file',
+  ELOOP: 'its links lead in a circle; name the file itself',
+  ENAMETOOLONG: 'no path may be that long; check it',
+  ENOTDIR: 'a part of the path is a file, not a folder; check it',
+};
+
 /** Turns a failed read into the error that names the path and the remedy. */
 export function unreadable(path: string, cause: unknown): GraftError {
   if (cause instanceof GraftError) return cause;
+  if (path === '') return new GraftError('FILE_NOT_FOUND', 'Expected a path but it is empty.', { cause });
   const code = systemErrorCode(cause);
   if (code === 'ENOENT') {
     return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; check the path.`, { cause });
   }
-  const reason =
-    code === 'EISDIR'
-      ? 'it is a folder; name a file'
-      : code === 'EACCES'
-        ? 'permission was denied'
-        : messageOf(cause);
+  const reason = (code && readRemedies[code]) || messageOf(cause);
   return new GraftError('FILE_UNREADABLE', `Cannot read ${path}: ${reason}.`, { cause });
 }

@@ -81,6 +81,17 @@ export async function writeDurably(file: string, content: Uint8Array | string): 
 }
 
 /**
+ * That `writeDurably` could write `file`, found out before the work whose result it is; makes its folder.
+ * @throws GraftError FILE_UNWRITABLE
+ */
+export async function assertWritable(file: string): Promise<void> {
+  await makeFolder(path.dirname(file));
+  const info = await stat(file).catch(() => undefined);
+  if (info?.isDirectory()) throw unwritable(file, Object.assign(new Error('a folder'), { code: 'EISDIR' }));
+  await (await stageFile(file)).discard();
+}
+
+/**
  * Makes the folder and its parents, durably: what is synced in a folder is lost with the power all the same where the
  * folder's own name is not on the disk yet. @throws GraftError FILE_UNWRITABLE.
  */

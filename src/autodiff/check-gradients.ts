@@ -10,19 +10,22 @@ import { GraftError } from '../errors.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
-import { type Graph, type Model, tensorValue, type ValueInfo } from '../onnx/ir.js';
+import { type Graph, type Model, tensorValue } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { createRng, type Rng } from '../rng.js';
 import { openSession } from '../runtime/open-session.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
-import { dtypeInfo } from '../tensor/dtype.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { centralDifference } from './central-difference.js';
 import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
+import { randomFeeds } from './random-feeds.js';
 import { toDouble, toFloat64 } from './to-float64.js';
+import { type Compared, type GradientCheck, largestOf, worstDifference } from './worst-difference.js';
+
+export type { GradientCheck } from './worst-difference.js';
 
 export interface CheckGradientsOptions {
   /** A value of the model. */
@@ -36,28 +39,13 @@ export interface CheckGradientsOptions {
   readonly samples?: number;
   readonly seed?: number;
   readonly rules?: readonly GradientRule[];
+  readonly signal?: AbortSignal | undefined;
 }
 
-export interface GradientCheck {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly compared: number;
-  /** Elements that lay on a kink, where there is no one slope, and so were not compared. */
-  readonly kinks: number;
-  /** Both gradients of the element where they differ most. */
-  readonly analytic: number;
-  readonly numeric: number;
-  /**
-   * Largest difference, as a share of the largest gradient in the tensor; where that is below 1e-4 of the largest in
-   * any, of that: a gradient that vanishes for mathematical reasons is nothing but the rounding of the others.
-   */
-  readonly maxRelativeError: number;
-}
-
-/** @throws GraftError VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
+/** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
 export async function checkGradients(
   source: Model,
-  { loss, parameters, feeds = {}, inputDims, samples, seed = 1, rules }: CheckGradientsOptions,
+  { loss, parameters, feeds = {}, inputDims, samples, seed = 1, rules, signal }: CheckGradientsOptions,
 ): Promise<GradientCheck[]> {
   const rng = createRng(seed);
   const model = cutModel(dropInitializerInputs(source), [loss]);
@@ -76,7 +64,12 @@ export async function checkGradients(
   try {
     const point: Record<string, Tensor> = {};
     for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
-    const run = async (): Promise<Weighted> => weigh((await session.run(point))[loss]!, weighting);
+    const run = async (): Promise<Weighted> => {
+      // Runs follow one another without a turn of the event loop, in which alone Ctrl-C is heard.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (signal?.aborted) throw new GraftError('INTERRUPTED', 'The check was stopped; nothing was written.');
+      return weigh((await session.run(point))[loss]!, weighting);
+    };
     const here = await run();
     compareLosses(here, analytic.loss);
     const began = performance.now();
@@ -103,7 +96,7 @@ export async function checkGradients(
       compared.push({ name, shape: tensor.dims, elements, kinks, gradient, differences });
     }
     const largest = Math.max(...compared.map(({ differences }) => largestOf(differences)));
-    return compared.map((row) => findWorst(row, largest));
+    return compared.map((row) => worstDifference(row, largest));
   } finally {
     await session.release();
   }
@@ -209,75 +202,11 @@ function promote(
   return { ...model, graph: { ...graph, initializers, inputs: [...graph.inputs, ...inputs] } };
 }
 
-function randomFeeds(
-  inputs: readonly ValueInfo[],
-  feeds: TensorMap,
-  inputDims: ReadonlyMap<string, readonly number[]> | undefined,
-  rng: Rng,
-): Record<string, Tensor> {
-  const result: Record<string, Tensor> = {};
-  for (const { name, type } of inputs) {
-    if (type?.kind !== 'tensor') {
-      throw new GraftError('UNSUPPORTED_MODEL', `Input "${name}" is not a tensor; only tensors can be fed.`);
-    }
-    const declared = (type.shape ?? []).map((dim) => (typeof dim === 'number' && dim > 0 ? dim : 1));
-    const dims = inputDims?.get(name) ?? declared;
-    const { dtype } = type;
-    const data = new (dtypeInfo(dtype).array)(sizeOf(dims));
-    for (let i = 0; i < data.length; i++) {
-      if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(rng.integer(2));
-      else data[i] = dtype.startsWith('float') ? rng.normal() : rng.integer(2);
-    }
-    result[name] = feeds[name] ?? { dtype, dims, data };
-  }
-  return result;
-}
-
 function chooseElements(count: number, most: number, rng: Rng): number[] {
   if (count <= most) return Array.from({ length: count }, (_, i) => i);
   const chosen = new Set<number>();
   while (chosen.size < most) chosen.add(rng.integer(count));
   return [...chosen];
-}
-
-interface Compared {
-  readonly name: string;
-  readonly shape: readonly number[];
-  readonly elements: readonly number[];
-  readonly kinks: number;
-  readonly gradient: Tensor;
-  /** One for each of `elements`. */
-  readonly differences: readonly number[];
-}
-
-function findWorst(
-  { name, shape, elements, kinks, gradient, differences }: Compared,
-  largest: number,
-): GradientCheck {
-  const scale = Math.max(largestOf(gradient.data), largestOf(differences), 1e-4 * largest);
-  let worst = { analytic: 0, numeric: 0, error: 0 };
-  elements.forEach((element, i) => {
-    const [analytic, numeric] = [Number(gradient.data[element]), differences[i]!];
-    const error = Math.abs(analytic - numeric);
-    // Written so that NaN counts as the worst.
-    if (!(error <= worst.error)) worst = { analytic, numeric, error };
-  });
-  const { analytic, numeric, error } = worst;
-  return {
-    name,
-    shape,
-    compared: elements.length,
-    kinks,
-    analytic,
-    numeric,
-    maxRelativeError: error === 0 ? 0 : error / scale,
-  };
-}
-
-function largestOf(values: Iterable<number | bigint>): number {
-  let largest = 0;
-  for (const value of values) largest = Math.max(largest, Math.abs(Number(value)));
-  return largest;
 }
 
 function compareLosses(wide: Weighted, narrow: Weighted): void {

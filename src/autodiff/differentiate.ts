@@ -99,7 +99,7 @@ export function differentiate(
     const reason = ruleOf(node) ? pass.refusals.get(node) : '';
     return reason === undefined ? [] : [[node, reason]];
   });
-  if (refusals.length > 0) refuse(graph, new Map(refusals), loss, ruleOf);
+  if (refusals.length > 0) refuse(graph, new Map(refusals), { loss, ruleOf, parameters });
   refuseUnreached(path, parameters, loss);
 
   builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...builder.nodes.map((node) => pass.extend(node)));

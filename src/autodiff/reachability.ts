@@ -84,10 +84,15 @@ export function nodesWithoutRule(
 
 /**
  * The first value of the graph that all data passes on its way to the loss, and behind which every operator has a
- * rule: the most that can be trained. Undefined where there is none.
+ * rule: the most that can be trained. Undefined where there is none. Inputs that are parameters are no data.
  */
-export function latestDifferentiableLayer(graph: Graph, loss: string, ruleOf: RuleTable): string | undefined {
-  const layers = bottlenecks(graph, loss, ruleOf);
+export function latestDifferentiableLayer(
+  graph: Graph,
+  loss: string,
+  ruleOf: RuleTable,
+  parameters: readonly string[] = [],
+): string | undefined {
+  const layers = bottlenecks(graph, loss, ruleOf, new Set(parameters));
   // What lies behind a bottleneck lies behind all earlier ones too, so the good ones are at the end.
   let [low, high] = [0, layers.length];
   while (low < high) {
@@ -100,8 +105,15 @@ export function latestDifferentiableLayer(graph: Graph, loss: string, ruleOf: Ru
 }
 
 /** Computed values that every path from the graph's inputs to the loss goes through, in order: its dominators. */
-function bottlenecks(graph: Graph, loss: string, ruleOf: RuleTable): string[] {
-  const sources = graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name));
+function bottlenecks(
+  graph: Graph,
+  loss: string,
+  ruleOf: RuleTable,
+  parameters: ReadonlySet<string>,
+): string[] {
+  const sources = graph.inputs
+    .map(({ name }) => name)
+    .filter((name) => !graph.initializers.has(name) && !parameters.has(name));
   const depth = new Map<string, number>(sources.map((name) => [name, 0]));
   /** The nearest value that all paths to a value go through; '' is the outside. */
   const dominator = new Map<string, string>();
@@ -134,14 +146,17 @@ function bottlenecks(graph: Graph, loss: string, ruleOf: RuleTable): string[] {
 export type Refusals = ReadonlyMap<Node, string>;
 
 /** The one refusal: every operator in the way, and from where on there is none. */
-export function refuse(graph: Graph, refusals: Refusals, loss: string, ruleOf: RuleTable): never {
+export function refuse(
+  graph: Graph,
+  refusals: Refusals,
+  { loss, ruleOf, parameters }: { loss: string; ruleOf: RuleTable; parameters: readonly string[] },
+): never {
   const lines = [...refusals].map(([{ opType, domain, name, outputs }, reason]) => {
     const shown = domain === '' || domain === 'ai.onnx' ? opType : `${domain}.${opType}`;
     return `  ${reason || `${shown} "${name || outputs[0]}"`}`;
   });
-  const layer = latestDifferentiableLayer(graph, loss, (node) =>
-    refusals.has(node) ? undefined : ruleOf(node),
-  );
+  const withoutRefused: RuleTable = (node) => (refusals.has(node) ? undefined : ruleOf(node));
+  const layer = latestDifferentiableLayer(graph, loss, withoutRefused, parameters);
   const count = refusals.size;
   throw new GraftError(
     'NO_GRADIENT_RULE',

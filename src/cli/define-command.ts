@@ -12,7 +12,7 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly example: readonly [call: string, meaning: string];
   /** Commands below this one (`cache ls`); they have flags of their own. */
   readonly subcommands?: readonly CommandModule[];
-  /** What Ctrl-C is answered with, where nothing goes on later. */
+  /** What Ctrl-C is answered with; `goesOn` where the same command goes on later. */
   readonly farewell?: string;
   run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
 }
@@ -44,7 +44,9 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     async handler(args) {
       const output = createOutput({ json: args.json === true, farewell });
       try {
-        await run(lastOfEach(args, options) as unknown as InferredOptionTypes<O> & P, output);
+        const given = lastOfEach(args, options);
+        refuseEmpty(given, options);
+        await run(given as unknown as InferredOptionTypes<O> & P, output);
       } finally {
         output.close();
       }
@@ -63,6 +65,17 @@ function refuseUnknown(
     'USAGE',
     `There is no command ${command} ${word}; below ${command} there are ${names.join(', ')}.`,
   );
+}
+
+/**
+ * An empty value is most likely a variable of the shell that was not set; as a path it would be the folder one stands in.
+ * @throws GraftError USAGE
+ */
+function refuseEmpty(given: Record<string, unknown>, options: Record<string, Options>): void {
+  for (const [name, { type }] of Object.entries(options)) {
+    if (type === 'string' && given[name] === '' && name !== 'tensorboard')
+      throw new GraftError('USAGE', `Expected a value for --${name} but it is empty.`);
+  }
 }
 
 /** A flag that was given twice counts as it was given last. */

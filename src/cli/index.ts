@@ -21,10 +21,14 @@ import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
+import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
 import { nameStandardInput } from './standard-input.js';
 
+optimizeLater();
 const args = hideBin(process.argv);
+/** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
+let isJson = args.some((arg) => arg === '--json' || arg === '--json=true');
 
 const commands = [
   runCommand,
@@ -53,7 +57,11 @@ const cli = yargs(nameStandardInput(args))
   .strict()
   .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
   .option('config', { type: 'string' })
-  .config('config', 'Read flags from a JSON or YAML file', readConfigFile)
+  .config('config', 'Read flags from a JSON or YAML file', (file) => {
+    const flags = readConfigFile(file);
+    isJson ||= flags.json === true;
+    return flags;
+  })
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .version(packageVersion())
   .alias({ h: 'help', v: 'version' })
@@ -72,7 +80,7 @@ try {
   process.stderr.write(`graft: ${message}\n`);
   if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
   else if (!(error instanceof GraftError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-  if (args.includes('--json')) {
+  if (isJson) {
     const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
     process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
   }

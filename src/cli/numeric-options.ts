@@ -38,3 +38,9 @@ export const share = (name: string) =>
 export const wholeNumber = (name: string) =>
   numeric(name, 'a whole number of 0 or more', (value) => Number.isSafeInteger(value) && value >= 0);
 export const integer = (name: string) => numeric(name, 'a whole number', Number.isSafeInteger);
+export const portNumber = (name: string) =>
+  numeric(
+    name,
+    'a port from 0 to 65535',
+    (value) => Number.isInteger(value) && value >= 0 && value <= 65_535,
+  );

@@ -13,16 +13,16 @@ export interface Output {
   close(): void;
 }
 
+/** What Ctrl-C is answered with where finished work is kept. */
+export const goesOn = 'Stopping. Finished work is kept: run the same command again to go on.';
+
 export interface OutputOptions {
   readonly json: boolean;
   /** What is said on Ctrl-C. */
   readonly farewell?: string | undefined;
 }
 
-export function createOutput({
-  json,
-  farewell = 'Stopping. Finished work is kept: run the same command again to go on.',
-}: OutputOptions): Output {
+export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): Output {
   const interrupt = new AbortController();
   // Once only: a second Ctrl-C ends the process the ordinary way. Schedulers send SIGTERM before they take a machine away.
   const onInterrupt = (): void => {

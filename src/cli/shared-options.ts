@@ -1,6 +1,6 @@
 /** Flags that several commands share, with their checks. */
 import type { Options } from 'yargs';
-import { integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
+import { positiveInteger } from './numeric-options.js';
 
 export const backboneOptions = {
   backbone: {
@@ -111,157 +111,12 @@ export const cacheOptions = {
   ...onErrorOption,
 } as const satisfies Record<string, Options>;
 
-export const trainingOptions = {
-  head: { choices: ['linear', 'mlp', 'cosine', 'prototype'], default: 'linear', describe: 'Kind of head' },
-  hidden: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'mlp: widths of the hidden layers, as 512,256 [default: 256]',
-  },
-  dropout: { ...share('dropout'), describe: 'mlp: share of hidden values dropped in training [default: 0]' },
-  activation: {
-    choices: ['relu', 'gelu', 'tanh', 'silu'],
-    describe: 'mlp: of the hidden layers [default: relu]',
-  },
-  scale: { ...positive('scale'), describe: 'cosine: factor of the cosines at the start [default: 16]' },
-  'class-weights': { choices: ['none', 'balanced'], describe: 'balanced: all classes count alike' },
-  'label-smoothing': {
-    ...share('label-smoothing'),
-    describe: 'Share of each target spread over all classes',
-  },
-  focal: { ...positive('focal'), describe: 'γ of the focal loss: easy examples count less' },
-  huber: { ...positive('huber'), describe: 'regression: δ from which errors count linearly' },
-  knn: { ...positiveInteger('knn'), describe: 'Also measure what the K nearest training examples predict' },
-  mixup: { ...nonNegative('mixup'), describe: 'α of mixup on features (adamw, sgd)' },
-  solver: {
-    choices: ['lbfgs', 'adamw', 'sgd'],
-    describe: 'lbfgs goes to the optimum; adamw and sgd go by epochs [default: linear lbfgs, else adamw]',
-  },
-  l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty λ: sum of losses + λ/2·‖W‖²' },
-  lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
-  momentum: { ...share('momentum'), describe: 'Of sgd [default: 0.9]' },
-  nesterov: { type: 'boolean', describe: "Nesterov's momentum in sgd [default: true]" },
-  schedule: {
-    choices: ['constant', 'step', 'cosine', 'one-cycle', 'plateau'],
-    describe: 'Learning rate over time (adamw, sgd) [default: constant]',
-  },
-  'warm-up': { ...share('warm-up'), describe: 'Share of the steps in which the rate rises [default: 0]' },
-  epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
-  tolerance: {
-    ...positive('tolerance'),
-    describe:
-      "lbfgs: stop at this largest gradient component of the mean objective, as scikit-learn's tol [default: at the optimum]",
-  },
-  batch: {
-    ...positiveInteger('batch'),
-    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 16]',
-  },
-  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
-  standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
-  validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
-  duplicates: {
-    choices: ['warn', 'remove', 'keep'],
-    default: 'warn',
-    describe: 'Examples with the same bytes: said, left out, or neither',
-  },
-  seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
-  stream: {
-    type: 'boolean',
-    default: false,
-    describe: 'Leave features on disk and read them when they are needed: for data larger than memory',
-  },
-  unfreeze: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Train everything after this layer too (a tensor name; see graft inspect)',
-  },
-  'tail-lr': {
-    ...positive('tail-lr'),
-    describe: 'Learning rate of the unfrozen layers [default: 0.1 of --lr]',
-  },
-  'layer-decay': {
-    ...positive('layer-decay'),
-    describe: 'Rate of each unfrozen layer as a share of the next one [default: 1]',
-  },
-  gradual: {
-    ...positiveInteger('gradual'),
-    describe: 'Unfrozen: epochs in which the layers join, the last ones first [default: none, all at once]',
-  },
-  'weight-decay': {
-    ...nonNegative('weight-decay'),
-    describe: 'Of the weights (adamw, sgd; unfrozen layers) [default: from --l2]',
-  },
-  'clip-norm': {
-    ...positive('clip-norm'),
-    describe: 'Most of the gradient norm [default: none; unfrozen 1]',
-  },
-  ema: {
-    ...share('ema'),
-    describe: 'Running average of the weights that is kept: its decay [default: 0, none]',
-  },
-  'warm-start': {
-    type: 'boolean',
-    default: true,
-    describe: 'Unfrozen: fit the head first, then move the layers',
-  },
-  patience: {
-    ...positiveInteger('patience'),
-    describe: 'Epochs without a better validation loss before training stops',
-  },
-} as const satisfies Record<string, Options>;
-
-export const viewOptions = {
-  views: {
-    ...positiveInteger('views'),
-    describe: 'Random views of each training photo to cache and train on [default: none]',
-  },
-  augment: {
-    type: 'string',
-    requiresArg: true,
-    describe:
-      'What views do: some of crop,flip,color,randaugment, or a .json file [default: crop,flip,color]',
-  },
-  'view-seed': { ...integer('view-seed'), default: 1, describe: 'Seed of the views' },
-} as const satisfies Record<string, Options>;
-
 /** In place of a backbone and a data set. */
 export const featuresOption = {
   features: {
     type: 'string',
     requiresArg: true,
     describe: 'Features made elsewhere, a .safetensors file, in place of --backbone and --data',
-  },
-} as const satisfies Record<string, Options>;
-
-export const runKeepingOptions = {
-  calibrate: {
-    type: 'boolean',
-    default: false,
-    describe: 'Scale the probabilities by a temperature fitted on the validation part',
-  },
-  resume: {
-    type: 'boolean',
-    describe:
-      'Go on with the unfinished run in --out, whose flags need no repeating; --no-resume begins again [default: go on if the settings are the same]',
-  },
-  'checkpoint-seconds': {
-    ...nonNegative('checkpoint-seconds'),
-    default: 30,
-    describe: 'Least time between two checkpoints; 0: each epoch',
-  },
-  tensorboard: {
-    type: 'string',
-    describe: 'Write event files below this folder [alone: tensorboard in the run folder]',
-  },
-  mlflow: {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Log to the MLflow tracking server at this address',
-  },
-  'mlflow-experiment': {
-    type: 'string',
-    requiresArg: true,
-    describe: 'Experiment on that server [default: $MLFLOW_EXPERIMENT_NAME, else graft]',
   },
 } as const satisfies Record<string, Options>;
 

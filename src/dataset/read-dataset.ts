@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
+import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Dataset } from './dataset.js';
 import { interpretLabels, type LabelOptions } from './interpret-labels.js';
@@ -70,6 +71,12 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     throw new GraftError(
       'INVALID_DATASET',
       `Expected a folder, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is compressed; unpack it first.`,
+    );
+  }
+  if (isImagePath(path)) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is named as a single image.`,
     );
   }
   return readTable(path, options, logger);

@@ -69,7 +69,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   if (found.size === 0)
     throw new GraftError(
       'INVALID_DATASET',
-      `The table ${file} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
+      `The table ${file} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
     );
   return found.finish(path.resolve(file), kind);
 }

@@ -1,21 +1,28 @@
 /** Compares a merged file with what it was made of, on real examples and on every runtime at hand. */
 import { GraftError, messageOf } from '../errors.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
-import { appendHeadOutputs } from '../heads/build-head.js';
 import type { TrainedHead } from '../heads/head.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { GraphBuilder } from '../onnx/graph-builder.js';
-import type { Model } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { openWebSession } from '../runtime/open-web-session.js';
 import { providerStatus } from '../runtime/providers.js';
 import type { Session, TensorMap } from '../runtime/session.js';
-import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { featureSpread } from './feature-spread.js';
+import {
+  concatenate,
+  type Open,
+  openReference,
+  type Outputs,
+  type ReferenceInput,
+  referenceOutputs,
+} from './reference-outputs.js';
 
 /** Largest difference that a float32 export may show. */
 export const float32Tolerance = 1e-4;
+
+/** Features nearer to each other than this lose digits of what they differ in to the order of sums. */
+const narrowSpread = 1e-3;
 
 export interface Verification {
   /** Largest |merged − reference| over all outputs, in units of max(1, |reference|). */
@@ -34,14 +41,13 @@ export interface VerifiedProvider {
   readonly fromCpu?: number;
 }
 
-export interface VerifyInput {
+interface Stoppable {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface VerifyInput extends ReferenceInput, Stoppable {
   /** The exported file's bytes. */
   readonly merged: Uint8Array;
-  readonly features: Model;
-  readonly featuresOutput: string;
-  readonly head: TrainedHead;
-  /** What the merged file is run on: real examples, or where there are none any numbers. */
-  readonly examples: EncodedExamples;
   readonly tolerance?: number;
 }
 
@@ -50,20 +56,33 @@ export interface VerifyInput {
  * one at a time and (unless they would change each other's numbers) in one batch, on onnxruntime-node's CPU, on CUDA
  * where it runs, and on onnxruntime-web (wasm) where that takes the file. A provider on which the file is far from the
  * CPU's reference is compared with a reference of its own.
- * @throws GraftError VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
+ * @throws GraftError INTERRUPTED, and VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
-  const { merged, examples, tolerance, features } = input;
-  return compareOnProviders({
-    merged,
-    examples,
-    expected: (open) => referenceOutputs(input, open),
-    most: mixesExamples(features) ? 1 : examples.count,
-    tolerance,
-  });
+  const { merged, examples, tolerance, features, signal } = input;
+  try {
+    return await compareOnProviders({
+      merged,
+      examples,
+      expected: (open) => referenceOutputs(input, open),
+      most: mixesExamples(features) ? 1 : examples.count,
+      tolerance,
+      signal,
+    });
+  } catch (error) {
+    if (!(error instanceof GraftError && error.code === 'VERIFICATION_FAILED')) throw error;
+    const spread = await featureSpread(input);
+    if (!(spread < narrowSpread)) throw error;
+    throw new GraftError(
+      'VERIFICATION_FAILED',
+      `${error.message} The features of these examples differ by no more than ${spread.toExponential(0)} of their size, ` +
+        'so that the head has to tell them apart by what is near the rounding of float32; choose another --layer.',
+      { cause: error },
+    );
+  }
 }
 
-export interface VerifyHeadInput {
+export interface VerifyHeadInput extends Stoppable {
   /** The exported file's bytes. */
   readonly merged: Uint8Array;
   readonly head: TrainedHead;
@@ -72,7 +91,7 @@ export interface VerifyHeadInput {
 }
 
 /** The same for a file that holds a head alone: the reference is the head as it was trained. */
-export async function verifyHead({ merged, head, features }: VerifyHeadInput): Promise<Verification> {
+export async function verifyHead({ merged, head, features, signal }: VerifyHeadInput): Promise<Verification> {
   const reference = await openReference(head);
   try {
     const expected = await reference.run([features]);
@@ -82,13 +101,14 @@ export async function verifyHead({ merged, head, features }: VerifyHeadInput): P
       examples,
       expected: () => Promise.resolve(expected),
       most: examples.count,
+      signal,
     });
   } finally {
     await reference.release();
   }
 }
 
-interface Comparison {
+interface Comparison extends Stoppable {
   readonly merged: Uint8Array;
   readonly examples: EncodedExamples;
   /** What the file should give, by the backbone in a session that `open` opens. */
@@ -98,17 +118,17 @@ interface Comparison {
   readonly tolerance?: number | undefined;
 }
 
-type Open = (model: Uint8Array) => Promise<Session>;
-
 async function compareOnProviders({
   merged,
   examples,
   expected,
   most,
   tolerance = float32Tolerance,
+  signal,
 }: Comparison): Promise<Verification> {
   const byCpu = await expected(openSession);
   const check = async (name: string, open: Open): Promise<VerifiedProvider> => {
+    await untilHeard(signal);
     const session = await open(merged);
     try {
       const found = [await runMerged(session, examples, 1, byCpu.keys())];
@@ -129,6 +149,7 @@ async function compareOnProviders({
   try {
     providers.push(await check('wasm', openWebSession));
   } catch (error) {
+    if (error instanceof GraftError && error.code === 'INTERRUPTED') throw error;
     // It has neither all operators nor all the memory of the CPU, where the file did run.
     unable.push({ name: 'wasm', reason: messageOf(error) });
   }
@@ -144,6 +165,13 @@ async function compareOnProviders({
   return { maxAbsDiff: worst.maxAbsDiff, examples: examples.count, providers, unable };
 }
 
+/** A turn of the event loop, in which alone Ctrl-C is heard. */
+async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  if (signal?.aborted)
+    throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
+}
+
 /** [rows, dim] as what a head alone takes. */
 function featureRows({ dims, data }: Tensor): EncodedExamples {
   const [count = 0, dim = 0] = dims;
@@ -154,51 +182,6 @@ function featureRows({ dims, data }: Tensor): EncodedExamples {
     feeds: (start, end) => ({
       features: float32([end - start, dim], (data as Float32Array).subarray(start * dim, end * dim)),
     }),
-  };
-}
-
-/** What is compared, by the names of the merged file's outputs. */
-type Outputs = ReadonlyMap<string, Float32Array>;
-
-async function referenceOutputs(
-  { features, featuresOutput, head, examples }: VerifyInput,
-  open: Open,
-): Promise<Outputs> {
-  const backbone = await open(encodeModel(features));
-  const reference = await openReference(head);
-  try {
-    const rows: Tensor[] = [];
-    for (let place = 0; place < examples.count; place++)
-      rows.push((await backbone.run(examples.feeds(place, place + 1)))[featuresOutput]!);
-    return await reference.run(rows);
-  } finally {
-    await backbone.release();
-    await reference.release();
-  }
-}
-
-/** The trained head as a model of its own. */
-async function openReference(
-  head: TrainedHead,
-): Promise<{ run(rows: Iterable<Tensor>): Promise<Outputs>; release(): Promise<void> }> {
-  const { outputNames } = taskOf(head.task);
-  const builder = new GraphBuilder();
-  const x = builder.input('features', 'float32', ['batch', head.dim]);
-  const { logits, outputs } = appendHeadOutputs(builder, x, head);
-  const values = new Map([[outputNames.outputs, outputs]]);
-  if (outputNames.logits) values.set(outputNames.logits, logits);
-  for (const value of values.values()) builder.output(value, 'float32', ['batch', head.classes.length]);
-  const session = await openSession(encodeModel(builder.model()));
-  return {
-    async run(inputs) {
-      const rows = new Map([...values.keys()].map((name) => [name, [] as Float32Array[]]));
-      for (const features of inputs) {
-        const scored = await session.run({ [x]: features });
-        for (const [name, value] of values) rows.get(name)!.push(scored[value]!.data as Float32Array);
-      }
-      return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
-    },
-    release: () => session.release(),
   };
 }
 
@@ -231,16 +214,6 @@ function outputOf(run: TensorMap, name: string): Float32Array {
     'VERIFICATION_FAILED',
     `The merged model should have an output ${name} but has ${Object.keys(run).join(', ')}; it belongs to another run.`,
   );
-}
-
-function concatenate(rows: readonly Float32Array[]): Float32Array {
-  const joined = new Float32Array(rows.reduce((length, row) => length + row.length, 0));
-  let at = 0;
-  for (const row of rows) {
-    joined.set(row, at);
-    at += row.length;
-  }
-  return joined;
 }
 
 /** Largest difference over all outputs, in units of max(1, |value|). */

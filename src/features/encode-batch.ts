@@ -1,5 +1,6 @@
 /** What a worker makes of a batch before the model sees it: images decoded into a few buffers, texts tokenised. */
 import { GraftError } from '../errors.js';
+import { PixelBudget } from '../image/pixel-budget.js';
 import { preprocessViews } from '../image/preprocess-image.js';
 import { openTextEncoder } from '../inputs/encode-texts.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
@@ -33,13 +34,14 @@ export function openBatchEncoder({ input, ...setup }: WorkerSetup): EncodeBatch 
 /** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
 function openImages(
   input: PixelSpec,
-  { batch, views: allViews }: Pick<WorkerSetup, 'batch' | 'views'>,
+  { batch, views: allViews, pixelBytes }: Pick<WorkerSetup, 'batch' | 'views' | 'pixelBytes'>,
 ): EncodeBatch {
   const size = sizeOf(exampleDims(input).get(input.name)!);
   const buffers = Array.from(
     { length: batchesPerWorker },
     () => new Float32Array(batch * allViews.length * size),
   );
+  const budget = new PixelBudget(pixelBytes);
   let turn = 0;
   return async ({ id, examples, keys, views }) => {
     const buffer = buffers[turn++ % buffers.length]!;
@@ -52,7 +54,7 @@ function openImages(
           return { view: allViews[view], into: buffer.subarray(at, at + size) };
         });
         try {
-          await preprocessViews(bytes, keys[slot]!, input.preprocess, wanted);
+          await preprocessViews(bytes, keys[slot]!, input.preprocess, wanted, budget);
         } catch (error) {
           broken.push({ slot, reason: reasonOf(error, 'INVALID_IMAGE') });
           for (const { into } of wanted) into.fill(0);

@@ -82,6 +82,8 @@ export interface ExtractResult {
 /** Most bytes of features in one shard, and most rows. */
 const shardBytes = 64 * 2 ** 20;
 const shardRows = 256;
+/** Most decoded pixels that wait for the models: three photos of 12 megapixels, a hundred and more of half a megapixel. */
+const pixelBytes = 128 * 2 ** 20;
 
 /**
  * @throws GraftError INVALID_IMAGE (with onError 'fail'), INTERRUPTED (by `signal`), FILE_UNWRITABLE,
@@ -142,7 +144,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     };
     pool = new TryingPool({
       divisions: plan.divisions,
-      open: ({ workers, threads }) => new WorkerPool({ ...setup, threads }, workers),
+      open: ({ workers, threads }) =>
+        new WorkerPool({ ...setup, threads, pixelBytes: pixelBytes / workers }, workers),
       remaining: () => examples.length - done,
     });
     return new GroupWriter(stores, pool, {

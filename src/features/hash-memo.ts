@@ -4,7 +4,7 @@
  * read. A file changed within two seconds of being looked at is not remembered: a second change in the same tick of the
  * file system's clock would not show (git's "racy" entries).
  */
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { BigIntStats } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -114,9 +114,7 @@ function checkMagic(bytes: Uint8Array): boolean {
 
 function statKey(place: string, info: BigIntStats): Uint8Array {
   const state = [info.dev, info.ino, info.size, info.mtimeNs, info.ctimeNs].join(',');
-  return createHash('sha256')
-    .update(`${state}\0${path.resolve(place)}`)
-    .digest();
+  return hash('sha256', `${state}\0${path.resolve(place)}`, 'buffer');
 }
 
 function commonFolder(examples: LocatedList): string {

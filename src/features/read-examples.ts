@@ -1,5 +1,5 @@
 /** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
 import { readSource } from '../sources/read-source.js';
@@ -72,7 +72,7 @@ export async function readExample(
 ): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
   try {
     const { bytes, info } = await readSource(example, mayRead);
-    const sha256 = createHash('sha256').update(bytes).digest();
+    const sha256 = hash('sha256', bytes, 'buffer');
     if (info) memo.remember(placeOf(example), info, sha256);
     return { kind: 'bytes', bytes, sha256 };
   } catch (error) {

@@ -27,6 +27,8 @@ export interface WorkerSetup {
   readonly batch: number;
   /** Most examples a run of the model. */
   readonly perRun: number;
+  /** Most bytes of decoded pixels that wait to be used; a larger image is decoded alone. */
+  readonly pixelBytes: number;
   readonly provider: NodeProvider;
   /** Threads inside the session; undefined leaves it to the runtime. */
   readonly threads: number | undefined;

@@ -7,6 +7,7 @@ import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
+import { normalising, pooling, probability, scoring } from './ending-operators.js';
 import { linearLayer } from './linear-layer.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
@@ -19,70 +20,6 @@ export interface Ending {
   /** The model's output that this is the end of. */
   readonly output: string;
 }
-
-/** They turn a classifier's sums into the model's output, or move them about. */
-const scoring: ReadonlySet<string> = new Set([
-  'Softmax',
-  'LogSoftmax',
-  'Sigmoid',
-  'QLinearSigmoid',
-  'QLinearSoftmax',
-  'HardSigmoid',
-  'Softplus',
-  'Relu',
-  'Clip',
-  'Exp',
-  'Neg',
-  'Identity',
-  'Cast',
-  'Dropout',
-  'Reshape',
-  'Flatten',
-  'Squeeze',
-  'Unsqueeze',
-  'Transpose',
-  'Add',
-  'QLinearAdd',
-  'Sub',
-  'Mul',
-  'Div',
-  'Concat',
-  'Gather',
-  'Slice',
-  'TopK',
-  'QuantizeLinear',
-  'DequantizeLinear',
-  'GlobalAveragePool',
-  'QLinearGlobalAveragePool',
-  'AveragePool',
-  'QLinearAveragePool',
-  'ReduceMean',
-  'ReduceSum',
-  'ReduceMax',
-  'Max',
-  'Expand',
-]);
-const pooling: ReadonlySet<string> = new Set([
-  'GlobalAveragePool',
-  'QLinearGlobalAveragePool',
-  'AveragePool',
-  'QLinearAveragePool',
-  'ReduceMean',
-]);
-const probability: ReadonlySet<string> = new Set([
-  'Softmax',
-  'LogSoftmax',
-  'Sigmoid',
-  'QLinearSoftmax',
-  'TopK',
-]);
-const normalising: ReadonlySet<string> = new Set([
-  'LpNormalization',
-  'BatchNormalization',
-  'LayerNormalization',
-  'SimplifiedLayerNormalization',
-  'RMSNormalization',
-]);
 
 const saysScores = /logit|prob|score|class|softmax|label|pred/i;
 const saysEmbedding = /embed|feat|pool|latent|repr|encod|vector/i;

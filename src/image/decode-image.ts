@@ -3,7 +3,7 @@ import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, maxImagePixels } from './decoded-image.js';
-import { type ImageFormat, imageFormat, readJpegFrame } from './image-format.js';
+import { type ImageFormat, imageFormat, readImageSize, readJpegFrame } from './image-format.js';
 import { loadSharp } from './load-sharp.js';
 
 export { type DecodedImage, maxImagePixels } from './decoded-image.js';
@@ -22,6 +22,8 @@ export interface DecodeOptions {
    * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB, by the embedded profile.
    */
   readonly profiles?: 'ignore' | 'convert' | undefined;
+  /** Called with the bytes that the pixels will take, unless they are few; decoding begins when it resolves. */
+  readonly mayDecode?: ((sizeBytes: number) => Promise<void>) | undefined;
 }
 
 /**
@@ -34,7 +36,12 @@ export interface DecodeOptions {
  */
 export async function decodeImage(
   bytes: Uint8Array,
-  { maxPixels = maxImagePixels, background = [255, 255, 255], profiles = 'ignore' }: DecodeOptions = {},
+  {
+    maxPixels = maxImagePixels,
+    background = [255, 255, 255],
+    profiles = 'ignore',
+    mayDecode,
+  }: DecodeOptions = {},
 ): Promise<DecodedImage> {
   if (bytes.length === 0) throw new GraftError('INVALID_IMAGE', 'The image is an empty file.');
   const format = imageFormat(bytes);
@@ -67,6 +74,7 @@ export async function decodeImage(
       // Otherwise a grey image is laid on a grey.
       if (!isInk && (r !== g || g !== b)) image.pipelineColourspace('srgb');
     } else if (format === 'svg') image.flatten({ background: 'white' });
+    if (mayDecode) await mayDecode(await pixelBytes(bytes, format));
     const { data, info } = await image
       .removeAlpha()
       .toColourspace(isInk ? 'cmyk' : 'srgb')
@@ -81,6 +89,12 @@ export async function decodeImage(
       ? error
       : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), pixelLimit), { cause: error });
   }
+}
+
+/** What decoding gives, as RGB. The usual formats' headers are read here: libvips takes 0.3 ms for it. */
+async function pixelBytes(bytes: Uint8Array, format: ImageFormat): Promise<number> {
+  const { width, height } = readImageSize(bytes, format) ?? (await loadSharp()(bytes).metadata());
+  return 3 * width * height;
 }
 
 async function isCmyk(bytes: Uint8Array, format: ImageFormat): Promise<boolean> {

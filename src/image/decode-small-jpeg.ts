@@ -40,11 +40,10 @@ export async function decodeSmallJpeg(
   try {
     decoder.getEncodedBuffer(bytes.length).set(bytes);
     decoder.decode();
+    // Of the frame's size: whatever libjpeg-turbo would read in another way than `readJpegFrame`, it warns of.
     const data = decoder.getDecodedBuffer();
     // The next image is decoded into the same memory.
-    return data.length === width * height * channels
-      ? { width, height, channels, data: data.slice() }
-      : undefined;
+    return { width, height, channels, data: data.slice() };
   } catch {
     // After an error nothing is known of its memory.
     opening = undefined;

@@ -31,6 +31,30 @@ function startsWithMarkup(bytes: Uint8Array): boolean {
   return bytes[i] === 0x3c;
 }
 
+/** Width and height as stored, where a few bytes at a known place tell. */
+export function readImageSize(
+  bytes: Uint8Array,
+  format: ImageFormat,
+): { readonly width: number; readonly height: number } | undefined {
+  if (format === 'jpeg') return readJpegFrame(bytes);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (format === 'png' && bytes.length >= 24) {
+    return { width: view.getUint32(16), height: view.getUint32(20) };
+  }
+  if (format === 'webp' && bytes.length >= 30) {
+    switch (view.getUint32(12)) {
+      case 0x56503820: // "VP8 ", lossy
+        return { width: view.getUint16(26, true) & 0x3fff, height: view.getUint16(28, true) & 0x3fff };
+      case 0x5650384c: {
+        // "VP8L", lossless: 14 bits each
+        const bits = view.getUint32(21, true);
+        return { width: (bits & 0x3fff) + 1, height: ((bits >> 14) & 0x3fff) + 1 };
+      }
+    }
+  }
+  return undefined;
+}
+
 export interface JpegFrame {
   /** As stored, before EXIF orientation. */
   readonly width: number;

@@ -4,6 +4,7 @@ import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import { type DecodeOptions, decodeImage } from './decode-image.js';
 import type { DecodedImage } from './decoded-image.js';
+import type { PixelBudget } from './pixel-budget.js';
 import { planResize } from './plan-resize.js';
 import { augmentLevels, cutWindow, drawWindow, type RandomView, viewRng } from './random-view.js';
 import { resizeInto } from './resize-image.js';
@@ -30,6 +31,7 @@ export async function preprocessImage(
 /**
  * The plain image (no view) and random views of it, from one decode.
  * @param sha256 - of `bytes`
+ * @param budget - what the pixels are to be fitted into while they are held
  * @throws GraftError as `preprocessImage`
  */
 export async function preprocessViews(
@@ -37,21 +39,31 @@ export async function preprocessViews(
   sha256: Uint8Array,
   spec: PreprocessSpec,
   views: readonly { readonly view: RandomView | undefined; readonly into: Float32Array }[],
+  budget?: PixelBudget,
 ): Promise<void> {
-  const image = await decodeFor(bytes, spec);
-  for (const { view, into } of views) {
-    if (view) writeView(image, sha256, spec, view, into);
-    else writeImage(image, spec, into);
+  let taken = 0;
+  const mayDecode = async (sizeBytes: number): Promise<void> => {
+    await budget?.take(sizeBytes);
+    taken = sizeBytes;
+  };
+  try {
+    const image = await decodeFor(bytes, spec, { mayDecode });
+    for (const { view, into } of views) {
+      if (view) writeView(image, sha256, spec, view, into);
+      else writeImage(image, spec, into);
+    }
+  } finally {
+    budget?.give(taken);
   }
 }
 
 async function decodeFor(
   bytes: Uint8Array,
   spec: PreprocessSpec,
-  { maxPixels }: Pick<DecodeOptions, 'maxPixels'> = {},
+  options: Pick<DecodeOptions, 'maxPixels' | 'mayDecode'> = {},
 ): Promise<DecodedImage> {
   const { background, profiles } = spec;
-  return toChannels(await decodeImage(bytes, { maxPixels, background, profiles }), spec);
+  return toChannels(await decodeImage(bytes, { ...options, background, profiles }), spec);
 }
 
 // The work between two awaits is synchronous, so all images of a thread share this.

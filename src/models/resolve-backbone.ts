@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { GraftError } from '../errors.js';
+import { stat } from 'node:fs/promises';
+import { GraftError, systemErrorCode, unreadable } from '../errors.js';
 import { getCatalogueModel, listCatalogue } from './catalogue.js';
 import type { FetchHooks } from './fetch-hooks.js';
 import { getHubModel } from './hub-model.js';
@@ -7,7 +7,7 @@ import { getHubModel } from './hub-model.js';
 /**
  * The file behind what a user names: a path, a name of the catalogue or `hf:owner/repo`. What is not there yet is made or
  * downloaded into `folder`.
- * @throws GraftError FILE_NOT_FOUND telling the ways to name a backbone, and what downloading throws.
+ * @throws GraftError FILE_NOT_FOUND telling the ways to name a backbone, FILE_UNREADABLE, and what downloading throws.
  */
 export async function resolveBackbone(
   named: string,
@@ -17,7 +17,14 @@ export async function resolveBackbone(
   const catalogue = listCatalogue();
   const entry = catalogue.find(({ name }) => name === named);
   if (entry) return getCatalogueModel(entry, folder, hooks);
-  if (existsSync(named)) return named;
+  const info = await stat(named).catch((error: unknown) => {
+    if (systemErrorCode(error) === 'ENOENT') return undefined;
+    throw unreadable(named, error);
+  });
+  // A device may be read for ever.
+  if (info && !info.isFile() && !info.isDirectory())
+    throw unreadable(named, new Error('it is no regular file'));
+  if (info) return named;
   const names = catalogue.map(({ name }) => name).join(', ');
   throw new GraftError(
     'FILE_NOT_FOUND',

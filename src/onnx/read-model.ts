@@ -16,10 +16,11 @@ import { largestMessage } from './wire-format.js';
  * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_MODEL, naming the file and the object.
  */
 export async function readModel(path: string): Promise<Model> {
-  return decodeModel(await readWhole(path), { path });
+  return decodeModel(await readModelFile(path), { path });
 }
 
-async function readWhole(path: string): Promise<Uint8Array> {
+/** The bytes of a file that may be a model. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_MODEL where it is too large. */
+export async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     // Asked before it is opened: opening a pipe waits for its writer.
     const info = await stat(path);

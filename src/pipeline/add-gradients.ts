@@ -4,10 +4,12 @@ import { type Differentiated, differentiate } from '../autodiff/differentiate.js
 import { GraftError } from '../errors.js';
 import { describeValues } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { probeFreeShapes } from '../runtime/probe-sizes.js';
+import { settleBranches } from './settle-branches.js';
 
 export interface AddGradientsOptions {
   /** The value to differentiate; its sum where it is not a scalar. Default: the model's only output. */
@@ -46,7 +48,7 @@ export async function addGradients(
   original: Model,
   { parameters = 'all', inputShapes, ...options }: AddGradientsOptions = {},
 ): Promise<AddedGradients> {
-  const plain = dropInitializerInputs(original);
+  const plain = await settleBranches(inlineFunctions(dropInitializerInputs(original)));
   const loss = options.loss ?? onlyOutput(plain.graph);
   const wanted = new Map(inputShapes instanceof Map ? inputShapes : Object.entries(inputShapes ?? {}));
   const { inputDims } = await probeFreeShapes(plain, wanted);

@@ -2,6 +2,7 @@
 import { trainableFromHere } from '../autodiff/trainable-from-here.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Shapes } from '../graph/value-layout.js';
 import type { Model } from '../onnx/ir.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -12,7 +13,7 @@ export interface AnalysedModel extends ModelStructure {
 
 /** @throws GraftError INVALID_MODEL or RUNTIME_FAILURE where onnxruntime does not run the model. */
 export async function analyseModel(model: Model, options: ProbeOptions = {}): Promise<AnalysedModel> {
-  const plain = dropInitializerInputs(model);
+  const plain = inlineFunctions(dropInitializerInputs(model));
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {

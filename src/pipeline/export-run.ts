@@ -1,7 +1,6 @@
 /** `graft export` and `graft verify`: the merged file of a run, and the proof that it is right. */
-import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, unreadable } from '../errors.js';
+import { GraftError } from '../errors.js';
 import { exportHead, exportModel } from '../export/export-model.js';
 import { type Verification, verifyExport, verifyHead } from '../export/verify-export.js';
 import type { Pool } from '../graph/pool-features.js';
@@ -10,14 +9,14 @@ import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { imageRows, openEncoder } from '../inputs/open-encoder.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
-import type { Dimension, ValueInfo } from '../onnx/ir.js';
-import { decodeModel } from '../onnx/read-model.js';
+import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
+import { decodeModel, readModelFile } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { createRng } from '../rng.js';
-import { sizeOf } from '../tensor/shape.js';
+import { formatShape, sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { readSource } from '../sources/read-source.js';
-import { makeFolder, writeDurably } from '../write-durably.js';
+import { assertWritable, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
@@ -50,16 +49,18 @@ export interface ExportOptions {
   readonly maxLength?: number | undefined;
 }
 
-/** The file appears only after it was verified. */
+/** The file appears only after it was verified. @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE, … */
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
   const { head, config } = run;
+  const file = path.resolve(options.out);
   if (options.backbone !== undefined && !isFeatureRun(config)) {
     throw new GraftError(
       'USAGE',
       `${run.folder} was trained on the backbone ${config.backbone}, which is merged; leave --backbone out.`,
     );
   }
+  await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
   const merged = backbone
     ? exportModel({
@@ -77,10 +78,8 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
       })
     : exportHead(head);
   const bytes = encodeModel(merged);
-  const verified = await verifyBytes(bytes, run, backbone);
+  const verified = await verifyBytes(bytes, run, backbone, hooks);
   sayWhatDiffers(verified, hooks.logger);
-  const file = path.resolve(options.out);
-  await makeFolder(path.dirname(file));
   await writeDurably(file, bytes);
   return {
     model: file,
@@ -97,17 +96,40 @@ export async function verifyRun(
   options: { model: string; run: string },
   hooks: Hooks = {},
 ): Promise<Verification> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(options.model);
-  } catch (error) {
-    throw unreadable(options.model, error);
-  }
-  decodeModel(bytes, { path: options.model });
+  const bytes = await readModelFile(options.model);
+  const model = decodeModel(bytes, { path: options.model });
   const run = await readRunFolder(options.run);
-  const verified = await verifyBytes(bytes, run, await backboneOfRun(run, {}, hooks));
+  const backbone = await backboneOfRun(run, {}, hooks);
+  assertSameInputs(model.graph, options.model, backbone, run);
+  const verified = await verifyBytes(bytes, run, backbone, hooks);
   sayWhatDiffers(verified, hooks.logger);
   return verified;
+}
+
+/** @throws GraftError VERIFICATION_FAILED where the file takes something else than the run: no output need be compared then. */
+function assertSameInputs(
+  { inputs, initializers }: Graph,
+  file: string,
+  backbone: Backbone | undefined,
+  { folder, head }: RunFolder,
+): void {
+  const taken = inputs.filter(({ name }) => !initializers.has(name)).map(describeValue);
+  const expected = backbone
+    ? backbone.features.graph.inputs.map(describeValue)
+    : [{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }];
+  const fits = (value: ValueReport): boolean =>
+    expected.some(({ name, dtype, shape }) => {
+      const isSame = (dim: Dimension, axis: number): boolean =>
+        axis === 0 || typeof dim !== 'number' || typeof shape[axis] !== 'number' || dim === shape[axis];
+      return name === value.name && dtype === value.dtype && value.shape.every(isSame);
+    });
+  if (taken.length === expected.length && taken.every(fits)) return;
+  const list = (values: readonly ValueReport[]): string =>
+    values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected)}.`,
+  );
 }
 
 function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
@@ -161,10 +183,11 @@ async function verifyBytes(
   merged: Uint8Array,
   { config, head, folder }: RunFolder,
   backbone: Backbone | undefined,
+  { signal }: Hooks,
 ): Promise<Verification> {
-  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]) });
+  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]), signal });
   const { features, outputName: featuresOutput, input } = backbone;
-  const made = { merged, features, featuresOutput, head };
+  const made = { merged, features, featuresOutput, head, signal };
   if (isFeatureRun(config)) return verifyExport({ ...made, examples: await madeUpExamples(input) });
   const examples: Uint8Array[] = [];
   for (const example of config.verifyImages) {

@@ -61,7 +61,7 @@ export function describeInputs(inputs: readonly ValueInfo[]): string {
     .map(({ name, type }) => {
       const what =
         type?.kind !== 'tensor'
-          ? 'no tensor'
+          ? (type?.kind ?? 'of unknown type')
           : `${type.dtype} ${type.shape ? formatShape(type.shape) : 'of unknown shape'}`;
       return `${name}: ${what}`;
     })

@@ -1,5 +1,6 @@
 /** The image input of a backbone and its preprocessing: named, found beside the model, or guessed. */
 import { GraftError } from '../errors.js';
+import { isPast } from '../graph/empty-pasts.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { knownShape } from '../graph/plan-feeds.js';
 import type { Logger } from '../logger.js';
@@ -11,14 +12,15 @@ import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { formatShape } from '../tensor/shape.js';
 import type { FoundInput } from './find-input.js';
 
-/** The one input that takes pixels, or as many as may be it. */
+/** The one input that takes pixels, or as many as may be it. Of several, one of a single pixel is none. */
 export function imageInputs(graph: Graph): ValueInfo[] {
   const images = graph.inputs.filter(
-    (input) => input.type?.kind === 'tensor' && knownShape(graph, input)?.length === 4,
+    (input) => input.type?.kind === 'tensor' && !isPast(input) && knownShape(graph, input)?.length === 4,
   );
   const ofColours = images.filter((input) => {
     const shape = knownShape(graph, input)!;
-    return [shape[1], shape[3]].some((size) => size === 1 || size === 3);
+    const isOnePixel = shape.slice(1).filter((size) => size === 1).length >= 2;
+    return !isOnePixel && [shape[1], shape[3]].some((size) => size === 1 || size === 3);
   });
   return images.length !== 1 && ofColours.length === 1 ? ofColours : images;
 }

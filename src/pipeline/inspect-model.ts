@@ -3,7 +3,9 @@ import path from 'node:path';
 import { GraftError } from '../errors.js';
 import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { emptyPasts, pastInputs } from '../graph/empty-pasts.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
@@ -12,6 +14,7 @@ import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
+import { settleBranches } from './settle-branches.js';
 
 export interface Inspection {
   readonly model: string;
@@ -25,7 +28,7 @@ export interface Inspection {
   readonly nodes: number;
   /** How often each operator occurs, the most frequent first. */
   readonly operators: Readonly<Record<string, number>>;
-  /** Inputs that carry a recurrent state from run to run; features are taken with it at zero. */
+  /** Inputs that carry a recurrent state, or a decoder's past, from run to run; features are taken without one. */
   readonly states: readonly string[];
   readonly featureLayers: readonly FeatureLayer[];
   /** Why no layers could be looked for: what onnxruntime says of the model. */
@@ -50,11 +53,12 @@ export async function inspectModel(
   file: string,
   { svg }: { svg?: string | undefined } = {},
 ): Promise<Inspection> {
-  const model = dropInitializerInputs(await readModel(file));
+  const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
+  const begun = await settleBranches(emptyPasts(holdStates(model)));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
-  const analysed = await analyseModel(holdStates(model)).catch((error: unknown) => {
+  const analysed = await analyseModel(begun).catch((error: unknown) => {
     if (error instanceof GraftError) return error;
     throw error;
   });
@@ -69,7 +73,7 @@ export async function inspectModel(
     parameters: countParameters(graph).total,
     nodes: graph.nodes.length,
     operators: Object.fromEntries([...operators].sort(([, a], [, b]) => b - a)),
-    states: stateInputs(model),
+    states: [...stateInputs(model), ...pastInputs(model)],
     featureLayers: isRun ? analysed.layers : [],
     ...(!isRun && { problem: analysed.message }),
     ...(isRun && analysed.obstacle !== undefined && { obstacle: analysed.obstacle }),

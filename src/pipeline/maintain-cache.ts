@@ -7,40 +7,13 @@ import { choosePruned, findOldMemos, type PruneRules, removeStores } from '../fe
 import { type DamagedFile, removeDamaged, removeEntry, verifyStore } from '../features/verify-store.js';
 import type { Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
+import { type CachedStore, commandFor, describeStore, shareOf } from './describe-store.js';
 
 export interface CacheMaintenanceOptions {
   /** The cache folder; default as everywhere. */
   readonly cache?: string | undefined;
   /** First digits of the keys of the stores that are meant; default: all. */
   readonly stores?: readonly string[] | undefined;
-}
-
-export interface CachedStore {
-  readonly key: string;
-  readonly folder: string;
-  /** As the latest run named it; null where none was recorded. */
-  readonly backbone: string | null;
-  readonly data: string | null;
-  /** null from here on where `store.json` is damaged. */
-  readonly backboneSha256: string | null;
-  readonly layer: string | null;
-  readonly pool: string | null;
-  readonly view: string | null;
-  readonly dtype: string | null;
-  readonly dim: number | null;
-  readonly shards: number;
-  readonly rows: number;
-  readonly skipped: number;
-  readonly damaged: number;
-  readonly sizeBytes: number;
-  /** ISO 8601. */
-  readonly modified: string;
-  readonly lastUsed: string;
-  /** Days since the last use. */
-  readonly ageDays: number;
-  readonly runs: number;
-  /** Share of the rows asked for that were there already; null where no run was recorded. */
-  readonly hitRate: number | null;
 }
 
 export interface CacheList {
@@ -204,52 +177,4 @@ async function meantStores(
 
 function isMeant({ key, folder }: StoreSummary, start: string): boolean {
   return (start.length >= 4 && key.startsWith(start)) || path.resolve(start) === folder;
-}
-
-function describeStore(store: StoreSummary): CachedStore {
-  const { key, folder, description, usage, modified, lastUsed } = store;
-  const { shards, rows, skipped, damaged, sizeBytes } = store;
-  const last = usage.at(-1);
-  return {
-    key,
-    folder,
-    backbone: last?.backbone ?? null,
-    data: last?.data ?? null,
-    backboneSha256: description?.backboneSha256 ?? null,
-    layer: description?.layer ?? null,
-    pool: description?.pool ?? null,
-    view: description?.view ?? null,
-    dtype: description?.dtype ?? null,
-    dim: description?.dim ?? null,
-    shards,
-    rows,
-    skipped,
-    damaged,
-    sizeBytes,
-    modified: modified.toISOString(),
-    lastUsed: lastUsed.toISOString(),
-    ageDays: Math.max(0, (Date.now() - lastUsed.getTime()) / 86_400_000),
-    runs: usage.length,
-    hitRate: shareOf(
-      usage.reduce((sum, run) => sum + run.cached, 0),
-      usage.reduce((sum, run) => sum + run.computed, 0),
-    ),
-  };
-}
-
-/** The call that fills the store, as it was last made, ready to be pasted into a shell. */
-function commandFor({ usage, description }: StoreSummary): string | null {
-  const last = usage.at(-1);
-  if (!last || !description) return null;
-  const { layer, pool, dtype } = description;
-  const flags = Object.entries({ backbone: last.backbone, layer, pool, dtype, data: last.data });
-  return ['graft cache', ...flags.map(([name, value]) => `--${name} ${quoted(value)}`)].join(' ');
-}
-
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function shareOf(cached: number, computed: number): number | null {
-  return cached + computed > 0 ? cached / (cached + computed) : null;
 }

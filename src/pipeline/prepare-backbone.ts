@@ -10,8 +10,10 @@ import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
+import { emptyPasts } from '../graph/empty-pasts.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
@@ -25,13 +27,14 @@ import {
   restrictInput,
   tokenMask,
 } from '../models/input-spec.js';
-import type { Model } from '../onnx/ir.js';
+import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { analyseModel } from './analyse-model.js';
 import { fitLength } from './find-token-input.js';
+import { settleBranches } from './settle-branches.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 
 export interface BackboneOptions extends InputOptions {
@@ -50,7 +53,7 @@ export interface BackboneHooks extends FetchHooks {
 export interface Backbone {
   readonly path: string;
   readonly sha256: string;
-  /** The whole model as the file says it, but for an image input that takes float32 whatever it is cast to. */
+  /** The whole model as the file says it, but for functions and known branches, which are written out, and an image input that takes float32 whatever it is cast to. */
   readonly model: Model;
   readonly layer: string;
   readonly pool: Pool;
@@ -73,9 +76,11 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const decoded = holdStates(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const plain = inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
-  const { model, probe } = found;
+  const { probe } = found;
+  const model = await settleBranches(found.model, probe);
   const named = layer ?? model.metadata.get('graft.layer');
   const { chosen, shapes, defaultPool, reason } =
     named === undefined ? await recommendLayer(model, probe, file) : await examineLayer(model, named, probe);
@@ -170,8 +175,20 @@ function assertMadeOf({ graph }: Model, { names, what }: FoundInput, layer: stri
   if (others.length === 0 && graph.inputs.length > 0) return;
   const reason =
     others.length > 0 ? `also needs the inputs ${describeInputs(others)}` : `does not depend on the ${what}`;
+  const main = graph.inputs.find(({ name }) => names.includes(name));
+  // Keras writes tensors that a model captured so, as the mean of its Normalization.
+  const areConstants = others.length > 0 && !hasNoBatch(main) && others.every(hasNoBatch);
   throw new GraftError(
     'UNSUPPORTED_MODEL',
-    `Layer "${layer}" of ${file} ${reason}; name a layer with --layer that is made of the ${what} "${names.join('", "')}" alone.`,
+    `Layer "${layer}" of ${file} ${reason}; name a layer with --layer that is made of the ${what} "${names.join('", "')}" alone` +
+      (areConstants
+        ? ', or write those inputs into the file as constants: they have no batch, so they are no part of an example.'
+        : '.'),
   );
 }
+
+/** Whether all sizes are told, the first one as 1. */
+const hasNoBatch = (input: ValueInfo | undefined): boolean =>
+  input?.type?.kind === 'tensor' &&
+  input.type.shape?.every((dim) => typeof dim === 'number') === true &&
+  (input.type.shape[0] ?? 1) === 1;

@@ -6,6 +6,7 @@ import { GraftError, messageOf, systemErrorCode } from '../errors.js';
 import type { HeadKindName } from '../heads/head.js';
 import { thumbnail } from '../image/thumbnail.js';
 import { renderRunPage, type ShownExample } from '../report/run-page.js';
+import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
 import type { EpochRecord } from '../train/epoch-record.js';
@@ -46,8 +47,8 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
     mistakes: await withPictures(evaluated?.mistakes ?? []),
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
-    environment: pairsOf({ ...config.environment }),
-    uses: await usesOf(folder, config),
+    environment: environmentOf(config),
+    uses: await usesOf(folder, config, result.task),
   });
   const file = path.join(folder, runFiles.report);
   await writeDurably(file, html);
@@ -89,14 +90,15 @@ function sourceOf(config: RunConfig | FeatureRunConfig): Readonly<Record<string,
 
 function factsOf(
   config: RunConfig | FeatureRunConfig,
-  { classes, examples, seconds }: TrainReport,
+  { task, classes, examples, seconds }: TrainReport,
 ): string[] {
+  const outputs = task === 'regression' ? 'numbers' : task === 'multi' ? 'labels' : 'classes';
   const source = isFeatureRun(config)
     ? `features of ${path.basename(config.features)}`
     : `${path.basename(config.backbone)}, layer ${config.layer}`;
   return [
     source,
-    `${classes.length} classes`,
+    `${classes.length} ${outputs}`,
     `${examples.train} training and ${examples.validation} validation examples`,
     `fitted in ${seconds.toFixed(1)} s`,
   ];
@@ -150,13 +152,32 @@ async function withPictures(examples: readonly RatedExample[]): Promise<ShownExa
   );
 }
 
+/** @example settingOf({ kind: 'mlp', hidden: [64] }) // 'mlp, hidden [64]' */
+function settingOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return JSON.stringify(value);
+  return Object.entries(value)
+    .map(([name, part]) => (name === 'kind' ? settingOf(part) : `${name} ${settingOf(part)}`))
+    .join(', ');
+}
+
 function pairsOf(record: Readonly<Record<string, unknown>>): [string, string][] {
   return Object.entries(record)
     .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]);
+    .map(([name, value]) => [name, settingOf(value)]);
 }
 
-async function usesOf(folder: string, config: RunConfig | FeatureRunConfig): Promise<[string, string][]> {
+function environmentOf({ environment }: RunConfig | FeatureRunConfig): [string, string][] {
+  if (!environment) return [];
+  const { memoryBytes, ...others } = environment;
+  return pairsOf({ ...others, memory: `${(memoryBytes / 2 ** 30).toFixed(1)} GiB` });
+}
+
+async function usesOf(
+  folder: string,
+  config: RunConfig | FeatureRunConfig,
+  task: TaskKind,
+): Promise<[string, string][]> {
   const model = path.join(folder, runFiles.model);
   const isExported = await access(model).then(
     () => true,
@@ -175,17 +196,18 @@ async function usesOf(folder: string, config: RunConfig | FeatureRunConfig): Pro
     ]);
     return uses;
   }
+  const what = task === 'regression' ? 'Numbers of' : 'Labels for';
   uses.push(
     config.tokens
       ? [
-          'Labels for new texts:',
+          `${what} new texts:`,
           `graft predict --model ${model} "SOME TEXT"\ngraft predict --model ${model} - < LINES.txt`,
         ]
-      : ['Labels for new images:', `graft predict --model ${model} PHOTO.jpg`],
+      : [`${what} new images:`, `graft predict --model ${model} PHOTO.jpg`],
   );
   uses.push([
     'Measure it on other data:',
-    `graft eval --model ${model} --data ${config.tokens ? 'TABLE.csv' : 'FOLDER'}`,
+    `graft eval --model ${model} --data ${config.tokens || task === 'multi' || task === 'regression' ? 'TABLE.csv' : 'FOLDER'}`,
   ]);
   return uses;
 }

@@ -45,11 +45,11 @@ export interface GradientReport {
 /**
  * Adds an output `grad/<name>` for each of `wrt`; all other outputs stay, and the loss becomes one. Weights stay
  * initializers.
- * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED.
+ * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED, INTERRUPTED.
  */
 export async function writeGradients(
   { model: path, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
-  { logger }: { readonly logger?: Logger } = {},
+  { logger, signal }: { readonly logger?: Logger; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<GradientReport> {
   const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(await readModel(path), {
     parameters: wrt,
@@ -65,7 +65,7 @@ export async function writeGradients(
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
   if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
   const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, ...(samples !== undefined && { samples }) })
+    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }) })
     : undefined;
   if (out !== undefined) await writeModel(model, out);
   return {

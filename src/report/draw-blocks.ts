@@ -56,6 +56,8 @@ export function drawBlocks(model: DrawnModel): string {
       width,
       height,
       viewBox: `0 0 ${width} ${height}`,
+      role: 'img',
+      'aria-label': `Blocks of ${model.title}`,
       'font-family': 'system-ui, -apple-system, "Segoe UI", "DejaVu Sans", sans-serif',
     },
     [box(0, 0, width, height, { fill: '#fbfaf7' }), ...parts],

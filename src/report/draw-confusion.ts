@@ -58,7 +58,7 @@ export function drawConfusion(
       );
       if (count > mostNumbered) return;
       const at = { x: left + cell / 2, y: top + cell / 2 + 4, 'text-anchor': 'middle' };
-      parts.push(element('text', { ...at, class: share > 0.55 ? 'strong' : undefined }, [String(examples)]));
+      parts.push(element('text', { ...at, class: share > 0.55 ? 'strong' : 'weak' }, [String(examples)]));
     });
   });
   parts.push(
@@ -102,7 +102,8 @@ function name(
   anchor: 'start' | 'end' = 'end',
 ): string {
   const shown = text.length > 18 ? shorten(text, 18) : text;
-  return element('text', { ...place, 'font-size': size, 'text-anchor': anchor }, [
+  // As a style: the page's own one would win over an attribute.
+  return element('text', { ...place, style: `font-size:${size.toFixed(1)}px`, 'text-anchor': anchor }, [
     element('title', {}, [escapeXml(text)]),
     escapeXml(shown),
   ]);

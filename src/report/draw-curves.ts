@@ -93,6 +93,8 @@ export function drawCurves(chart: Chart): string {
       width,
       height,
       'font-family': 'system-ui, "DejaVu Sans", sans-serif',
+      role: 'img',
+      'aria-label': chart.subtitle === undefined ? chart.title : `${chart.title}. ${chart.subtitle}`,
     },
     parts,
   )}\n`;

@@ -1,7 +1,7 @@
 /** The style of a report page: light and dark by the reader's setting, one column where it is narrow. */
 export const pageStyle = `
-:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#d9480f;--warn:#fff4e0;--warnline:#e8a33d}
-@media (prefers-color-scheme:dark){:root{--ground:#11151a;--card:#1a2027;--text:#e4e9ef;--muted:#93a1b0;--line:#303a45;--train:#b197fc;--validation:#3bc9db;--right:#4dabf7;--wrong:#ff8a4c;--warn:#33291a;--warnline:#c98a2b}}
+:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#d9480f;--warn:#fff4e0;--warnline:#e8a33d;--onmark:#fff}
+@media (prefers-color-scheme:dark){:root{--ground:#11151a;--card:#1a2027;--text:#e4e9ef;--muted:#93a1b0;--line:#303a45;--train:#b197fc;--validation:#3bc9db;--right:#4dabf7;--wrong:#ff8a4c;--warn:#33291a;--warnline:#c98a2b;--onmark:#0b141d}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
@@ -24,17 +24,20 @@ svg .dot.train{fill:var(--train)}svg .dot.validation{fill:var(--validation)}
 svg .kept,svg .diagonal{stroke:var(--muted);stroke-dasharray:4 4}
 svg .bar,svg .right{fill:var(--right)}svg .wrong{fill:var(--wrong)}
 svg .frame{fill:none;stroke:var(--line)}
-svg .strong{fill:#fff;font-weight:600}
+svg .strong{fill:var(--onmark);font-weight:600}svg .weak{fill:var(--text)}
 .key span{display:inline-flex;align-items:center;gap:6px;margin-right:16px}
 .key i{width:14px;height:4px;border-radius:2px;display:inline-block}
 .warning{background:var(--warn);border-color:var(--warnline)}
 .warning ul{margin:0;padding-left:20px}
 .scroll{max-height:460px;overflow:auto}
+.scroll:focus-visible{outline:2px solid var(--right);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{min-width:4em;text-align:left;white-space:normal;overflow-wrap:anywhere}
+th:first-child,td:first-child{min-width:7em;text-align:left;white-space:normal;overflow-wrap:anywhere}
 thead th{color:var(--muted);font-weight:600;position:sticky;top:0;background:var(--card)}
-td.words{text-align:left;white-space:normal;overflow-wrap:anywhere}
+td.words,th.words{min-width:7em;text-align:left;white-space:normal;overflow-wrap:anywhere}
+.pairs td:first-child{white-space:nowrap;overflow-wrap:normal;vertical-align:top}
+.flag{white-space:nowrap}
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}
 .examples figure{font-size:12.5px;line-height:1.35;overflow-wrap:anywhere}
@@ -42,6 +45,6 @@ td .share{display:inline-block;height:7px;border-radius:4px;background:var(--rig
 .examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}
-pre{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:10px 14px;overflow:auto;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;margin:8px 0}
-@media (max-width:560px){main{padding:16px 10px 40px}section{padding:14px 12px}th,td{padding:4px 6px}}
+pre{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;margin:8px 0}
+@media (max-width:560px){main{padding:16px 10px 40px}section{padding:14px 12px}th,td{padding:4px 6px}th:first-child,td:first-child,td.words,th.words{min-width:5.5em}}
 `;

@@ -62,8 +62,23 @@ export function renderRunPage(page: RunPage): string {
   return (
     `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">` +
     `<meta http-equiv="Content-Security-Policy" content="default-src 'none'; img-src data:; style-src 'unsafe-inline'">` +
-    `<title>${escapeXml(title)}</title><style>${pageStyle}</style></head><body><main>\n${sections.filter(Boolean).join('\n')}\n</main></body></html>\n`
+    `<title>Run ${escapeXml(title)}</title><style>${pageStyle}</style></head><body><main>\n${sections.filter(Boolean).join('\n')}\n</main></body></html>\n`
   );
+}
+
+/** A sentence in which no flag is torn at its dashes. */
+function sentence(text: string): string {
+  return escapeXml(text).replace(/--[\w-]+/g, '<span class="flag">$&</span>');
+}
+
+/** A name that may be broken where a word of it ends, rather than anywhere. */
+function name(text: string): string {
+  return escapeXml(text).replace(/[_./-](?=[^_./-])/g, '$&<wbr>');
+}
+
+/** Wider or longer than its place it can be moved, with the keyboard too. */
+function scrolling(label: string, content: string): string {
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeXml(label)}">${content}</div>`;
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
@@ -98,28 +113,30 @@ function figures({ evaluation, examples, part }: RunPage): string {
     ([name, [value, interval]]) =>
       `<div class="figure"><span class="muted">${escapeXml(name)}</span><b>${value}</b><span class="muted">${interval ?? '&nbsp;'}</span></div>`,
   );
+  const hasRanges = cards.some(([, [, interval]]) => interval !== undefined);
   const which =
     part === 'validation'
-      ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}; ranges are 95 % bootstrap intervals.`
+      ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}${hasRanges ? '; ranges are 95 % bootstrap intervals' : ''}.`
       : `On the ${examples.train} training examples themselves, as nothing was held out: expect less on new ones.`;
   return `<div class="figures">${shown.join('')}</div><p class="muted">${which}</p>`;
 }
 
 function warnings({ warnings: sentences }: RunPage): string {
   if (sentences.length === 0) return '';
-  const items = sentences.map((sentence) => `<li>${escapeXml(sentence)}</li>`).join('');
+  const items = sentences.map((text) => `<li>${sentence(text)}</li>`).join('');
   return `<section class="warning"><h2>Worth a look</h2><ul>${items}</ul></section>`;
 }
 
 function curves({ history, stoppedAt, evaluation }: RunPage): string {
   if (history.length < 2) return '';
+  const parts = (['train', 'validation'] as const).filter((part) => history.some((record) => record[part]));
   const figure = evaluation?.task === 'regression' ? 'rmse' : 'accuracy';
   const chart = (
     title: string,
     key: 'loss' | 'accuracy' | 'rmse',
     format: (value: number) => string,
   ): string => {
-    const drawn = (['train', 'validation'] as const)
+    const drawn = parts
       .map((name): Curve => ({
         name,
         points: history.flatMap((record) => {
@@ -132,9 +149,8 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
     const svg = drawHistory({ title, curves: drawn, format, kept: stoppedAt });
     return `<figure>${svg}<figcaption>${escapeXml(title)}</figcaption></figure>`;
   };
-  const key =
-    '<p class="key muted"><span><i style="background:var(--train)"></i>train</span><span><i style="background:var(--validation)"></i>validation</span>' +
-    'the dashed line is the epoch whose weights were kept</p>';
+  const names = parts.map((part) => `<span><i style="background:var(--${part})"></i>${part}</span>`);
+  const key = `<p class="key muted">${names.join('')}the dashed line is the epoch (of L-BFGS the iteration) whose weights were kept</p>`;
   const charts = [
     chart('loss', 'loss', (value) => value.toPrecision(3)),
     figure === 'rmse'
@@ -148,16 +164,20 @@ function confusion(evaluation: Evaluation): string {
   if (!('confusion' in evaluation)) return '';
   const { svg, omitted } = drawConfusion(evaluation.confusion, evaluation.classes);
   const note =
-    'Rows are labels, columns predictions; the darker, the larger the share of the row.' +
+    'Rows are labels, columns predictions; the stronger the colour, the larger the share of the row.' +
     (omitted > 0 ? ` The ${omitted} classes with the fewest mistakes are left out.` : '');
   const rows = evaluation.confusedPairs.map(
     ({ label, prediction, examples, share }) =>
-      `<tr><td>${escapeXml(label)}</td><td class="words">${escapeXml(prediction)}</td><td>${examples}</td><td>${percent(share)}</td></tr>`,
+      `<tr><td>${name(label)}</td><td class="words">${name(prediction)}</td><td>${examples}</td><td>${percent(share)}</td></tr>`,
   );
   const list =
     rows.length === 0
       ? '<p>No class is taken for another.</p>'
-      : `<h2 style="margin-top:18px">Taken for another</h2><table><thead><tr><th>label</th><th style="text-align:left">prediction</th><th>examples</th><th>of the label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`;
+      : `<h2 style="margin-top:18px">Taken for another</h2>` +
+        scrolling(
+          'Taken for another',
+          `<table><thead><tr><th>label</th><th class="words">prediction</th><th>examples</th><th>of the label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+        );
   return section('What it takes for what', `<p class="muted">${note}</p>${svg}${list}`);
 }
 
@@ -177,29 +197,32 @@ function table(evaluation: Evaluation, trainCounts: readonly number[]): string {
     .sort((a, b) => a.f1 - b.f1)
     .map(
       ({ label, precision, recall, f1, support, trained }) =>
-        `<tr><td>${escapeXml(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
+        `<tr><td>${name(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
         `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${percent(f1)}</td><td>${support}</td><td>${trained}</td></tr>`,
     );
+  const title = `Each of ${rows.length} classes, the weakest first`;
+  const head =
+    '<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr>';
   return section(
-    `Each of ${rows.length} classes, the weakest first`,
-    `<div class="scroll"><table><thead><tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr></thead><tbody>${rows.join('')}</tbody></table></div>`,
+    title,
+    scrolling(title, `<table><thead>${head}</thead><tbody>${rows.join('')}</tbody></table>`),
   );
 }
 
-function reliability({ evaluation, calibration }: RunPage): string {
+function reliability({ evaluation, calibration, part }: RunPage): string {
   if (!evaluation || !('reliability' in evaluation)) return '';
   const words = [
     `A bar on the dashed line means that of predictions with this confidence as many are right as they promise. ` +
       `On average they are off by ${percent(evaluation.ece)} (expected calibration error).`,
     calibration
       ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error went from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
-      : evaluation.ece > 0.05
+      : evaluation.ece > 0.05 && part === 'validation'
         ? 'Train with --calibrate to bring it down.'
         : '',
   ];
   const text = words
     .filter(Boolean)
-    .map((sentence) => `<p>${escapeXml(sentence)}</p>`)
+    .map((text) => `<p>${sentence(text)}</p>`)
     .join('');
   return section(
     'Whether its confidence can be believed',
@@ -237,7 +260,7 @@ function uses({ uses: list }: RunPage): string {
 function pairs(title: string, rows: readonly (readonly [string, string])[]): string {
   if (rows.length === 0) return '';
   const body = rows.map(
-    ([name, value]) => `<tr><td>${escapeXml(name)}</td><td class="words">${escapeXml(value)}</td></tr>`,
+    ([key, value]) => `<tr><td>${escapeXml(key)}</td><td class="words">${escapeXml(value)}</td></tr>`,
   );
-  return section(title, `<table><tbody>${body.join('')}</tbody></table>`);
+  return section(title, `<table class="pairs"><tbody>${body.join('')}</tbody></table>`);
 }

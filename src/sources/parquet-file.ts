@@ -3,9 +3,9 @@
  * hyparquet understands the format; here is what keeps a file that lies about its sizes from filling the memory.
  */
 import { stat } from 'node:fs/promises';
-import { brotliDecompressSync, gunzipSync } from 'node:zlib';
-import type { ColumnMetaData, Compressors, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
+import type { FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
 import { GraftError, messageOf, unreadable } from '../errors.js';
+import { decodeParquetPages, type EncodedPages, type PageBytes } from './decode-parquet-pages.js';
 import { readFileContent } from './read-file.js';
 
 export interface ParquetColumn {
@@ -45,6 +45,7 @@ export class ParquetFile {
     const info = await stat(path).catch((error: unknown) => {
       throw unreadable(path, error);
     });
+    if (info.size === 0) throw damaged(path, new Error('it is empty'));
     try {
       const { parquetMetadataAsync, parquetSchema } = await import('hyparquet');
       const file = {
@@ -154,10 +155,17 @@ export class ParquetFile {
       found += values;
       if (values === 0) continue;
       const before = dictionary;
-      const decode = () => this.#decode(meta, before ? [before, page] : [page], values);
+      const parts = before ? [before, page] : [page];
+      const decode = () => this.#decode({ meta, parts, rows: values });
       pages.push({ firstRow, rows: values, sizeBytes, decode });
     }
     return pages;
+  }
+
+  #decode(pages: Pick<EncodedPages, 'meta' | 'parts' | 'rows'>): Promise<ArrayLike<unknown>> {
+    return decodeParquetPages({ ...pages, path: this.path, schema: this.#schema }).catch((error: unknown) => {
+      throw damaged(this.path, error, `column ${pages.meta.path_in_schema.join('.')}`);
+    });
   }
 
   async #readHeader(at: number, end: number): Promise<{ header: PageHeader; length: number }> {
@@ -177,57 +185,6 @@ export class ParquetFile {
     }
     throw new Error(`no page begins at byte ${at}`);
   }
-
-  async #decode(
-    meta: ColumnMetaData,
-    parts: readonly PageBytes[],
-    rows: number,
-  ): Promise<ArrayLike<unknown>> {
-    try {
-      const [{ readColumn }, { DEFAULT_PARSERS }, { getTreePath }, compressors] = await Promise.all([
-        import('hyparquet/src/column.js'),
-        import('hyparquet/src/convert.js'),
-        import('hyparquet/src/schema.js'),
-        loadCompressors(),
-      ]);
-      const bytes = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
-      let at = 0;
-      for (const slice of parts) {
-        bytes.set((await readFileContent(this.path, { slice })).bytes, at);
-        at += slice.length;
-      }
-      const schemaPath = getTreePath(this.#schema, meta.path_in_schema);
-      const { data } = readColumn(
-        { view: new DataView(bytes.buffer), offset: 0 },
-        { groupStart: 0, selectStart: 0, selectEnd: rows, groupRows: rows },
-        {
-          pathInSchema: meta.path_in_schema,
-          type: meta.type,
-          element: schemaPath.at(-1)!.element,
-          schemaPath,
-          codec: meta.codec,
-          parsers: DEFAULT_PARSERS,
-          compressors,
-          utf8: false,
-        },
-      );
-      const [values, ...others] = data;
-      if (!values || others.length > 0 || values.length !== rows) throw new Error('a page lacks values');
-      // A value inside a struct comes in one list for each optional struct around it.
-      return schemaPath.length > 2 ? Array.from(values as ArrayLike<unknown>, unwrapped) : values;
-    } catch (error) {
-      throw damaged(this.path, error, `column ${meta.path_in_schema.join('.')}`);
-    }
-  }
-}
-
-interface PageBytes {
-  readonly start: number;
-  readonly length: number;
-}
-
-function unwrapped(value: unknown): unknown {
-  return Array.isArray(value) ? unwrapped(value[0]) : value;
 }
 
 function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
@@ -251,19 +208,6 @@ function leavesOf({ children, element, path }: SchemaTree): ParquetColumn[] {
           ? 'number'
           : 'other';
   return path.length > 0 ? [{ name: path.join('.'), kind }] : [];
-}
-
-let compressors: Promise<Compressors> | undefined;
-
-/** None of them writes more than the page's header says. */
-function loadCompressors(): Promise<Compressors> {
-  compressors ??= import('hyparquet-compressors').then(({ compressors: all, decompressZstd }) => ({
-    ...all,
-    GZIP: (input, maxOutputLength) => gunzipSync(input, { maxOutputLength }),
-    BROTLI: (input, maxOutputLength) => brotliDecompressSync(input, { maxOutputLength }),
-    ZSTD: (input, length) => decompressZstd(input, new Uint8Array(length)),
-  }));
-  return compressors;
 }
 
 function damaged(path: string, cause: unknown, where?: string): GraftError {

@@ -13,6 +13,7 @@ import { measureLabels } from '../metrics/multi-label.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { lossTape, type Precision } from './loss-tape.js';
 import { countTargets } from './targets.js';
+import { plainScores } from './plain-scores.js';
 import { biasName, type LossInput, type Task } from './task.js';
 
 export const multiLabel: Task = {
@@ -20,16 +21,7 @@ export const multiLabel: Task = {
   targetForm: 'values',
   figure: { name: 'macroF1', title: 'macro F1' },
   outputNames: { logits: 'logits', outputs: 'probabilities' },
-  readout: (outputCount) => ({
-    columns: outputCount,
-    hasBias: true,
-    onlyDifferencesCount: false,
-    logits: outputCount,
-  }),
-  ownParameters: () => new Map(),
-  keptParameters: () => new Map(),
-  finishOwn: () => new Map(),
-  appendLogits: (_builder, scores) => scores,
+  ...plainScores,
   appendExactLoss(builder, input) {
     const tape = lossTape(builder, input.precision);
     const { op, sumLast, cast, toFloat64 } = tape;

@@ -9,6 +9,7 @@
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { regressionMetrics } from '../metrics/regression.js';
 import { lossTape, type Precision } from './loss-tape.js';
+import { plainScores } from './plain-scores.js';
 import { biasName, type LossInput, type Task } from './task.js';
 
 export const regression: Task = {
@@ -16,16 +17,7 @@ export const regression: Task = {
   targetForm: 'values',
   figure: { name: 'r2', title: 'R²' },
   outputNames: { outputs: 'values' },
-  readout: (outputCount) => ({
-    columns: outputCount,
-    hasBias: true,
-    onlyDifferencesCount: false,
-    logits: outputCount,
-  }),
-  ownParameters: () => new Map(),
-  keptParameters: () => new Map(),
-  finishOwn: () => new Map(),
-  appendLogits: (_builder, scores) => scores,
+  ...plainScores,
   appendExactLoss(builder, input) {
     const { op, toFloat64, sumLast } = lossTape(builder, input.precision);
     const { error, dLogits } = appendErrors(builder, input, input.logits, input.precision);

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -180,6 +180,54 @@ describe('wrong input', function () {
     const { stdout, status } = await graftHere(['inspect', path.join(folder, 'none.onnx'), '--json']);
     expect(status).to.equal(1);
     expect((JSON.parse(stdout) as { error: { code: string } }).error.code).to.equal('FILE_NOT_FOUND');
+  });
+
+  it('is told in a document too where the configuration asks for one', async () => {
+    const config = path.join(folder, 'flags.yaml');
+    writeFileSync(config, 'json: true\n');
+    const { stdout, status } = await graftHere([
+      'inspect',
+      path.join(folder, 'none.onnx'),
+      '--config',
+      config,
+    ]);
+    expect(status).to.equal(1);
+    expect(JSON.parse(stdout)).to.have.nested.property('error.code', 'FILE_NOT_FOUND');
+  });
+
+  it('of an empty value is wrong usage: an empty --out would be the folder one stands in', async () => {
+    expectRefusal(
+      await graftHere(['train', '--backbone', 'scattering', '--data', good, '--out', ''], env),
+      2,
+      /a value for --out but it is empty/,
+    );
+  });
+
+  it('of a port that is no number shows what was given', async () => {
+    expectRefusal(
+      await graftHere(['serve', '--model', 'm.onnx', '--port', 'eighty']),
+      2,
+      /port .* --port .*"eighty"/,
+    );
+  });
+
+  it('of a device or a circle of links in place of a model is refused unread', async function () {
+    if (!existsSync('/dev/zero')) this.skip();
+    expectRefusal(await run('/dev/zero', good), 1, /\/dev\/zero: it is no regular file/);
+    const circle = path.join(folder, 'circle.onnx');
+    symlinkSync(circle, circle);
+    expectRefusal(await run(circle, good), 1, /circle\.onnx: its links lead in a circle/);
+  });
+
+  it('of a single image or an empty Parquet file as a data set says what was expected', async () => {
+    expectRefusal(
+      await run('scattering', path.join(good, 'red', '0.png')),
+      1,
+      /Expected a folder .*0\.png is named as a single image/,
+    );
+    const empty = path.join(folder, 'empty.parquet');
+    writeFileSync(empty, '');
+    expectRefusal(await run('scattering', empty), 1, /empty\.parquet cannot be read: it is empty/);
   });
 
   it('of a read-only place leaves nothing half written', async function () {

@@ -79,6 +79,7 @@ describe('Trying ways to divide the cores', () => {
             batch: 1,
             perRun: 1,
             provider: 'cpu',
+            pixelBytes: 2 ** 20,
             threads: 1,
           },
           workers,

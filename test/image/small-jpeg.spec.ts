@@ -3,6 +3,7 @@ import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import { decodeImage } from '../../src/image/decode-image.js';
 import { decodeSmallJpeg } from '../../src/image/decode-small-jpeg.js';
+import { createRng } from '../../src/rng.js';
 import { draw } from './read-pixels.js';
 
 const limit = 2 ** 30;
@@ -78,6 +79,29 @@ describe('Small JPEGs', () => {
       expect(error, `${length} bytes`).to.have.property('code', 'INVALID_IMAGE');
     }
     expect((await decodeImage(whole)).data).to.deep.equal(data);
+  });
+
+  it('have the size of their header, whatever was changed in it, or are left to libvips', async () => {
+    const whole = [
+      await waves(16, 12).jpeg().toBuffer(),
+      await waves(16, 12).jpeg({ progressive: true }).toBuffer(),
+      await waves(16, 12).toColourspace('b-w').jpeg().toBuffer(),
+    ];
+    const markers = [0x00, 0x01, 0xc0, 0xc2, 0xd8, 0xdc, 0xe0, 0xff];
+    const rng = createRng(1);
+    let decoded = 0;
+    for (let i = 0; i < 120; i++) {
+      const bytes = Buffer.from(whole[i % 3]!);
+      const at = 2 + rng.integer(bytes.length - 3);
+      // A marker in the midst of a segment, or another byte.
+      if (i % 2 === 0) bytes.set([0xff, markers[rng.integer(markers.length)]!], at);
+      else bytes[at] = rng.integer(256);
+      const image = await decodeSmallJpeg(bytes, limit);
+      if (!image) continue;
+      decoded++;
+      expect(image.data.length).to.equal(image.width * image.height * image.channels);
+    }
+    expect(decoded).to.be.within(12, 108);
   });
 
   it('decoded at once do not write into one another', async () => {

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
@@ -79,6 +79,21 @@ describe('writeGradients', () => {
     });
     expect(check!.map(({ name }) => name)).to.deep.equal(['words', 'bias', 'classifier']);
     for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
+  });
+
+  it('hears Ctrl-C in the midst of a check, and then writes nothing', async () => {
+    const out = path.join(folder, 'stopped.onnx');
+    const stop = new AbortController();
+    setTimeout(() => stop.abort());
+    const error = await writeGradients(
+      { model: await textModel(13), loss: 'loss', check: true, samples: 1000, out },
+      { signal: stop.signal },
+    ).then(
+      () => new Error('it went on to the end'),
+      (reason: Error) => reason,
+    );
+    expect(error).to.have.property('code', 'INTERRUPTED');
+    expect(existsSync(out)).to.equal(false);
   });
 
   it('makes the loss an output, and says that its sum is differentiated where it is no scalar', async () => {

@@ -1,8 +1,9 @@
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
-import { formatSeconds } from '../output.js';
+import { formatSeconds, goesOn } from '../output.js';
 import { positiveInteger } from '../numeric-options.js';
-import { backboneOptions, cacheOptions, dataOptions, deviceOptions, viewOptions } from '../shared-options.js';
+import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
+import { viewOptions } from '../training-options.js';
 import { cacheExportCommand } from './cache-export.js';
 import { cacheLsCommand } from './cache-ls.js';
 import { cachePruneCommand } from './cache-prune.js';
@@ -14,6 +15,7 @@ const shownSkips = 20;
 
 export const cacheCommand = defineCommand({
   command: 'cache',
+  farewell: goesOn,
   describe: 'Compute the features that are not cached yet, and look after what is',
   options: {
     ...backboneOptions,

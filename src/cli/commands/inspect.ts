@@ -40,7 +40,7 @@ function describeReport(report: Inspection, formatShape: FormatShape, limit: num
   const sections = [title, formatTable([...values('input', inputs), ...values('output', outputs)])];
   if (states.length > 0) {
     sections.push(
-      `${states.join(', ')} ${states.length === 1 ? 'carries' : 'carry'} a recurrent state from run to run: features are taken with it at zero, as at the start of a sequence.`,
+      `${states.join(', ')} ${states.length === 1 ? 'carries' : 'carry'} a state from run to run: features are taken with none, as at the start of a sequence.`,
     );
   }
   if (featureLayers.length > 0) {

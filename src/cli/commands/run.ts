@@ -1,6 +1,7 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
+import { goesOn } from '../output.js';
 import { nonNegative, positive, share } from '../numeric-options.js';
 import { describeExport } from './export.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
@@ -63,6 +64,7 @@ const ofSearch = [
 
 export const runCommand = defineCommand({
   command: 'run',
+  farewell: goesOn,
   describe: 'Everything: cache, train (or --tune), export, verify, report',
   options,
   example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],

@@ -1,11 +1,11 @@
 import { once } from 'node:events';
-import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
+import { portNumber } from '../numeric-options.js';
 import { modelOption } from '../shared-options.js';
 
 const options = {
   ...modelOption,
-  port: { type: 'number', default: 0, requiresArg: true, describe: 'Port; 0 is any that is free' },
+  port: { ...portNumber('port'), default: 0, describe: 'Port; 0 is any that is free' },
   host: {
     type: 'string',
     default: '127.0.0.1',
@@ -21,9 +21,6 @@ export const serveCommand = defineCommand({
   example: ['serve --model model.onnx', 'prints the address of the page; Ctrl-C ends it'],
   farewell: 'Stopped.',
   async run({ model, port, host }, output) {
-    if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-      throw new GraftError('USAGE', `Expected a port from 0 to 65535 for --port but received ${port}.`);
-    }
     const { serveModel } = await import('../../pipeline/serve-model.js');
     const { isLoopback } = await import('../../serve/file-server.js');
     const { url, name, labels, task, sizeBytes, close } = await serveModel({ model, port, host });

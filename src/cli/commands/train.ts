@@ -3,7 +3,7 @@ import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipel
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { describeScore } from '../../tasks/describe-score.js';
-import { formatSeconds } from '../output.js';
+import { formatSeconds, goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
   backboneOptions,
@@ -12,10 +12,8 @@ import {
   deviceOptions,
   featuresOption,
   outOption,
-  runKeepingOptions,
-  trainingOptions,
-  viewOptions,
 } from '../shared-options.js';
+import { runKeepingOptions, trainingOptions, viewOptions } from '../training-options.js';
 
 /** The flags of `train` and `run`. */
 export const trainFlags = {
@@ -35,6 +33,7 @@ export const trainFlags = {
 
 export const trainCommand = defineCommand({
   command: 'train',
+  farewell: goesOn,
   describe: 'Cache what is missing, train a head, write the run folder',
   options: trainFlags,
   example: ['train --backbone model.onnx --data photos --out runs/a', 'a linear head'],

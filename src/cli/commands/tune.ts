@@ -2,7 +2,7 @@ import type { Options } from 'yargs';
 import type { SearchOptions, TuneOptions, TuneReport } from '../../pipeline/tuning-run.js';
 import { formatFigure } from '../../tasks/describe-score.js';
 import { defineCommand } from '../define-command.js';
-import { formatSeconds, formatTable } from '../output.js';
+import { formatSeconds, formatTable, goesOn } from '../output.js';
 import type { ReportedCandidate } from '../../train/candidate.js';
 import { foldCount, positiveInteger, share } from '../numeric-options.js';
 import { describeTraining, trainFlags, trainOptions } from './train.js';
@@ -89,6 +89,7 @@ export const searchFlags = {
 
 export const tuneCommand = defineCommand({
   command: 'tune',
+  farewell: goesOn,
   describe: 'Search head, penalty, rate and layer by cross-validation, then train the best',
   options: { ...trainFlags, ...searchFlags },
   example: [

@@ -1,0 +1,100 @@
+/** The page of a run in a real browser: what a reader sees of it, on a telephone too. */
+import { existsSync } from 'node:fs';
+import { expect } from 'chai';
+import type { Browser, Page } from 'playwright-core';
+import { evaluateOutputs } from '../../src/metrics/evaluation.js';
+import { renderRunPage, type RunPage } from '../../src/report/run-page.js';
+import { createRng } from '../../src/rng.js';
+
+const chromium = '/usr/bin/chromium';
+
+/** A run with long names of classes and some mistakes. */
+function madeUpPage(classCount: number): RunPage {
+  const rng = createRng(3);
+  const rows = 8 * classCount;
+  const labels = Int32Array.from({ length: rows }, (_, row) => row % classCount);
+  const outputs = new Float32Array(rows * classCount).fill(0.1 / classCount);
+  for (const [row, label] of labels.entries())
+    outputs[row * classCount + (rng.uniform() < 0.7 ? label : rng.integer(classCount))]! += 0.9;
+  const classes = Array.from({ length: classCount }, (_, c) => `card_payment_not_recognised_${c}`);
+  const epochs = [1, 2, 3, 4];
+  return {
+    title: 'first',
+    facts: ['a.onnx', '4 classes'],
+    warnings: ['Try a larger --l2, more examples, or another --layer.'],
+    examples: { train: rows, validation: 0 },
+    history: epochs.map((epoch) => ({
+      epoch,
+      objective: 1 / epoch,
+      train: { loss: 1 / epoch, accuracy: 1 - 0.5 / epoch },
+    })),
+    stoppedAt: 4,
+    part: 'train',
+    evaluation: evaluateOutputs({ task: 'single', outputs, classes, labels }),
+    trainCounts: classes.map(() => 8),
+    mistakes: [],
+    leastCertain: [],
+    settings: [['standardize', 'true']],
+    environment: [['onnxruntime', '1.30.0']],
+    uses: [
+      ['Labels for new images:', `graft predict --model /${'long-folder/'.repeat(6)}model.onnx PHOTO.jpg`],
+    ],
+  };
+}
+
+describe('the page of a run', function () {
+  this.timeout(60_000);
+  let browser: Browser;
+  let page: Page;
+  before(async function () {
+    if (!existsSync(chromium)) {
+      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
+      this.skip();
+    }
+    const { chromium: driver } = await import('playwright-core');
+    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
+    page = await browser.newPage({ viewport: { width: 390, height: 800 } });
+    await page.setContent(renderRunPage(madeUpPage(50)));
+  });
+  after(() => browser?.close());
+
+  it('has the names of fifty classes beside their rows, none cut off and none over another', async () => {
+    const names = await page.evaluate<{ x: number; y: number; height: number }[]>(`
+      [...document.querySelectorAll('svg[aria-label="Confusion matrix"] > text[x]')].map((text) => {
+        const { x, y, height } = text.getBBox();
+        return { x, y, height };
+      })`);
+    expect(names).to.have.length(50);
+    expect(Math.min(...names.map(({ x }) => x))).to.be.at.least(0);
+    for (const [i, { y }] of names.slice(1).entries())
+      expect(y - names[i]!.y, `from row ${i} to the next`).to.be.at.least(0.75 * names[i]!.height);
+  });
+
+  it('is no wider than a telephone, shows whole commands, and tears no word of a setting', async () => {
+    const [width, hidden, rows, lines] = await page.evaluate<[number, number[], number[], number[]]>(`[
+      document.documentElement.scrollWidth,
+      [...document.querySelectorAll('pre')].map((pre) => pre.scrollWidth - pre.clientWidth),
+      [...document.querySelectorAll('.pairs td:first-child')].map((cell) => cell.clientHeight),
+      [...document.querySelectorAll('.flag')].map((flag) => flag.getClientRects().length),
+    ]`);
+    expect(width).to.equal(390);
+    expect(hidden).to.deep.equal([0]);
+    expect(Math.max(...rows), 'height of a row').to.be.below(40);
+    expect(lines).to.deep.equal([1, 1]);
+  });
+
+  it('lets long tables be reached and named with the keyboard', async () => {
+    const regions = await page.evaluate<[number, string][]>(
+      `[...document.querySelectorAll('.scroll')].map((region) => [region.tabIndex, region.getAttribute('aria-label')])`,
+    );
+    expect(regions).to.deep.equal([
+      [0, 'Taken for another'],
+      [0, 'Each of 50 classes, the weakest first'],
+    ]);
+  });
+
+  it('of a run that held nothing out names no validation and no way to calibrate on it', async () => {
+    expect(await page.innerText('.key')).to.match(/^train\s*the dashed line/);
+    expect(await page.innerText('main')).not.to.contain('--calibrate');
+  });
+});
