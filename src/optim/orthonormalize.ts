@@ -14,9 +14,11 @@ export function orthonormalize(rows: Float64Array, length: number): Float64Array
     const at = kept * length;
     q.copyWithin(at, from, from + length);
     const before = Math.sqrt(dotRange(q, at, q, at, length));
+    const row = q.subarray(at, at + length);
     for (let other = 0; other < at; other += length) {
       const share = dotRange(q, at, q, other, length);
-      for (let i = 0; i < length; i++) q[at + i]! -= share * q[other + i]!;
+      const above = q.subarray(other, other + length);
+      for (let i = 0; i < length; i++) row[i]! -= share * above[i]!;
     }
     const after = Math.sqrt(dotRange(q, at, q, at, length));
     if (!(after > leastShare * before)) continue;

@@ -73,13 +73,18 @@ export async function openBasisFinder(
       if (!(total > leastCurvature)) return undefined;
       const values = await sample(curvature);
       const axes = sumSquares(values, dim).map((value, d) => 1 / Math.sqrt(value + penalty[d]! || 1));
-      for (let i = 0; i < values.length; i++) values[i]! *= axes[i % dim]!;
+      scaleColumns(values, axes);
+      const drag = penalty.map((value, d) => value * axes[d]! ** 2);
       const x = float32([values.length / dim, dim], values);
       /** M times directions, [count, dim]. */
       const times = async (directions: Float64Array): Promise<Float64Array> => {
         const q = float32([directions.length / dim, dim], Float32Array.from(directions));
         const found = (await session.run({ x, q })).product!.data as Float32Array;
-        return directions.map((value, i) => found[i]! + penalty[i % dim]! * axes[i % dim]! ** 2 * value);
+        const product = Float64Array.from(found);
+        for (let at = 0; at < product.length; at += dim) {
+          for (let d = 0; d < dim; d++) product[at + d]! += drag[d]! * directions[at + d]!;
+        }
+        return product;
       };
       let q: Float64Array;
       if (dim <= mostDirections) q = identity(dim);
@@ -122,6 +127,13 @@ function gramGraph(dim: number): GraphBuilder {
   const product = builder.op('Gemm', [along, x], { attributes: { transA: 1 } });
   builder.output(product, 'float32', ['directions', dim], 'product');
   return builder;
+}
+
+function scaleColumns(values: Float32Array, factors: Float64Array): void {
+  const columns = factors.length;
+  for (let at = 0; at < values.length; at += columns) {
+    for (let d = 0; d < columns; d++) values[at + d]! *= factors[d]!;
+  }
 }
 
 /** Of each column. */

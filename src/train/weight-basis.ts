@@ -53,14 +53,16 @@ export async function openBasisMaker(layout: ParameterLayout, part: string): Pro
   const [dim] = layout.parts.find(({ name }) => name === part)!.dims as [number, number];
   // One thread: others would go on waiting for work while the step that follows has theirs to do.
   const session = await openSession(encodeModel(basisGraph(dim).model()), { threads: 1 });
-  /** (I + leftᵀ right) · the weights; `before` and `after` scale their rows. */
+  /** (I + Qᵀ inner Q) · the weights; `before` and `after` scale their rows. */
   const apply = async (
     vectors: readonly Float64Array[],
-    { left, right, before, after }: Factors & { before?: Float64Array; after?: Float64Array },
+    directions: Tensor,
+    inner: Tensor,
+    { before, after }: { before?: Float64Array; after?: Float64Array },
   ): Promise<Float64Array[]> => {
     const columns = layout.stack(vectors, 'float64').get(part)!;
     if (before) scaleRows(columns.data as Float64Array, before);
-    const data = (await session.run({ left, right, columns })).product!.data as Float64Array;
+    const data = (await session.run({ directions, inner, columns })).product!.data as Float64Array;
     if (after) scaleRows(data, after);
     return vectors.map((vector, i) => layout.withPart(vector, part, data, i, vectors.length));
   };
@@ -72,51 +74,38 @@ export async function openBasisMaker(layout: ParameterLayout, part: string): Pro
       if (!factor) return undefined;
       const root = Math.sqrt(rest);
       const scale = (axes.data as Float64Array).map((value) => value / root);
-      const whitening = lessIdentity(factor.inverse, root, directions);
-      const colouring = lessIdentity(transposed(factor.lower, count), 1 / root, directions);
       const backwards = scale.map((value) => 1 / value);
+      const inner = {
+        whitening: lessIdentity(transposed(factor.inverse, count), root, count),
+        gradient: lessIdentity(factor.inverse, root, count),
+        colouring: lessIdentity(transposed(factor.lower, count), 1 / root, count),
+      };
       return {
         sketch,
-        toWeights: (vectors) => apply(vectors, { left: whitening, right: directions, after: scale }),
-        toGradients: (vectors) => apply(vectors, { left: directions, right: whitening, before: scale }),
-        fromWeights: (vectors) => apply(vectors, { left: directions, right: colouring, before: backwards }),
+        toWeights: (vectors) => apply(vectors, directions, inner.whitening, { after: scale }),
+        toGradients: (vectors) => apply(vectors, directions, inner.gradient, { before: scale }),
+        fromWeights: (vectors) => apply(vectors, directions, inner.colouring, { before: backwards }),
       };
     },
     release: () => session.release(),
   };
 }
 
-interface Factors {
-  /** Both [directions, dim]. */
-  readonly left: Tensor;
-  readonly right: Tensor;
-}
-
 function basisGraph(dim: number): GraphBuilder {
   const builder = new GraphBuilder({ opset: trainingOpset });
-  const left = builder.input('left', 'float64', ['directions', dim]);
-  const right = builder.input('right', 'float64', ['directions', dim]);
+  const directions = builder.input('directions', 'float64', ['count', dim]);
+  const inner = builder.input('inner', 'float64', ['count', 'count']);
   const columns = builder.input('columns', 'float64', [dim, 'columns']);
-  const product = builder.op('Gemm', [left, builder.op('MatMul', [right, columns]), columns], {
-    attributes: { transA: 1 },
-  });
+  const along = builder.op('MatMul', [inner, builder.op('MatMul', [directions, columns])]);
+  const product = builder.op('Gemm', [directions, along, columns], { attributes: { transA: 1 } });
   builder.output(product, 'float64', [dim, 'columns'], 'product');
   return builder;
 }
 
-/** (factor · square - I) rows */
-function lessIdentity(square: Float64Array, factor: number, { dims, data }: Tensor): Tensor {
-  const [count, dim] = dims as [number, number];
-  const rows = data as Float64Array;
-  const result = rows.map((value) => -value);
-  for (let i = 0; i < count; i++) {
-    for (let j = 0; j < count; j++) {
-      const share = factor * square[i * count + j]!;
-      if (share === 0) continue;
-      for (let d = 0; d < dim; d++) result[i * dim + d]! += share * rows[j * dim + d]!;
-    }
-  }
-  return checked('float64', dims, result);
+/** factor · square - I */
+function lessIdentity(square: Float64Array, factor: number, size: number): Tensor {
+  const data = square.map((value, at) => factor * value - (at % (size + 1) === 0 ? 1 : 0));
+  return checked('float64', [size, size], data);
 }
 
 function transposed(square: Float64Array, size: number): Float64Array {
