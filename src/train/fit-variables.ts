@@ -16,11 +16,9 @@ export interface Variables {
 }
 
 export interface VariablesFinder {
-  /** For where the problem begins. */
-  first(): Promise<Variables>;
   /** For where the parameters are `x`; those before are kept where no others are found. */
   better(x: Float64Array, before: Variables): Promise<Variables>;
-  /** @param sketch - of a basis, where the variables had one */
+  /** @param sketch - of a basis; without, the variables are those of each feature by itself, where a problem begins */
   restore(sketch: CurvatureSketch | undefined): Variables;
   release(): Promise<void>;
 }
@@ -53,8 +51,6 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
     basis ? inBasis(scaled(basis), basis) : inBasis(plain);
 
   return {
-    first: async () =>
-      variablesIn(await finder?.find(new Float32Array(train.rows).fill(meanCurvature / train.rows), penalty)),
     async better(x, before) {
       const scorer = await openHeadScorer(
         fit.options.head,

@@ -10,7 +10,7 @@ interface Stage {
   readonly precision: Precision;
   /** In all. */
   readonly iterations: number;
-  /** How often the curvature was looked at again. */
+  /** How often the curvature was looked at. */
   readonly looks: number;
   /** What the variables follow from, where they are in a basis. */
   readonly sketch: CurvatureSketch | undefined;
