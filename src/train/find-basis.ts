@@ -24,7 +24,7 @@ export interface BasisFinder {
    * @param curvature - D, [rows]
    * @param penalty - the diagonal of Λ, [dim]
    * @param near - a basis found for other curvature, where there is one: the next takes a pass less
-   * @returns undefined where there is no curvature, or rounding leaves it not positive definite
+   * @returns undefined where there is no curvature, rounding leaves it not positive definite, or features are too many
    */
   find(curvature: Float32Array, penalty: Float64Array, near?: WeightBasis): Promise<WeightBasis | undefined>;
   /** A basis that was found before. */
@@ -36,6 +36,8 @@ export interface BasisFinder {
 const mostDirections = 64;
 /** Examples by which curvature is measured. Half of them took 2 to 20 % more iterations, twice as many up to 6 % fewer. */
 const sampleSize = 1024;
+/** Most features: the sample and the directions take 6 kB for each. */
+const mostFeatures = 2 ** 16;
 /** Products with M before the one that measures the curvature. */
 const powers = { ofRandom: 2, ofEarlier: 1 };
 /** Least curvature, as a share of that of a mean feature, and of the direction of most. */
@@ -70,7 +72,7 @@ export async function openBasisFinder(
   return {
     async find(curvature, penalty, near) {
       const total = curvature.reduce((sum, value) => sum + value, 0);
-      if (!(total > leastCurvature)) return undefined;
+      if (!(total > leastCurvature) || dim > mostFeatures) return undefined;
       const values = await sample(curvature);
       const axes = sumSquares(values, dim).map((value, d) => 1 / Math.sqrt(value + penalty[d]! || 1));
       scaleColumns(values, axes);

@@ -193,9 +193,11 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
       if (!finder || result.reason !== 'iterations' || iterations >= maxIterations) return result;
       looks++;
       const x = await variables.toParameters(result.x);
-      variables = await finder.better(x, variables);
-      from = await variables.fromParameters(x);
-      own = { values: result.values };
+      const found = await finder.better(x, variables);
+      const isSame = found === variables;
+      variables = found;
+      from = isSame ? result.x : await variables.fromParameters(x);
+      own = { values: result.values, ...(isSame && { curvature: result.curvature }) };
     }
   };
   if (begun?.precision === 'float64') {

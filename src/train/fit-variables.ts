@@ -1,7 +1,7 @@
 /** The variables in which a linear head is fitted, found anew as the curvature changes on the way. */
 import { type ConvexProblem, scaleProblem } from './convex-problem.js';
 import { exampleCurvature } from './example-curvature.js';
-import { type BasisFinder, openBasisFinder } from './find-basis.js';
+import { openBasisFinder } from './find-basis.js';
 import type { Fit } from './fit.js';
 import { openHeadScorer } from './head-scorer.js';
 import type { Replica } from './replica-objective.js';
@@ -16,15 +16,12 @@ export interface Variables {
 }
 
 export interface VariablesFinder {
-  /** For where the parameters are `x`; those before are kept where no others are found. */
+  /** For where the parameters are `x`; `before` itself where no others are found. */
   better(x: Float64Array, before: Variables): Promise<Variables>;
   /** @param sketch - of a basis; without, the variables are those of each feature by itself, where a problem begins */
   restore(sketch: CurvatureSketch | undefined): Variables;
   release(): Promise<void>;
 }
-
-/** Most features for which curvature is looked at along other lines than theirs: it takes 6 kB for each. */
-const mostFeatures = 2 ** 16;
 
 export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Promise<VariablesFinder> {
   const { train, task, threads, classWeights } = fit;
@@ -33,8 +30,7 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
   const plain = scaleProblem(problem);
   const { from, to, columns } = layout.parts.find(({ name }) => name === part)!;
   const penalty = plain.penalty.subarray(from, to).filter((_, i) => i % columns === 0);
-  const finder: BasisFinder | undefined =
-    train.dim <= mostFeatures ? await openBasisFinder(train, layout, part, threads) : undefined;
+  const finder = await openBasisFinder(train, layout, part, threads);
   const meanCurvature = prior.curvature.reduce((sum, value) => sum + value, 0) / prior.curvature.length;
 
   /** In a basis the weights have curvature 1 as they are, but for what columns differ by. */
@@ -52,6 +48,8 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
 
   return {
     async better(x, before) {
+      // Squared errors are curved alike wherever the parameters are.
+      if (task.kind === 'regression' && before.basis) return before;
       const scorer = await openHeadScorer(
         fit.options.head,
         { dim: train.dim, outputCount: train.classes.length, task: task.kind },
@@ -63,14 +61,14 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
         if (classWeights && task.targetForm === 'label') {
           for (let row = 0; row < train.rows; row++) curvature[row]! *= classWeights[train.labels[row]!]!;
         }
-        const basis = await finder?.find(curvature, penalty, before.basis);
+        const basis = await finder.find(curvature, penalty, before.basis);
         return basis ? variablesIn(basis) : before;
       } finally {
         await scorer.release();
       }
     },
-    restore: (sketch) => variablesIn(sketch && finder?.restore(sketch)),
-    release: async () => finder?.release(),
+    restore: (sketch) => variablesIn(sketch && finder.restore(sketch)),
+    release: () => finder.release(),
   };
 }
 

@@ -17,7 +17,7 @@ import { scaleProblem, startingPoint } from './convex-problem.js';
 import { exampleCurvature } from './example-curvature.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { type BasisFinder, openBasisFinder } from './find-basis.js';
+import { openBasisFinder } from './find-basis.js';
 import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
@@ -57,8 +57,6 @@ const tolerance = 5e-7;
 const memory = { inBasis: 6, without: 10 };
 /** Iterations a fit from which on a better basis is looked for. */
 const manyIterations = 10;
-/** Features up to which a basis is: finding one takes their number cubed. */
-const mostFeatures = 2048;
 
 /** By λ, a result for each fold. */
 export async function sweepOptimum(
@@ -94,8 +92,7 @@ export async function sweepOptimum(
   });
   const step = await openExactStep({ spec, task: task.kind, train: shared, loss, folds, threads });
   const scorer = await openHeadScorer(spec, shape, threads);
-  const finder =
-    train.dim <= mostFeatures ? await openBasisFinder(shared, layout, weight!, threads) : undefined;
+  const finder = await openBasisFinder(shared, layout, weight!, threads);
   const results = new Map<number, readonly SweptFold[]>();
   let starts = parts.map((part) => startingPoint(problemOf(part, 1)));
   let before: { readonly l2: number; readonly points: readonly Float64Array[] } | undefined;
@@ -116,8 +113,8 @@ export async function sweepOptimum(
       results.set(l2, fits);
       options.onPenalty?.(l2, fits);
       const next = path[i + 1];
-      if (finder && next !== undefined && fits.some(({ iterations }) => iterations > manyIterations)) {
-        basis = (await betterBasis(finder, outputs, next)) ?? basis;
+      if (next !== undefined && fits.some(({ iterations }) => iterations > manyIterations)) {
+        basis = (await betterBasis(outputs, next)) ?? basis;
       }
       const reach = before && next !== undefined ? reachOf(before.l2, l2, next) : 0;
       starts = points.map((x, at) => goOn(before?.points[at] ?? x, x, reach));
@@ -125,7 +122,7 @@ export async function sweepOptimum(
     }
     return results;
   } finally {
-    await finder?.release();
+    await finder.release();
     await scorer.release();
     await step.release();
   }
@@ -173,7 +170,7 @@ export async function sweepOptimum(
   }
 
   /** One for all folds, from the mean curvature of their examples where they are. */
-  function betterBasis(by: BasisFinder, outputs: Float32Array, l2: number): Promise<WeightBasis | undefined> {
+  function betterBasis(outputs: Float32Array, l2: number): Promise<WeightBasis | undefined> {
     const curvature = exampleCurvature(
       task.kind,
       outputs,
@@ -184,7 +181,7 @@ export async function sweepOptimum(
       const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
       return l2 * head.penaltyFactor * mean;
     });
-    return by.find(curvature, penalty, basis);
+    return finder.find(curvature, penalty, basis);
   }
 
   function measure(outputs: Float32Array, fold: number, rows: Int32Array): Score {
