@@ -101,7 +101,11 @@ export function unreadable(path: string, cause: unknown): GraftError {
   if (path === '') return new GraftError('FILE_NOT_FOUND', 'Expected a path but it is empty.', { cause });
   const code = systemErrorCode(cause);
   if (code === 'ENOENT') {
-    return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; check the path.`, { cause });
+    // What a name's bytes become that are no text: with it the name leads nowhere.
+    const remedy = path.includes('\ufffd')
+      ? 'its name holds bytes that are not UTF-8; rename it'
+      : 'check the path';
+    return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; ${remedy}.`, { cause });
   }
   const reason = (code && readRemedies[code]) || messageOf(cause);
   return new GraftError('FILE_UNREADABLE', `Cannot read ${path}: ${reason}.`, { cause });

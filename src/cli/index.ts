@@ -21,6 +21,7 @@ import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
+import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
 import { showControls } from './show-controls.js';
@@ -61,7 +62,7 @@ const cli = yargs(nameStandardInput(args))
   .config('config', 'Read flags from a JSON or YAML file', (file) => {
     const flags = readConfigFile(file);
     isJson ||= flags.json === true;
-    return flags;
+    return flagsForCommand(flags);
   })
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .version(packageVersion())

@@ -29,7 +29,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   const found = new ExampleCollector();
   let kind: ExampleKind | undefined;
   const lacking = new Map<string, { count: number; row: number }>();
-  for await (const { row, values } of readTableRows(file, choose, { header })) {
+  for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
     const content = texts[0]!;

@@ -3,6 +3,7 @@
  * is kept on all training data as `graft train` does, and writes what was found into the run folder.
  */
 import path from 'node:path';
+import { sayOnce } from '../logger.js';
 import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
 import { loadPlaces } from './load-places.js';
@@ -21,8 +22,10 @@ export const tuneFile = 'tune.json';
 
 export async function tuneRun(
   options: TuneOptions,
-  hooks: TuneHooks = {},
+  given: TuneHooks = {},
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
+  // The search and the training of what it found read the same data with the same backbone.
+  const hooks = { ...given, ...(given.logger && { logger: sayOnce(given.logger) }) };
   const { validation = 0 } = options;
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);

@@ -6,7 +6,14 @@ import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../format-text.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
-import { dataOptions, deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
+import {
+  dataOptions,
+  deviceOptions,
+  exampleBatchOption,
+  featuresOption,
+  modelOption,
+  onErrorOption,
+} from '../shared-options.js';
 
 export const evalCommand = defineCommand({
   command: 'eval',
@@ -21,6 +28,7 @@ export const evalCommand = defineCommand({
       describe: 'Features made elsewhere and their labels, in place of --data: for a head alone',
     },
     split: { choices: ['train', 'validation', 'test'], describe: 'Only this part of the data set' },
+    ...exampleBatchOption,
     ...onErrorOption,
     ...deviceOptions,
   } as const,

@@ -5,7 +5,13 @@ import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.j
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../format-text.js';
 import { isStandardInput } from '../standard-input.js';
-import { deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
+import {
+  deviceOptions,
+  exampleBatchOption,
+  featuresOption,
+  modelOption,
+  onErrorOption,
+} from '../shared-options.js';
 
 const options = {
   ...modelOption,
@@ -13,6 +19,7 @@ const options = {
     ...featuresOption.features,
     describe: 'Rows of features made elsewhere, a .safetensors file, in place of inputs: for a head alone',
   },
+  ...exampleBatchOption,
   ...onErrorOption,
   ...deviceOptions,
 } as const;
