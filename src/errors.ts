@@ -61,6 +61,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The first of them, and that there are more: a message is no place for a thousand names. */
+export function nameSome(names: readonly string[], most = 10): string {
+  return names.slice(0, most).join(', ') + (names.length > most ? `, … (${names.length} in all)` : '');
+}
+
 const writeRemedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',

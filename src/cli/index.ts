@@ -23,6 +23,7 @@ import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
+import { showControls } from './show-controls.js';
 import { nameStandardInput } from './standard-input.js';
 
 optimizeLater();
@@ -77,7 +78,7 @@ try {
 } catch (error) {
   const isUsage = error instanceof GraftError && error.code === 'USAGE';
   const message = messageOf(error);
-  process.stderr.write(`graft: ${message}\n`);
+  process.stderr.write(`graft: ${showControls(message)}\n`);
   if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
   else if (!(error instanceof GraftError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (isJson) {

@@ -2,7 +2,7 @@
  * What the labels of a data set mean, from the task: readers collect each distinct label as it is written; here they
  * become classes in an order, sets of labels, or numbers.
  */
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { Dataset } from './dataset.js';
@@ -119,7 +119,7 @@ function orderClasses(classes: readonly string[], order: string | undefined, roo
     if (classes.every(isNumber)) return [...classes].sort((a, b) => Number(a) - Number(b));
     throw new GraftError(
       'INVALID_DATASET',
-      `The classes of ${root} are no numbers (${classes.slice(0, 5).join(', ')}), so their order is not known; ` +
+      `The classes of ${root} are no numbers (${nameSome(classes, 5)}), so their order is not known; ` +
         'give it with --order lowest,…,highest.',
     );
   }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
@@ -99,7 +99,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     throw new GraftError(
       'INVALID_DATASET',
       `Expected ${given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
-        `${columns.map(shorten).join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+        `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
     );
   };
   const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];

@@ -8,6 +8,7 @@ import { writeDurably } from '../write-durably.js';
 import { loadPlaces } from './load-places.js';
 import { assertStreamable } from './refuse-options.js';
 import { assertWritableFolder } from './run-folder.js';
+import { spareFolder } from './spare-inputs.js';
 import { parseGrid } from './search-grid.js';
 import { searchPlaces } from './search-places.js';
 import { trainRun } from './train-run.js';
@@ -26,6 +27,7 @@ export async function tuneRun(
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);
   const folder = path.resolve(options.out);
+  await spareFolder(folder, options);
   await assertWritableFolder(folder);
   if ((options as Partial<TrainOptions>).views) {
     hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');

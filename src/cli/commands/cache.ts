@@ -1,6 +1,7 @@
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
-import { formatSeconds, goesOn } from '../output.js';
+import { formatSeconds } from '../format-text.js';
+import { goesOn } from '../output.js';
 import { positiveInteger } from '../numeric-options.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
 import { viewOptions } from '../training-options.js';

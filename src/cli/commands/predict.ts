@@ -3,7 +3,7 @@ import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
-import { formatShare, formatTable } from '../output.js';
+import { formatShare, formatTable } from '../format-text.js';
 import { isStandardInput } from '../standard-input.js';
 import { deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
 
@@ -71,10 +71,10 @@ async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<P
   return predictFeatures(args, hooks);
 }
 
-/** An input may be a whole text. */
+/** An input may be a whole text; of a path its end matters. */
 function shorten(input: string): string {
   const line = input.replace(/\s+/g, ' ');
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+  return line.length > 80 ? `${line.slice(0, 39)}…${line.slice(-40)}` : line;
 }
 
 /** Of stdin, without empty ones. */
