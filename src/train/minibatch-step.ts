@@ -24,9 +24,8 @@ import { appendReplicas } from './replica-head.js';
 import { copyRows } from './row-source.js';
 
 export interface MinibatchStep {
-  /** Gradient of the mean loss by each parameter, as the last `run` left it. */
-  readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
+   * Leaves the gradients of the mean loss in their memory.
    * @param rows - indices into the training part
    * @param values - their features, [rows, dim], where the training part is not in memory
    * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs];
@@ -50,6 +49,8 @@ export interface MinibatchStepOptions {
   readonly train: AnyFeatureSet;
   /** Read on every run: the caller changes them in place. Of replicas, [replicas, ...dims] each. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Memory for the gradient by each. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
   /** Heads that learn side by side from the same batches; default: one, without an axis for it. */
   readonly replicas?: number | undefined;
   /**
@@ -72,7 +73,17 @@ export interface MinibatchStepOptions {
 }
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
-  const { spec, train, parameters, replicas, loss = {}, classWeights, targetScale, mixup = 0 } = options;
+  const {
+    spec,
+    train,
+    parameters,
+    gradients,
+    replicas,
+    loss = {},
+    classWeights,
+    targetScale,
+    mixup = 0,
+  } = options;
   const { lanes = 1 } = options;
   const { dim } = train;
   const outputCount = train.classes.length;
@@ -147,14 +158,12 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     options.threads === undefined ? {} : { threads: options.threads },
   );
 
-  const gradients = new Map<string, Float32Array>();
-  const gradientMemory: Record<string, Tensor> = {};
-  for (const [name, gradient] of gradientNames) {
-    const { dims, data } = parameters.get(name)!;
-    const memory = new Float32Array(data.length);
-    gradients.set(name, memory);
-    gradientMemory[gradient] = float32(dims, memory);
-  }
+  const gradientMemory = Object.fromEntries(
+    [...gradientNames].map(([name, gradient]) => [
+      gradient,
+      float32(parameters.get(name)!.dims, gradients.get(name)!),
+    ]),
+  );
   const scaleValue = new Float32Array(1);
   const rowMemory = new Float32Array(isInMemory(train) ? lanes * options.batch * dim : 0);
   const ownRows = Int32Array.from({ length: options.batch }, (_, i) => i);
@@ -163,7 +172,6 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     ...Object.fromEntries(parameters),
   };
   return {
-    gradients,
     async run(batch, into, rng, values, shares) {
       scaleValue[0] = 1 / batch.length;
       const { labels, targets: numbers } = selectTargets(train, batch);
