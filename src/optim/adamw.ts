@@ -48,7 +48,7 @@ export function adamwMemory(lengths: readonly number[]): Float32Array[] {
   kernels.reserve(bytes);
   const buffer = kernels.buffer();
   kernelsOf.set(buffer, kernels);
-  return lengths.map((length, i) => new Float32Array(buffer, starts[i]!, length));
+  return lengths.map((length, i) => new Float32Array(buffer, starts[i], length));
 }
 
 /** Values that are worked on at a time: weights, gradient, m and v of a block stay in the first caches. */
