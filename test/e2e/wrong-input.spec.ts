@@ -199,7 +199,11 @@ describe('wrong input', function () {
     expect(status, stderr).to.equal(0);
     writeFileSync(config, JSON.stringify({ ...flags, l3: 3 }));
     expectRefusal(await graftHere(['cache', '--config', config], env), 2, /Unknown argument: l3\n/);
-    expectRefusal(await graftHere(['cache', '--backbone', 'b', '--data', good, '--l2', '3']), 2, /Unknown argument: l2\n/);
+    expectRefusal(
+      await graftHere(['cache', '--backbone', 'b', '--data', good, '--l2', '3']),
+      2,
+      /Unknown argument: l2\n/,
+    );
   });
 
   it('is told in a document too where the configuration asks for one', async () => {
