@@ -61,6 +61,11 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The first of them, and that there are more: a message is no place for a thousand names. */
+export function nameSome(names: readonly string[], most = 10): string {
+  return names.slice(0, most).join(', ') + (names.length > most ? `, … (${names.length} in all)` : '');
+}
+
 const writeRemedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',
@@ -96,7 +101,11 @@ export function unreadable(path: string, cause: unknown): GraftError {
   if (path === '') return new GraftError('FILE_NOT_FOUND', 'Expected a path but it is empty.', { cause });
   const code = systemErrorCode(cause);
   if (code === 'ENOENT') {
-    return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; check the path.`, { cause });
+    // What a name's bytes become that are no text: with it the name leads nowhere.
+    const remedy = path.includes('\ufffd')
+      ? 'its name holds bytes that are not UTF-8; rename it'
+      : 'check the path';
+    return new GraftError('FILE_NOT_FOUND', `There is no file ${path}; ${remedy}.`, { cause });
   }
   const reason = (code && readRemedies[code]) || messageOf(cause);
   return new GraftError('FILE_UNREADABLE', `Cannot read ${path}: ${reason}.`, { cause });

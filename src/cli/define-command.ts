@@ -3,6 +3,18 @@ import type { Argv, CommandModule, InferredOptionTypes, Options, PositionalOptio
 import { GraftError } from '../errors.js';
 import { createOutput, type Output } from './output.js';
 
+/** Flags of all commands, and of the one that is called. */
+const flags = { known: new Set<string>(), own: new Set<string>() };
+
+/**
+ * What of a configuration the command that is called takes. One file may serve several commands, so flags of the others
+ * are passed over; what no command knows stays, to be refused.
+ */
+export function flagsForCommand(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const isForOthers = (name: string): boolean => flags.known.has(name) && !flags.own.has(name);
+  return Object.fromEntries(Object.entries(config).filter(([name]) => !isForOthers(kebabCase(name))));
+}
+
 export interface CommandDefinition<O extends Record<string, Options>, P> {
   /** As yargs writes it: `inspect <model>`. */
   readonly command: string;
@@ -21,10 +33,13 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
   definition: CommandDefinition<O, P>,
 ): CommandModule {
   const { command, describe, options, positionals, example, subcommands = [], farewell, run } = definition;
+  const names = Object.keys({ ...options, ...positionals });
+  for (const name of names) flags.known.add(name);
   return {
     command,
     describe,
     builder: (yargs: Argv, isHelpAsked?: boolean) => {
+      flags.own = new Set(names);
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
       for (const subcommand of subcommands) yargs.command(subcommand);
@@ -91,6 +106,10 @@ function lastOfEach(
     }
   }
   return last;
+}
+
+function kebabCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 function camelCase(name: string): string {

@@ -1,5 +1,5 @@
 /** Figures of an evaluation as lines for people. */
-import { formatShare } from './output.js';
+import { formatShare } from './format-text.js';
 
 interface Shown {
   readonly title: string;

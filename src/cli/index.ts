@@ -21,8 +21,10 @@ import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
+import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
+import { showControls } from './show-controls.js';
 import { nameStandardInput } from './standard-input.js';
 
 optimizeLater();
@@ -60,7 +62,7 @@ const cli = yargs(nameStandardInput(args))
   .config('config', 'Read flags from a JSON or YAML file', (file) => {
     const flags = readConfigFile(file);
     isJson ||= flags.json === true;
-    return flags;
+    return flagsForCommand(flags);
   })
   .wrap(Math.min(110, process.stdout.columns ?? 100))
   .version(packageVersion())
@@ -77,7 +79,7 @@ try {
 } catch (error) {
   const isUsage = error instanceof GraftError && error.code === 'USAGE';
   const message = messageOf(error);
-  process.stderr.write(`graft: ${message}\n`);
+  process.stderr.write(`graft: ${showControls(message)}\n`);
   if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
   else if (!(error instanceof GraftError) && error instanceof Error) process.stderr.write(`${error.stack}\n`);
   if (isJson) {

@@ -1,6 +1,8 @@
 /** Where a command speaks: results to stdout, everything else to stderr. */
 import type { Logger, OnProgress } from '../logger.js';
+import { formatSeconds } from './format-text.js';
 import { RateMeter } from './rate-meter.js';
+import { showControls } from './show-controls.js';
 
 export interface Output {
   readonly logger: Logger;
@@ -34,7 +36,7 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
   process.once('SIGTERM', onInterrupt);
   let stopBar = (): void => {};
   const say = (message: string): void => {
-    process.stderr.write(`${message}\n`);
+    process.stderr.write(`${showControls(message)}\n`);
   };
   return {
     logger: { info: say, warn: (message) => say(`warning: ${message}`) },
@@ -84,49 +86,4 @@ async function startBar(title: string, unit: string): Promise<{ update: OnProgre
       isStarted = false;
     },
   };
-}
-
-/** 75 → "1m15s". */
-export function formatSeconds(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)}s`;
-  if (seconds < 60) return `${Math.round(seconds)}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s`;
-  return `${Math.floor(seconds / 3600)}h${Math.round((seconds % 3600) / 60)}m`;
-}
-
-/** 12345678 → "12.3 MB". */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
-  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
-}
-
-/** Days → "3 d ago". */
-export function formatAge(days: number): string {
-  return days < 1 ? `${formatSeconds(days * 86_400)} ago` : `${Math.floor(days)} d ago`;
-}
-
-/** 0.9634 → "96.3 %". */
-export function formatShare(share: number): string {
-  return `${(100 * share).toFixed(1)} %`;
-}
-
-/** Columns padded to their widest cell; numbers to the right. */
-export function formatTable(rows: readonly (readonly (string | number)[])[]): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
-    });
-  }
-  return rows
-    .map((row) =>
-      row
-        .map((cell, i) =>
-          typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
-        )
-        .join('  ')
-        .trimEnd(),
-    )
-    .join('\n');
 }

@@ -6,7 +6,7 @@ interface TableArguments {
   readonly labelColumn?: string | undefined;
   readonly imageColumn?: string | undefined;
   readonly textColumn?: string | undefined;
-  readonly order?: string | undefined;
+  readonly order?: unknown;
 }
 
 /**

@@ -71,6 +71,10 @@ export const deviceOptions = {
   threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
 } as const satisfies Record<string, Options>;
 
+export const exampleBatchOption = {
+  batch: { ...positiveInteger('batch'), describe: 'Examples a run of the model [default: 16]' },
+} as const satisfies Record<string, Options>;
+
 export const onErrorOption = {
   'on-error': { choices: ['skip', 'fail'], default: 'skip', describe: 'What a broken example does' },
 } as const satisfies Record<string, Options>;

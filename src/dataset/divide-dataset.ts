@@ -57,12 +57,11 @@ export function divideDataset(
     return { train, validation, trainGroups: groupsOf(train) };
   }
   if (share === 0) return { train: kept, validation: [], trainGroups: groupsOf(kept) };
-  const strata = stratify(dataset, kept);
+  const strata = stratify(dataset, kept, share);
   const groups = groupsOf(kept);
   const ownKeys = selectKeys(keys, kept);
   if (!groups) {
-    const names = strata.count === dataset.classes.length ? dataset.classes : undefined;
-    const split = splitDataset(strata.of, strata.count, { validation: share, seed, keys: ownKeys, names });
+    const split = splitDataset(strata.of, strata.count, { validation: share, seed, keys: ownKeys });
     return {
       train: Array.from(split.train, (i) => kept[i]!),
       validation: Array.from(split.validation, (i) => kept[i]!),

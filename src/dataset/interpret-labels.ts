@@ -2,7 +2,7 @@
  * What the labels of a data set mean, from the task: readers collect each distinct label as it is written; here they
  * become classes in an order, sets of labels, or numbers.
  */
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { Dataset } from './dataset.js';
@@ -10,8 +10,8 @@ import type { Dataset } from './dataset.js';
 export interface LabelOptions {
   /** Default: multi where labels are lists, else single. */
   readonly task?: TaskKind | undefined;
-  /** Names of ordered classes, lowest first, with commas between; needed where they are no numbers. */
-  readonly order?: string | undefined;
+  /** Names of ordered classes, lowest first, or with commas between; needed where they are no numbers. */
+  readonly order?: string | readonly string[] | undefined;
   /** Names of the columns that numbers come from. */
   readonly labelColumn?: string | undefined;
 }
@@ -35,7 +35,7 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
       return { ...written, task: 'multi', classes: names, targets };
     }
     case 'regression': {
-      const rows = classes.map((label) => parseNumbers(label, root));
+      const rows = classes.map((_, label) => parseNumbers(label, written));
       const count = rows[0]?.length ?? 0;
       const uneven = rows.findIndex(({ length }) => length !== count);
       if (uneven >= 0) {
@@ -97,13 +97,15 @@ function isNumber(text: string): boolean {
   return text !== '' && Number.isFinite(Number(text));
 }
 
-function parseNumbers(label: string, root: string): number[] {
+function parseNumbers(number: number, { root, classes, examples }: Dataset): number[] {
+  const label = classes[number]!;
   const parts = splitLabels(label);
   const bad = parts.find((part) => !isNumber(part));
   if (bad === undefined && parts.length > 0) return parts.map(Number);
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected numbers as labels of ${root} for --task regression but found ${JSON.stringify(bad ?? label)}.`,
+    `Expected finite numbers as labels of ${root} for --task regression but found ${JSON.stringify(bad ?? label)}, ` +
+      `of ${examples.at(examples.rowsWhere((example) => example.label === number)[0]!).path}; mend it, or take the example out.`,
   );
 }
 
@@ -114,16 +116,16 @@ function nameNumbers(count: number, columns: string | undefined): string[] {
   return Array.from({ length: count }, (_, i) => `${named?.length === 1 ? named[0] : 'value'}${i + 1}`);
 }
 
-function orderClasses(classes: readonly string[], order: string | undefined, root: string): string[] {
+function orderClasses(classes: readonly string[], order: LabelOptions['order'], root: string): string[] {
   if (order === undefined) {
     if (classes.every(isNumber)) return [...classes].sort((a, b) => Number(a) - Number(b));
     throw new GraftError(
       'INVALID_DATASET',
-      `The classes of ${root} are no numbers (${classes.slice(0, 5).join(', ')}), so their order is not known; ` +
+      `The classes of ${root} are no numbers (${nameSome(classes, 5)}), so their order is not known; ` +
         'give it with --order lowest,…,highest.',
     );
   }
-  const names = order.split(',').map((name) => name.trim());
+  const names = typeof order === 'string' ? order.split(',').map((name) => name.trim()) : order;
   const strange = classes.filter((name) => !names.includes(name));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (strange.length === 0 && twice === undefined) return names.filter((name) => classes.includes(name));

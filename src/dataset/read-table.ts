@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
@@ -29,7 +29,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   const found = new ExampleCollector();
   let kind: ExampleKind | undefined;
   const lacking = new Map<string, { count: number; row: number }>();
-  for await (const { row, values } of readTableRows(file, choose, { header })) {
+  for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
     const content = texts[0]!;
@@ -99,7 +99,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     throw new GraftError(
       'INVALID_DATASET',
       `Expected ${given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
-        `${columns.map(shorten).join(', ')}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+        `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
     );
   };
   const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];

@@ -8,8 +8,6 @@ export interface SplitOptions {
   readonly seed?: number;
   /** sha256 of each example's bytes, [n, 32]. With it the side an example falls on follows from what it is. */
   readonly keys?: Uint8Array;
-  /** Of the classes, for errors. */
-  readonly names?: readonly string[] | undefined;
 }
 
 /** Positions in the list of labels, ascending. */
@@ -20,30 +18,32 @@ export interface DatasetSplit {
 
 /**
  * A stratified seeded split: of n examples round(share · n) are held out, each class giving its share (largest
- * remainders first) but at least one and never all. Within a class the order is drawn by the seed; with `keys` by the
- * seed and the content, so that renaming or adding examples moves few of the others across, and equal ones lie together.
- * @throws GraftError INVALID_DATASET where a class has fewer than two examples.
+ * remainders first) but at least one and never all: that of a class of one trains. Within a class the order is drawn by
+ * the seed; with `keys` by the seed and the content, so that renaming or adding examples moves few of the others across,
+ * and equal ones lie together.
+ * @throws GraftError INVALID_DATASET where no class has two examples.
  */
 export function splitDataset(
   labels: ArrayLike<number>,
   classCount: number,
-  { validation: share = 0.2, seed = 1, keys, names }: SplitOptions = {},
+  { validation: share = 0.2, seed = 1, keys }: SplitOptions = {},
 ): DatasetSplit {
   if (!(share >= 0 && share < 1)) throw invalidArgument('validation', 'a share from 0 to below 1', share);
   if (share === 0)
     return { train: Uint32Array.from({ length: labels.length }, (_, i) => i), validation: new Uint32Array() };
   const members: number[][] = Array.from({ length: classCount }, () => []);
   for (let i = 0; i < labels.length; i++) members[labels[i]!]!.push(i);
-  const thin = members.findIndex(({ length }) => length < 2);
-  if (thin >= 0) {
+  if (members.every(({ length }) => length < 2)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected two examples or more of every class to hold a validation part out, but ${names ? `class ${names[thin]}` : `class number ${thin + 1}`} has ${members[thin]!.length}; ` +
+      'Expected two examples or more of some class to hold a validation part out, but no class has more than one; ' +
         'add examples, or train on everything with --validation 0.',
     );
   }
   const wanted = members.map(({ length }) => share * length);
-  const counts = wanted.map((count, c) => Math.min(members[c]!.length - 1, Math.max(1, Math.floor(count))));
+  const counts = wanted.map((count, c) =>
+    Math.max(0, Math.min(members[c]!.length - 1, Math.max(1, Math.floor(count)))),
+  );
   let missing = Math.round(share * labels.length) - counts.reduce((a, b) => a + b, 0);
   const byRemainder = wanted
     .map((count, c) => ({ c, rest: count - counts[c]! }))

@@ -1,8 +1,8 @@
 /** Rows of a CSV, TSV or JSONL file, one at a time: a table of a million rows is never in memory as a whole. */
-import { createReadStream } from 'node:fs';
 import { Readable } from 'node:stream';
-import { TextDecoder } from 'node:util';
-import { GraftError, messageOf, unreadable } from '../errors.js';
+import { GraftError, messageOf } from '../errors.js';
+import type { Logger } from '../logger.js';
+import { damaged, readText } from './read-text.js';
 
 export interface TableRow {
   /** Its number, from 1, the header counted, empty lines not. */
@@ -20,6 +20,8 @@ export type ChooseColumns = (columns: readonly string[]) => readonly string[];
 export interface TableOptions {
   /** Whether the first row of a CSV or TSV file holds names. */
   readonly header?: boolean | undefined;
+  /** Told where the quotation marks of a TSV file are part of its texts. */
+  readonly logger?: Logger | undefined;
 }
 
 /** A longer row is no row: most likely a quotation mark is never closed. */
@@ -29,27 +31,59 @@ const longestRow = 2 ** 20;
 export async function* readTableRows(
   file: string,
   choose: ChooseColumns,
-  { header = true }: TableOptions = {},
+  { header = true, logger }: TableOptions = {},
 ): AsyncGenerator<TableRow> {
-  if (/\.(jsonl|ndjson)$/i.test(file)) yield* jsonRows(file, choose);
-  else yield* delimitedRows(file, choose, header);
+  if (/\.(jsonl|ndjson)$/i.test(file)) {
+    yield* jsonRows(file, choose);
+    return;
+  }
+  const isTabs = /\.(tsv|tab)$/i.test(file);
+  // Whether quotation marks enclose fields is known at the end only, and rows that were given cannot be taken back.
+  const isQuoted = !isTabs || (await enclosesFields(file));
+  if (!isQuoted) logger?.warn(`Quotation marks in ${file} do not enclose fields: they are read as text.`);
+  yield* delimitedRows(file, choose, { header, isQuoted, ...(isTabs && { delimiter: '\t' }) });
+}
+
+/** Of a TSV file: some programs enclose fields in quotation marks, others write them as any other character. */
+async function enclosesFields(file: string): Promise<boolean> {
+  let hasMarks = false;
+  for await (const text of readText(file)) hasMarks ||= text.includes('"');
+  if (!hasMarks) return true;
+  try {
+    const rows = delimitedRows(file, () => [], { header: false, isQuoted: true, delimiter: '\t' });
+    for await (const row of rows) void row;
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+interface Dialect {
+  readonly header: boolean;
+  readonly isQuoted: boolean;
+  /** Default: what the first row holds. */
+  readonly delimiter?: string;
 }
 
 async function* delimitedRows(
   file: string,
   choose: ChooseColumns,
-  header: boolean,
+  { header, isQuoted, delimiter }: Dialect,
 ): AsyncGenerator<TableRow> {
   const { parse } = await import('csv-parse');
   const pieces = readText(file);
   const first = await pieces.next();
   const start = first.done ? '' : first.value;
+  if (/^\s*\[\s*[[{]/.test(start)) {
+    throw damaged(file, 'it is one JSON document; write one object a line, into a file that ends in .jsonl');
+  }
   const parser = parse({
-    delimiter: /\.(tsv|tab)$/i.test(file) ? '\t' : delimiterOf(start),
+    delimiter: delimiter ?? delimiterOf(start),
     bom: true,
     skip_empty_lines: true,
     max_record_size: longestRow,
     relax_quotes: false,
+    quote: isQuoted ? '"' : false,
   });
   const text = Readable.from(from(start, pieces));
   text.on('error', (error) => parser.destroy(error));
@@ -75,10 +109,10 @@ async function* delimitedRows(
   }
 }
 
-/** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs. */
+/** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs or bars. */
 function delimiterOf(start: string): string {
   const firstRow = /^[\r\n]*([^\r\n]*)/.exec(start)![1]!.replace(/"[^"]*"/g, '');
-  return [',', ';', '\t'].find((delimiter) => firstRow.includes(delimiter)) ?? ',';
+  return [',', ';', '\t', '|'].find((delimiter) => firstRow.includes(delimiter)) ?? ',';
 }
 
 async function* from<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {
@@ -91,8 +125,19 @@ function tidy(message: string): string {
   if (/max record size|Max Record Size/i.test(message)) {
     return `a row is longer than ${longestRow} characters; a quotation mark may be left open`;
   }
-  if (/Quote Not Closed/i.test(message)) return `${message.replace(/^Quote Not Closed: /, '')}`;
-  return message.replace(/^Invalid Record Length: columns length is/, 'the number of columns should be');
+  const width = /^Invalid Record Length: .*?(\d+), got (\d+) on line (\d+)/.exec(message);
+  if (width) {
+    return (
+      `line ${width[3]} should have ${width[1]} fields but has ${width[2]}; ` +
+      'a field with the delimiter or a line break in it belongs between quotation marks'
+    );
+  }
+  const quote = /^(?:Invalid (?:Opening|Closing) Quote|Quote Not Closed).* line (\d+)/.exec(message);
+  if (!quote) return message;
+  return (
+    `a quotation mark in the record at line ${quote[1]} opens or ends within a field, or is never closed; ` +
+    'double it ("") and put the whole field between quotation marks'
+  );
 }
 
 async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<TableRow> {
@@ -108,7 +153,10 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       throw new GraftError('INVALID_DATASET', `Row ${row} of ${file} is not JSON: ${messageOf(error)}.`);
     }
     if (!isRecord(fields)) {
-      throw new GraftError('INVALID_DATASET', `Expected an object as row ${row} of ${file}.`);
+      throw new GraftError(
+        'INVALID_DATASET',
+        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${text.slice(0, 60)}.`,
+      );
     }
     columns ??= choose(Object.keys(fields));
     const values: unknown[] = [];
@@ -136,43 +184,4 @@ async function* readLines(file: string): AsyncGenerator<string> {
       throw damaged(file, `line ${line + 1} is longer than ${longestRow} characters`);
   }
   if (rest !== '') yield rest;
-}
-
-/** The file's text in pieces, without its byte order mark: UTF-8, or UTF-16 where the mark says so. */
-async function* readText(file: string): AsyncGenerator<string> {
-  let decoder: TextDecoder | undefined;
-  let done = 0;
-  try {
-    for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>) {
-      decoder ??= new TextDecoder(encodingOf(chunk), { fatal: true });
-      yield decoder.decode(chunk, { stream: true });
-      done += chunk.length;
-    }
-    yield decoder?.decode() ?? '';
-  } catch (error) {
-    if (error instanceof TypeError) {
-      throw damaged(
-        file,
-        `it is not ${decoder?.encoding.toUpperCase()} text after byte ${done}; save it as UTF-8`,
-        error,
-      );
-    }
-    throw unreadable(file, error);
-  }
-}
-
-function encodingOf(start: Uint8Array): string {
-  if (start[0] === 0xff && start[1] === 0xfe) return 'utf-16le';
-  if (start[0] === 0xfe && start[1] === 0xff) return 'utf-16be';
-  return 'utf-8';
-}
-
-function damaged(file: string, reason: string, cause?: unknown): GraftError {
-  return new GraftError(
-    'INVALID_DATASET',
-    `The table ${file} cannot be read: ${reason.replace(/\.$/, '')}.`,
-    {
-      cause,
-    },
-  );
 }

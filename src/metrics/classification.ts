@@ -172,7 +172,14 @@ export function topKAccuracy(
 function predictedClass(probabilities: Float32Array, row: number, classCount: number): number {
   const at = row * classCount;
   let best = 0;
-  for (let c = 1; c < classCount; c++) if (probabilities[at + c]! > probabilities[at + best]!) best = c;
+  let most = probabilities[at]!;
+  for (let c = 1; c < classCount; c++) {
+    const probability = probabilities[at + c]!;
+    if (probability > most) {
+      most = probability;
+      best = c;
+    }
+  }
   return best;
 }
 

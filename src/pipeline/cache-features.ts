@@ -160,6 +160,13 @@ async function cacheOutputs(
   });
   const { cached, computed, skipped, seconds, examplesPerSecond, division, keys } = extraction;
   if (division && division.tried > 1) logger.info(describeDivision(division));
+  if (skipped.length > 0) {
+    const [{ path: first, reason }] = skipped as [Skipped, ...Skipped[]];
+    logger.warn(
+      `${skipped.length} of ${dataset.examples.length} examples left out, the first one ${first}: ${reason.replace(/\.$/, '')}. ` +
+        'graft cache lists them; --on-error fail stops instead.',
+    );
+  }
   const counts = { cached, computed, skipped, seconds, examplesPerSecond };
   const at = new Date().toISOString();
   return Promise.all(

@@ -1,6 +1,7 @@
 /** Which rows of a file of features train and which validate: as its split says, else a seeded share of whole groups. */
 import { holdOutGroups } from '../dataset/assign-folds.js';
 import { splitDataset } from '../dataset/split-dataset.js';
+import { nameSome } from '../errors.js';
 import { invalid } from './feature-entries.js';
 
 interface Choice {
@@ -45,7 +46,7 @@ export function chooseParts({ labels, classes, split, groups, where, ...options 
   if (empty.length > 0) {
     throw invalid(
       where,
-      `every class needs a training row, but ${empty.slice(0, 5).join(', ')}${empty.length > 5 ? ', …' : ''} ` +
+      `every class needs a training row, but ${nameSome(empty, 5)} ` +
         `${empty.length === 1 ? 'has' : 'have'} none`,
     );
   }

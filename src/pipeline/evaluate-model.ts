@@ -17,6 +17,8 @@ export interface EvaluateOptions extends DataOptions {
   readonly split?: 'train' | 'validation' | 'test' | undefined;
   readonly device?: Device | undefined;
   readonly threads?: number | undefined;
+  /** Examples a run of the model. */
+  readonly batch?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
@@ -24,11 +26,12 @@ export type EvaluationReport = Evaluation & {
   readonly skipped: readonly { readonly path: string; readonly reason: string }[];
 };
 
-const batchSize = 16;
+const usualBatch = 16;
 
 /** @throws GraftError INVALID_DATASET where the data set has classes the model does not know. */
 export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {}): Promise<EvaluationReport> {
   const { logger = silentLogger, onProgress, signal } = hooks;
+  const { batch: batchSize = usualBatch } = options;
   const predictor = await openPredictor(options.model, {
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),
@@ -37,7 +40,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const { labels: classes, task } = predictor.metadata;
     const dataset = await readDataset(
       options.data,
-      { ...options, task, ...(task === 'ordered' && { order: classes.join(',') }) },
+      { ...options, task, ...(task === 'ordered' && { order: classes }) },
       logger,
     );
     const { examples: all } = dataset;

@@ -1,6 +1,6 @@
 import type { Dataset } from '../dataset/dataset.js';
 import type { ExampleList } from '../dataset/example-list.js';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { Targets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
 
@@ -45,7 +45,7 @@ export function placeOutputs(
   } else if (strange.length > 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `${data} has classes that ${model} does not know: ${strange.join(', ')}. It knows ${names.join(', ')}.`,
+      `${data} has classes that ${model} does not know: ${nameSome(strange)}. It knows ${nameSome(names)}.`,
     );
   }
   const base = { rows, classes: names };

@@ -14,6 +14,7 @@ import { makeFolder } from '../write-durably.js';
 import { featuresFolder } from './cache-folder.js';
 import { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './cache-features.js';
 import { findStore } from './maintain-cache.js';
+import { spareInputs } from './spare-inputs.js';
 
 export type FeatureFormat = 'npy' | 'parquet' | 'huggingface' | 'safetensors';
 
@@ -48,6 +49,7 @@ export async function exportFeatures(
 ): Promise<ExportFeaturesReport> {
   const { format } = options;
   const out = path.resolve(options.out);
+  await spareInputs(out, [options.backbone, options.data]);
   await assertPlace(out, format);
   const { table, store, cache } = await chooseRows(options, hooks);
   await makeFolder(path.dirname(out));

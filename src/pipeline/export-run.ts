@@ -21,7 +21,8 @@ import { assertWritable, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { cacheFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
-import { inputOfRun, isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
+import { inputOfRun, isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
+import { spareInputs } from './spare-inputs.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -61,6 +62,11 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
       `${run.folder} was trained on the backbone ${config.backbone}, which is merged; leave --backbone out.`,
     );
   }
+  const kept = Object.values(runFiles).filter((name) => name !== runFiles.model);
+  await spareInputs(file, [
+    ...kept.map((name) => path.join(run.folder, name)),
+    ...(isFeatureRun(config) ? [config.features, options.backbone] : [config.backbone]),
+  ]);
   await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
   const merged = backbone

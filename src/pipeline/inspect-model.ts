@@ -14,6 +14,7 @@ import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
+import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
 
 export interface Inspection {
@@ -80,6 +81,7 @@ export async function inspectModel(
     ...(svg !== undefined && { svg: path.resolve(svg) }),
   };
   if (svg !== undefined) {
+    await spareInputs(svg, [file]);
     const drawing = drawBlocks({
       title: path.basename(file),
       facts: factsOf(report),

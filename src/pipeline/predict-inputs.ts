@@ -16,6 +16,8 @@ export interface PredictOptions {
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
   readonly device?: Device | undefined;
   readonly threads?: number | undefined;
+  /** Examples a run of the model. */
+  readonly batch?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
@@ -36,7 +38,7 @@ export interface Prediction {
   readonly reason?: string;
 }
 
-const batchSize = 16;
+const usualBatch = 16;
 
 /**
  * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. An input that cannot be used is
@@ -45,6 +47,7 @@ const batchSize = 16;
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
+  const { batch: batchSize = usualBatch } = options;
   const predictor = await openPredictor(options.model, {
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),

@@ -50,6 +50,8 @@ export interface RunProgress {
   onEpoch(record: EpochRecord): void;
   /** @param figures - the final ones, by name; empty where the run did not finish */
   end(status: RunStatus, figures: Readonly<Record<string, number>>): Promise<void>;
+  /** There is nothing to go on with. */
+  forget(): Promise<void>;
 }
 
 const checkpointFolder = 'checkpoint';
@@ -71,6 +73,7 @@ export async function openProgress(
   { resume, checkpointSeconds = defaultSeconds, logger, track }: ProgressOptions,
 ): Promise<RunProgress> {
   const files = filesOf(folder);
+  const forget = () => rm(path.join(folder, checkpointFolder), { recursive: true, force: true });
   const earlier = resume === false ? undefined : await readBegun(folder);
   let from: TrainingState | undefined;
   if (earlier) {
@@ -94,7 +97,7 @@ export async function openProgress(
         `There is no unfinished run in ${folder}${isFinished ? ': it is finished' : ''}; leave --resume out to train.`,
       );
     }
-    await rm(path.join(folder, checkpointFolder), { recursive: true, force: true });
+    await forget();
   }
   for (const name of results) await rm(path.join(folder, name), { force: true });
   const metrics = path.join(folder, runFiles.metrics);
@@ -120,9 +123,9 @@ export async function openProgress(
     },
     async end(status, figures) {
       for (const tracker of trackers) await tracker.end(status, figures);
-      if (status === 'finished')
-        await rm(path.join(folder, checkpointFolder), { recursive: true, force: true });
+      if (status === 'finished') await forget();
     },
+    forget,
   };
 }
 

@@ -5,7 +5,7 @@ import { readDataset } from '../dataset/read-dataset.js';
 import { sayBalance } from '../dataset/say-balance.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
 import { openRows, type RowReader } from '../features/row-reader.js';
@@ -29,12 +29,12 @@ const verifyCount = 32;
  */
 export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
   const dataset = await readDataset(options.data, options);
-  const { examples, classes } = dataset;
+  const { examples } = dataset;
   if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
   const rows = examples.rowsWhere(({ split = 'train' }) => split === 'train');
-  const { of, count } = stratify(dataset, rows);
-  const names = count === classes.length ? classes : undefined;
-  splitDataset(of, count, { validation: options.validation ?? 0.2, names });
+  const { validation = 0.2 } = options;
+  const { of, count } = stratify(dataset, rows, validation);
+  splitDataset(of, count, { validation });
   return dataset;
 }
 
@@ -160,12 +160,12 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
   if (!isOnlyHeld || names.length < (targets ? 1 : 2)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${empty.join(', ')} of ${root}; ` +
+      `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${nameSome(empty)} of ${root}; ` +
         'add examples or remove the class.',
     );
   }
   logger.warn(
-    `${empty.length === 1 ? 'Class' : 'Classes'} ${empty.join(', ')} of ${root} ${empty.length === 1 ? 'has' : 'have'} no ` +
+    `${empty.length === 1 ? 'Class' : 'Classes'} ${nameSome(empty)} of ${root} ${empty.length === 1 ? 'has' : 'have'} no ` +
       'training example, so the model will not know it.',
   );
   let place = 0;

@@ -16,6 +16,7 @@ import { assertStreamable, assertViewable, refuseHeadOptions, refuseTailOptions 
 import { runEnvironment } from './run-environment.js';
 import { finalFigures, flatten, metricsOf } from './run-figures.js';
 import { assertWritableFolder, writeRunFolder } from './run-folder.js';
+import { spareFolder } from './spare-inputs.js';
 import { openProgress, type RunProgress } from './run-progress.js';
 import { sourceConfig, tokenizerOf, toGoOnWith } from './source-config.js';
 import { assertSplittable } from './split-features.js';
@@ -37,6 +38,7 @@ export async function trainRun(
   assertViewable(options);
   assertStreamable(options);
   const folder = path.resolve(options.out);
+  await spareFolder(folder, options);
   await assertWritableFolder(folder);
   const isOfFile = 'features' in options;
   if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
@@ -111,8 +113,10 @@ export async function trainRun(
     await progress?.end('finished', finalFigures(report));
     return { report, ...('cached' in fitted.config && { cache: fitted.config.cached.report }) };
   } catch (error) {
-    const isKilled = error instanceof GraftError && error.code === 'INTERRUPTED';
-    await progress?.end(isKilled ? 'killed' : 'failed', {});
+    const code = error instanceof GraftError ? error.code : undefined;
+    await progress?.end(code === 'INTERRUPTED' ? 'killed' : 'failed', {});
+    // Going on would fail again, and other settings, which the error asks for, are not to be refused.
+    if (code === 'TRAINING_FAILED') await progress?.forget();
     throw error;
   }
 }

@@ -3,11 +3,13 @@
  * is kept on all training data as `graft train` does, and writes what was found into the run folder.
  */
 import path from 'node:path';
+import { sayOnce } from '../logger.js';
 import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
 import { loadPlaces } from './load-places.js';
 import { assertStreamable } from './refuse-options.js';
 import { assertWritableFolder } from './run-folder.js';
+import { spareFolder } from './spare-inputs.js';
 import { parseGrid } from './search-grid.js';
 import { searchPlaces } from './search-places.js';
 import { trainRun } from './train-run.js';
@@ -20,12 +22,15 @@ export const tuneFile = 'tune.json';
 
 export async function tuneRun(
   options: TuneOptions,
-  hooks: TuneHooks = {},
+  given: TuneHooks = {},
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
+  // The search and the training of what it found read the same data with the same backbone.
+  const hooks = { ...given, ...(given.logger && { logger: sayOnce(given.logger) }) };
   const { validation = 0 } = options;
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);
   const folder = path.resolve(options.out);
+  await spareFolder(folder, options);
   await assertWritableFolder(folder);
   if ((options as Partial<TrainOptions>).views) {
     hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');

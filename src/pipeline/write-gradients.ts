@@ -5,6 +5,7 @@ import type { Dimension, Graph } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { writeModel } from '../onnx/write-model.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
+import { spareInputs } from './spare-inputs.js';
 import { addGradients, type InputShapes } from './add-gradients.js';
 
 export interface GradientOptions {
@@ -51,6 +52,7 @@ export async function writeGradients(
   { model: path, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
   { logger, signal }: { readonly logger?: Logger; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<GradientReport> {
+  if (out !== undefined) await spareInputs(out, [path]);
   const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(await readModel(path), {
     parameters: wrt,
     ...(options.loss !== undefined && { loss: options.loss }),

@@ -7,13 +7,13 @@
 import { invalidArgument } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
-import { adamwState, adamwStep } from '../optim/adamw.js';
+import { adamwStep } from '../optim/adamw.js';
 import { sgdStep } from '../optim/sgd.js';
 import { createRng } from '../rng.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import { float32 } from '../tensor/tensor.js';
 import { type AnyFeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
+import { learnerMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import { measureStandardization, standardize } from './standardize.js';
 
@@ -54,13 +54,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
   const set = options.standardize === false ? train : standardize(train, await measureStandardization(train));
   const { rows, classes } = set;
   const head = buildHead(spec, { dim: set.dim, outputCount: classes.length, task: task.kind });
-  const weights = new Map(
-    [...head.initial(createRng(seed))].map(([name, { dims, data }]) => [
-      name,
-      float32(dims, (data as Float32Array).slice()),
-    ]),
-  );
-  const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
+  const { weights, gradients, states } = learnerMemory(head.initial(createRng(seed)));
   const batch = Math.min(options.batch ?? 256, rows);
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const rng = createRng(seed);
@@ -71,6 +65,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
     task: task.kind,
     train: set,
     parameters: weights,
+    gradients,
     loss,
     batch,
     seed,
@@ -98,7 +93,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
       points.push({ lr, loss: measured, smoothed });
       lowest = Math.min(lowest, smoothed);
       if (smoothed > divergence * lowest) break;
-      for (const [name, gradient] of step.gradients) {
+      for (const [name, gradient] of gradients) {
         const data = weights.get(name)!.data as Float32Array;
         if (solver === 'adamw') adamwStep(data, gradient, states.get(name)!, { lr });
         else sgdStep(data, gradient, states.get(name)!.m, { lr });

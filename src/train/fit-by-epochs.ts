@@ -4,6 +4,7 @@ import { createRng, type Rng } from '../rng.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { isInMemory } from './feature-set.js';
 import { openLearner, usualRate } from './learner.js';
+import { learnerMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
@@ -29,14 +30,15 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const weightDecay = options.weightDecay ?? l2 / rows;
   const lr = options.lr ?? usualRate[solver];
   const batch = Math.min(options.batch, rows);
-  const weights = copyParameters(fit.parameters);
-  const learner = openLearner(weights, {
+  const learned = learnerMemory(fit.parameters);
+  const { weights, gradients, states } = learned;
+  const learner = openLearner(learned, {
     ...options,
     solver,
     weightDecay,
     penalized: head.penalized,
   });
-  const { average, scored, states } = learner;
+  const { average, scored } = learner;
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
   const predicted = new Float32Array(rows * outputCount);
@@ -56,6 +58,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     task: task.kind,
     train,
     parameters: weights,
+    gradients,
     loss: options.loss,
     classWeights,
     targetScale: fit.targetScaling?.std,
@@ -80,7 +83,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
         await step.run(picked, predicted.subarray(start * outputCount, end * outputCount), rng, values);
         start = end;
         const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
-        learner.step(step.gradients, rate, done);
+        learner.step(rate, done);
       }
       const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
       const objective = score.loss * rows + 0.5 * weightDecay * rows * sumSquares(scored, head.penalized);

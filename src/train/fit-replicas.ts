@@ -14,6 +14,7 @@ import { taskOf } from '../tasks/task-of.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { joinLanes, type Lane, openLane } from './lane.js';
 import { openLearner, usualRate } from './learner.js';
+import { learnerMemory, replicaMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import { joinReplicas, openReplicaScorer, replicaOf, someReplicas } from './replica-head.js';
 import { unscaleOutputs } from './scale-targets.js';
@@ -56,7 +57,8 @@ export async function fitReplicas(
   const { batch, stepsPerEpoch } = joined;
   const steps = epochs * stepsPerEpoch;
   const schedule = { kind: settings.schedule, steps, warmUp: Math.round(settings.warmUp * steps) };
-  const weights = joinReplicas(opened.map(({ start }) => start));
+  const memory = learnerMemory(joinReplicas(opened.map(({ start }) => start)));
+  const { weights } = memory;
   const average = ema > 0 ? joinReplicas(opened.map(({ start }) => start)) : undefined;
   const isNoisy = (train.views ?? 1) > 1 || mixup > 0 || ema > 0 || (spec.kind === 'mlp' && spec.dropout > 0);
   const replicas = lanes.length * fits.length;
@@ -65,6 +67,7 @@ export async function fitReplicas(
     task: task.kind,
     train: joined.set,
     parameters: weights,
+    gradients: memory.gradients,
     replicas,
     lanes: lanes.length,
     loss,
@@ -82,14 +85,8 @@ export async function fitReplicas(
     return {
       lane,
       lr: fit.lr ?? usualRate[fit.solver],
-      gradients: new Map(
-        [...step.gradients].map(([name, all]) => {
-          const size = all.length / replicas;
-          return [name, all.subarray(i * size, (i + 1) * size)] as const;
-        }),
-      ),
       learner: openLearner(
-        replicaOf(weights, i),
+        replicaMemory(memory, i, replicas),
         {
           ...settings,
           solver: fit.solver,
@@ -127,8 +124,8 @@ export async function fitReplicas(
         }
         at += batch;
         const factor = scheduleFactor(schedule, done++);
-        for (const { learner, gradients, lr, plateau } of learned) {
-          learner.step(gradients, lr * plateau.factor * factor, done);
+        for (const { learner, lr, plateau } of learned) {
+          learner.step(lr * plateau.factor * factor, done);
         }
       }
       for (const [l, { plainSet, heldSet, order }] of opened.entries()) {

@@ -1,9 +1,10 @@
 /** The weights of one head while they are learned step by step, with all that the solver remembers of them. */
-import { type AdamWState, adamwState, adamwStep } from '../optim/adamw.js';
+import { adamwStep } from '../optim/adamw.js';
 import { clipFactor } from '../optim/clip-norm.js';
 import { sgdStep } from '../optim/sgd.js';
 import { averageDecay, followWeights } from '../optim/weight-average.js';
 import type { Tensor } from '../tensor/tensor.js';
+import type { LearnerMemory } from './learner-memory.js';
 import { copyParameters } from './parameter-values.js';
 
 /** Learning rates where none is given. */
@@ -22,36 +23,29 @@ export interface LearnerOptions {
 }
 
 export interface Learner {
-  readonly weights: ReadonlyMap<string, Tensor>;
   /** Running average of the weights, where there is one. */
   readonly average: ReadonlyMap<string, Tensor> | undefined;
   /** What is scored and kept: the average, else the weights. */
   readonly scored: ReadonlyMap<string, Tensor>;
-  readonly states: ReadonlyMap<string, AdamWState>;
   /**
-   * Changes the weights in place.
-   * @param gradients - of a batch's mean loss
+   * Changes the weights in place, by the gradients as they are.
    * @param number - of the step, from 1
    */
-  step(gradients: ReadonlyMap<string, Float32Array>, rate: number, number: number): void;
+  step(rate: number, number: number): void;
 }
 
 /**
- * @param weights - changed in place
  * @param average - memory of the running average, which begins as a copy of the weights
  */
 export function openLearner(
-  weights: ReadonlyMap<string, Tensor>,
+  { weights, gradients, states }: LearnerMemory,
   { solver, weightDecay, penalized, momentum, nesterov, clipNorm, ema }: LearnerOptions,
   average = ema > 0 ? copyParameters(weights) : undefined,
 ): Learner {
-  const states = new Map([...weights].map(([name, { data }]) => [name, adamwState(data.length)]));
   return {
-    weights,
     average,
     scored: average ?? weights,
-    states,
-    step(gradients, rate, number) {
+    step(rate, number) {
       const scale = clipFactor(gradients.values(), clipNorm);
       for (const [name, gradient] of gradients) {
         const decay = penalized.includes(name) ? weightDecay : 0;

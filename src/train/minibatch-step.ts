@@ -3,7 +3,8 @@
  *
  *   X = features[rows]    T = targets[rows]    dLogits = gradient of the task's loss · scale    scale = 1 / rows
  *
- * The rows are gathered inside the graph, in parallel; every output is written into memory that is allocated once.
+ * The rows are copied here: a Gather inside the graph takes two to four times as long. Every output is written into memory that is
+ * allocated once.
  */
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
@@ -12,7 +13,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { createRng, type Rng } from '../rng.js';
 import type { TensorMap } from '../runtime/session.js';
-import { massTable, selectTargets, type Targets } from '../tasks/targets.js';
+import { massTable, selectTargets } from '../tasks/targets.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -20,11 +21,11 @@ import { type AnyFeatureSet, isInMemory } from './feature-set.js';
 import { appendDropout, appendMixing } from './batch-noise.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 import { appendReplicas } from './replica-head.js';
+import { copyRows } from './row-source.js';
 
 export interface MinibatchStep {
-  /** Gradient of the mean loss by each parameter, as the last `run` left it. */
-  readonly gradients: ReadonlyMap<string, Float32Array>;
   /**
+   * Leaves the gradients of the mean loss in their memory.
    * @param rows - indices into the training part
    * @param values - their features, [rows, dim], where the training part is not in memory
    * @param outputs - takes what the weights predicted for them (as dropout and mixup had them), [rows, outputs];
@@ -48,6 +49,8 @@ export interface MinibatchStepOptions {
   readonly train: AnyFeatureSet;
   /** Read on every run: the caller changes them in place. Of replicas, [replicas, ...dims] each. */
   readonly parameters: ReadonlyMap<string, Tensor>;
+  /** Memory for the gradient by each. */
+  readonly gradients: ReadonlyMap<string, Float32Array>;
   /** Heads that learn side by side from the same batches; default: one, without an axis for it. */
   readonly replicas?: number | undefined;
   /**
@@ -70,32 +73,39 @@ export interface MinibatchStepOptions {
 }
 
 export async function openMinibatchStep(options: MinibatchStepOptions): Promise<MinibatchStep> {
-  const { spec, train, parameters, replicas, loss = {}, classWeights, targetScale, mixup = 0 } = options;
+  const {
+    spec,
+    train,
+    parameters,
+    gradients,
+    replicas,
+    loss = {},
+    classWeights,
+    targetScale,
+    mixup = 0,
+  } = options;
   const { lanes = 1 } = options;
   const { dim } = train;
   const outputCount = train.classes.length;
   const task = taskOf(options.task);
   const hasLabels = task.targetForm === 'label';
   const builder = new GraphBuilder({ opset: trainingOpset });
-  const features = builder.input('features', 'float32', ['examples', dim]);
+  const features = builder.input('features', 'float32', ['batch', dim]);
   const targets = hasLabels
-    ? builder.input('labels', 'int32', ['examples'])
-    : builder.input('targets', 'float32', ['examples', outputCount]);
-  const rows = builder.input('rows', 'int32', ['batch']);
+    ? builder.input('labels', 'int32', ['batch'])
+    : builder.input('targets', 'float32', ['batch', outputCount]);
   const scale = builder.input('scale', 'float32', lanes > 1 ? ['batch'] : []);
   const gather = (table: string, indices: string, name: string): string =>
     builder.op('Gather', [table, indices], { name, attributes: { axis: 0 } });
 
   const mixing = mixup > 0 ? appendMixing(builder) : undefined;
   const dropout = spec.kind === 'mlp' && spec.dropout > 0 ? appendDropout(builder, spec, options) : undefined;
-  /** Rows of a table, blended where there is mixup. */
-  const take = (table: string, indices: (rows: string) => string, name: string): string => {
-    const own = gather(table, indices(rows), name);
-    return mixing ? mixing.blend(own, gather(table, indices(mixing.partners), `${name}/partner`), name) : own;
-  };
+  /** The batch's own values, blended with those of partners where there is mixup. */
+  const mix = (own: string, name: string): string =>
+    mixing ? mixing.blend(own, gather(own, mixing.partners, `${name}/partner`), name) : own;
 
   const shape = { dim, outputCount, task: task.kind };
-  const x = take(features, (picked) => picked, 'batch/features');
+  const x = mix(features, 'batch/features');
   const appendOptions = dropout ? { dropout: dropout.apply } : {};
   let logits: string;
   if (replicas === undefined) {
@@ -111,8 +121,8 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
       massTable(outputCount, loss.labelSmoothing, classWeights),
     );
     const table = builder.constant('masses', masses);
-    target = take(table, (picked) => gather(targets, picked, 'batch/labels'), 'batch/masses');
-  } else target = take(targets, (picked) => picked, 'batch/targets');
+    target = mix(gather(table, targets, 'batch/masses'), 'batch/masses');
+  } else target = mix(targets, 'batch/targets');
   /** Rows of every lane, once for each of its replicas: [replicas · batch, columns]. */
   const forAll = (value: string, columns: number, name: string): string => {
     const op = (opType: string, inputs: readonly string[], part: string): string =>
@@ -136,9 +146,8 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     dLogits,
     parameters: [...parameters.keys()],
     inputDims: new Map([
-      [features, [2, dim]],
-      [targets, hasLabels ? [2] : [2, outputCount]],
-      [rows, [2 * lanes]],
+      [features, [2 * lanes, dim]],
+      [targets, hasLabels ? [2 * lanes] : [2 * lanes, outputCount]],
       ...(lanes > 1 ? [[scale, [2 * lanes]] as const] : []),
       ...(mixing?.inputDims ?? []),
     ]),
@@ -149,34 +158,32 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     options.threads === undefined ? {} : { threads: options.threads },
   );
 
-  const gradients = new Map<string, Float32Array>();
-  const gradientMemory: Record<string, Tensor> = {};
-  for (const [name, gradient] of gradientNames) {
-    const { dims, data } = parameters.get(name)!;
-    const memory = new Float32Array(data.length);
-    gradients.set(name, memory);
-    gradientMemory[gradient] = float32(dims, memory);
-  }
+  const gradientMemory = Object.fromEntries(
+    [...gradientNames].map(([name, gradient]) => [
+      gradient,
+      float32(parameters.get(name)!.dims, gradients.get(name)!),
+    ]),
+  );
   const scaleValue = new Float32Array(1);
-  const tables: TensorMap = isInMemory(train) ? tablesOf(train, train.features) : {};
+  const rowMemory = new Float32Array(isInMemory(train) ? lanes * options.batch * dim : 0);
   const ownRows = Int32Array.from({ length: options.batch }, (_, i) => i);
   const fixed: TensorMap = {
     [scale]: { dtype: 'float32', dims: [], data: scaleValue },
     ...Object.fromEntries(parameters),
   };
   return {
-    gradients,
     async run(batch, into, rng, values, shares) {
       scaleValue[0] = 1 / batch.length;
-      // Read for this batch alone, its rows are the whole table.
-      const picked = values ? ownRows.subarray(0, batch.length) : batch;
+      const { labels, targets: numbers } = selectTargets(train, batch);
       await session.run(
         {
           ...fixed,
           ...(shares && { [scale]: float32([batch.length], shares) }),
-          ...(values ? tablesOf(selectTargets(train, batch), values) : tables),
-          [rows]: { dtype: 'int32', dims: [batch.length], data: picked },
-          ...mixing?.feeds(picked, mixup, rng),
+          [features]: float32([batch.length, dim], values ?? rowsOf(batch)),
+          [targets]: hasLabels
+            ? { dtype: 'int32', dims: [batch.length], data: labels }
+            : float32([batch.length, outputCount], numbers!),
+          ...mixing?.feeds(ownRows.subarray(0, batch.length), mixup, rng),
           ...dropout?.feeds(batch.length, rng),
         },
         {
@@ -188,12 +195,9 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     release: () => session.release(),
   };
 
-  function tablesOf(of: Targets, values: Float32Array): TensorMap {
-    return {
-      [features]: float32([of.rows, dim], values),
-      [targets]: hasLabels
-        ? { dtype: 'int32', dims: [of.rows], data: of.labels }
-        : float32([of.rows, outputCount], of.targets!),
-    };
+  function rowsOf(batch: Int32Array): Float32Array {
+    const values = rowMemory.subarray(0, batch.length * dim);
+    copyRows(train.features as Float32Array, dim, batch, values);
+    return values;
   }
 }

@@ -20,11 +20,21 @@ export function rowsInMemory(values: Float32Array, dim: number): RowSource {
     dim,
     rows: values.length / dim,
     async read(rows, into) {
-      for (let i = 0; i < rows.length; i++) {
-        into.set(values.subarray(rows[i]! * dim, (rows[i]! + 1) * dim), i * dim);
-      }
+      copyRows(values, dim, rows, into);
     },
   };
+}
+
+/** Copies rows of `values`, [·, dim], one after another. */
+export function copyRows(
+  values: Float32Array,
+  dim: number,
+  rows: ArrayLike<number>,
+  into: Float32Array,
+): void {
+  for (let i = 0; i < rows.length; i++) {
+    into.set(values.subarray(rows[i]! * dim, (rows[i]! + 1) * dim), i * dim);
+  }
 }
 
 /** Some rows of a source, in the order given, as a source of its own. */

@@ -1,6 +1,6 @@
 import { type AnyFeatureSet, isInMemory } from './feature-set.js';
 import { selectTargets } from '../tasks/targets.js';
-import { pickRows } from './row-source.js';
+import { copyRows, pickRows } from './row-source.js';
 
 /** Some examples of a set, in the order given, as a set of its own. */
 export function selectRows<Set extends AnyFeatureSet>(set: Set, rows: ArrayLike<number>): Set {
@@ -9,8 +9,6 @@ export function selectRows<Set extends AnyFeatureSet>(set: Set, rows: ArrayLike<
   const own = { ...set, ...selectTargets(set, rows) };
   if (!isInMemory(set)) return { ...own, features: pickRows(set.features, rows) };
   const features = new Float32Array(count * dim);
-  for (let i = 0; i < count; i++) {
-    features.set(set.features.subarray(rows[i]! * dim, (rows[i]! + 1) * dim), i * dim);
-  }
+  copyRows(set.features, dim, rows, features);
   return { ...own, features };
 }

@@ -138,6 +138,13 @@ describe('Reading a data set', () => {
       expect(listed(await readDataset(folder))).to.deep.equal(['a a/1.png', 'b b/2.png', 'b b/more/3.png']);
     });
 
+    it('names a folder whose name is no UTF-8, which no program of ours can open', async function () {
+      if (process.platform !== 'linux') this.skip();
+      const folder = folderOf('a/1.jpg', 'b/1.jpg');
+      mkdirSync(Buffer.concat([Buffer.from(`${folder}/caf`), Buffer.of(0xe9)]));
+      expect(await refusal(folder)).to.match(/caf\ufffd; its name holds bytes that are not UTF-8; rename it/);
+    });
+
     it('names an empty class folder', async () => {
       expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/'))).to.match(
         /class folder .*c holds no images/,
@@ -277,10 +284,11 @@ describe('Reading a data set', () => {
           /one of the columns image, path, text, … in .*csv but it has a, b; name it with --image-column or --text-column, or pass --no-header/,
         ],
         ['image,b\n1,2\n', 'csv', /one of the columns label, class, category, … .* --label-column/],
-        ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: .*line 2/],
+        ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: line 2 should have 2 fields but has 3/],
         ['image,label\na.jpg\n', 'csv', /csv cannot be read: .*line 2/],
         ['image,label\n"a.jpg,cat\nb.jpg,dog\n', 'csv', /csv cannot be read: .*line/],
-        ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: .*line 2/],
+        ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: a quotation mark .* line 2 .*double it/],
+        ['[{"image":"a.jpg","label":"cat"}]', 'json', /one JSON document; write one object a line/],
         [`image,label\n"${'x'.repeat(2 ** 21)}`, 'csv', /longer than 1048576 characters; a quotation mark/],
         [`{"image":"${'x'.repeat(2 ** 21)}`, 'jsonl', /longer than 1048576 characters/],
         ['{"image":"a.jpg","label":"cat"}\n{"image":', 'jsonl', /Row 2 of .*jsonl is not JSON/],
@@ -294,7 +302,7 @@ describe('Reading a data set', () => {
         [
           Buffer.from('image,label\ncaf\xe9.jpg,cat\n', 'latin1'),
           'csv',
-          /not UTF-8 text after byte 0; save it as UTF-8/,
+          /not UTF-8 text in line 2; save it as UTF-8/,
         ],
         [Buffer.from([0, 1, 2, 3, 255, 254]), 'csv', /csv/],
         [Buffer.from([31, 139, 8, 0]), 'tar.gz', /tar\.gz is compressed; unpack it first/],
@@ -304,6 +312,31 @@ describe('Reading a data set', () => {
         expect(message, String(text).slice(0, 40)).to.match(reason);
         expect(message).to.match(new RegExp(`table\\.${extension}`));
       }
+    });
+
+    it('is read in UTF-16 without its mark too, and with bars between its fields', async () => {
+      const text = 'image|label\na.jpg|cat\nb.jpg|dog\n';
+      const little = Buffer.from(text, 'utf16le');
+      for (const content of [Buffer.from(text), little, Buffer.from(little).swap16()])
+        expect(listed(await readDataset(tableOf(content)))).to.deep.equal(['cat a.jpg', 'dog b.jpg']);
+    });
+
+    it('has quotation marks in its texts where they enclose no field of a TSV file, and says so', async () => {
+      const warned: string[] = [];
+      const logger = { info: () => {}, warn: (message: string) => void warned.push(message) };
+      const text = 'sentence\tlabel\n"Never, he said\tno\nso "be" it\tyes\n"quite"\tno\n';
+      const { examples } = await readDataset(tableOf(text, 'table.tsv'), {}, logger);
+      const texts = [...examples].map(({ source }) => source?.kind === 'text' && source.text);
+      expect(texts).to.deep.equal(['"Never, he said', 'so "be" it', '"quite"']);
+      expect(warned.join()).to.match(/Quotation marks in .*table\.tsv do not enclose fields/);
+      const enclosed = tableOf('sentence\tlabel\n"a\tb\nc ""d"""\tno\ne\tyes\n', 'table.tsv');
+      const [first] = [...(await readDataset(enclosed)).examples];
+      expect(first!.source).to.deep.include({ text: 'a\tb\nc "d"' });
+    });
+
+    it('names the example whose label is no finite number', async () => {
+      const file = tableOf('text,label\na,1\nb,inf\n');
+      expect(await refusal(file, { task: 'regression' })).to.match(/found "inf", of .*table\.csv#3; mend it/);
     });
 
     it('is not led astray by columns named like parts of every object', async () => {

@@ -47,6 +47,16 @@ describe('graft tune', function () {
     expect(training.l2).to.equal(report.best.l2);
   });
 
+  it('says once what both the search and the training come upon', async () => {
+    const once = path.join(folder, 'once');
+    const args = ['tune', '--backbone', backbone, '--data', data, '--out', once, '--folds', '2', '--l2', '1'];
+    const { status, stderr } = await graftHere([...args, '--device', 'cpu'], env);
+    expect(status, stderr).to.equal(0);
+    const lines = stderr.trim().split('\n');
+    expect(lines).to.deep.equal([...new Set(lines)]);
+    expect(stderr).to.match(/Running on the CPU/);
+  });
+
   it('leaves what it found in the run folder, with plots of the curve and the rates', () => {
     const saved = JSON.parse(readFileSync(path.join(out, 'tune.json'), 'utf8')) as TuneReport;
     expect(saved.candidates).to.deep.equal(report.candidates);

@@ -124,7 +124,7 @@ describe('wrong input', function () {
     const data = path.join(folder, 'thin');
     await images(data, 'red', 1);
     await images(data, 'yellow', 1);
-    expectRefusal(await run('scattering', data), 1, /red|validation/);
+    expectRefusal(await run('scattering', data), 1, /two examples .* --validation 0/);
     expect(existsSync(out), 'a run folder of the runs refused so far').to.equal(false);
   });
 
@@ -169,6 +169,7 @@ describe('wrong input', function () {
       'empty.jpg',
     ]);
     expect(report.computed + report.cached).to.equal(12);
+    expect(stderr).to.match(/warning: 2 of 14 examples left out, the first one .*(broken|empty)\.jpg: /);
   });
 
   it('of a broken photo with --on-error fail stops and names it', async () => {
@@ -180,6 +181,29 @@ describe('wrong input', function () {
     const { stdout, status } = await graftHere(['inspect', path.join(folder, 'none.onnx'), '--json']);
     expect(status).to.equal(1);
     expect((JSON.parse(stdout) as { error: { code: string } }).error.code).to.equal('FILE_NOT_FOUND');
+  });
+
+  it('is no flag of another command in a configuration, which may serve several', async () => {
+    const config = path.join(folder, 'shared.yaml');
+    const flags = {
+      backbone: 'scattering',
+      data: good,
+      out,
+      l2: 3,
+      seed: 2,
+      labelColumn: 'label',
+      device: 'cpu',
+    };
+    writeFileSync(config, JSON.stringify(flags));
+    const { status, stderr } = await graftHere(['cache', '--config', config], env);
+    expect(status, stderr).to.equal(0);
+    writeFileSync(config, JSON.stringify({ ...flags, l3: 3 }));
+    expectRefusal(await graftHere(['cache', '--config', config], env), 2, /Unknown argument: l3\n/);
+    expectRefusal(
+      await graftHere(['cache', '--backbone', 'b', '--data', good, '--l2', '3']),
+      2,
+      /Unknown argument: l2\n/,
+    );
   });
 
   it('is told in a document too where the configuration asks for one', async () => {

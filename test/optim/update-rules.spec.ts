@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { adamwState, adamwStep } from '../../src/optim/adamw.js';
+import { adamwMemory, adamwState, adamwStep } from '../../src/optim/adamw.js';
 import { sgdStep } from '../../src/optim/sgd.js';
+import { createRng } from '../../src/rng.js';
 
 interface Fixture {
   readonly start: readonly number[];
@@ -35,4 +36,24 @@ describe('the update rules', () => {
       });
     }
   }
+
+  it('take the same steps in memory of their own as in any other, and leave what lies beside it', () => {
+    const rng = createRng(1);
+    const draw = (size: number) => Float32Array.from({ length: size }, () => rng.normal());
+    for (const size of [1, 4, 7, 4096, 9999]) {
+      const [weights, gradient, m, v] = [draw(size), draw(size), draw(size), draw(size).map(Math.abs)];
+      const given = [weights, gradient, m, v];
+      const beside = 3;
+      const memory = adamwMemory(given.map(() => size + 2 * beside));
+      for (const [i, array] of memory.entries()) array.fill(7).set(given[i]!, beside);
+      const own = memory.map((array) => array.subarray(beside, beside + size));
+      const options = { lr: 0.01, decay: 0.1, gradientScale: 0.5 };
+      adamwStep(weights, gradient, { m, v, t: 4 }, options);
+      adamwStep(own[0]!, own[1]!, { m: own[2]!, v: own[3]!, t: 4 }, options);
+      expect(own, `${size} values`).to.deep.equal(given);
+      for (const array of memory) {
+        for (const at of [0, 1, 2, size + 3, size + 4, size + 5]) expect(array[at]).to.equal(7);
+      }
+    }
+  });
 });

@@ -1,6 +1,6 @@
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { formatBytes } from '../output.js';
+import { formatBytes } from '../format-text.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
 
 export const cacheExportCommand = defineCommand({

@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatAge, formatBytes, formatShare, formatTable } from '../output.js';
+import { formatAge, formatBytes, formatShare, formatTable } from '../format-text.js';
 import { cacheFolderOption } from '../shared-options.js';
 
 export const cacheLsCommand = defineCommand({

@@ -1,6 +1,6 @@
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { formatAge, formatBytes, formatTable } from '../output.js';
+import { formatAge, formatBytes, formatTable } from '../format-text.js';
 import { nonNegative, wholeNumber } from '../numeric-options.js';
 import { cacheFolderOption } from '../shared-options.js';
 

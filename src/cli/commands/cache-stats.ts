@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatBytes, formatSeconds, formatShare } from '../output.js';
+import { formatBytes, formatSeconds, formatShare } from '../format-text.js';
 import { cacheFolderOption } from '../shared-options.js';
 
 export const cacheStatsCommand = defineCommand({

@@ -1,7 +1,8 @@
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
-import { formatSeconds, goesOn } from '../output.js';
-import { positiveInteger } from '../numeric-options.js';
+import { formatSeconds } from '../format-text.js';
+import { goesOn } from '../output.js';
+import { integer, positiveInteger } from '../numeric-options.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
 import { viewOptions } from '../training-options.js';
 import { cacheExportCommand } from './cache-export.js';
@@ -24,6 +25,7 @@ export const cacheCommand = defineCommand({
     ...deviceOptions,
     ...viewOptions,
     batch: { ...positiveInteger('batch'), describe: 'Examples a run of the backbone' },
+    seed: { ...integer('seed'), describe: 'As of graft train; features do not depend on it' },
     shard: {
       type: 'string',
       requiresArg: true,

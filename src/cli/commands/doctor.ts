@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../output.js';
+import { formatTable } from '../format-text.js';
 
 export const doctorCommand = defineCommand({
   command: 'doctor',

@@ -4,9 +4,16 @@ import type { EvaluateFeaturesOptions } from '../../pipeline/evaluate-features.j
 import type { EvaluateOptions, EvaluationReport } from '../../pipeline/evaluate-model.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
-import { formatShare, formatTable } from '../output.js';
+import { formatShare, formatTable } from '../format-text.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
-import { dataOptions, deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
+import {
+  dataOptions,
+  deviceOptions,
+  exampleBatchOption,
+  featuresOption,
+  modelOption,
+  onErrorOption,
+} from '../shared-options.js';
 
 export const evalCommand = defineCommand({
   command: 'eval',
@@ -21,6 +28,7 @@ export const evalCommand = defineCommand({
       describe: 'Features made elsewhere and their labels, in place of --data: for a head alone',
     },
     split: { choices: ['train', 'validation', 'test'], describe: 'Only this part of the data set' },
+    ...exampleBatchOption,
     ...onErrorOption,
     ...deviceOptions,
   } as const,
@@ -65,9 +73,9 @@ function describeEvaluation(report: EvaluationReport): string {
   ];
   if ('confusedPairs' in report && report.confusedPairs.length > 0) {
     const rows = report.confusedPairs.map(({ label, prediction, examples, share }) => [
-      label,
+      clip(label),
       '→',
-      prediction,
+      clip(prediction),
       examples,
       formatShare(share),
     ]);
@@ -87,11 +95,16 @@ function classTable(report: EvaluationReport): (string | number)[][] {
     return [['number', 'R²', 'MAE', 'RMSE'], ...rows];
   }
   const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
-    label,
+    clip(label),
     formatShare(precision),
     formatShare(recall),
     formatShare(f1),
     support,
   ]);
   return [['class', 'precision', 'recall', 'F1', 'examples'], ...rows];
+}
+
+/** A long name would push the figures of all classes out of sight. */
+function clip(name: string): string {
+  return name.length > 60 ? `${name.slice(0, 59)}…` : name;
 }

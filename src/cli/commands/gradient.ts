@@ -1,7 +1,7 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../output.js';
+import { formatTable } from '../format-text.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
 
 const options = {

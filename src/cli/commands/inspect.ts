@@ -2,7 +2,7 @@ import type { Options } from 'yargs';
 import type { FeatureLayer } from '../../graph/feature-layers.js';
 import type { Inspection } from '../../pipeline/inspect-model.js';
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../output.js';
+import { formatTable } from '../format-text.js';
 
 const options = {
   svg: { type: 'string', requiresArg: true, describe: 'File to draw the blocks into' },

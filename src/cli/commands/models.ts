@@ -1,6 +1,6 @@
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { formatBytes, formatTable } from '../output.js';
+import { formatBytes, formatTable } from '../format-text.js';
 import { cacheFolderOption } from '../shared-options.js';
 
 const listCommand = defineCommand({

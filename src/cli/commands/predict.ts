@@ -3,9 +3,15 @@ import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
-import { formatShare, formatTable } from '../output.js';
+import { formatShare, formatTable } from '../format-text.js';
 import { isStandardInput } from '../standard-input.js';
-import { deviceOptions, featuresOption, modelOption, onErrorOption } from '../shared-options.js';
+import {
+  deviceOptions,
+  exampleBatchOption,
+  featuresOption,
+  modelOption,
+  onErrorOption,
+} from '../shared-options.js';
 
 const options = {
   ...modelOption,
@@ -13,6 +19,7 @@ const options = {
     ...featuresOption.features,
     describe: 'Rows of features made elsewhere, a .safetensors file, in place of inputs: for a head alone',
   },
+  ...exampleBatchOption,
   ...onErrorOption,
   ...deviceOptions,
 } as const;
@@ -71,10 +78,10 @@ async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<P
   return predictFeatures(args, hooks);
 }
 
-/** An input may be a whole text. */
+/** An input may be a whole text; of a path its end matters. */
 function shorten(input: string): string {
   const line = input.replace(/\s+/g, ' ');
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line;
+  return line.length > 80 ? `${line.slice(0, 39)}…${line.slice(-40)}` : line;
 }
 
 /** Of stdin, without empty ones. */

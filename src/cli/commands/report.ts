@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatBytes } from '../output.js';
+import { formatBytes } from '../format-text.js';
 
 export const reportCommand = defineCommand<Record<string, never>, { readonly run: string }>({
   command: 'report <run>',

@@ -3,7 +3,8 @@ import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipel
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { describeScore } from '../../tasks/describe-score.js';
-import { formatSeconds, goesOn } from '../output.js';
+import { formatSeconds } from '../format-text.js';
+import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
   backboneOptions,

@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../output.js';
+import { formatTable } from '../format-text.js';
 import { modelOption, runOption } from '../shared-options.js';
 
 export const verifyCommand = defineCommand({

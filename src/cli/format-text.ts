@@ -1,0 +1,51 @@
+/** Figures and tables as text for people. */
+import { showControls } from './show-controls.js';
+
+/** 75 → "1m15s". */
+export function formatSeconds(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)}s`;
+  if (seconds < 60) return `${Math.round(seconds)}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s`;
+  return `${Math.floor(seconds / 3600)}h${Math.round((seconds % 3600) / 60)}m`;
+}
+
+/** 12345678 → "12.3 MB". */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
+}
+
+/** Days → "3 d ago". */
+export function formatAge(days: number): string {
+  return days < 1 ? `${formatSeconds(days * 86_400)} ago` : `${Math.floor(days)} d ago`;
+}
+
+/** 0.9634 → "96.3 %". */
+export function formatShare(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+/** Columns padded to their widest cell; numbers to the right. */
+export function formatTable(given: readonly (readonly (string | number)[])[]): string {
+  // A line break in a name would break the table.
+  const rows = given.map((row) =>
+    row.map((cell) => (typeof cell === 'number' ? cell : showControls(cell, { lineBreaks: true }))),
+  );
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, i) => {
+      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+    });
+  }
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) =>
+          typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
+        )
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
+}
