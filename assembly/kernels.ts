@@ -138,3 +138,119 @@ export function resizeColumns(
     }
   }
 }
+
+/** Two float32 as float64. */
+// @ts-ignore: decorator
+@inline
+function wide2(at: usize): v128 {
+  return f64x2.promote_low_f32x4(v128.load64_zero(at));
+}
+
+/** Adds the rows of a float32 matrix to `sums`, float64, four rows at a time. */
+export function addRows(rows: i32, columns: i32, values: usize, sums: usize): void {
+  const step = (<usize>columns) << 2;
+  const pairs = (<usize>(columns & ~1)) << 2;
+  let row = values;
+  let left = rows;
+  for (; left >= 4; left -= 4, row += step << 2) {
+    let a = row, s = sums;
+    for (const end = row + pairs; a < end; a += 8, s += 16) {
+      const first = f64x2.add(wide2(a), wide2(a + step));
+      const second = f64x2.add(wide2(a + 2 * step), wide2(a + 3 * step));
+      v128.store(s, f64x2.add(v128.load(s), f64x2.add(first, second)));
+    }
+    if (columns & 1) {
+      const first = <f64>load<f32>(a) + <f64>load<f32>(a + step);
+      const second = <f64>load<f32>(a + 2 * step) + <f64>load<f32>(a + 3 * step);
+      store<f64>(s, load<f64>(s) + (first + second));
+    }
+  }
+  for (; left > 0; left--, row += step) {
+    for (let a = row, s = sums; a < row + step; a += 4, s += 8) store<f64>(s, load<f64>(s) + <f64>load<f32>(a));
+  }
+}
+
+// @ts-ignore: decorator
+@inline
+function square2(at: usize, mean: v128): v128 {
+  const rest = f64x2.sub(wide2(at), mean);
+  return f64x2.mul(rest, rest);
+}
+
+// @ts-ignore: decorator
+@inline
+function square(at: usize, mean: f64): f64 {
+  const rest = <f64>load<f32>(at) - mean;
+  return rest * rest;
+}
+
+/** Adds the squares of what the rows of a float32 matrix differ by from `mean` to `sums`, both float64. */
+export function addSquares(rows: i32, columns: i32, values: usize, mean: usize, sums: usize): void {
+  const step = (<usize>columns) << 2;
+  const pairs = (<usize>(columns & ~1)) << 2;
+  let row = values;
+  let left = rows;
+  for (; left >= 4; left -= 4, row += step << 2) {
+    let a = row, s = sums, m = mean;
+    for (const end = row + pairs; a < end; a += 8, s += 16, m += 16) {
+      const mid = v128.load(m);
+      const first = f64x2.add(square2(a, mid), square2(a + step, mid));
+      const second = f64x2.add(square2(a + 2 * step, mid), square2(a + 3 * step, mid));
+      v128.store(s, f64x2.add(v128.load(s), f64x2.add(first, second)));
+    }
+    if (columns & 1) {
+      const mid = load<f64>(m);
+      const first = square(a, mid) + square(a + step, mid);
+      const second = square(a + 2 * step, mid) + square(a + 3 * step, mid);
+      store<f64>(s, load<f64>(s) + (first + second));
+    }
+  }
+  for (; left > 0; left--, row += step) {
+    for (let a = row, s = sums, m = mean; a < row + step; a += 4, s += 8, m += 8) {
+      store<f64>(s, load<f64>(s) + square(a, load<f64>(m)));
+    }
+  }
+}
+
+/** (value - mean) · factor of each column of a float32 matrix, in place, computed in float64. */
+export function scaleRows(rows: i32, columns: i32, values: usize, mean: usize, factor: usize): void {
+  const step = (<usize>columns) << 2;
+  const pairs = (<usize>(columns & ~1)) << 2;
+  for (let row = values, end = values + <usize>rows * step; row < end; row += step) {
+    let a = row, m = mean, f = factor;
+    for (const last = row + pairs; a < last; a += 8, m += 16, f += 16) {
+      const scaled = f64x2.mul(f64x2.sub(wide2(a), v128.load(m)), v128.load(f));
+      v128.store64_lane(a, f32x4.demote_f64x2_zero(scaled), 0);
+    }
+    if (columns & 1) store<f32>(a, <f32>((<f64>load<f32>(a) - load<f64>(m)) * load<f64>(f)));
+  }
+}
+
+/** A float32 matrix [rows, columns] to [columns, rows]; 64 rows at a time, which stay in the second cache. */
+export function transpose(rows: i32, columns: i32, matrix: usize, out: usize): void {
+  const inStep = (<usize>columns) << 2, outStep = (<usize>rows) << 2;
+  const tiledRows = rows & ~3, tiledColumns = columns & ~3;
+  for (let top = 0; top < tiledRows; top += 64) {
+    const bottom = min(tiledRows, top + 64);
+    for (let left = 0; left < tiledColumns; left += 4) {
+      let a = matrix + <usize>top * inStep + ((<usize>left) << 2);
+      let o = out + <usize>left * outStep + ((<usize>top) << 2);
+      for (let row = top; row < bottom; row += 4, a += inStep << 2, o += 16) {
+        const r0 = v128.load(a), r1 = v128.load(a + inStep);
+        const r2 = v128.load(a + 2 * inStep), r3 = v128.load(a + 3 * inStep);
+        const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5), high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
+        const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5), high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+        v128.store(o, v128.shuffle<i64>(low01, low23, 0, 2));
+        v128.store(o + outStep, v128.shuffle<i64>(low01, low23, 1, 3));
+        v128.store(o + 2 * outStep, v128.shuffle<i64>(high01, high23, 0, 2));
+        v128.store(o + 3 * outStep, v128.shuffle<i64>(high01, high23, 1, 3));
+      }
+    }
+  }
+  for (let row = 0; row < rows; row++) {
+    const first = row < tiledRows ? tiledColumns : 0;
+    let a = matrix + <usize>row * inStep + ((<usize>first) << 2);
+    let o = out + <usize>first * outStep + ((<usize>row) << 2);
+    for (let column = first; column < columns; column++, a += 4, o += outStep) store<f32>(o, load<f32>(a));
+  }
+}

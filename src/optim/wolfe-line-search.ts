@@ -1,6 +1,6 @@
 /** A step length that satisfies the strong Wolfe conditions: Nocedal & Wright, 2nd ed., algorithms 3.5 and 3.6. */
 import type { Evaluation, Objective } from './lbfgs.js';
-import { dot } from './vector.js';
+import { along, dot } from './vector.js';
 
 export interface Ray {
   readonly x: Float64Array;
@@ -32,8 +32,7 @@ export async function searchLine(
   let evaluations = 0;
   const at = async (step: number): Promise<RayPoint> => {
     evaluations++;
-    const x = new Float64Array(ray.x.length);
-    for (let i = 0; i < x.length; i++) x[i] = ray.x[i]! + step * ray.direction[i]!;
+    const x = along(ray.x, step, ray.direction);
     const found = await objective(x);
     return { ...found, step, x, slope: dot(found.gradient, ray.direction) };
   };

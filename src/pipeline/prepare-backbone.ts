@@ -21,22 +21,17 @@ import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
-import {
-  exampleDims,
-  identifyInput,
-  type InputSpec,
-  restrictInput,
-  tokenMask,
-} from '../models/input-spec.js';
+import { identifyInput } from '../models/identify-input.js';
+import { exampleDims, type InputSpec, restrictInput, tokenMask } from '../models/input-spec.js';
 import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { analyseModel } from './analyse-model.js';
-import { fitLength } from './find-token-input.js';
 import { settleBranches } from './settle-branches.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
+import type { fitLength } from './find-token-input.js';
 
 export interface BackboneOptions extends InputOptions {
   /** ONNX file, catalogue name or hf:owner/repo. */
@@ -129,7 +124,7 @@ async function prepareDecoded(
   });
   const taken = restrictInput(input, pooled.model.graph);
   const length = { file, given: given.maxLength, logger };
-  const fitted = taken.kind === 'tokens' ? await fitLength(pooled.model, taken, length) : taken;
+  const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
     path: path.resolve(file),
     sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -141,6 +136,11 @@ async function prepareDecoded(
     features: pooled.model,
     outputName: pooled.output,
   };
+}
+
+/** `fitLength`, loaded with the tokenizers for texts only. */
+async function fitText(...args: Parameters<typeof fitLength>): Promise<InputSpec> {
+  return (await import('./find-token-input.js')).fitLength(...args);
 }
 
 /** What the backbone's features are stored as. */

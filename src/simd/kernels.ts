@@ -8,6 +8,10 @@ export interface KernelFunctions {
   addPair(n: number, out: number, p: number, a: number, q: number, b: number): void;
   resizeRows(...args: number[]): void;
   resizeColumns(...args: number[]): void;
+  addRows(rows: number, columns: number, values: number, sums: number): void;
+  addSquares(rows: number, columns: number, values: number, mean: number, sums: number): void;
+  scaleRows(rows: number, columns: number, values: number, mean: number, factor: number): void;
+  transpose(rows: number, columns: number, matrix: number, out: number): void;
 }
 
 export interface Kernels extends KernelFunctions {

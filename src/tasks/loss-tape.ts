@@ -18,10 +18,12 @@ export interface LossTape {
   scalar(value: number): string;
   cast(value: string, name: string): string;
   toFloat64(value: string, name: string): string;
-  /** Sum over the last axis, which stays with size 1. */
-  sumLast(value: string, rank: number, name: string): string;
-  /** Columns from `start` to before `end` of the last axis. */
-  columns(value: string, rank: number, start: number, end: number, name: string): string;
+  /** Sum of each row of a matrix: [rows, columns] → [rows]. */
+  sumRows(value: string, name: string): string;
+  /** [rows] → [rows, 1] */
+  asColumn(value: string, name: string): string;
+  /** Columns from `start` to before `end` of a matrix. */
+  columns(value: string, start: number, end: number, name: string): string;
   /** log(1 + exp(x)) in float64, from x of the tape's type. */
   softplus64(x: string, name: string): string;
 }
@@ -39,9 +41,10 @@ export function lossTape(builder: GraphBuilder, precision: Precision): LossTape 
     scalar: (value) => builder.shared(`const/${precision}/${value}`, tensor([], [value])),
     cast: (value, name) => op('Cast', [value], name, { to: code }),
     toFloat64,
-    sumLast: (value, rank, name) => op('ReduceSum', [value, builder.ints([rank - 1])], name, { keepdims: 1 }),
-    columns: (value, rank, start, end, name) =>
-      op('Slice', [value, builder.ints([start]), builder.ints([end]), builder.ints([rank - 1])], name),
+    sumRows: (value, name) => op('ReduceSum', [value, builder.ints([1])], name, { keepdims: 0 }),
+    asColumn: (value, name) => op('Unsqueeze', [value, builder.ints([1])], name),
+    columns: (value, start, end, name) =>
+      op('Slice', [value, builder.ints([start]), builder.ints([end]), builder.ints([1])], name),
     softplus64(x, name) {
       // max(x, 0) + log(1 + exp(-|x|)): neither overflows, and the small part keeps its digits.
       const wide = toFloat64(x, `${name}/x64`);

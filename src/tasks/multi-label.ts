@@ -24,7 +24,7 @@ export const multiLabel: Task = {
   ...plainScores,
   appendExactLoss(builder, input) {
     const tape = lossTape(builder, input.precision);
-    const { op, sumLast, cast, toFloat64 } = tape;
+    const { op, sumRows, cast, toFloat64 } = tape;
     const { logits: z } = input;
     const terms = appendTerms(builder, input, input.precision);
     const softplus = tape.softplus64(z, 'softplus');
@@ -65,7 +65,7 @@ export const multiLabel: Task = {
       [op('Mul', [terms.absent, dAbsent], 'dz_absent'), op('Mul', [terms.present, dPresent], 'dz_present')],
       'dz',
     );
-    return { losses: sumLast(losses, 3, 'loss'), dLogits };
+    return { losses: sumRows(losses, 'loss'), dLogits };
   },
   appendBatchGradient(builder, input, p) {
     const { op, scalar } = lossTape(builder, 'float32');

@@ -68,22 +68,17 @@ export const ordered: Task = {
   },
   appendExactLoss(builder, { logits, target, outputCount, precision, loss, classWeights }) {
     const tape = lossTape(builder, precision);
-    const { op, constant, columns, sumLast, toFloat64 } = tape;
+    const { op, constant, columns, sumRows, toFloat64 } = tape;
     const masses = massTable(outputCount, loss.labelSmoothing, classWeights);
-    const table = constant('masses', [outputCount, 1, outputCount], masses);
-    const mass = op('Gather', [table, target], 'mass', { axis: 0 });
-    const terms = appendTerms(tape, { z: logits, mass, outputCount, rank: 3 });
+    const mass = op('MatMul', [target, constant('masses', [outputCount, outputCount], masses)], 'mass');
+    const terms = appendTerms(tape, { z: logits, mass, outputCount });
     const softplus = tape.softplus64(logits, 'softplus');
     const softplusNegative = op('Sub', [softplus, toFloat64(logits, 'z64')], 'softplus_negative');
     let losses = op(
       'Add',
       [
-        sumLast(op('Mul', [toFloat64(terms.upper, 'upper64'), softplus], 'loss_upper'), 3, 'sum_upper'),
-        sumLast(
-          op('Mul', [toFloat64(terms.lower, 'lower64'), softplusNegative], 'loss_lower'),
-          3,
-          'sum_lower',
-        ),
+        sumRows(op('Mul', [toFloat64(terms.upper, 'upper64'), softplus], 'loss_upper'), 'sum_upper'),
+        sumRows(op('Mul', [toFloat64(terms.lower, 'lower64'), softplusNegative], 'loss_lower'), 'sum_lower'),
       ],
       'loss_sides',
     );
@@ -91,13 +86,13 @@ export const ordered: Task = {
       const one = lossTape(builder, 'float64').scalar(1);
       const shrunk = op('Exp', [op('Neg', [toFloat64(terms.gap, 'gap64')], 'gap_negative')], 'gap_exp');
       const log = op('Log', [op('Sub', [one, shrunk], 'gap_rest')], 'gap_log');
-      const inner = toFloat64(columns(mass, 3, 1, outputCount - 1, 'mass_inner64'), 'inner64');
-      losses = op('Sub', [losses, sumLast(op('Mul', [inner, log], 'loss_gap'), 3, 'sum_gap')], 'loss');
+      const inner = toFloat64(columns(mass, 1, outputCount - 1, 'mass_inner64'), 'inner64');
+      losses = op('Sub', [losses, sumRows(op('Mul', [inner, log], 'loss_gap'), 'sum_gap')], 'loss');
     }
     return { losses, dLogits: terms.dZ };
   },
   appendBatchGradient: (builder, { logits, target, outputCount }) =>
-    appendTerms(lossTape(builder, 'float32'), { z: logits, mass: target, outputCount, rank: 2 }).dZ,
+    appendTerms(lossTape(builder, 'float32'), { z: logits, mass: target, outputCount }).dZ,
   appendOutputs(builder, logits, _rank, outputCount) {
     // Differences of 1, σ(z_1), …, 0 as a product: exact, and of operators that every opset and provider has.
     const count = outputCount - 1;
@@ -149,19 +144,18 @@ export const ordered: Task = {
 };
 
 interface OrderedTerms {
-  /** [.., thresholds] */
+  /** [examples, thresholds] */
   readonly z: string;
-  /** [.., classes] */
+  /** [examples, classes] */
   readonly mass: string;
   readonly outputCount: number;
-  readonly rank: number;
 }
 
-function appendTerms(tape: LossTape, { z, mass, outputCount, rank }: OrderedTerms) {
+function appendTerms(tape: LossTape, { z, mass, outputCount }: OrderedTerms) {
   const { op, columns, scalar } = tape;
   const count = outputCount - 1;
-  const upper = columns(mass, rank, 0, count, 'mass_upper');
-  const lower = columns(mass, rank, 1, outputCount, 'mass_lower');
+  const upper = columns(mass, 0, count, 'mass_upper');
+  const lower = columns(mass, 1, outputCount, 'mass_lower');
   const above = op('Sigmoid', [z], 'above');
   const below = op('Sigmoid', [op('Neg', [z], 'z_negative')], 'below');
   const sides = op(
@@ -170,19 +164,14 @@ function appendTerms(tape: LossTape, { z, mass, outputCount, rank }: OrderedTerm
     'dz_sides',
   );
   if (count < 2) return { upper, lower, gap: undefined, dZ: sides };
-  const gap = op(
-    'Sub',
-    [columns(z, rank, 0, count - 1, 'z_left'), columns(z, rank, 1, count, 'z_right')],
-    'gap',
-  );
-  const inner = columns(mass, rank, 1, count, 'mass_inner');
+  const gap = op('Sub', [columns(z, 0, count - 1, 'z_left'), columns(z, 1, count, 'z_right')], 'gap');
+  const inner = columns(mass, 1, count, 'mass_inner');
   const grown = op('Sub', [op('Exp', [gap], 'gap_grown'), scalar(1)], 'gap_less_one');
   const pull = op('Div', [inner, grown], 'pull');
-  const zero = op('Mul', [columns(z, rank, 0, 1, 'z_first'), scalar(0)], 'zero');
-  const axis = rank - 1;
+  const zero = op('Mul', [columns(z, 0, 1, 'z_first'), scalar(0)], 'zero');
   const [left, right] = [
-    op('Concat', [zero, pull], 'pull_right', { axis }),
-    op('Concat', [pull, zero], 'pull_left', { axis }),
+    op('Concat', [zero, pull], 'pull_right', { axis: 1 }),
+    op('Concat', [pull, zero], 'pull_left', { axis: 1 }),
   ];
   return { upper, lower, gap, dZ: op('Add', [sides, op('Sub', [left, right], 'pulls')], 'dz') };
 }

@@ -19,14 +19,14 @@ export const regression: Task = {
   outputNames: { outputs: 'values' },
   ...plainScores,
   appendExactLoss(builder, input) {
-    const { op, toFloat64, sumLast } = lossTape(builder, input.precision);
+    const { op, toFloat64, sumRows } = lossTape(builder, input.precision);
     const { error, dLogits } = appendErrors(builder, input, input.logits, input.precision);
     // ½e² and δ|e| - ½δ² in one: with c = e clipped to ±δ it is c (e - ½ c).
     const clipped = toFloat64(dLogits, 'clipped64');
     const wide = toFloat64(error, 'error64');
     const half = op('Mul', [clipped, lossTape(builder, 'float64').scalar(0.5)], 'half');
     const each = op('Mul', [clipped, op('Sub', [wide, half], 'rest')], 'loss_targets');
-    return { losses: sumLast(each, 3, 'loss'), dLogits };
+    return { losses: sumRows(each, 'loss'), dLogits };
   },
   appendBatchGradient: (builder, input, outputs) => appendErrors(builder, input, outputs, 'float32').dLogits,
   appendOutputs: (_builder, logits) => logits,

@@ -16,7 +16,7 @@
  */
 import { type ClassMetricsInput, measureClasses } from './measure-classes.js';
 import { lossTape } from './loss-tape.js';
-import { balanceLabels, massTable, sumLabels } from './targets.js';
+import { balanceLabels, sumLabels } from './targets.js';
 import { biasName, type Task } from './task.js';
 
 export const singleLabel: Task = {
@@ -35,34 +35,29 @@ export const singleLabel: Task = {
   finishOwn: () => new Map(),
   appendLogits: (_builder, scores) => scores,
   appendExactLoss(builder, { logits, target, outputCount, precision, loss: spec, classWeights }) {
-    const { op, constant, scalar, cast, toFloat64, sumLast } = lossTape(builder, precision);
-    const sumClasses = (value: string, name: string): string => sumLast(value, 3, name);
-    const classes = builder.constant('classes', {
-      dtype: 'int32',
-      dims: [outputCount],
-      data: Int32Array.from({ length: outputCount }, (_, i) => i),
-    });
-    const label = op('Unsqueeze', [target, builder.ints([1, 2])], 'label');
-    const isTrue = cast(op('Equal', [label, classes], 'is_true'), 'one_hot');
-    const isWrong = op('Sub', [scalar(1), isTrue], 'is_wrong');
-    const logP = op('LogSoftmax', [logits], 'log_softmax', { axis: 2 });
-    const wrong = op('Mul', [isWrong, op('Exp', [logP], 'p')], 'p_wrong');
-    const sure = sumClasses(wrong, 'p_wrong_sum');
-    let dZ = op('Sub', [wrong, op('Mul', [isTrue, sure], 'p_excess')], 'dz');
+    const { op, constant, scalar, cast, toFloat64, sumRows, asColumn } = lossTape(builder, precision);
     const tape64 = lossTape(builder, 'float64');
+    const logP = op('LogSoftmax', [logits], 'log_softmax', { axis: 1 });
+    const p = op('Exp', [logP], 'p');
+    const wrong = op('Sub', [p, op('Mul', [p, target], 'p_true')], 'p_wrong');
+    const sure = sumRows(wrong, 'p_wrong_sum');
+    // A product with ones spreads it over the classes several times as fast as broadcasting, which goes by rows.
+    const ones = constant('ones', [1, outputCount], new Float64Array(outputCount).fill(1));
+    const spread = op('MatMul', [asColumn(sure, 'p_wrong_column'), ones], 'p_wrong_spread');
+    let dZ = op('Sub', [wrong, op('Mul', [target, spread], 'p_excess')], 'dz');
     const sure64 = toFloat64(sure, 's64');
-    const exact = op('Log', [op('Sub', [tape64.scalar(1), sure64], 'p_true64')], 'log_exact');
-    const plain = toFloat64(sumClasses(op('Mul', [isTrue, logP], 'log_p_masked'), 'log_p'), 'log_plain');
+    const pTrue = op('Sub', [tape64.scalar(1), sure64], 'p_true64');
+    const exact = op('Log', [pTrue], 'log_exact');
+    const plain = toFloat64(sumRows(op('Mul', [target, logP], 'log_p_masked'), 'log_p'), 'log_plain');
     const isSure = op('Less', [sure, scalar(0.5)], 'is_sure');
     const logTrue = op('Where', [isSure, exact, plain], 'log_p_true');
     let losses = op('Neg', [logTrue], 'loss');
 
     if (spec.labelSmoothing) {
       // loss = -Σ t log p for a soft target t: the one-hot loss plus Σ (one-hot - t) log p.
-      const soft = massTable(outputCount, spec.labelSmoothing);
-      const table = constant('targets', [outputCount, 1, outputCount], soft);
-      const shift = op('Sub', [isTrue, op('Gather', [table, target], 'target', { axis: 0 })], 'shift');
-      const extra = sumClasses(op('Mul', [shift, logP], 'shifted'), 'extra');
+      const share = scalar(spec.labelSmoothing / outputCount);
+      const shift = op('Sub', [op('Mul', [target, scalar(spec.labelSmoothing)], 'taken'), share], 'shift');
+      const extra = sumRows(op('Mul', [shift, logP], 'shifted'), 'extra');
       losses = op('Add', [losses, toFloat64(extra, 'extra64')], 'soft');
       dZ = op('Add', [dZ, shift], 'dz_soft');
     }
@@ -71,24 +66,24 @@ export const singleLabel: Task = {
       const power = op('Pow', [sure64, gamma], 'focal_power');
       // log p / s tends to -1 where s vanishes; the addend keeps 0 / 0 away.
       const share = op('Div', [logTrue, op('Add', [sure64, tape64.scalar(1e-30)], 's_safe')], 'focal_share');
-      const pTrue = op('Sub', [tape64.scalar(1), sure64], 'p_true');
       const slope = op('Mul', [op('Mul', [gamma, pTrue], 'focal_slope'), share], 'focal_slope_share');
       const factor = op('Mul', [power, op('Sub', [tape64.scalar(1), slope], 'focal_rest')], 'focal_factor');
       losses = op('Mul', [losses, power], 'focal');
-      dZ = op('Mul', [dZ, cast(factor, 'focal_cast')], 'dz_focal');
+      dZ = op('Mul', [dZ, asColumn(cast(factor, 'focal_cast'), 'focal_column')], 'dz_focal');
     }
     if (classWeights) {
-      const weights = constant('class_weights', [outputCount, 1, 1], classWeights);
-      const weight = op('Gather', [weights, target], 'class_weight', { axis: 0 });
+      const weights = constant('class_weights', [outputCount], classWeights);
+      const weight = sumRows(op('Mul', [target, weights], 'own_weights'), 'class_weight');
       losses = op('Mul', [losses, toFloat64(weight, 'class_weight64')], 'loss_weighted');
-      dZ = op('Mul', [dZ, weight], 'dz_weighted');
+      dZ = op('Mul', [dZ, asColumn(weight, 'class_weight_column')], 'dz_weighted');
     }
     return { losses, dLogits: dZ };
   },
   appendBatchGradient(builder, { target, loss: spec, classWeights }, p) {
-    const { op, scalar, sumLast } = lossTape(builder, 'float32');
+    const { op, scalar, sumRows, asColumn } = lossTape(builder, 'float32');
+    const sumOf = (value: string, name: string): string => asColumn(sumRows(value, name), `${name}_column`);
     if (!spec.focal) {
-      const expected = classWeights ? op('Mul', [p, sumLast(target, 2, 'mass')], 'expected') : p;
+      const expected = classWeights ? op('Mul', [p, sumOf(target, 'mass')], 'expected') : p;
       return op('Sub', [expected, target], 'excess');
     }
     const rest = op('Max', [op('Sub', [scalar(1), p], 'rest_raw'), scalar(1e-7)], 'rest');
@@ -97,7 +92,7 @@ export const singleLabel: Task = {
     const bracket = op('Sub', [scalar(1), op('Mul', [scalar(spec.focal), ratio], 'focal_slope')], 'bracket');
     const k = op('Mul', [op('Pow', [rest, scalar(spec.focal)], 'focal_power'), bracket], 'focal_factor');
     const mass = op('Mul', [target, k], 'focal_mass');
-    return op('Sub', [op('Mul', [p, sumLast(mass, 2, 'focal_sum')], 'expected'), mass], 'excess');
+    return op('Sub', [op('Mul', [p, sumOf(mass, 'focal_sum')], 'expected'), mass], 'excess');
   },
   // On [batch, classes] the last axis means the same before and after opset 13 changed Softmax.
   appendOutputs: (builder, logits, rank) =>

@@ -20,6 +20,18 @@ export function massTable(classCount: number, smoothing = 0, classWeights?: Floa
   });
 }
 
+/** Ones where the labels of rows `from` to before `to` are, zeros elsewhere: [to - from, classes]; into memory at least so long. */
+export function oneHot(
+  { labels, classes }: Targets,
+  { from, to }: { readonly from: number; readonly to: number },
+  memory: Float32Array,
+): Float32Array {
+  const width = classes.length;
+  const rows = memory.subarray(0, (to - from) * width).fill(0);
+  for (let row = from, at = 0; row < to; row++, at += width) rows[at + labels[row]!] = 1;
+  return rows;
+}
+
 /** Those of some examples, in the order given. */
 export function selectTargets({ labels, targets, classes }: Targets, rows: ArrayLike<number>): Targets {
   const outputs = classes.length;

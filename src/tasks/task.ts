@@ -50,9 +50,9 @@ export interface Readout {
 }
 
 export interface LossInput {
-  /** [batch, logits], or [batch, replicas, logits] for the exact form. */
+  /** [examples, logits]; in the exact form, an example once for each of its replicas. */
   readonly logits: string;
-  /** Exact form, label tasks: class numbers [batch] int32. Otherwise [batch, outputs]: see `TargetForm`. */
+  /** [examples, outputs], of the type of the logits; one-hot for the exact form of label tasks. */
   readonly target: string;
   readonly outputCount: number;
   readonly loss: LossSpec;
@@ -96,7 +96,7 @@ export interface Task {
   ): string;
   /**
    * The loss of each example and replica, exact enough to converge on.
-   * @returns losses [batch, replicas, 1] float64, and their gradient by the logits, in the shape and type of these
+   * @returns losses [examples] float64, and their gradient by the logits, in the shape and type of these
    */
   appendExactLoss(builder: GraphBuilder, input: ExactLossInput): { losses: string; dLogits: string };
   /**

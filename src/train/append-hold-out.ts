@@ -1,20 +1,23 @@
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { lossTape, type Precision } from '../tasks/loss-tape.js';
 
-/** Examples of the fold that a replica leaves out weigh nothing for it. */
+/**
+ * Examples of the fold that a replica leaves out weigh nothing for it.
+ * @param fold - `ofExample` [batch] and `heldOut` [replicas], int32
+ * @param losses - [batch · replicas], and so are the rows of `dLogits`
+ */
 export function appendHoldOut(
   builder: GraphBuilder,
   { losses, dLogits }: { losses: string; dLogits: string },
   fold: { readonly ofExample: string; readonly heldOut: string },
   precision: Precision,
 ) {
-  const { op, cast, toFloat64 } = lossTape(builder, precision);
-  const ofExample = op('Unsqueeze', [fold.ofExample, builder.ints([1, 2])], 'fold');
-  const heldOut = op('Unsqueeze', [fold.heldOut, builder.ints([1])], 'held_out_fold');
-  const isKept = op('Not', [op('Equal', [ofExample, heldOut], 'is_held_out')], 'is_kept');
+  const { op, cast, toFloat64, asColumn } = lossTape(builder, precision);
+  const isHeldOut = op('Equal', [asColumn(fold.ofExample, 'fold'), fold.heldOut], 'is_held_out');
+  const isKept = op('Reshape', [op('Not', [isHeldOut], 'is_kept'), builder.ints([-1])], 'kept_rows');
   const kept = cast(isKept, 'kept');
   return {
     losses: op('Mul', [losses, toFloat64(kept, 'kept64')], 'kept_loss'),
-    dLogits: op('Mul', [dLogits, kept], 'kept_dz'),
+    dLogits: op('Mul', [dLogits, asColumn(kept, 'kept_column')], 'kept_dz'),
   };
 }

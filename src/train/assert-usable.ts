@@ -1,4 +1,5 @@
 import { invalidArgument } from '../errors.js';
+import { addRows } from '../simd/matrix-rows.js';
 import type { Task } from '../tasks/task.js';
 import { blocksOf } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -27,24 +28,10 @@ export async function assertUsable(
 }
 
 function assertFinite(name: string, values: Float32Array, columns: number, from = 0): void {
-  if (areFinite(values)) return;
+  // Float64 has room for any sum of float32, so that it is finite if and only if all of them are.
+  const sums = new Float64Array(columns);
+  addRows(values, sums);
+  if (sums.every(Number.isFinite)) return;
   const bad = values.findIndex((value) => !Number.isFinite(value));
   throw invalidArgument(name, `finite numbers (row ${from + Math.floor(bad / columns)})`, values[bad]);
-}
-
-/** x - x is 0 unless x is infinite or no number; seven times as fast as asking of each. */
-function areFinite(values: Float32Array): boolean {
-  const whole = values.length - (values.length % 4);
-  let s0 = 0;
-  let s1 = 0;
-  let s2 = 0;
-  let s3 = 0;
-  for (let i = 0; i < whole; i += 4) {
-    s0 += values[i]! - values[i]!;
-    s1 += values[i + 1]! - values[i + 1]!;
-    s2 += values[i + 2]! - values[i + 2]!;
-    s3 += values[i + 3]! - values[i + 3]!;
-  }
-  for (let i = whole; i < values.length; i++) s0 += values[i]! - values[i]!;
-  return s0 + s1 + (s2 + s3) === 0;
 }

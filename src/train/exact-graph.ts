@@ -9,6 +9,7 @@ import { taskOf } from '../tasks/task-of.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { appendHoldOut } from './append-hold-out.js';
 import { feedTransposed } from './feed-transposed.js';
+import { replicatedDims } from './parameter-layout.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 
 export interface ExactGraphOptions {
@@ -31,7 +32,7 @@ export interface ExactGraphOptions {
 
 export interface ExactGraph {
   readonly model: Model;
-  /** Names of inputs; the parameters go by their own, `targets` is int32 labels or float32 numbers. */
+  /** Names of inputs; the parameters go by their own, `targets` is float32 [batch, outputs], one-hot of labels. */
   readonly inputs: {
     readonly features: string;
     /** Features once more, [dim, batch], where the gradient reads them so. */
@@ -44,7 +45,7 @@ export interface ExactGraph {
     readonly anchorSlopes: string;
   };
   readonly outputs: {
-    /** float64 [replicas, 1] */
+    /** float64 [replicas] */
     readonly sums: string;
     readonly gradients: ReadonlyMap<string, string>;
     /** [batch, logits], and the gradient of the losses by them. */
@@ -65,10 +66,7 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
 
   const inputs = {
     features: builder.input('features', 'float32', ['batch', dim]),
-    targets:
-      task.targetForm === 'label'
-        ? builder.input('labels', 'int32', ['batch'])
-        : builder.input('targets', 'float32', ['batch', outputCount]),
+    targets: builder.input('targets', 'float32', ['batch', outputCount]),
     fold: 'fold',
     heldOut: 'held_out',
     anchorLogits: 'anchor/logits',
@@ -76,7 +74,7 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
   };
   const products: Precision = isAnchored ? 'float32' : precision;
   for (const [name, dims] of head.parameters) {
-    builder.input(name, products, [...dims.slice(0, -1), `${name}/columns`]);
+    builder.input(name, products, replicatedDims(dims));
   }
   const names = [...head.parameters.keys()];
   const rawLogits = head.append(
@@ -93,35 +91,38 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
       name: 'anchor/sum',
     });
   }
-  // [batch, replicas, logits]; targets have one replica, which is broadcast.
+  // From here on an example is a row for each of its replicas: [batch · replicas, ..].
   const width = task.readout(outputCount).logits;
+  let rows = logits;
+  let target = widened(inputs.targets, 'targets64');
+  const replicas = options.hasFolds
+    ? builder.op('Shape', [builder.input(inputs.heldOut, 'int32', ['replicas'])], { name: 'replicas' })
+    : undefined;
+  if (replicas !== undefined) {
+    rows = builder.op('Reshape', [logits, builder.ints([-1, width])], { name: 'loss/logits' });
+    target = repeatRows(builder, target, replicas, outputCount);
+  }
   let { losses, dLogits } = task.appendExactLoss(builder, {
-    logits: builder.op('Reshape', [logits, builder.ints([0, -1, width])], { name: 'loss/logits' }),
-    target:
-      task.targetForm === 'label'
-        ? inputs.targets
-        : builder.op('Unsqueeze', [widened(inputs.targets, 'targets64'), builder.ints([1])], {
-            name: 'loss/targets',
-          }),
-    outputCount,
-    precision,
-    loss,
-    classWeights,
-    targetScale,
+    ...{ logits: rows, target, outputCount, precision, loss, classWeights, targetScale },
   });
-  if (options.hasFolds) {
-    const fold = {
-      ofExample: builder.input(inputs.fold, 'int32', ['batch']),
-      heldOut: builder.input(inputs.heldOut, 'int32', ['replicas']),
-    };
-    ({ losses, dLogits } = appendHoldOut(builder, { losses, dLogits }, fold, precision));
+  let slopes = dLogits;
+  if (replicas !== undefined) {
+    const ofExample = builder.input(inputs.fold, 'int32', ['batch']);
+    ({ losses, dLogits } = appendHoldOut(
+      builder,
+      { losses, dLogits },
+      { ofExample, heldOut: inputs.heldOut },
+      precision,
+    ));
+    const matrix = builder.op('Concat', [builder.ints([-1]), replicas], { attributes: { axis: 0 } });
+    losses = builder.op('Reshape', [losses, matrix], { name: 'loss/by_replica' });
+    slopes = builder.op('Reshape', [dLogits, builder.op('Shape', [logits])], { name: 'grad/logits' });
   }
   const sums = builder.op('ReduceSum', [losses, builder.ints([0])], {
     name: 'loss/sums',
-    attributes: { keepdims: 0 },
+    attributes: { keepdims: replicas === undefined ? 1 : 0 },
   });
-  builder.output(sums, 'float64', ['replicas', 1]);
-  const slopes = builder.op('Reshape', [dLogits, builder.ints([0, -1])], { name: 'grad/logits' });
+  builder.output(sums, 'float64', ['replicas']);
   if (options.keepsLogits) {
     for (const value of [logits, slopes]) builder.output(value, precision, ['batch', 'logits']);
   }
@@ -134,8 +135,13 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     parameters: names,
     inputDims: new Map<string, readonly number[]>([
       [inputs.features, [2, dim]],
-      [inputs.targets, task.targetForm === 'label' ? [2] : [2, outputCount]],
-      ...(options.hasFolds ? ([[inputs.fold, [2]]] as const) : []),
+      [inputs.targets, [2, outputCount]],
+      ...(options.hasFolds
+        ? ([
+            [inputs.fold, [2]],
+            [inputs.heldOut, [1]],
+          ] as const)
+        : []),
       ...head.parameters,
       ...(isAnchored
         ? ([inputs.anchorLogits, inputs.anchorSlopes] as const).map((name) => [name, [2, width]] as const)
@@ -148,4 +154,14 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     inputs: { ...inputs, transposed: turned?.transposed },
     outputs: { sums, gradients, logits, slopes },
   };
+}
+
+/** [rows, columns] → [rows · replicas, columns], each row `replicas` times. */
+function repeatRows(builder: GraphBuilder, value: string, replicas: string, columns: number): string {
+  const op = (opType: string, inputs: readonly string[], name: string): string =>
+    builder.op(opType, inputs, { name: `loss/targets/${name}` });
+  const one = builder.ints([1]);
+  const shape = builder.op('Concat', [one, replicas, one], { attributes: { axis: 0 } });
+  const repeated = op('Expand', [op('Unsqueeze', [value, one], 'apart'), shape], 'repeated');
+  return op('Reshape', [repeated, builder.ints([-1, columns])], 'rows');
 }

@@ -15,12 +15,13 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import type { Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
+import { oneHot } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
 import { buildExactGraph } from './exact-graph.js';
-import { blocksOf, type FeatureBlock } from './feature-blocks.js';
+import { blockRows, blocksOf, type FeatureBlock } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { openTransposedBlocks, type TransposedBlock } from './transposed-blocks.js';
+import { transposedBlocks, type TransposedBlock, type TransposedBlocks } from './transposed-blocks.js';
 
 export interface ExactStepOptions {
   readonly spec: HeadSpec;
@@ -38,6 +39,8 @@ export interface ExactStepOptions {
   /** Fold of each example, for replicas that each leave one fold out. */
   readonly folds?: Int32Array | undefined;
   readonly threads?: number | undefined;
+  /** Of `train`, where several steps share them; only one may run at a time. Default: its own. */
+  readonly transposes?: TransposedBlocks | undefined;
 }
 
 export interface ExactResult {
@@ -112,7 +115,7 @@ export async function measureAnchor(
       slopes.set(excess, from * width);
     }
     const point = new Map(
-      [...parameters].map(([name, { data }]) => [name, Float64Array.from(data as Float64Array)]),
+      [...parameters].map(([name, { data }]) => [name, new Float64Array(data as Float64Array)]),
     );
     return { parameters: point, gradients, logits, slopes };
   } finally {
@@ -135,13 +138,17 @@ async function openPass(
   });
   const settings = options.threads === undefined ? {} : { threads: options.threads };
   const session = await openSession(encodeModel(model), settings);
-  const transposes = inputs.transposed ? await openTransposedBlocks(train, options.threads) : undefined;
-  const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> =
-    transposes?.pass ?? blocksOf(train);
+  const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> = inputs.transposed
+    ? (options.transposes ?? transposedBlocks(train)).pass
+    : blocksOf(train);
+  const hasLabels = taskOf(task).targetForm === 'label';
+  const memory = new Float32Array(hasLabels ? Math.min(blockRows, rows) * outputCount : 0);
   const targetsOf = (from: number, to: number): Tensor =>
-    taskOf(task).targetForm === 'label'
-      ? { dtype: 'int32', dims: [to - from], data: train.labels.subarray(from, to) }
-      : checked('float32', [to - from, outputCount], rowsOf(train.targets!, outputCount, from, to));
+    checked(
+      'float32',
+      [to - from, outputCount],
+      hasLabels ? oneHot(train, { from, to }, memory) : rowsOf(train.targets!, outputCount, from, to),
+    );
   const anchorOf = (data: Float64Array, from: number, to: number): Tensor => {
     const width = data.length / rows;
     return checked('float64', [to - from, width], rowsOf(data, width, from, to));
@@ -169,9 +176,7 @@ async function openPass(
         yield { from, to, found };
       }
     },
-    async release() {
-      await Promise.all([session.release(), transposes?.release()]);
-    },
+    release: () => session.release(),
   };
 }
 
@@ -207,7 +212,7 @@ function addGradients(
 }
 
 function added(sum: Float64Array | undefined, part: ArrayLike<number>): Float64Array {
-  if (!sum) return Float64Array.from(part);
+  if (!sum) return new Float64Array(part);
   for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
   return sum;
 }

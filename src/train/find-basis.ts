@@ -80,9 +80,9 @@ export async function openBasisFinder(
       const x = float32([values.length / dim, dim], values);
       /** M times directions, [count, dim]. */
       const times = async (directions: Float64Array): Promise<Float64Array> => {
-        const q = float32([directions.length / dim, dim], Float32Array.from(directions));
+        const q = float32([directions.length / dim, dim], new Float32Array(directions));
         const found = (await session.run({ x, q })).product!.data as Float32Array;
-        const product = Float64Array.from(found);
+        const product = new Float64Array(found);
         for (let at = 0; at < product.length; at += dim) {
           for (let d = 0; d < dim; d++) product[at + d]! += drag[d]! * directions[at + d]!;
         }

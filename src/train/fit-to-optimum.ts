@@ -6,6 +6,7 @@ import { type Replica, replicaObjectives } from './replica-objective.js';
 import type { Fit, Fitted } from './fit.js';
 import { inBasis, openVariablesFinder, type VariablesFinder } from './fit-variables.js';
 import { restore, stateOf } from './search-state.js';
+import { transposedBlocks } from './transposed-blocks.js';
 
 /** Share of the objective by which float32 scores leave it uncertain. */
 const float32Rounding = 1e-7;
@@ -83,6 +84,7 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
     classWeights,
     targetScale: fit.targetScaling?.std,
     threads: fit.threads,
+    transposes: transposedBlocks(train, true),
   };
   const searchOn = async (
     step: ExactStep,

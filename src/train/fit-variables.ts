@@ -4,6 +4,7 @@ import { exampleCurvature } from './example-curvature.js';
 import { openBasisFinder } from './find-basis.js';
 import type { Fit } from './fit.js';
 import { openHeadScorer } from './head-scorer.js';
+import { product } from '../optim/vector.js';
 import type { Replica } from './replica-objective.js';
 import type { CurvatureSketch, WeightBasis } from './weight-basis.js';
 
@@ -79,7 +80,7 @@ export function inBasis(replica: Replica, basis?: WeightBasis): Variables {
     replica,
     basis,
     async toParameters(u) {
-      const x = u.map((value, i) => value * scale[i]!);
+      const x = product(u, scale);
       return basis ? (await basis.toWeights([x]))[0]! : x;
     },
     async fromParameters(x) {

@@ -9,6 +9,7 @@ import { float32, type Tensor } from '../tensor/tensor.js';
 import { blocksOf } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
+import { replicatedDims } from './parameter-layout.js';
 
 export interface HeadScorer {
   /**
@@ -35,7 +36,7 @@ export async function openHeadScorer(
   const task = taskOf(shape.task);
   const names = new Map<string, string>();
   for (const [name, dims] of head.parameters) {
-    names.set(name, builder.input(name, 'float32', [...dims.slice(0, -1), `${name}/columns`]));
+    names.set(name, builder.input(name, 'float32', replicatedDims(dims)));
   }
   const width = task.readout(outputCount).logits;
   const logits = builder.op('Reshape', [head.append(builder, features, names), builder.ints([0, -1, width])]);

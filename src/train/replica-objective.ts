@@ -1,6 +1,6 @@
 /** Objectives of several fits that advance together: each waits until all have asked, then one run answers all. */
 import type { Evaluation, Objective } from '../optim/lbfgs.js';
-import { largestMagnitude } from '../optim/vector.js';
+import { largestMagnitude, product } from '../optim/vector.js';
 import type { ExactStep } from './exact-step.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import type { WeightBasis } from './weight-basis.js';
@@ -58,11 +58,13 @@ export function replicaObjectives(
       const { penalty } = replicas[replica]!;
       const x = points[i]!;
       const slope = layout.slice(gradients, i, entries.length);
+      let loss = losses[i]!;
       for (let j = 0; j < x.length; j++) {
         const pull = penalty[j]! * x[j]!;
-        losses[i]! += 0.5 * pull * x[j]!;
+        loss += 0.5 * pull * x[j]!;
         slope[j]! += pull;
       }
+      losses[i] = loss;
       return slope;
     });
     const sizes = slopes.map(largestMagnitude);
@@ -76,8 +78,7 @@ export function replicaObjectives(
   }
   return {
     objectives: replicas.map(({ scale }, replica) => (u) => {
-      const x = new Float64Array(u.length);
-      for (let j = 0; j < x.length; j++) x[j] = u[j]! * scale[j]!;
+      const x = product(u, scale);
       return new Promise<Evaluation>((resolve, reject) => {
         waiting.set(replica, { x, resolve, reject });
         answerWhenComplete();

@@ -1,4 +1,5 @@
 import type { Standardization } from '../heads/head.js';
+import { addRows, addSquares, scaleRows } from '../simd/matrix-rows.js';
 import { blocksOf } from './feature-blocks.js';
 import { type AnyFeatureSet, type FeatureSet, isInMemory } from './feature-set.js';
 import type { RowSource } from './row-source.js';
@@ -11,9 +12,10 @@ export function fitStandardization({
 }: Pick<FeatureSet, 'features' | 'dim' | 'rows'>): Standardization {
   const mean = new Float64Array(dim);
   const squares = new Float64Array(dim);
-  addRows(mean, features);
+  const values = features.subarray(0, rows * dim);
+  addRows(values, mean);
   divide(mean, rows);
-  addSquares(squares, features, mean);
+  addSquares(values, mean, squares);
   return { mean, std: deviations(squares, mean, rows) };
 }
 
@@ -24,9 +26,9 @@ export async function measureStandardization(set: AnyFeatureSet): Promise<Standa
   const mean = new Float64Array(dim);
   const squares = new Float64Array(dim);
   const blocks = blocksOf(set);
-  for await (const { values } of blocks()) addRows(mean, values);
+  for await (const { values } of blocks()) addRows(values, mean);
   divide(mean, rows);
-  for await (const { values } of blocks()) addSquares(squares, values, mean);
+  for await (const { values } of blocks()) addSquares(values, mean, squares);
   return { mean, std: deviations(squares, mean, rows) };
 }
 
@@ -34,7 +36,7 @@ export async function measureStandardization(set: AnyFeatureSet): Promise<Standa
 export function standardize<Set extends AnyFeatureSet>(set: Set, scaling: Standardization): Set {
   if (isInMemory(set)) {
     const features = new Float32Array(set.rows * set.dim);
-    scaleRows(set.features, scaling, features);
+    scaleRows(set.features.subarray(0, features.length), scaling.mean, factors(scaling), features);
     return { ...set, features };
   }
   return { ...set, features: scaledSource(set.features, scaling) };
@@ -42,61 +44,25 @@ export function standardize<Set extends AnyFeatureSet>(set: Set, scaling: Standa
 
 function scaledSource(source: RowSource, scaling: Standardization): RowSource {
   const { dim, rows } = source;
+  const { mean } = scaling;
+  const factor = factors(scaling);
   return {
     dim,
     rows,
     async read(wanted, into) {
       await source.read(wanted, into);
-      scaleRows(into, scaling, into, wanted.length * dim);
+      const read = into.subarray(0, wanted.length * dim);
+      scaleRows(read, mean, factor, read);
     },
   };
 }
 
-function scaleRows(
-  values: Float32Array,
-  { mean, std }: Standardization,
-  into: Float32Array,
-  length = into.length,
-): void {
-  const dim = mean.length;
-  const factor = std.map((deviation) => 1 / deviation);
-  for (let at = 0; at < length; at += dim) {
-    for (let d = 0; d < dim; d++) into[at + d] = (values[at + d]! - mean[d]!) * factor[d]!;
-  }
-}
-
-/** Four rows at a time, which reads and writes the sums a quarter as often; blocks are multiples of four rows. */
-function addRows(sums: Float64Array, values: Float32Array): void {
-  const dim = sums.length;
-  let at = 0;
-  for (; at + 4 * dim <= values.length; at += 4 * dim) {
-    for (let d = 0, i = at; d < dim; d++, i++) {
-      sums[d]! += values[i]! + values[i + dim]! + (values[i + 2 * dim]! + values[i + 3 * dim]!);
-    }
-  }
-  for (; at < values.length; at += dim) for (let d = 0; d < dim; d++) sums[d]! += values[at + d]!;
+function factors({ std }: Standardization): Float64Array {
+  return std.map((deviation) => 1 / deviation);
 }
 
 function divide(sums: Float64Array, rows: number): void {
   for (let d = 0; d < sums.length; d++) sums[d]! /= rows;
-}
-
-function addSquares(squares: Float64Array, values: Float32Array, mean: Float64Array): void {
-  const dim = mean.length;
-  let at = 0;
-  for (; at + 4 * dim <= values.length; at += 4 * dim) {
-    for (let d = 0, i = at; d < dim; d++, i++) {
-      const m = mean[d]!;
-      const e0 = values[i]! - m;
-      const e1 = values[i + dim]! - m;
-      const e2 = values[i + 2 * dim]! - m;
-      const e3 = values[i + 3 * dim]! - m;
-      squares[d]! += e0 * e0 + e1 * e1 + (e2 * e2 + e3 * e3);
-    }
-  }
-  for (; at < values.length; at += dim) {
-    for (let d = 0; d < dim; d++) squares[d]! += (values[at + d]! - mean[d]!) ** 2;
-  }
 }
 
 function deviations(squares: Float64Array, mean: Float64Array, rows: number): Float64Array {

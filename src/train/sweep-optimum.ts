@@ -23,6 +23,7 @@ import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives } from './replica-objective.js';
 import { selectRows } from './select-rows.js';
 import { measureStandardization, standardize } from './standardize.js';
+import { transposedBlocks } from './transposed-blocks.js';
 import type { WeightBasis } from './weight-basis.js';
 
 export interface OptimumSweepOptions {
@@ -90,7 +91,16 @@ export async function sweepOptimum(
     prior,
     heldOut: fold,
   });
-  const step = await openExactStep({ spec, task: task.kind, train: shared, loss, folds, threads });
+  const transposes = transposedBlocks(shared, true);
+  const step = await openExactStep({
+    spec,
+    task: task.kind,
+    train: shared,
+    loss,
+    folds,
+    threads,
+    transposes,
+  });
   const scorer = await openHeadScorer(spec, shape, threads);
   const finder = await openBasisFinder(shared, layout, weight!, threads);
   const results = new Map<number, readonly SweptFold[]>();

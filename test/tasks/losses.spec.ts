@@ -6,7 +6,7 @@ import { openSession } from '../../src/runtime/open-session.js';
 import { massTable } from '../../src/tasks/targets.js';
 import type { LossSpec, TaskKind } from '../../src/tasks/task.js';
 import { taskOf } from '../../src/tasks/task-of.js';
-import { checked, float32, type Tensor } from '../../src/tensor/tensor.js';
+import { checked, float32 } from '../../src/tensor/tensor.js';
 
 interface Case {
   readonly title: string;
@@ -83,29 +83,29 @@ async function exactLoss(setting: Case) {
   const task = taskOf(setting.task);
   const { width, labels, values, classWeights } = draw(setting);
   const builder = new GraphBuilder();
-  const logits = builder.input('logits', 'float64', [rows, 1, width]);
-  const hasLabels = task.targetForm === 'label';
-  const target = hasLabels
-    ? builder.input('target', 'int32', [rows])
-    : builder.input('target', 'float64', [rows, 1, setting.outputs]);
+  const { outputs } = setting;
+  const logits = builder.input('logits', 'float64', [rows, width]);
+  const target = builder.input('target', 'float64', [rows, outputs]);
   const { losses, dLogits } = task.appendExactLoss(builder, {
     logits,
     target,
-    outputCount: setting.outputs,
+    outputCount: outputs,
     loss: setting.loss ?? {},
     classWeights,
     precision: 'float64',
   });
-  builder.output(losses, 'float64', [rows, 1, 1]);
-  builder.output(dLogits, 'float64', [rows, 1, width]);
+  builder.output(losses, 'float64', [rows]);
+  builder.output(dLogits, 'float64', [rows, width]);
   const session = await openSession(encodeModel(builder.model()));
-  const targetValue: Tensor = hasLabels
-    ? { dtype: 'int32', dims: [rows], data: labels }
-    : checked('float64', [rows, 1, setting.outputs], Float64Array.from(values));
+  const given =
+    task.targetForm === 'label'
+      ? values.map((_, i) => (labels[Math.floor(i / outputs)] === i % outputs ? 1 : 0))
+      : values;
+  const targetValue = checked('float64', [rows, outputs], Float64Array.from(given));
   return {
     async at(z: Float64Array) {
       const run = await session.run({
-        [logits]: checked('float64', [rows, 1, width], z),
+        [logits]: checked('float64', [rows, width], z),
         [target]: targetValue,
       });
       return { losses: run[losses]!.data as Float64Array, gradient: run[dLogits]!.data as Float64Array };
