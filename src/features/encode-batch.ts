@@ -2,9 +2,8 @@
 import { GraftError } from '../errors.js';
 import { PixelBudget } from '../image/pixel-budget.js';
 import { preprocessViews } from '../image/preprocess-image.js';
-import { openTextEncoder } from '../inputs/encode-texts.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { imageRows } from '../inputs/open-encoder.js';
+import { imageRows } from '../inputs/image-rows.js';
 import { exampleDims, type PixelSpec, type TokenSpec } from '../models/input-spec.js';
 import { sizeOf } from '../tensor/shape.js';
 import { type BatchMessage, batchesPerWorker, type WorkerSetup } from './worker-messages.js';
@@ -27,7 +26,7 @@ interface Broken {
 export type EncodeBatch = (message: BatchMessage) => Promise<EncodedBatch>;
 
 /** @throws GraftError INVALID_TOKENIZER */
-export function openBatchEncoder({ input, ...setup }: WorkerSetup): EncodeBatch {
+export async function openBatchEncoder({ input, ...setup }: WorkerSetup): Promise<EncodeBatch> {
   return input.kind === 'pixels' ? openImages(input, setup) : openTexts(input);
 }
 
@@ -72,7 +71,9 @@ function openImages(
   };
 }
 
-function openTexts(input: TokenSpec): EncodeBatch {
+async function openTexts(input: TokenSpec): Promise<EncodeBatch> {
+  // Every worker would load the tokenizers, also for images.
+  const { openTextEncoder } = await import('../inputs/encode-texts.js');
   const encoder = openTextEncoder(input);
   return async ({ id, examples, views }) => {
     const broken: Broken[] = [];

@@ -4,7 +4,8 @@
  *
  * The list is cut into groups of successive distinct examples; what a group lacks becomes one shard. Groups follow from
  * the list alone, and a shard is written when its group is done, in order: an interrupted run that is started again
- * leaves the same bytes as one that was not interrupted, and loses no more than the group at work.
+ * leaves the same bytes as one that was not interrupted, and loses no more than the group at work; none where it is asked to
+ * stop and that group takes a moment only.
  */
 import { dirname } from 'node:path';
 import { GraftError, invalidArgument } from '../errors.js';
@@ -15,6 +16,7 @@ import type { NodeProvider } from '../runtime/providers.js';
 import type { LocatedList } from '../sources/source.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { FeatureStore } from './feature-store.js';
+import { GroupFinish } from './finish-group.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
 import { KeyIndex, keyBytes } from './key-index.js';
@@ -130,6 +132,10 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
 
   let pool: TryingPool | undefined;
   let writer: GroupWriter | undefined;
+  const finish = new GroupFinish(signal);
+  /** When the first batch came back, until when models are opened, and what was done by then. */
+  let first: { readonly at: number; readonly done: number } | undefined;
+  const msPerExample = () => (first ? (performance.now() - first.at) / (done - first.done) : Number.NaN);
   const startComputing = async () => {
     const model = typeof options.model === 'function' ? options.model() : options.model;
     const plan = await planWorkers({ ...options, model, example: exampleSize(options.input) });
@@ -151,7 +157,10 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     return new GroupWriter(stores, pool, {
       batch: plan.batch,
       views: viewOf,
-      onBatch: advance,
+      onBatch(count) {
+        advance(count);
+        first ??= { at: performance.now(), done };
+      },
       onBroken(path, reason) {
         if (onError === 'fail') throw refuse(path, reason);
       },
@@ -161,7 +170,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   try {
     let inGroup = 0;
     for await (const { index, content } of readExamples(examples, { memo, isWanted })) {
-      if (signal?.aborted) throw interrupted(done, examples.length);
+      const left = writer && inGroup > 0 ? groupSize - inGroup : 0;
+      if (finish.mustStop(left, msPerExample())) throw interrupted(done, examples.length);
       const example = examples.at(index)!;
       if (content.kind === 'unreadable') {
         passOver(index, content.error);
@@ -196,6 +206,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     await writer?.endGroup();
     await writer?.settle();
     await memo.save();
+    if (signal?.aborted) throw interrupted(done, examples.length);
   } catch (error) {
     // Groups that were handed in completely are still finished, unless it was the computing that failed.
     await writer?.settle().catch(() => {});

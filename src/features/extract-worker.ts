@@ -5,7 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { GraftError, messageOf } from '../errors.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { openOnProvider } from '../runtime/open-session.js';
+import { openOnProvider } from '../runtime/open-on-provider.js';
 import type { Session } from '../runtime/session.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type EncodedBatch, openBatchEncoder } from './encode-batch.js';
@@ -23,7 +23,7 @@ const opening = openOnProvider(
   threads === undefined ? {} : { threads },
 );
 opening.catch(report);
-const encodeBatch = openBatchEncoder(setup);
+const encodeBatch = await openBatchEncoder(setup);
 
 port.on('message', (message: BatchMessage | 'close') => {
   if (message === 'close') {

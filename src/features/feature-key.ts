@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { invalidArgument } from '../errors.js';
 import type { RandomView } from '../image/random-view.js';
-import type { InputIdentity } from '../models/input-spec.js';
+import type { InputIdentity } from '../models/identify-input.js';
 
 /** Raised when the meaning of a row or the layout of a shard changes; older stores are then simply not found. */
 export const storeFormatVersion = 2;

@@ -9,7 +9,7 @@ import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../err
 import { type Logger, silentLogger } from '../logger.js';
 import { descriptionFile, encodeDescription } from './store-description.js';
 import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
-import type { InputIdentity } from '../models/input-spec.js';
+import type { InputIdentity } from '../models/identify-input.js';
 import { type FeatureSettings, featureKey } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
 import {

@@ -1,8 +1,10 @@
 /** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
 import { hash } from 'node:crypto';
+import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
-import { readSource } from '../sources/read-source.js';
+import { ReadPace } from '../sources/read-pace.js';
+import { type ReadOptions, readSource } from '../sources/read-source.js';
 import { fileOf, type Located, type LocatedList, placeOf } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
 
@@ -23,7 +25,7 @@ export interface ReadExample {
   readonly content: ExampleContent;
 }
 
-export interface ReadOptions {
+export interface RecogniseOptions {
   readonly memo: HashMemo;
   /** Whether the bytes of an example of this sha256 are wanted; where not, a file that the memo knows is not read. */
   isWanted(sha256: Uint8Array): boolean;
@@ -32,16 +34,18 @@ export interface ReadOptions {
 /** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
 export async function* readExamples(
   examples: LocatedList,
-  options: ReadOptions,
+  options: RecogniseOptions,
 ): AsyncGenerator<ReadExample> {
   const gate = new ByteGate(bytesAhead);
+  const pace = new ReadPace();
   const reading: Promise<ReadExample>[] = [];
   let next = 0;
   const begin = async (index: number): Promise<ReadExample> => {
     const example = examples.at(index)!;
-    const sha256 = await recognise(example, options);
+    const sha256 = await recognise(example, options, pace);
     if (sha256) return { index, content: { kind: 'recognised', sha256 } };
-    return { index, content: await readExample(example, options.memo, (size) => gate.pass(index, size)) };
+    const mayRead = (size: number): Promise<void> => gate.pass(index, size);
+    return { index, content: await readExample(example, options.memo, { mayRead, pace }) };
   };
   try {
     for (let index = 0; index < examples.length; index++) {
@@ -56,22 +60,29 @@ export async function* readExamples(
   }
 }
 
-async function recognise(example: Located, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
+async function recognise(
+  example: Located,
+  { memo, isWanted }: RecogniseOptions,
+  pace: ReadPace,
+): Promise<Uint8Array | undefined> {
   const file = fileOf(example);
   if (memo.isEmpty || file === undefined) return undefined;
-  const info = await stat(file, { bigint: true }).catch(() => undefined);
+  const looking = pace.take(
+    () => statSync(file, { bigint: true }),
+    () => stat(file, { bigint: true }),
+  );
+  const info = await looking.catch(() => undefined);
   const sha256 = info?.isFile() ? memo.find(placeOf(example), info) : undefined;
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }
 
-/** @param mayRead - resolves when there is room for so many bytes */
 export async function readExample(
   example: Located,
   memo: HashMemo,
-  mayRead: (sizeBytes: number) => Promise<void> = async () => {},
+  options: ReadOptions = {},
 ): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
   try {
-    const { bytes, info } = await readSource(example, mayRead);
+    const { bytes, info } = await readSource(example, options);
     const sha256 = hash('sha256', bytes, 'buffer');
     if (info) memo.remember(placeOf(example), info, sha256);
     return { kind: 'bytes', bytes, sha256 };

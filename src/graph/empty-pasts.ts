@@ -8,7 +8,7 @@ import { toInitializer } from '../onnx/initializer.js';
 import { type Dimension, type Graph, type Model, node, type Node, type ValueInfo } from '../onnx/ir.js';
 import { dtypeInfo, isFloat } from '../tensor/dtype.js';
 import { namesOf } from './names-of.js';
-import { findTokenInputs } from './token-inputs.js';
+import { findTokenInputs } from './find-token-inputs.js';
 
 const saysPast = /past|cache/i;
 

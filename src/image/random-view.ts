@@ -1,5 +1,4 @@
 /** One random view of a decoded photo, as levels of the size that the backbone takes. */
-import { createHash } from 'node:crypto';
 import { createRng, type Rng } from '../rng.js';
 import type { AugmentSpec } from './augment-spec.js';
 import {
@@ -21,6 +20,8 @@ export interface RandomView {
 
 /** Random numbers that follow from seed, view and content alone: no order of work and no number of workers matters. */
 export function viewRng({ seed, number }: RandomView, sha256: Uint8Array): Rng {
+  // Most images are taken as they are, and what `import` loads of it every worker would load anew.
+  const { createHash } = process.getBuiltinModule('node:crypto');
   const digest = createHash('sha256').update(`view ${number} of seed ${seed}:`).update(sha256).digest();
   return createRng(
     0,

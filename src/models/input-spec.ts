@@ -1,11 +1,10 @@
 /** What a model takes of an example's bytes, as plain data: pixels of an image, or tokens of a text. */
-import { createHash } from 'node:crypto';
 import type { TokenMask } from '../graph/pool-tokens.js';
 import { listTokenInputs, takenTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
 import type { Graph } from '../onnx/ir.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 import { pixelShape } from './pixel-shape.js';
-import type { TokenizerFiles, TokenSpec } from './token-spec.js';
+import type { TokenSpec } from './token-spec.js';
 
 export type { TokenizerFiles, TokenSpec } from './token-spec.js';
 
@@ -16,29 +15,6 @@ export interface PixelSpec {
   /** The model's input. */
   readonly name: string;
   readonly preprocess: PreprocessSpec;
-}
-
-/** What tells one tokenizer from another: sha256, as 64 hex digits, of its files. */
-export function tokenizerSha256({ json, config = '' }: TokenizerFiles): string {
-  return createHash('sha256').update(json).update('\0').update(config).digest('hex');
-}
-
-/** What an example's features depend on besides its bytes and the model: one of the two. */
-export type InputIdentity =
-  | { readonly preprocess: PreprocessSpec; readonly tokens?: undefined }
-  | { readonly tokens: TokenIdentity; readonly preprocess?: undefined };
-
-export interface TokenIdentity {
-  /** Raised when the same tokenizer comes to give other ids. */
-  readonly version: 1;
-  readonly tokenizerSha256: string;
-  readonly maxLength: number;
-}
-
-export function identifyInput(input: InputSpec): InputIdentity {
-  if (input.kind === 'pixels') return { preprocess: input.preprocess };
-  const { tokenizer, maxLength } = input;
-  return { tokens: { version: 1, tokenizerSha256: tokenizerSha256(tokenizer), maxLength } };
 }
 
 /** Tokens of a text in a trial run, where the length is free: few, and not the size of anything else. */

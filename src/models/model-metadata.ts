@@ -2,7 +2,7 @@
 import { GraftError, messageOf } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskKinds } from '../tasks/task-of.js';
-import { findTokenInputs } from '../graph/token-inputs.js';
+import { findTokenInputs } from '../graph/find-token-inputs.js';
 import type { Model } from '../onnx/ir.js';
 import type { InputSpec } from './input-spec.js';
 import { parsePreprocess } from './read-preprocess.js';

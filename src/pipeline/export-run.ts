@@ -6,7 +6,8 @@ import { type Verification, verifyExport, verifyHead } from '../export/verify-ex
 import type { Pool } from '../graph/pool-features.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { imageRows, openEncoder } from '../inputs/open-encoder.js';
+import { imageRows } from '../inputs/image-rows.js';
+import { openEncoder } from '../inputs/open-encoder.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';

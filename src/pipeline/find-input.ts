@@ -1,5 +1,5 @@
 /** What a backbone takes: pixels of an image, or tokens of a text; with how they are made. */
-import { findTokenInputs } from '../graph/token-inputs.js';
+import { findTokenInputs } from '../graph/find-token-inputs.js';
 import type { Shapes } from '../graph/value-layout.js';
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -8,7 +8,6 @@ import type { Model, ValueInfo } from '../onnx/ir.js';
 import type { ProbeOptions } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { findPixelInput, imageInputs } from './find-pixel-input.js';
-import { findTokenInput } from './find-token-input.js';
 
 export interface InputOptions {
   /** File with the preprocessing spec of images. */
@@ -47,6 +46,8 @@ export async function findInput(
   const tokens = images.length === 0 ? findTokenInputs(graph) : undefined;
   if (tokens) {
     refuse(options, ['preprocess'], `${file} takes texts`);
+    // The tokenizers are loaded for texts only.
+    const { findTokenInput } = await import('./find-token-input.js');
     return findTokenInput(model, tokens, file, options, logger);
   }
   throw new GraftError(

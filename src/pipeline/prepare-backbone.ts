@@ -7,6 +7,7 @@ import type { FeatureDType } from '../features/feature-key.js';
 import type { StoreOptions } from '../features/feature-store.js';
 import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
+import { takeOneExample } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
@@ -17,25 +18,20 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
-import { silentLogger } from '../logger.js';
+import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
-import {
-  exampleDims,
-  identifyInput,
-  type InputSpec,
-  restrictInput,
-  tokenMask,
-} from '../models/input-spec.js';
+import { identifyInput } from '../models/identify-input.js';
+import { exampleDims, type InputSpec, restrictInput, tokenMask } from '../models/input-spec.js';
 import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { analyseModel } from './analyse-model.js';
-import { fitLength } from './find-token-input.js';
 import { settleBranches } from './settle-branches.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
+import type { fitLength } from './find-token-input.js';
 
 export interface BackboneOptions extends InputOptions {
   /** ONNX file, catalogue name or hf:owner/repo. */
@@ -76,7 +72,29 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const plain = inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const read = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const one = takeOneExample(read);
+  const source = { file, bytes, model: one };
+  try {
+    return await prepareDecoded(source, { layer, pool, ...given }, { logger });
+  } catch (error) {
+    const isOfBatch = one !== read && error instanceof GraftError && /^(RUNTIME|INVALID_M)/.test(error.code);
+    if (!isOfBatch) throw error;
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} takes a fixed number of examples at once, in more places than can be changed to one ` +
+        `(${error.message.slice(0, 160)}…); export it with a free batch, or for one example.`,
+      { cause: error },
+    );
+  }
+}
+
+async function prepareDecoded(
+  { file, bytes, model: decodedModel }: { file: string; bytes: Uint8Array; model: Model },
+  { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
+  { logger }: { logger: Logger },
+): Promise<Backbone> {
+  const plain = inlineFunctions(decodedModel);
   const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;
@@ -106,7 +124,7 @@ export async function prepareBackbone(
   });
   const taken = restrictInput(input, pooled.model.graph);
   const length = { file, given: given.maxLength, logger };
-  const fitted = taken.kind === 'tokens' ? await fitLength(pooled.model, taken, length) : taken;
+  const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
     path: path.resolve(file),
     sha256: createHash('sha256').update(bytes).digest('hex'),
@@ -118,6 +136,11 @@ export async function prepareBackbone(
     features: pooled.model,
     outputName: pooled.output,
   };
+}
+
+/** `fitLength`, loaded with the tokenizers for texts only. */
+async function fitText(...args: Parameters<typeof fitLength>): Promise<InputSpec> {
+  return (await import('./find-token-input.js')).fitLength(...args);
 }
 
 /** What the backbone's features are stored as. */

@@ -8,7 +8,8 @@ import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '
 import type { Pool } from '../graph/pool-features.js';
 import type { TrainedHead } from '../heads/head.js';
 import { decodeHead, encodeHead } from '../heads/head-file.js';
-import type { TokenIdentity, TokenizerFiles } from '../models/input-spec.js';
+import type { TokenIdentity } from '../models/identify-input.js';
+import type { TokenizerFiles } from '../models/token-spec.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { parsePreprocess } from '../models/read-preprocess.js';
 import type { Located } from '../sources/source.js';

@@ -1,7 +1,8 @@
 /** What a run folder keeps of where its features come from. */
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { identifyInput, type TokenizerFiles } from '../models/input-spec.js';
+import { identifyInput } from '../models/identify-input.js';
+import type { TokenizerFiles } from '../models/token-spec.js';
 import type { FeatureTrainOptions, RunConfigSource, TrainOptions } from './training-run.js';
 
 /** Kept beside the head, so that the run outlives the files of its backbone. */

@@ -3,7 +3,7 @@ import { messageOf } from '../errors.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { float32 } from '../tensor/tensor.js';
-import { openOnProvider } from './open-session.js';
+import { openOnProvider } from './open-on-provider.js';
 import type { NodeProvider } from './providers.js';
 
 try {

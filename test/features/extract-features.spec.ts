@@ -201,6 +201,19 @@ describe('Feature extraction', () => {
     expect(await contents(store)).to.deep.equal(expected);
   });
 
+  it('finishes the group at work when it is aborted, where that takes a moment', async () => {
+    const store = await freshStore('finished');
+    const controller = new AbortController();
+    const onProgress = ({ done }: { done: number }) => {
+      if (done >= 64) controller.abort();
+    };
+    const error = await failure(extract(store, examples, { signal: controller.signal, onProgress }));
+    expect(error.code).to.equal('INTERRUPTED');
+    const { computed } = await extract(store, examples);
+    expect(computed).to.equal(imageCount - shardRows);
+    expect(await contents(store)).to.deep.equal(expected);
+  });
+
   describe('of two layers in one pass', () => {
     const twoStores = async (name: string) => {
       const cache = path.join(scratch.folder, name);

@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { openTextEncoder } from '../../src/inputs/encode-texts.js';
 import type { TokenSpec } from '../../src/models/input-spec.js';
-import { findTokenInputs } from '../../src/graph/token-inputs.js';
+import { findTokenInputs } from '../../src/graph/find-token-inputs.js';
 import { buildHashedNgrams } from '../../src/models/hashed-ngrams.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { openSession } from '../../src/runtime/open-session.js';

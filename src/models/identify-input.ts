@@ -1,0 +1,28 @@
+/** What tells one way to read examples from another, in the key of a store. */
+import { createHash } from 'node:crypto';
+import type { InputSpec } from './input-spec.js';
+import type { PreprocessSpec } from './preprocess-spec.js';
+import type { TokenizerFiles } from './token-spec.js';
+
+/** What tells one tokenizer from another: sha256, as 64 hex digits, of its files. */
+export function tokenizerSha256({ json, config = '' }: TokenizerFiles): string {
+  return createHash('sha256').update(json).update('\0').update(config).digest('hex');
+}
+
+/** What an example's features depend on besides its bytes and the model: one of the two. */
+export type InputIdentity =
+  | { readonly preprocess: PreprocessSpec; readonly tokens?: undefined }
+  | { readonly tokens: TokenIdentity; readonly preprocess?: undefined };
+
+export interface TokenIdentity {
+  /** Raised when the same tokenizer comes to give other ids. */
+  readonly version: 1;
+  readonly tokenizerSha256: string;
+  readonly maxLength: number;
+}
+
+export function identifyInput(input: InputSpec): InputIdentity {
+  if (input.kind === 'pixels') return { preprocess: input.preprocess };
+  const { tokenizer, maxLength } = input;
+  return { tokens: { version: 1, tokenizerSha256: tokenizerSha256(tokenizer), maxLength } };
+}

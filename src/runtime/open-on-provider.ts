@@ -1,0 +1,40 @@
+/** Sessions on a provider that is known to run here. The native library is loaded on the first call, not on import. */
+import type { InferenceSession } from 'onnxruntime-node';
+import { GraftError, messageOf } from '../errors.js';
+import { loadOnnxruntime } from './load-onnxruntime.js';
+import type { Provider, Session, SessionOptions } from './session.js';
+import { wrapSession } from './wrap-session.js';
+
+/**
+ * As `openSession`, for threads that do nothing else: what looks for providers loads 40 modules of Node's, 10 ms a thread.
+ * @throws GraftError INVALID_MODEL, with onnxruntime's own words.
+ */
+export async function openOnProvider(
+  source: Uint8Array | string,
+  provider: Exclude<Provider, 'wasm'>,
+  { threads, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
+): Promise<Session> {
+  const ort = loadOnnxruntime();
+  const options: InferenceSession.SessionOptions = {
+    executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
+    graphOptimizationLevel: optimization,
+    // Errors reach the caller as exceptions; the native log would say them twice.
+    logSeverityLevel: 4,
+    ...(threads ? { intraOpNumThreads: threads, interOpNumThreads: 1 } : {}),
+  };
+  try {
+    const session = await (typeof source === 'string'
+      ? ort.InferenceSession.create(source, options)
+      : ort.InferenceSession.create(source, options));
+    return wrapSession(session, provider, ort.Tensor);
+  } catch (error) {
+    const where = typeof source === 'string' ? source : 'the model';
+    throw new GraftError(
+      'INVALID_MODEL',
+      `ONNX Runtime does not accept ${where} on ${provider}: ${messageOf(error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
