@@ -21,6 +21,7 @@ import { serveCommand } from './commands/serve.js';
 import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
+import { surviveClosedOutput } from './end-of-output.js';
 import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
@@ -28,6 +29,7 @@ import { showControls } from './show-controls.js';
 import { nameStandardInput } from './standard-input.js';
 
 optimizeLater();
+surviveClosedOutput();
 const args = hideBin(process.argv);
 /** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
 let isJson = args.some((arg) => arg === '--json' || arg === '--json=true');

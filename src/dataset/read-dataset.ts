@@ -20,6 +20,8 @@ export interface DataOptions extends LabelOptions {
   /** Column that tells what belongs together and must not lie in two parts. */
   readonly groupColumn?: string | undefined;
   readonly header?: boolean | undefined;
+  /** Classes that there must be; one is enough to be judged. Default: 2 where an example has one of them. */
+  readonly fewestClasses?: number | undefined;
 }
 
 /**
@@ -43,7 +45,8 @@ export async function readDataset(
       `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its ${dataset.kind} in one.`,
     );
   }
-  const needed = dataset.task === 'single' || dataset.task === 'ordered' ? 2 : 1;
+  const isOneOf = dataset.task === 'single' || dataset.task === 'ordered';
+  const needed = options.fewestClasses ?? (isOneOf ? 2 : 1);
   if (dataset.classes.length < needed) {
     throw new GraftError(
       'INVALID_DATASET',

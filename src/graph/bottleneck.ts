@@ -61,35 +61,40 @@ function isPointwise(node: Node, flow: DataFlow, shapes: Shapes): boolean {
 
 /** The first linear layers after the value, looking through what works on each channel alone. */
 function nextLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
-  const found = new Set<Node>();
-  const visited = new Set<string>();
-  const pending = [value];
-  for (let name = pending.pop(); name !== undefined && visited.size < 64; name = pending.pop()) {
-    if (visited.has(name)) continue;
-    visited.add(name);
-    for (const node of flow.users(name)) {
-      if (linearLayer(node, flow)) found.add(node);
-      else if (worksPerChannel(node, flow) && isOfShape(name, node.outputs[0]!, shapes)) {
-        pending.push(...flow.outputs(node));
-      }
-    }
-  }
-  return [...found];
+  const users = (name: string): readonly Node[] => flow.users(name);
+  return layersFrom(value, flow, users, (node, name) =>
+    isOfShape(name, node.outputs[0]!, shapes) ? flow.outputs(node) : [],
+  );
 }
 
 /** The last linear layers before the value, through the same operators; a gate's own layers are left out. */
 function previousLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
+  const producer = (name: string): readonly Node[] => [flow.producer(name) ?? []].flat();
+  return layersFrom(value, flow, producer, (node, name) =>
+    flow.inputs(node).filter((input) => isOfShape(input, name, shapes)),
+  );
+}
+
+/**
+ * The linear layers that a walk from the value comes to first.
+ * @param beside - the nodes on the walk's side of a value
+ * @param beyond - the values at the far side of a node that works on each channel alone
+ */
+function layersFrom(
+  value: string,
+  flow: DataFlow,
+  beside: (name: string) => readonly Node[],
+  beyond: (node: Node, name: string) => readonly string[],
+): Node[] {
   const found = new Set<Node>();
   const visited = new Set<string>();
   const pending = [value];
   for (let name = pending.pop(); name !== undefined && visited.size < 64; name = pending.pop()) {
     if (visited.has(name)) continue;
     visited.add(name);
-    const node = flow.producer(name);
-    if (!node) continue;
-    if (linearLayer(node, flow)) found.add(node);
-    else if (worksPerChannel(node, flow)) {
-      pending.push(...flow.inputs(node).filter((input) => isOfShape(input, name, shapes)));
+    for (const node of beside(name)) {
+      if (linearLayer(node, flow)) found.add(node);
+      else if (worksPerChannel(node, flow)) pending.push(...beyond(node, name));
     }
   }
   return [...found];

@@ -11,12 +11,12 @@
  */
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { intAttribute } from '../onnx/attributes.js';
-import { indexGraph, valuesRead } from '../onnx/graph-index.js';
+import { valuesRead } from '../onnx/graph-index.js';
 import type { Graph, Model, Node, ValueInfo } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
 import { positiveAxis } from '../tensor/shape.js';
-import { int64 } from '../tensor/tensor.js';
-import { type BatchAxis, batchAxes, hasFixedBatch } from './batch-axes.js';
+import { type BatchAxis, batchAxes } from './batch-axes.js';
+import { FreeSizes } from './free-sizes.js';
 import { namesOf } from './names-of.js';
 import { RepeatForBatch } from './repeat-for-batch.js';
 import { factsOf } from './value-facts.js';
@@ -61,9 +61,8 @@ class Freeing {
   readonly #shapes: Shapes;
   readonly #builder: GraphBuilder;
   readonly #facts;
-  readonly #index;
   readonly #repeat: RepeatForBatch;
-  readonly #isFixed: boolean;
+  readonly #sizes: FreeSizes;
 
   constructor(graph: Graph, shapes: Shapes, builder: GraphBuilder) {
     this.axes = batchAxes(graph, shapes);
@@ -72,9 +71,8 @@ class Freeing {
     this.#shapes = shapes;
     this.#builder = builder;
     this.#facts = factsOf(graph);
-    this.#index = indexGraph(graph);
-    this.#isFixed = hasFixedBatch(graph);
     this.#repeat = new RepeatForBatch({ builder, shapes, fromInputs: this.fromInputs });
+    this.#sizes = new FreeSizes({ graph, shapes, builder, axes: this.axes, repeat: this.#repeat });
   }
 
   run() {
@@ -87,12 +85,6 @@ class Freeing {
     if (node.opType === 'QLinearConcat') return this.#repeatQuantised(node);
     if (node.domain !== '') return node;
     switch (node.opType) {
-      case 'Reshape':
-        return this.#freeReshape(node);
-      case 'Resize':
-        return this.#freeSizes(node);
-      case 'Expand':
-        return this.#freeExpand(node);
       case 'Concat':
         return this.#repeatBeside(node);
       case 'Gather':
@@ -105,84 +97,8 @@ class Freeing {
       case 'GridSample':
         return this.#repeatOperands(node);
       default:
-        return node;
+        return this.#sizes.freed(node);
     }
-  }
-
-  #freeReshape(node: Node): Node {
-    const [data = '', shape = ''] = node.inputs;
-    const to = this.axes.get(node.outputs[0]!);
-    const dims = this.#constant(shape);
-    if (!to) return node;
-    if (!dims) return this.#freeJoinedShape(node, to.axis);
-    const dim = dims[to.axis];
-    if (dim === undefined || dim === -1) return node;
-    const from = this.axes.get(data);
-    const isSame = from?.axis === to.axis && this.#shapes.get(data)?.[to.axis] === dim;
-    const zeroCopies = intAttribute(node, 'allowzero', 0) === 0;
-    if (dim === 0 && zeroCopies && from?.axis === to.axis) return node;
-    const freed = dims.slice();
-    const rest = dims.indexOf(-1);
-    if (rest === -1) freed[to.axis] = -1;
-    else if (isSame && zeroCopies) freed[to.axis] = 0;
-    else {
-      freed[to.axis] = -1;
-      freed[rest] = this.#shapes.get(node.outputs[0]!)![rest]!;
-    }
-    // A constant of its own: the old one may serve other nodes, for which the 1 is no batch.
-    return withInput(
-      node,
-      1,
-      this.#builder.constant(`${node.outputs[0]}/shape`, int64([freed.length], freed)),
-    );
-  }
-
-  /** A shape put together from parts, some computed: the batch's own part becomes −1. */
-  #freeJoinedShape(node: Node, axis: number): Node {
-    const joined = this.#index.producer(node.inputs[1]!);
-    if (joined?.opType !== 'Concat') return node;
-    const parts = joined.inputs.map((part) => this.#constant(part));
-    if (parts.some((part) => part?.includes(-1) === true)) return node;
-    let start = 0;
-    for (const [i, name] of joined.inputs.entries()) {
-      const length = this.#shapes.get(name)?.[0] ?? 1;
-      const part = parts[i];
-      if (axis >= start && axis < start + length) {
-        // A computed part may be windows of an example · 1.
-        if (part ? part[axis - start]! <= 0 : !this.#isFixed || length > 1) return node;
-        const freed = this.#builder.ints((part ?? [0]).with(axis - start, -1));
-        const [shape] = this.#builder.ops('Concat', joined.inputs.with(i, freed), 1, {
-          name: `${node.outputs[0]}/shape`,
-          attributes: { axis: 0 },
-        });
-        return withInput(node, 1, shape!);
-      }
-      start += length;
-    }
-    return node;
-  }
-
-  #freeSizes(node: Node): Node {
-    const sizes = this.#constant(node.inputs[3]);
-    const to = this.axes.get(node.outputs[0]!);
-    // Sizes of some axes alone name no batch.
-    if (!sizes || !to || sizes.length !== this.#shapes.get(node.outputs[0]!)?.length) return node;
-    return withInput(
-      node,
-      3,
-      this.#repeat.withBatch(sizes, node.inputs[0]!, to.axis, `${node.outputs[0]}/sizes`),
-    );
-  }
-
-  /** Where the data has its batch already, a 1 leaves it. */
-  #freeExpand(node: Node): Node {
-    const [data = '', shape] = node.inputs;
-    const to = this.axes.get(node.outputs[0]!);
-    const dims = this.#constant(shape);
-    if (!to || !dims || !this.axes.has(data)) return node;
-    const axis = to.axis - (this.#shapes.get(node.outputs[0]!)!.length - dims.length);
-    if (axis < 0 || dims[axis] === 1) return node;
-    return withInput(node, 1, this.#builder.ints(dims.with(axis, 1)));
   }
 
   /** From one example laid out flat, [B · n], by indices [1, …]: from the rows of [B, n] it is [B, 1, …]. */
@@ -255,19 +171,7 @@ class Freeing {
       return node;
     return { ...node, inputs: node.inputs.map((input) => this.#repeat.repeated(input, { carrier, axis })) };
   }
-
-  #constant(value: string | undefined): number[] | undefined {
-    const constant = value === undefined || value === '' ? undefined : this.#facts.constantOf(value);
-    return constant?.dtype === 'int64' && constant.dims.length === 1
-      ? Array.from(constant.data, Number)
-      : undefined;
-  }
 }
-
-const withInput = (node: Node, i: number, value: string): Node => ({
-  ...node,
-  inputs: node.inputs.with(i, value),
-});
 
 function valuesFromInputs(graph: Graph): Set<string> {
   const found = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));

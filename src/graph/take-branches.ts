@@ -34,8 +34,8 @@ export function takeBranches(graph: Graph, conditions: ReadonlyMap<string, boole
     });
     const prefix = row.name || row.outputs[0]!;
     const naming = {
-      value: (name: string) => values.take(`${prefix}/${name}`),
-      node: (name: string) => names.take(`${prefix}/${name}`),
+      value: (name: string) => values.take(within(prefix, name)),
+      node: (name: string) => names.take(within(prefix, name)),
     };
     nodes.push(...renameScoped(body.nodes, renamed, naming));
     const value = (name: string): string => {
@@ -50,6 +50,16 @@ export function takeBranches(graph: Graph, conditions: ReadonlyMap<string, boole
   return nodes.some((row, i) => row !== graph.nodes[i])
     ? { ...graph, nodes, initializers, valueInfo }
     : graph;
+}
+
+/**
+ * A branch of a branch that was taken has the outer one's name in its own already.
+ * @example within('outer/inner', 'outer/w') // 'outer/inner/w'
+ */
+function within(prefix: string, name: string): string {
+  const [before, own] = [prefix.split('/'), name.split('/')];
+  const shared = own.findIndex((part, i) => part !== before[i]);
+  return `${prefix}/${own.slice(shared < 0 ? own.length - 1 : shared).join('/')}`;
 }
 
 function branchOf(row: Node, conditions: ReadonlyMap<string, boolean>): Graph | undefined {

@@ -1,5 +1,6 @@
 /** A model's structure from one run of it: shapes of all values, blocks, and the layers a head may stand on. */
 import { trainableFromHere } from '../autodiff/trainable-from-here.js';
+import { takeOneExample } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
@@ -13,7 +14,7 @@ export interface AnalysedModel extends ModelStructure {
 
 /** @throws GraftError INVALID_MODEL or RUNTIME_FAILURE where onnxruntime does not run the model. */
 export async function analyseModel(model: Model, options: ProbeOptions = {}): Promise<AnalysedModel> {
-  const plain = inlineFunctions(dropInitializerInputs(model));
+  const plain = inlineFunctions(takeOneExample(dropInitializerInputs(model)));
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {

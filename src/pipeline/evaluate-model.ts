@@ -40,7 +40,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const { labels: classes, task } = predictor.metadata;
     const dataset = await readDataset(
       options.data,
-      { ...options, task, ...(task === 'ordered' && { order: classes }) },
+      { ...options, task, fewestClasses: 1, ...(task === 'ordered' && { order: classes }) },
       logger,
     );
     const { examples: all } = dataset;

@@ -7,6 +7,7 @@ import type { FeatureDType } from '../features/feature-key.js';
 import type { StoreOptions } from '../features/feature-store.js';
 import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
+import { takeOneExample } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
@@ -17,7 +18,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { type Pool, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
-import { silentLogger } from '../logger.js';
+import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import { identifyInput } from '../models/identify-input.js';
@@ -71,7 +72,29 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const plain = inlineFunctions(dropInitializerInputs(decodeModel(bytes, { path: file })));
+  const read = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const one = takeOneExample(read);
+  const source = { file, bytes, model: one };
+  try {
+    return await prepareDecoded(source, { layer, pool, ...given }, { logger });
+  } catch (error) {
+    const isOfBatch = one !== read && error instanceof GraftError && /^(RUNTIME|INVALID_M)/.test(error.code);
+    if (!isOfBatch) throw error;
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} takes a fixed number of examples at once, in more places than can be changed to one ` +
+        `(${error.message.slice(0, 160)}…); export it with a free batch, or for one example.`,
+      { cause: error },
+    );
+  }
+}
+
+async function prepareDecoded(
+  { file, bytes, model: decodedModel }: { file: string; bytes: Uint8Array; model: Model },
+  { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
+  { logger }: { logger: Logger },
+): Promise<Backbone> {
+  const plain = inlineFunctions(decodedModel);
   const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;

@@ -83,15 +83,17 @@ function pageFiles(model: ServedModel, bytes: Uint8Array, input: InputSpec): Map
     ['/model.json', text('application/json', JSON.stringify(model))],
     ['/model.onnx', { type: 'application/octet-stream', content: bytes }],
   ]);
-  const modules = pageModules(new URL('../', import.meta.url), ['web/main.js', 'web/worker.js'], packages);
+  const reader = input.kind === 'tokens' ? 'web/text-reader.js' : 'web/image-reader.js';
+  const entries = ['web/main.js', 'web/worker.js', reader];
+  const modules = pageModules(new URL('../', import.meta.url), entries, packages);
   for (const [name, content] of modules) {
     files.set(`/modules/${name}`, { type: 'text/javascript; charset=utf-8', content });
   }
+  const script = 'text/javascript; charset=utf-8';
   if (input.kind === 'tokens') {
     files.set('/tokenizer.json', text('application/json', JSON.stringify(input.tokenizer)));
+    files.set('/runtime/tokenizers.mjs', { type: script, content: tokenizerLibrary() });
   }
-  const script = 'text/javascript; charset=utf-8';
-  files.set('/runtime/tokenizers.mjs', { type: script, content: tokenizerLibrary() });
   for (const [name, content] of webRuntimeFiles()) {
     files.set(`/runtime/${name}`, {
       type: name.endsWith('.wasm') ? 'application/wasm' : script,

@@ -10,8 +10,8 @@ import type { Session, SessionOptions } from './session.js';
  */
 export async function openSession(
   source: Uint8Array | string,
-  { device = 'cpu', threads, optimization = 'all' }: SessionOptions = {},
+  { device = 'cpu', ...options }: SessionOptions = {},
 ): Promise<Session> {
   const { provider } = await resolveDevice(device);
-  return openOnProvider(source, provider, { optimization, ...(threads && { threads }) });
+  return openOnProvider(source, provider, options);
 }

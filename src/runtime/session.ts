@@ -9,6 +9,11 @@ export interface SessionOptions {
   readonly device?: Device;
   /** Threads inside one operator; default: all cores. */
   readonly threads?: number;
+  /**
+   * Whether threads without work keep their processors until the next operator comes, which is sooner for many small ones; default
+   * true. Between runs they do so too, where others could use the time.
+   */
+  readonly spin?: boolean;
   /** Graph optimisation; 'all' by default. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
 }

@@ -19,6 +19,9 @@ import { lossTape } from './loss-tape.js';
 import { balanceLabels, sumLabels } from './targets.js';
 import { biasName, type Task } from './task.js';
 
+/** Below it, p would be a denormal number of float32 or near one, with which products take ten times as long. */
+const leastLogP = -60;
+
 export const singleLabel: Task = {
   kind: 'single',
   targetForm: 'label',
@@ -38,7 +41,7 @@ export const singleLabel: Task = {
     const { op, constant, scalar, cast, toFloat64, sumRows, asColumn } = lossTape(builder, precision);
     const tape64 = lossTape(builder, 'float64');
     const logP = op('LogSoftmax', [logits], 'log_softmax', { axis: 1 });
-    const p = op('Exp', [logP], 'p');
+    const p = op('Exp', [op('Clip', [logP, scalar(leastLogP)], 'log_p_clipped')], 'p');
     const wrong = op('Sub', [p, op('Mul', [p, target], 'p_true')], 'p_wrong');
     const sure = sumRows(wrong, 'p_wrong_sum');
     // A product with ones spreads it over the classes several times as fast as broadcasting, which goes by rows.

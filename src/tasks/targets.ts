@@ -20,16 +20,26 @@ export function massTable(classCount: number, smoothing = 0, classWeights?: Floa
   });
 }
 
-/** Ones where the labels of rows `from` to before `to` are, zeros elsewhere: [to - from, classes]; into memory at least so long. */
-export function oneHot(
+/**
+ * Ones where the labels are, zeros elsewhere, for rows `from` to before `to`: [to - from, classes].
+ * @param most - rows at a time; what a call returns is used again by the next
+ */
+export function oneHotRows(
   { labels, classes }: Targets,
-  { from, to }: { readonly from: number; readonly to: number },
-  memory: Float32Array,
-): Float32Array {
+  most: number,
+): (from: number, to: number) => Float32Array {
   const width = classes.length;
-  const rows = memory.subarray(0, (to - from) * width).fill(0);
-  for (let row = from, at = 0; row < to; row++, at += width) rows[at + labels[row]!] = 1;
-  return rows;
+  const memory = new Float32Array(most * width);
+  let before = { from: 0, to: 0 };
+  const mark = (rows: typeof before, value: number): void => {
+    for (let row = rows.from, at = 0; row < rows.to; row++, at += width) memory[at + labels[row]!] = value;
+  };
+  return (from, to) => {
+    mark(before, 0);
+    before = { from, to };
+    mark(before, 1);
+    return memory.subarray(0, (to - from) * width);
+  };
 }
 
 /** Those of some examples, in the order given. */

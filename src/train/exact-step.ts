@@ -15,7 +15,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import type { Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
-import { oneHot } from '../tasks/targets.js';
+import { oneHotRows } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
 import { buildExactGraph } from './exact-graph.js';
@@ -141,14 +141,10 @@ async function openPass(
   const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> = inputs.transposed
     ? (options.transposes ?? transposedBlocks(train)).pass
     : blocksOf(train);
-  const hasLabels = taskOf(task).targetForm === 'label';
-  const memory = new Float32Array(hasLabels ? Math.min(blockRows, rows) * outputCount : 0);
-  const targetsOf = (from: number, to: number): Tensor =>
-    checked(
-      'float32',
-      [to - from, outputCount],
-      hasLabels ? oneHot(train, { from, to }, memory) : rowsOf(train.targets!, outputCount, from, to),
-    );
+  const targetsOf =
+    taskOf(task).targetForm === 'label'
+      ? oneHotRows(train, Math.min(blockRows, rows))
+      : (from: number, to: number) => rowsOf(train.targets!, outputCount, from, to);
   const anchorOf = (data: Float64Array, from: number, to: number): Tensor => {
     const width = data.length / rows;
     return checked('float64', [to - from, width], rowsOf(data, width, from, to));
@@ -162,7 +158,7 @@ async function openPass(
           ...(inputs.transposed && {
             [inputs.transposed]: checked('float32', [dim, to - from], transposed!),
           }),
-          [inputs.targets]: targetsOf(from, to),
+          [inputs.targets]: checked('float32', [to - from, outputCount], targetsOf(from, to)),
           ...(folds && {
             [inputs.fold]: { dtype: 'int32', dims: [to - from], data: folds.subarray(from, to) },
             [inputs.heldOut]: { dtype: 'int32', dims: [heldOut!.length], data: heldOut! },

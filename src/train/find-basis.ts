@@ -10,6 +10,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { orthonormalize } from '../optim/orthonormalize.js';
 import { dotRange } from '../optim/vector.js';
 import { createRng } from '../rng.js';
+import { addSquares, scaleRows } from '../simd/matrix-rows.js';
 import { openSession } from '../runtime/open-session.js';
 import { checked, float32 } from '../tensor/tensor.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -74,8 +75,11 @@ export async function openBasisFinder(
       const total = curvature.reduce((sum, value) => sum + value, 0);
       if (!(total > leastCurvature) || dim > mostFeatures) return undefined;
       const values = await sample(curvature);
-      const axes = sumSquares(values, dim).map((value, d) => 1 / Math.sqrt(value + penalty[d]! || 1));
-      scaleColumns(values, axes);
+      const zeros = new Float64Array(dim);
+      const squares = new Float64Array(dim);
+      addSquares(values, zeros, squares);
+      const axes = squares.map((value, d) => 1 / Math.sqrt(value + penalty[d]! || 1));
+      scaleRows(values, zeros, axes, values);
       const drag = penalty.map((value, d) => value * axes[d]! ** 2);
       const x = float32([values.length / dim, dim], values);
       /** M times directions, [count, dim]. */
@@ -129,22 +133,6 @@ function gramGraph(dim: number): GraphBuilder {
   const product = builder.op('Gemm', [along, x], { attributes: { transA: 1 } });
   builder.output(product, 'float32', ['directions', dim], 'product');
   return builder;
-}
-
-function scaleColumns(values: Float32Array, factors: Float64Array): void {
-  const columns = factors.length;
-  for (let at = 0; at < values.length; at += columns) {
-    for (let d = 0; d < columns; d++) values[at + d]! *= factors[d]!;
-  }
-}
-
-/** Of each column. */
-function sumSquares(values: Float32Array, columns: number): Float64Array {
-  const sums = new Float64Array(columns);
-  for (let at = 0; at < values.length; at += columns) {
-    for (let d = 0; d < columns; d++) sums[d]! += values[at + d]! ** 2;
-  }
-  return sums;
 }
 
 /** a bᵀ of matrices [count, length]; the lower triangle, mirrored. */

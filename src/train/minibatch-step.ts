@@ -140,7 +140,8 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
   );
   const shareOf = lanes > 1 ? forAll(scale, 1, 'batch/shares') : scale;
   const dLogits = builder.op('Mul', [gradient, shareOf], { name: 'grad/logits' });
-  const predicted = builder.output(outputs, 'float32', ['batch', outputCount], 'outputs');
+  // Under its own name: an output renamed is an output copied.
+  const predicted = builder.output(outputs, 'float32', ['batch', outputCount]);
   const { model, gradients: gradientNames } = await buildGradientGraph(builder, {
     logits,
     dLogits,
@@ -153,10 +154,11 @@ export async function openMinibatchStep(options: MinibatchStepOptions): Promise<
     ]),
     feeds: dropout?.feeds(2, createRng(1)),
   });
-  const session = await openSession(
-    encodeModel(model),
-    options.threads === undefined ? {} : { threads: options.threads },
-  );
+  // Copying rows and changing weights take half as long as a run: threads that wait for the next one would only be in the way.
+  const session = await openSession(encodeModel(model), {
+    ...(options.threads !== undefined && { threads: options.threads }),
+    spin: false,
+  });
 
   const gradientMemory = Object.fromEntries(
     [...gradientNames].map(([name, gradient]) => [

@@ -4,9 +4,7 @@ import { openBrowserSession } from '../runtime/open-browser-session.js';
 import type { Session } from '../runtime/session.js';
 import type { ServedInput, ServedModel } from '../serve/served-model.js';
 import { fetchModel } from './fetch-model.js';
-import { openImageReader } from './image-reader.js';
 import type { InputReader } from './input-reader.js';
-import { openTextReader } from './text-reader.js';
 import type { ClassifierInput, Reply, Request, Result, Wishes } from './worker-messages.js';
 
 // TypeScript takes this file for a page's; in a worker, messages go to whoever started it.
@@ -47,8 +45,10 @@ async function open(model: ServedModel, wishes: Wishes): Promise<OpenModel> {
   return { model, session, reader };
 }
 
-function openReader(input: ServedInput): InputReader | Promise<InputReader> {
-  return input.kind === 'image' ? openImageReader(input) : openTextReader(input);
+/** Only what the model needs is loaded: the tokenizers are large. */
+async function openReader(input: ServedInput): Promise<InputReader> {
+  if (input.kind === 'image') return (await import('./image-reader.js')).openImageReader(input);
+  return (await import('./text-reader.js')).openTextReader(input);
 }
 
 async function answer(id: number, input: ClassifierInput): Promise<void> {

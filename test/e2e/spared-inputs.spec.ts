@@ -84,6 +84,20 @@ describe('What a command reads', function () {
     await expectSpared(at('theirs', 'config.json'), args, /no run folder but holds a config\.json/);
   });
 
+  it('may hold one class alone where an exported model is judged', async () => {
+    mkdirSync(at('one'));
+    cpSync(at('photos', 'red'), at('one', 'red'), { recursive: true });
+    const report = await graftJsonHere<{ examples: number; perClass: { label: string; support: number }[] }>(
+      ['eval', '--model', backbone, '--data', at('one')],
+      env,
+    );
+    expect(report.examples).to.equal(6);
+    expect(report.perClass.map(({ label, support }) => [label, support])).to.deep.include.members([
+      ['red', 6],
+      ['green', 0],
+    ]);
+  });
+
   it('may be a run folder, which a new run replaces', async () => {
     const { run: folderOf } = await graftJsonHere<{ run: string }>(
       ['train', '--backbone', backbone, '--data', data, '--out', at('own'), '--l2', '3'],

@@ -116,7 +116,7 @@ describe('settleBranches', () => {
         });
       expect([...(await build()).weights.keys()]).to.have.members([
         'last/kernel',
-        'by constants/by channels/by constants/scale',
+        'by constants/by channels/scale',
       ]);
       writeFileSync(file, encodeModel(model));
       const refusal = await build().then(

@@ -70,6 +70,18 @@ describe('graft serve', function () {
     expect(statusOf(await ask('GET /modules/web/main.js?again HTTP/1.1'))).to.equal(200);
   });
 
+  it('serves a model of images without what texts need', async () => {
+    for (const [address, status] of Object.entries({
+      '/modules/web/image-reader.js': 200,
+      '/modules/web/text-reader.js': 404,
+      '/modules/inputs/encode-texts.js': 404,
+      '/runtime/tokenizers.mjs': 404,
+      '/tokenizer.json': 404,
+    })) {
+      expect(statusOf(await ask(`GET ${address} HTTP/1.1`)), address).to.equal(status);
+    }
+  });
+
   it('answers GET and HEAD only', async () => {
     for (const method of ['POST', 'PUT', 'DELETE', 'OPTIONS', 'PATCH', 'TRACE']) {
       expect(statusOf(await ask(`${method} / HTTP/1.1`)), method).to.equal(405);
