@@ -22,6 +22,8 @@ export interface LossTape {
   sumRows(value: string, name: string): string;
   /** [rows] → [rows, 1] */
   asColumn(value: string, name: string): string;
+  /** [rows], of the tape's type, → [rows, columns]: a product with ones takes a fraction of broadcasting, which goes row by row. */
+  spread(value: string, columns: number, name: string): string;
   /** Columns from `start` to before `end` of a matrix. */
   columns(value: string, start: number, end: number, name: string): string;
   /** log(1 + exp(x)) in float64, from x of the tape's type. */
@@ -34,6 +36,7 @@ export function lossTape(builder: GraphBuilder, precision: Precision): LossTape 
     builder.op(opType, inputs, { name: `loss/${name}`, attributes });
   const tensor = (dims: readonly number[], values: ArrayLike<number>) =>
     checked(precision, dims, (array as typeof Float64Array).from(values));
+  const asColumn: LossTape['asColumn'] = (value, name) => op('Unsqueeze', [value, builder.ints([1])], name);
   const toFloat64: LossTape['toFloat64'] = (value, name) => op('Cast', [value], name, { to: 11 });
   return {
     op,
@@ -42,7 +45,14 @@ export function lossTape(builder: GraphBuilder, precision: Precision): LossTape 
     cast: (value, name) => op('Cast', [value], name, { to: code }),
     toFloat64,
     sumRows: (value, name) => op('ReduceSum', [value, builder.ints([1])], name, { keepdims: 0 }),
-    asColumn: (value, name) => op('Unsqueeze', [value, builder.ints([1])], name),
+    asColumn,
+    spread(value, columns, name) {
+      const ones = builder.shared(
+        `ones/${precision}/${columns}`,
+        tensor([1, columns], new Array<number>(columns).fill(1)),
+      );
+      return op('MatMul', [asColumn(value, `${name}/column`), ones], name);
+    },
     columns: (value, start, end, name) =>
       op('Slice', [value, builder.ints([start]), builder.ints([end]), builder.ints([1])], name),
     softplus64(x, name) {

@@ -38,16 +38,15 @@ export const singleLabel: Task = {
   finishOwn: () => new Map(),
   appendLogits: (_builder, scores) => scores,
   appendExactLoss(builder, { logits, target, outputCount, precision, loss: spec, classWeights }) {
-    const { op, constant, scalar, cast, toFloat64, sumRows, asColumn } = lossTape(builder, precision);
+    const { op, constant, scalar, cast, toFloat64, sumRows, spread } = lossTape(builder, precision);
     const tape64 = lossTape(builder, 'float64');
     const logP = op('LogSoftmax', [logits], 'log_softmax', { axis: 1 });
     const p = op('Exp', [op('Clip', [logP, scalar(leastLogP)], 'log_p_clipped')], 'p');
     const wrong = op('Sub', [p, op('Mul', [p, target], 'p_true')], 'p_wrong');
     const sure = sumRows(wrong, 'p_wrong_sum');
-    // A product with ones spreads it over the classes several times as fast as broadcasting, which goes by rows.
-    const ones = constant('ones', [1, outputCount], new Float64Array(outputCount).fill(1));
-    const spread = op('MatMul', [asColumn(sure, 'p_wrong_column'), ones], 'p_wrong_spread');
-    let dZ = op('Sub', [wrong, op('Mul', [target, spread], 'p_excess')], 'dz');
+    const overClasses = (value: string, name: string): string => spread(value, outputCount, name);
+    const excess = op('Mul', [target, overClasses(sure, 'p_wrong_spread')], 'p_excess');
+    let dZ = op('Sub', [wrong, excess], 'dz');
     const sure64 = toFloat64(sure, 's64');
     const pTrue = op('Sub', [tape64.scalar(1), sure64], 'p_true64');
     const exact = op('Log', [pTrue], 'log_exact');
@@ -72,13 +71,13 @@ export const singleLabel: Task = {
       const slope = op('Mul', [op('Mul', [gamma, pTrue], 'focal_slope'), share], 'focal_slope_share');
       const factor = op('Mul', [power, op('Sub', [tape64.scalar(1), slope], 'focal_rest')], 'focal_factor');
       losses = op('Mul', [losses, power], 'focal');
-      dZ = op('Mul', [dZ, asColumn(cast(factor, 'focal_cast'), 'focal_column')], 'dz_focal');
+      dZ = op('Mul', [dZ, overClasses(cast(factor, 'focal_cast'), 'focal_spread')], 'dz_focal');
     }
     if (classWeights) {
       const weights = constant('class_weights', [outputCount], classWeights);
       const weight = sumRows(op('Mul', [target, weights], 'own_weights'), 'class_weight');
       losses = op('Mul', [losses, toFloat64(weight, 'class_weight64')], 'loss_weighted');
-      dZ = op('Mul', [dZ, asColumn(weight, 'class_weight_column')], 'dz_weighted');
+      dZ = op('Mul', [dZ, overClasses(weight, 'class_weight_spread')], 'dz_weighted');
     }
     return { losses, dLogits: dZ };
   },

@@ -112,7 +112,7 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
       builder,
       { losses, dLogits },
       { ofExample, heldOut: inputs.heldOut },
-      precision,
+      { width, precision },
     ));
     const matrix = builder.op('Concat', [builder.ints([-1]), replicas], { attributes: { axis: 0 } });
     losses = builder.op('Reshape', [losses, matrix], { name: 'loss/by_replica' });
