@@ -1,10 +1,8 @@
 /** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
 import { hash } from 'node:crypto';
-import { statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
-import { ReadPace } from '../sources/read-pace.js';
-import { type ReadOptions, readSource } from '../sources/read-source.js';
+import { readSource } from '../sources/read-source.js';
 import { fileOf, type Located, type LocatedList, placeOf } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
 
@@ -25,7 +23,7 @@ export interface ReadExample {
   readonly content: ExampleContent;
 }
 
-export interface RecogniseOptions {
+export interface ReadOptions {
   readonly memo: HashMemo;
   /** Whether the bytes of an example of this sha256 are wanted; where not, a file that the memo knows is not read. */
   isWanted(sha256: Uint8Array): boolean;
@@ -34,18 +32,16 @@ export interface RecogniseOptions {
 /** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
 export async function* readExamples(
   examples: LocatedList,
-  options: RecogniseOptions,
+  options: ReadOptions,
 ): AsyncGenerator<ReadExample> {
   const gate = new ByteGate(bytesAhead);
-  const pace = new ReadPace();
   const reading: Promise<ReadExample>[] = [];
   let next = 0;
   const begin = async (index: number): Promise<ReadExample> => {
     const example = examples.at(index)!;
-    const sha256 = await recognise(example, options, pace);
+    const sha256 = await recognise(example, options);
     if (sha256) return { index, content: { kind: 'recognised', sha256 } };
-    const mayRead = (size: number): Promise<void> => gate.pass(index, size);
-    return { index, content: await readExample(example, options.memo, { mayRead, pace }) };
+    return { index, content: await readExample(example, options.memo, (size) => gate.pass(index, size)) };
   };
   try {
     for (let index = 0; index < examples.length; index++) {
@@ -60,29 +56,22 @@ export async function* readExamples(
   }
 }
 
-async function recognise(
-  example: Located,
-  { memo, isWanted }: RecogniseOptions,
-  pace: ReadPace,
-): Promise<Uint8Array | undefined> {
+async function recognise(example: Located, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
   const file = fileOf(example);
   if (memo.isEmpty || file === undefined) return undefined;
-  const looking = pace.take(
-    () => statSync(file, { bigint: true }),
-    () => stat(file, { bigint: true }),
-  );
-  const info = await looking.catch(() => undefined);
+  const info = await stat(file, { bigint: true }).catch(() => undefined);
   const sha256 = info?.isFile() ? memo.find(placeOf(example), info) : undefined;
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }
 
+/** @param mayRead - resolves when there is room for so many bytes */
 export async function readExample(
   example: Located,
   memo: HashMemo,
-  options: ReadOptions = {},
+  mayRead: (sizeBytes: number) => Promise<void> = async () => {},
 ): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
   try {
-    const { bytes, info } = await readSource(example, options);
+    const { bytes, info } = await readSource(example, mayRead);
     const sha256 = hash('sha256', bytes, 'buffer');
     if (info) memo.remember(placeOf(example), info, sha256);
     return { kind: 'bytes', bytes, sha256 };

@@ -1,7 +1,7 @@
 import type { BigIntStats } from 'node:fs';
 import { fetchUrl } from './fetch-url.js';
 import { readParquetRow } from './parquet-rows.js';
-import { type ReadFileOptions, readFileContent } from './read-file.js';
+import { readFileContent } from './read-file.js';
 import type { Located } from './source.js';
 
 export interface SourceContent {
@@ -10,22 +10,20 @@ export interface SourceContent {
   readonly info?: BigIntStats;
 }
 
-/** As for one file; of other sources, reading begins likewise once it may where the number of bytes is known before. */
-export type ReadOptions = Pick<ReadFileOptions, 'mayRead' | 'pace'>;
-
 /**
  * The bytes of one example, wherever they lie.
+ * @param mayRead - called with the number of bytes where it is known before; reading begins when it resolves
  * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a damaged Parquet file, naming the file.
  */
 export async function readSource(
   { path, source }: Located,
-  { mayRead, pace }: ReadOptions = {},
+  mayRead?: (sizeBytes: number) => Promise<void>,
 ): Promise<SourceContent> {
   switch (source?.kind) {
     case undefined:
-      return readFileContent(path, { mayRead, pace });
+      return readFileContent(path, { mayRead });
     case 'slice':
-      return readFileContent(source.file, { slice: source, mayRead, pace });
+      return readFileContent(source.file, { slice: source, mayRead });
     case 'parquet':
       return readParquetRow(source, mayRead);
     case 'url':
