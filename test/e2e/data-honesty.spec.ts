@@ -167,7 +167,11 @@ describe('what a data set hides', function () {
     expectRefusal(await graftHere(train(words, '--task', 'ordered'), env), 1, /order is not known.*--order/);
     const named = await report(words, '--task', 'ordered', '--order', 'poor,fair,good');
     expect(named.classes).to.deep.equal(['poor', 'fair', 'good']);
-    expectRefusal(await graftHere(train(words, '--task', 'regression'), env), 1, /Expected finite numbers .*"fair"/);
+    expectRefusal(
+      await graftHere(train(words, '--task', 'regression'), env),
+      1,
+      /Expected finite numbers .*"fair"/,
+    );
   });
 
   it('flags that do not go together are refused before anything is cached', async () => {
