@@ -13,7 +13,10 @@ export async function spareInputs(file: string, inputs: readonly (string | undef
   const place = await placeOf(file);
   for (const input of inputs) {
     if (input === undefined || (await placeOf(input)) !== place) continue;
-    throw new GraftError('USAGE', `--out would overwrite ${input}, which is read; choose another path.`);
+    throw new GraftError(
+      'USAGE',
+      `The output would overwrite ${input}, which is read; choose another path for it.`,
+    );
   }
 }
 

@@ -6,8 +6,9 @@ import { type Kernels, openKernels } from './kernels.js';
 
 /** Bytes of rows that are worked on at a time. */
 const chunkBytes = 2 ** 17;
-/** Rows that are turned at a time: what a column becomes is copied back in pieces so long. */
+/** Rows that are turned at a time: what a column becomes is copied back in pieces so long; of long rows fewer values. */
 const turnedRows = 512;
+const turnedValues = 2 ** 22;
 
 let shared: Kernels | undefined;
 
@@ -41,7 +42,7 @@ export function scaleRows(
 /** [rows, columns] to [columns, rows]; `into` is other memory than `matrix`. */
 export function transpose(matrix: Float32Array, columns: number, into: Float32Array): void {
   const rows = matrix.length / columns;
-  const most = Math.min(rows, turnedRows);
+  const most = Math.min(rows, turnedRows, Math.max(4, Math.floor(turnedValues / columns)));
   const kernels = (shared ??= openKernels());
   kernels.reserve(2 * most * columns * Float32Array.BYTES_PER_ELEMENT + 16);
   const given = new Float32Array(kernels.buffer(), 0, most * columns);

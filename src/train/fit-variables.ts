@@ -1,10 +1,10 @@
 /** The variables in which a linear head is fitted, found anew as the curvature changes on the way. */
+import { product } from '../optim/vector.js';
 import { type ConvexProblem, scaleProblem } from './convex-problem.js';
 import { exampleCurvature } from './example-curvature.js';
 import { openBasisFinder } from './find-basis.js';
 import type { Fit } from './fit.js';
 import { openHeadScorer } from './head-scorer.js';
-import { product } from '../optim/vector.js';
 import type { Replica } from './replica-objective.js';
 import type { CurvatureSketch, WeightBasis } from './weight-basis.js';
 

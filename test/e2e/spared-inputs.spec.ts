@@ -53,6 +53,12 @@ describe('What a command reads', function () {
     );
   });
 
+  it('is not overwritten by the drawing of graft inspect, nor by graft cache export', async () => {
+    await expectSpared(backbone, ['inspect', backbone, '--svg', backbone], /output would overwrite/);
+    const given = ['--backbone', backbone, '--data', data, '--format', 'npy', '--out', backbone];
+    await expectSpared(backbone, ['cache', 'export', ...given], /output would overwrite/);
+  });
+
   it('is not overwritten by graft export, through a link neither, and the run itself is not', async () => {
     symlinkSync(at('net'), at('link'));
     const first = await graftHere(['train', '--backbone', backbone, '--data', data, '--out', at('own')], env);
