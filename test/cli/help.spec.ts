@@ -13,7 +13,9 @@ describe('The help', () => {
     it(`of graft ${command} has an example and is plain ASCII`, async () => {
       const { stdout, status } = await graftHere([...command.split(' '), '--help']);
       expect(status).to.equal(0);
-      expect(stdout).to.match(new RegExp(`^graft ${command}`)).and.match(/\nExamples:\n +graft /);
+      expect(stdout)
+        .to.match(new RegExp(`^graft ${command}`))
+        .and.match(/\nExamples:\n +graft /);
       // eslint-disable-next-line no-control-regex -- a newline is one
       expect(stdout).to.match(/^[\x00-\x7f]+$/);
     });
