@@ -30,42 +30,49 @@ export async function openBatchEncoder({ input, ...setup }: WorkerSetup): Promis
   return input.kind === 'pixels' ? openImages(input, setup) : openTexts(input);
 }
 
-/** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one is zero. */
+/** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one holds what was there. */
 function openImages(
   input: PixelSpec,
-  { batch, views: allViews, pixelBytes }: Pick<WorkerSetup, 'batch' | 'views' | 'pixelBytes'>,
+  { perRun, pixelBytes, views: allViews }: Pick<WorkerSetup, 'perRun' | 'pixelBytes' | 'views'>,
 ): EncodeBatch {
   const size = sizeOf(exampleDims(input).get(input.name)!);
-  const buffers = Array.from(
-    { length: batchesPerWorker },
-    () => new Float32Array(batch * allViews.length * size),
-  );
+  /** What one run of the model reads. */
+  const pixels = new Float32Array(perRun * size);
+  /** Of the batches at a time, the floats of large images: by view and slot, made when they are first needed. */
+  const waiting = Array.from({ length: batchesPerWorker }, (): Float32Array[] => []);
   const budget = new PixelBudget(pixelBytes);
   let turn = 0;
-  return async ({ id, examples, keys, views }) => {
-    const buffer = buffers[turn++ % buffers.length]!;
+  return async ({ id, examples, keys, views: numbers }) => {
+    const rows = waiting[turn++ % waiting.length]!;
     const count = examples.length;
+    const views = numbers.map((view) => allViews[view]);
     const broken: Broken[] = [];
-    await Promise.all(
+    const writers = await Promise.all(
       examples.map(async (bytes, slot) => {
-        const wanted = views.map((view, place) => {
-          const at = (place * count + slot) * size;
-          return { view: allViews[view], into: buffer.subarray(at, at + size) };
-        });
+        const rowOf = (place: number) => (rows[place * count + slot] ??= new Float32Array(size));
         try {
-          await preprocessViews(bytes, keys[slot]!, input.preprocess, wanted, budget);
+          return await preprocessViews(bytes, keys[slot]!, input.preprocess, views, { budget, rowOf });
         } catch (error) {
           broken.push({ slot, reason: reasonOf(error, 'INVALID_IMAGE') });
-          for (const { into } of wanted) into.fill(0);
+          return undefined;
         }
       }),
     );
-    const rowsOf = (place: number) =>
-      imageRows(input, buffer.subarray(place * count * size, (place + 1) * count * size), count);
     return {
       id,
       count,
-      views: new Map(views.map((view, place) => [view, rowsOf(place)])),
+      views: new Map(
+        numbers.map((view, place) => [
+          view,
+          imageRows(input, count, (start, end) => {
+            for (let slot = start; slot < end; slot++) {
+              const at = (slot - start) * size;
+              writers[slot]?.[place]!(pixels.subarray(at, at + size));
+            }
+            return pixels.subarray(0, (end - start) * size);
+          }),
+        ]),
+      ),
       broken: broken.sort((a, b) => a.slot - b.slot),
     };
   };

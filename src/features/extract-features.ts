@@ -144,7 +144,6 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       input: options.input,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
-      batch: plan.batch,
       perRun: plan.perRun,
       provider: plan.provider,
     };

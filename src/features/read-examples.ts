@@ -1,7 +1,7 @@
 /** Reads and hashes files in the order of the list, several at once, with a bound on the bytes that wait. */
 import { hash } from 'node:crypto';
-import { stat } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
+import { fileState } from '../sources/read-file.js';
 import { readSource } from '../sources/read-source.js';
 import { fileOf, type Located, type LocatedList, placeOf } from '../sources/source.js';
 import type { HashMemo } from './hash-memo.js';
@@ -59,7 +59,7 @@ export async function* readExamples(
 async function recognise(example: Located, { memo, isWanted }: ReadOptions): Promise<Uint8Array | undefined> {
   const file = fileOf(example);
   if (memo.isEmpty || file === undefined) return undefined;
-  const info = await stat(file, { bigint: true }).catch(() => undefined);
+  const info = await fileState(file);
   const sha256 = info?.isFile() ? memo.find(placeOf(example), info) : undefined;
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }

@@ -23,8 +23,6 @@ export interface WorkerSetup {
     readonly view: number;
     readonly dim: number;
   }[];
-  /** Most examples in one batch. */
-  readonly batch: number;
   /** Most examples a run of the model. */
   readonly perRun: number;
   /** Most bytes of decoded pixels that wait to be used; a larger image is decoded alone. */

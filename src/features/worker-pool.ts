@@ -104,7 +104,9 @@ export class WorkerPool implements Pool {
 
   #start(): Seat {
     disableTelemetry();
-    const worker = new Worker(new URL('./extract-worker.js', import.meta.url), { workerData: this.#setup });
+    const worker = new Worker(new URL('../features/extract-worker.js', import.meta.url), {
+      workerData: this.#setup,
+    });
     const pending = new Map<number, Pending>();
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     const seat: Seat = { worker, pending, exited };

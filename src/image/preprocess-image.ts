@@ -28,19 +28,30 @@ export async function preprocessImage(
   writeImage(await decodeFor(bytes, spec, options), spec, into);
 }
 
+/** Fills the C · H · W floats of one image, or of one view of it. */
+export type RowWriter = (into: Float32Array) => void;
+
+export interface ViewsOptions {
+  /** What the pixels are to be fitted into while they are more than the floats made of them. */
+  readonly budget?: PixelBudget | undefined;
+  /** The C · H · W floats in which a view, by its place among the views, waits where the image is large; default: new ones. */
+  readonly rowOf?: ((place: number) => Float32Array) | undefined;
+}
+
 /**
- * The plain image (no view) and random views of it, from one decode.
+ * The plain image (no view) and random views of it, from one decode. A small image waits as the bytes it was decoded to, and the
+ * floats are written when they are asked for: just before the model reads them, they are in the processor's cache.
  * @param sha256 - of `bytes`
- * @param budget - what the pixels are to be fitted into while they are held
+ * @returns for each view what writes it, as often as it is called
  * @throws GraftError as `preprocessImage`
  */
 export async function preprocessViews(
   bytes: Uint8Array,
   sha256: Uint8Array,
   spec: PreprocessSpec,
-  views: readonly { readonly view: RandomView | undefined; readonly into: Float32Array }[],
-  budget?: PixelBudget,
-): Promise<void> {
+  views: readonly (RandomView | undefined)[],
+  { budget, rowOf }: ViewsOptions = {},
+): Promise<RowWriter[]> {
   let taken = 0;
   const mayDecode = async (sizeBytes: number): Promise<void> => {
     await budget?.take(sizeBytes);
@@ -48,10 +59,18 @@ export async function preprocessViews(
   };
   try {
     const image = await decodeFor(bytes, spec, { mayDecode });
-    for (const { view, into } of views) {
-      if (view) writeView(image, sha256, spec, view, into);
-      else writeImage(image, spec, into);
-    }
+    const writers = views.map((view): RowWriter => {
+      if (view) return (into) => writeView(image, sha256, spec, view, into);
+      return (into) => writeImage(image, spec, into);
+    });
+    const { channels, height, width } = pixelShape(spec);
+    const length = channels * height * width;
+    if (image.data.length <= length * Float32Array.BYTES_PER_ELEMENT) return writers;
+    return writers.map((write, place) => {
+      const row = rowOf?.(place) ?? new Float32Array(length);
+      write(row);
+      return (into) => into.set(row);
+    });
   } finally {
     budget?.give(taken);
   }

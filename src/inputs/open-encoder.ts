@@ -29,7 +29,7 @@ function openImageEncoder(spec: PixelSpec): ExampleEncoder {
       if (pixels.length < images.length * size) pixels = new Float32Array(images.length * size);
       const places = images.map((_, i) => pixels.subarray(i * size, (i + 1) * size));
       await Promise.all(images.map((image, i) => preprocessImage(image, spec.preprocess, places[i]!)));
-      return imageRows(spec, pixels, images.length);
+      return imageRows(spec, images.length, (start, end) => pixels.subarray(start * size, end * size));
     },
   };
 }

@@ -218,7 +218,9 @@ async function verifyBytes(
 async function madeUpExamples(input: InputSpec): Promise<EncodedExamples> {
   if (input.kind === 'pixels') {
     const [, ...dims] = exampleDims(input).get(input.name)!;
-    return imageRows(input, madeUp(dims).data as Float32Array, madeUpCount);
+    const pixels = madeUp(dims).data as Float32Array;
+    const size = sizeOf(dims);
+    return imageRows(input, madeUpCount, (start, end) => pixels.subarray(start * size, end * size));
   }
   const texts = Array.from({ length: madeUpCount }, (_, i) => 'one two three '.repeat(i + 1));
   return openEncoder(input).encode(texts.map((text) => Buffer.from(text)));

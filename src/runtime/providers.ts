@@ -71,7 +71,7 @@ export function nativeFolder(): string {
 async function probeProvider(name: NodeProvider): Promise<ProviderStatus> {
   const missing = name === 'cuda' ? missingForCuda() : name === 'webgpu' ? missingForWebgpu() : undefined;
   if (missing) return { name, available: false, reason: missing };
-  const script = fileURLToPath(new URL('./probe-provider.js', import.meta.url));
+  const script = fileURLToPath(new URL('../runtime/probe-provider.js', import.meta.url));
   return new Promise((resolve) => {
     execFile(process.execPath, [script, name], { timeout: 60_000 }, (error, stdout, stderr) => {
       if (!error) resolve({ name, available: true, reason: 'It ran a small model.' });

@@ -5,13 +5,22 @@ import {
   constants,
   fstatSync,
   open as openFile,
+  openSync,
   read as readFile,
+  readSync,
+  statSync,
 } from 'node:fs';
+import { stat } from 'node:fs/promises';
 import { promisify } from 'node:util';
 import { unreadable } from '../errors.js';
+import { ReadPace } from './read-pace.js';
 
 /** No photo is larger; what is would only exhaust the memory. */
 export const largestExample = 2 ** 30;
+
+/** Above, the calling thread would be held up for long even by a file in memory. */
+const mostBlockingBytes = 2 ** 20;
+const pace = new ReadPace();
 
 // Bare descriptors: FileHandle costs as much again as these calls do.
 const open = promisify(openFile);
@@ -31,6 +40,16 @@ export interface FileContent {
   readonly info: BigIntStats;
 }
 
+/** The state of what lies at a path, behind links; undefined where there is nothing or it cannot be looked at. */
+export async function fileState(path: string): Promise<BigIntStats | undefined> {
+  const options = { bigint: true } as const;
+  try {
+    return pace.mayBlock() ? timed(() => statSync(path, options)) : await stat(path, options);
+  } catch {
+    return undefined;
+  }
+}
+
 /** @throws GraftError FILE_NOT_FOUND or FILE_UNREADABLE naming the path. */
 export async function readFileContent(
   path: string,
@@ -38,7 +57,9 @@ export async function readFileContent(
 ): Promise<FileContent> {
   try {
     // Without O_NONBLOCK opening a named pipe would wait for ever for its writer.
-    const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
+    const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
+    const mayBlock = pace.mayBlock();
+    const file = mayBlock ? timed(() => openSync(path, flags)) : await open(path, flags);
     try {
       // Opening has fetched the state, and closing what was only read writes nothing: neither waits for a disk.
       const info = fstatSync(file, { bigint: true });
@@ -50,7 +71,8 @@ export async function readFileContent(
         throw new Error(`it ends at ${info.size} bytes, before byte ${start + length}`);
       }
       await mayRead?.(length);
-      return { bytes: await readRange(file, start, length), info };
+      const blocks = mayBlock && length <= mostBlockingBytes;
+      return { bytes: await readRange(file, start, length, blocks), info };
     } finally {
       closeSync(file);
     }
@@ -60,13 +82,27 @@ export async function readFileContent(
 }
 
 /** Fewer bytes than asked for where the file has become shorter. */
-async function readRange(file: number, start: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+async function readRange(
+  file: number,
+  start: number,
+  length: number,
+  blocks: boolean,
+): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
-  let done = 0;
+  let done = blocks ? timed(() => readSync(file, bytes, 0, length, start)) : 0;
   while (done < length) {
     const { bytesRead } = await read(file, bytes, done, length - done, start + done);
     if (bytesRead === 0) return bytes.slice(0, done);
     done += bytesRead;
   }
   return bytes;
+}
+
+function timed<Result>(blocking: () => Result): Result {
+  const started = performance.now();
+  try {
+    return blocking();
+  } finally {
+    pace.took(performance.now() - started);
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Runs the built `graft` in this process: the same entry with the same flags, without loading all modules once more,
+ * Runs the built `graft` in this process: the same function with the same flags, without loading all modules once more,
  * which is what most short calls would spend their time on. What a process is needed for (signals, stdin, what native
  * code prints, ending by itself, two at once) takes `graft` of `graft.ts`.
  */
@@ -7,15 +7,14 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Outcome, parseOutcome } from './graft.js';
 
-const entry = pathToFileURL(path.resolve('dist/cli/index.js')).href;
-let calls = 0;
+const entry = pathToFileURL(path.resolve('dist/cli/main.js')).href;
 let isRunning = false;
 
 export async function graftHere(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Outcome> {
   if (isRunning) throw new Error('Expected one call of graftHere at a time; await it, or take graft.');
   isRunning = true;
   const said = { stdout: '', stderr: '' };
-  const before = { argv: process.argv, exitCode: process.exitCode, env: { ...process.env } };
+  const before = { exitCode: process.exitCode, env: { ...process.env } };
   const restore = (['stdout', 'stderr'] as const).map((name) => {
     const stream = process[name];
     const write = stream.write;
@@ -27,16 +26,14 @@ export async function graftHere(args: readonly string[], env: NodeJS.ProcessEnv 
       stream.write = write;
     };
   });
-  process.argv = [process.execPath, 'graft', ...args];
   process.exitCode = undefined;
   setEnvironment({ ...before.env, ...env });
   try {
-    // The entry runs when it is loaded, and ends loading when the command has ended. Only the entry is loaded anew.
-    await import(`${entry}?call=${calls++}`);
+    const { main } = (await import(entry)) as { main(args: readonly string[]): Promise<void> };
+    await main(args);
     return { ...said, status: Number(process.exitCode ?? 0) };
   } finally {
     for (const each of restore) each();
-    process.argv = before.argv;
     process.exitCode = before.exitCode;
     setEnvironment(before.env);
     isRunning = false;

@@ -68,9 +68,9 @@ describe('Features of random views', function () {
         const bytes = await readFile(images[i]!.path);
         const into = new Float32Array(3 * side * side);
         for (const [t, { view: of }] of targets.entries()) {
-          await preprocessViews(bytes, createHash('sha256').update(bytes).digest(), preprocess, [
-            { view: of, into },
-          ]);
+          const sha256 = createHash('sha256').update(bytes).digest();
+          const [write] = await preprocessViews(bytes, sha256, preprocess, [of]);
+          write!(into);
           const { features } = await session.run({ image: float32([1, 3, side, side], into) });
           const expected = features!.data as Float32Array;
           for (let d = 0; d < dim; d++) expect(rows[t]![i * dim + d]).to.be.closeTo(expected[d]!, 1e-5);

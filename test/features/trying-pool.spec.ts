@@ -76,7 +76,6 @@ describe('Trying ways to divide the cores', () => {
             input: pixels,
             views: [undefined],
             outputs: [{ name: undefined, view: 0, dim }],
-            batch: 1,
             perRun: 1,
             provider: 'cpu',
             pixelBytes: 2 ** 20,

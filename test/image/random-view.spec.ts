@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { type AugmentSpec, defaultAugment, parseAugment, readAugment } from '../../src/image/augment-spec.js';
-import { preprocessImage, preprocessViews } from '../../src/image/preprocess-image.js';
+import { preprocessImage, preprocessViews, type RowWriter } from '../../src/image/preprocess-image.js';
 import { drawWindow, type RandomView } from '../../src/image/random-view.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { createRng } from '../../src/rng.js';
@@ -18,6 +18,12 @@ const spec: PreprocessSpec = {
   std: [0.5, 0.25, 1],
   layout: 'nchw',
 };
+
+function written(write: RowWriter): Float32Array {
+  const into = new Float32Array(3 * side * side);
+  write(into);
+  return into;
+}
 
 describe('Random views', () => {
   let photo: Buffer;
@@ -36,15 +42,30 @@ describe('Random views', () => {
     views: readonly (RandomView | undefined)[],
     { key = sha256, by = spec }: { key?: Uint8Array; by?: PreprocessSpec } = {},
   ): Promise<Float32Array[]> {
-    const wanted = views.map((one) => ({ view: one, into: new Float32Array(3 * side * side) }));
-    await preprocessViews(photo, key, by, wanted);
-    return wanted.map(({ into }) => into);
+    const writers = await preprocessViews(photo, key, by, views);
+    return writers.map((write) => written(write));
   }
 
   const everything: AugmentSpec = {
     ...defaultAugment,
     randaugment: { operations: 2, magnitude: 9 },
   };
+
+  it('are written as often as asked for, also once other images were decoded, of small images and large', async () => {
+    for (const edge of [8, 4 * side]) {
+      const image = await sharp(photo).resize(edge, edge).jpeg().toBuffer();
+      const writers = await preprocessViews(image, sha256, spec, [undefined, view(everything)]);
+      const first = writers.map((write) => written(write));
+      await preprocessViews(await sharp(photo).negate().resize(edge, edge).jpeg().toBuffer(), sha256, spec, [
+        undefined,
+      ]);
+      expect(writers.map((write) => written(write))).to.deep.equal(first);
+      const expected = new Float32Array(3 * side * side);
+      await preprocessImage(image, spec, expected);
+      expect(first[0]).to.deep.equal(expected);
+      expect(first[1]).not.to.deep.equal(expected);
+    }
+  });
 
   it('follow from seed, number and content alone, in whatever company', async () => {
     const [plain, first, second] = await pixelsOf([undefined, view(everything), view(everything, 2)]);

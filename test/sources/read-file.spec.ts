@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { readFileContent } from '../../src/sources/read-file.js';
+import { fileState, readFileContent } from '../../src/sources/read-file.js';
 
 describe('Reading a file that may be anything', () => {
   const folder = mkdtempSync(path.join(tmpdir(), 'graft-files-'));
@@ -30,6 +30,23 @@ describe('Reading a file that may be anything', () => {
     expect(Buffer.from(bytes).toString()).to.equal('all of it');
     expect(bytes.buffer.byteLength).to.equal(9);
     expect(info.size).to.equal(9n);
+  });
+
+  it('gives the whole of a file that is too large to hold up the thread', async () => {
+    const content = Buffer.from(
+      Uint8Array.from({ length: 3 * 2 ** 20 + 5 }, (_, i) => (i * 2654435761) >>> 24),
+    );
+    writeFileSync(at('large'), content);
+    const { bytes } = await readFileContent(at('large'));
+    expect(content.equals(bytes)).to.equal(true);
+  });
+
+  it('gives the state of what is there, and none of what is not or cannot be reached', async () => {
+    writeFileSync(at('state'), '12345');
+    symlinkSync('circle', at('circle'));
+    expect((await fileState(at('state')))?.size).to.equal(5n);
+    for (const name of ['absent', 'state/below', 'circle'])
+      expect(await fileState(at(name))).to.equal(undefined);
   });
 
   it('gives a part', async () => {
@@ -110,7 +127,7 @@ describe('Reading a file that may be anything', () => {
     }
     // Root may read anything, so it asks as nobody.
     const module = new URL('../../src/sources/read-file.js', import.meta.url);
-    const script = `import { readFileContent } from '${module.href}';
+    const script = `import { fileState, readFileContent } from '${module.href}';
       await readFileContent(process.argv[1]).catch((error) => console.log(error.message));`;
     const nobody = { uid: 65534, gid: 65534, encoding: 'utf8', stdio: 'pipe' } as const;
     let answer: string;

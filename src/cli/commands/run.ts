@@ -17,7 +17,7 @@ const options = {
   l2: {
     type: 'string',
     requiresArg: true,
-    describe: 'L2 penalty λ [default: 1]; with --tune a list or auto',
+    describe: 'L2 penalty lambda [default: 1]; with --tune a list or auto',
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rate of adamw and sgd; with --tune a list' },
   'weight-decay': {

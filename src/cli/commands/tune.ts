@@ -15,7 +15,7 @@ export const searchFlags = {
     type: 'string',
     requiresArg: true,
     default: 'auto',
-    describe: 'Penalties λ to try: a list, or auto (12)',
+    describe: 'Penalties lambda to try: a list, or auto (12)',
   },
   lr: { type: 'string', requiresArg: true, describe: 'Learning rates to try with adamw and sgd: a list' },
   'weight-decay': {

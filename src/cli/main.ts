@@ -1,0 +1,102 @@
+/**
+ * The `graft` command. Exit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
+ * Nothing heavy is imported here: each command loads what it needs when it runs, so that --help answers at once.
+ */
+import yargs from 'yargs';
+import { GraftError, messageOf } from '../errors.js';
+import { packageVersion } from '../version.js';
+import { cacheCommand } from './commands/cache.js';
+import { doctorCommand } from './commands/doctor.js';
+import { evalCommand } from './commands/eval.js';
+import { exportCommand } from './commands/export.js';
+import { gradientCommand } from './commands/gradient.js';
+import { inspectCommand } from './commands/inspect.js';
+import { modelsCommand } from './commands/models.js';
+import { predictCommand } from './commands/predict.js';
+import { reportCommand } from './commands/report.js';
+import { runCommand } from './commands/run.js';
+import { serveCommand } from './commands/serve.js';
+import { trainCommand } from './commands/train.js';
+import { tuneCommand } from './commands/tune.js';
+import { verifyCommand } from './commands/verify.js';
+import { surviveClosedOutput } from './end-of-output.js';
+import { flagsForCommand } from './define-command.js';
+import { optimizeLater } from './optimize-later.js';
+import { readConfigFile } from './read-config-file.js';
+import { showControls } from './show-controls.js';
+import { nameStandardInput } from './standard-input.js';
+
+const commands = [
+  runCommand,
+  inspectCommand,
+  cacheCommand,
+  trainCommand,
+  tuneCommand,
+  exportCommand,
+  verifyCommand,
+  evalCommand,
+  predictCommand,
+  serveCommand,
+  reportCommand,
+  gradientCommand,
+  modelsCommand,
+  doctorCommand,
+];
+
+/** @param args - what stands after `graft` */
+export async function main(args: readonly string[]): Promise<void> {
+  optimizeLater();
+  surviveClosedOutput();
+  /** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
+  let isJson = args.some((arg) => arg === '--json' || arg === '--json=true');
+  const cli = yargs(nameStandardInput(args))
+    .scriptName('graft')
+    .usage(
+      '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
+    )
+    .command(commands)
+    .demandCommand(1, 'Name a command.')
+    .strict()
+    .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
+    .option('config', { type: 'string' })
+    .config('config', 'Read flags from a JSON or YAML file', (file) => {
+      const flags = readConfigFile(file);
+      isJson ||= flags.json === true;
+      return flagsForCommand(flags);
+    })
+    .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .version(packageVersion())
+    .alias({ h: 'help', v: 'version' })
+    .recommendCommands()
+    .exitProcess(false)
+    .fail((message, error) => {
+      // No error: yargs itself refuses the call.
+      throw error && !isYargsError(error) ? error : new GraftError('USAGE', message ?? error.message);
+    });
+
+  try {
+    await cli.parseAsync();
+  } catch (error) {
+    const isUsage = error instanceof GraftError && error.code === 'USAGE';
+    const message = messageOf(error);
+    process.stderr.write(`graft: ${showControls(message)}\n`);
+    if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
+    else if (!(error instanceof GraftError) && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
+    if (isJson) {
+      const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
+      process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
+    }
+    const isInterrupted = error instanceof GraftError && error.code === 'INTERRUPTED';
+    // 128 + SIGINT, as shells have it.
+    process.exitCode = isUsage ? 2 : isInterrupted ? 130 : 1;
+  }
+}
+
+function isCommand(word: string | undefined): boolean {
+  return commands.some(({ command }) => String(command).split(' ')[0] === word);
+}
+
+function isYargsError(error: unknown): boolean {
+  return error instanceof Error && error.name === 'YError';
+}

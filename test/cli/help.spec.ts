@@ -1,0 +1,30 @@
+import { expect } from 'chai';
+import { graftHere } from '../e2e/graft-here.js';
+
+const commands = [
+  ...['run', 'inspect', 'cache', 'train', 'tune', 'export', 'verify', 'eval', 'predict', 'serve', 'report'],
+  ...['gradient', 'models', 'doctor'],
+  ...['cache ls', 'cache stats', 'cache verify', 'cache prune', 'cache export', 'models ls', 'models get'],
+];
+
+describe('The help', () => {
+  for (const command of commands) {
+    // What is not ASCII costs the layout 35 ms: its width is asked of the tables of Unicode.
+    it(`of graft ${command} has an example and is plain ASCII`, async () => {
+      const { stdout, status } = await graftHere([...command.split(' '), '--help']);
+      expect(status).to.equal(0);
+      expect(stdout)
+        .to.match(new RegExp(`^graft ${command}`))
+        .and.match(/\nExamples:\n +graft /);
+      // eslint-disable-next-line no-control-regex -- a newline is one
+      expect(stdout).to.match(/^[\x00-\x7f]+$/);
+    });
+  }
+
+  it('of graft itself names every command', async () => {
+    const { stdout } = await graftHere(['--help']);
+    expect([...stdout.matchAll(/^ {2}graft (\w+)/gm)].map(([, name]) => name)).to.have.members(
+      commands.filter((command) => !command.includes(' ')),
+    );
+  });
+});
