@@ -5,7 +5,7 @@ import { expect } from 'chai';
 
 describe('Progress bars on a terminal', () => {
   it('end with the next one and with the result, so that the process does', () => {
-    const output = pathToFileURL(path.resolve('dist/cli/output.js')).href;
+    const output = pathToFileURL(path.resolve('build/src/cli/output.js')).href;
     const program = `
       process.stderr.isTTY = true;
       const { createOutput } = await import('${output}');
