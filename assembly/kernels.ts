@@ -26,28 +26,118 @@ export function adamw(
   }
 }
 
-/** Adds a · c and b · c to the two float64 at `out`; `n` float64 each, a multiple of 4. */
-export function pairProducts(n: i32, a: usize, b: usize, c: usize, out: usize): void {
-  let a0 = f64x2.splat(0), a1 = f64x2.splat(0), b0 = f64x2.splat(0), b1 = f64x2.splat(0);
-  for (let at: usize = 0, end: usize = (<usize>n) << 3; at < end; at += 32) {
-    const c0 = v128.load(c + at);
-    const c1 = v128.load(c + at, 16);
-    a0 = f64x2.add(a0, f64x2.mul(v128.load(a + at), c0));
-    b0 = f64x2.add(b0, f64x2.mul(v128.load(b + at), c0));
-    a1 = f64x2.add(a1, f64x2.mul(v128.load(a + at, 16), c1));
-    b1 = f64x2.add(b1, f64x2.mul(v128.load(b + at, 16), c1));
+/** a · b of `n` float64, a multiple of 8. */
+export function dot(n: i32, a: usize, b: usize): f64 {
+  let s0 = f64x2.splat(0), s1 = s0, s2 = s0, s3 = s0;
+  for (const end = a + ((<usize>n) << 3); a < end; a += 64, b += 64) {
+    s0 = f64x2.add(s0, f64x2.mul(v128.load(a), v128.load(b)));
+    s1 = f64x2.add(s1, f64x2.mul(v128.load(a, 16), v128.load(b, 16)));
+    s2 = f64x2.add(s2, f64x2.mul(v128.load(a, 32), v128.load(b, 32)));
+    s3 = f64x2.add(s3, f64x2.mul(v128.load(a, 48), v128.load(b, 48)));
   }
-  const aSum = f64x2.add(a0, a1), bSum = f64x2.add(b0, b1);
-  store<f64>(out, load<f64>(out) + f64x2.extract_lane(aSum, 0) + f64x2.extract_lane(aSum, 1));
-  store<f64>(out, load<f64>(out, 8) + f64x2.extract_lane(bSum, 0) + f64x2.extract_lane(bSum, 1), 8);
+  return sum2(f64x2.add(f64x2.add(s0, s1), f64x2.add(s2, s3)));
 }
 
-/** out = out + p · a + q · b, `n` float64 each, a multiple of 2. */
-export function addPair(n: i32, out: usize, p: f64, a: usize, q: f64, b: usize): void {
-  const ps = f64x2.splat(p), qs = f64x2.splat(q);
+// @ts-ignore: decorator
+@inline
+function sum2(pair: v128): f64 {
+  return f64x2.extract_lane(pair, 0) + f64x2.extract_lane(pair, 1);
+}
+
+/** Largest magnitude of `n` float64, a multiple of 8. */
+export function largestMagnitude(n: i32, a: usize): f64 {
+  let m0 = f64x2.splat(0), m1 = m0, m2 = m0, m3 = m0;
+  for (const end = a + ((<usize>n) << 3); a < end; a += 64) {
+    m0 = f64x2.max(m0, f64x2.abs(v128.load(a)));
+    m1 = f64x2.max(m1, f64x2.abs(v128.load(a, 16)));
+    m2 = f64x2.max(m2, f64x2.abs(v128.load(a, 32)));
+    m3 = f64x2.max(m3, f64x2.abs(v128.load(a, 48)));
+  }
+  const most = f64x2.max(f64x2.max(m0, m1), f64x2.max(m2, m3));
+  return max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1));
+}
+
+/** out = a + factor · b, `n` float64 each, a multiple of 2. */
+export function addScaled(n: i32, a: usize, factor: f64, b: usize, out: usize): void {
+  const factors = f64x2.splat(factor);
+  for (const end = a + ((<usize>n) << 3); a < end; a += 16, b += 16, out += 16) {
+    v128.store(out, f64x2.add(v128.load(a), f64x2.mul(factors, v128.load(b))));
+  }
+}
+
+/** s = x - xBefore and y = g - gBefore, `n` float64 each, a multiple of 2; s · y and y · y go to the two float64 at `out`. */
+export function curvaturePair(
+  n: i32, x: usize, xBefore: usize, g: usize, gBefore: usize, s: usize, y: usize, out: usize,
+): void {
+  let sy = f64x2.splat(0), yy = sy;
   for (let at: usize = 0, end: usize = (<usize>n) << 3; at < end; at += 16) {
-    const sum = f64x2.add(f64x2.mul(ps, v128.load(a + at)), f64x2.mul(qs, v128.load(b + at)));
-    v128.store(out + at, f64x2.add(v128.load(out + at), sum));
+    const si = f64x2.sub(v128.load(x + at), v128.load(xBefore + at));
+    const yi = f64x2.sub(v128.load(g + at), v128.load(gBefore + at));
+    v128.store(s + at, si);
+    v128.store(y + at, yi);
+    sy = f64x2.add(sy, f64x2.mul(si, yi));
+    yy = f64x2.add(yy, f64x2.mul(yi, yi));
+  }
+  store<f64>(out, sum2(sy));
+  store<f64>(out, sum2(yy), 8);
+}
+
+/**
+ * Of `count` pairs of vectors (a, b), whose addresses stand at `pairs`, the products a · g, b · g, a · y, b · y and b · s: five
+ * float64 a pair at `out`. `n` float64 a vector, a multiple of 2, of which so many are worked on at a time as stay in the first cache.
+ */
+export function pairProducts(
+  n: i32, count: i32, pairs: usize, g: usize, s: usize, y: usize, out: usize,
+): void {
+  memory.fill(out, 0, 40 * <usize>count);
+  const whole: usize = (<usize>n) << 3;
+  for (let from: usize = 0; from < whole; from += 4096) {
+    const end = min(whole, from + 4096);
+    for (let pair = 0, o = out; pair < count; pair++, o += 40) {
+      const a = <usize>load<u32>(pairs + ((<usize>pair) << 3));
+      const b = <usize>load<u32>(pairs + ((<usize>pair) << 3), 4);
+      let ag = f64x2.splat(0), bg = ag, ay = ag, by = ag, bs = ag;
+      for (let at = from; at < end; at += 16) {
+        const ai = v128.load(a + at), bi = v128.load(b + at);
+        const gi = v128.load(g + at), yi = v128.load(y + at);
+        ag = f64x2.add(ag, f64x2.mul(ai, gi));
+        bg = f64x2.add(bg, f64x2.mul(bi, gi));
+        ay = f64x2.add(ay, f64x2.mul(ai, yi));
+        by = f64x2.add(by, f64x2.mul(bi, yi));
+        bs = f64x2.add(bs, f64x2.mul(bi, v128.load(s + at)));
+      }
+      store<f64>(o, load<f64>(o) + sum2(ag));
+      store<f64>(o, load<f64>(o, 8) + sum2(bg), 8);
+      store<f64>(o, load<f64>(o, 16) + sum2(ay), 16);
+      store<f64>(o, load<f64>(o, 24) + sum2(by), 24);
+      store<f64>(o, load<f64>(o, 32) + sum2(bs), 32);
+    }
+  }
+}
+
+/**
+ * out = scale · g + Σ (p · a + q · b) over `count` pairs, whose addresses stand at `pairs` and p and q as float64 at `factors`;
+ * `n` float64 a vector, a multiple of 8.
+ */
+export function addPairs(
+  n: i32, count: i32, pairs: usize, factors: usize, scale: f64, g: usize, out: usize,
+): void {
+  const scales = f64x2.splat(scale);
+  for (let at: usize = 0, end: usize = (<usize>n) << 3; at < end; at += 64) {
+    let s0 = f64x2.mul(scales, v128.load(g + at)), s1 = f64x2.mul(scales, v128.load(g + at, 16));
+    let s2 = f64x2.mul(scales, v128.load(g + at, 32)), s3 = f64x2.mul(scales, v128.load(g + at, 48));
+    for (let pair = 0, t = pairs, f = factors; pair < count; pair++, t += 8, f += 16) {
+      const a = <usize>load<u32>(t) + at, b = <usize>load<u32>(t, 4) + at;
+      const p = v128.load64_splat(f), q = v128.load64_splat(f, 8);
+      s0 = f64x2.add(s0, f64x2.add(f64x2.mul(p, v128.load(a)), f64x2.mul(q, v128.load(b))));
+      s1 = f64x2.add(s1, f64x2.add(f64x2.mul(p, v128.load(a, 16)), f64x2.mul(q, v128.load(b, 16))));
+      s2 = f64x2.add(s2, f64x2.add(f64x2.mul(p, v128.load(a, 32)), f64x2.mul(q, v128.load(b, 32))));
+      s3 = f64x2.add(s3, f64x2.add(f64x2.mul(p, v128.load(a, 48)), f64x2.mul(q, v128.load(b, 48))));
+    }
+    v128.store(out + at, s0);
+    v128.store(out + at, s1, 16);
+    v128.store(out + at, s2, 32);
+    v128.store(out + at, s3, 48);
   }
 }
 

@@ -3,18 +3,17 @@
  * Nocedal & Wright, Numerical Optimization, 2nd ed.: algorithms 7.4 (two-loop recursion), 3.5 and 3.6 (line search).
  */
 import { CurvatureMemory, type CurvaturePair } from './curvature-memory.js';
-import { dot, largestMagnitude } from './vector.js';
+import { mostVectors, VectorSpace } from './vector-space.js';
 import { searchLine } from './wolfe-line-search.js';
 
 export interface Evaluation {
   readonly value: number;
-  /** Taken over by the optimiser: the objective must return a fresh array. */
-  readonly gradient: Float64Array;
   /** How large the gradient is to the caller, who may know other variables; default: its largest component. */
   readonly size?: number | undefined;
 }
 
-export type Objective = (x: Float64Array) => Promise<Evaluation>;
+/** Writes the gradient at `x` into `gradient`, every element of it; both are lent until the promise settles. */
+export type Objective = (x: Float64Array, gradient: Float64Array) => Promise<Evaluation>;
 
 export interface LbfgsOptions {
   readonly maxIterations?: number;
@@ -42,7 +41,7 @@ export interface LbfgsOptions {
   readonly firstStep?: number;
   /** Goes on from here, with the same bits as if it had never stopped; `start` and `curvature` are then not looked at. */
   readonly from?: LbfgsState | undefined;
-  /** After each iteration; true stops. The state is only lent: copy what is to last. */
+  /** After each iteration; true stops. All vectors are only lent: copy what is to last. */
   readonly onIteration?: (
     iteration: number,
     x: Float64Array,
@@ -55,6 +54,7 @@ export interface LbfgsOptions {
 export interface LbfgsState extends Evaluation {
   readonly iteration: number;
   readonly x: Float64Array;
+  readonly gradient: Float64Array;
   readonly pairs: readonly CurvaturePair[];
   /** Of the objective, one an iteration. */
   readonly values: readonly number[];
@@ -86,6 +86,9 @@ export interface LbfgsResult {
   readonly expectedFall: number;
 }
 
+/** Vectors of a search besides the pairs: x, the one on trial, the direction, and gradients of these and of one more point. */
+const ownVectors = 6;
+
 const unfinished: readonly StopReason[] = ['noise', 'iterations', 'caller'];
 
 /** Iterations over which the objective's fall is watched. */
@@ -109,11 +112,19 @@ export async function lbfgs(
     onIteration,
   } = options;
   const { from } = options;
-  let x: Float64Array = from?.x ?? start.slice();
-  let { value, gradient, size } = from ?? (await objective(x));
+  // Of more pairs than fit into its memory the last ones are remembered.
+  const capacity = Math.max(1, Math.min(memory, Math.floor((mostVectors(start.length) - ownVectors) / 2)));
+  const needs = CurvatureMemory.needs(capacity);
+  const space = new VectorSpace(start.length, ownVectors + needs.vectors, needs.bytes);
+  let [x, trial, gradient] = [space.take(), space.take(), space.take()];
+  const direction = space.take();
+  let spare: readonly [Float64Array, Float64Array] = [space.take(), space.take()];
+  x.set(from?.x ?? start);
+  if (from) gradient.set(from.gradient);
+  let { value, size } = from ?? (await objective(x, gradient));
   let evaluations = from?.evaluations ?? 1;
-  const curvature = new CurvatureMemory(start.length, memory, from?.pairs ?? options.curvature);
-  const smallEnough = from?.smallEnough ?? gradientTolerance * largestMagnitude(gradient);
+  const curvature = new CurvatureMemory(space, capacity, from?.pairs ?? options.curvature);
+  const smallEnough = from?.smallEnough ?? gradientTolerance * space.largestMagnitude(gradient);
   const values = [...(from?.values ?? options.values ?? [value])];
   let expected = Number.POSITIVE_INFINITY;
   const done = (iterations: number, reason: StopReason): LbfgsResult => ({
@@ -123,21 +134,21 @@ export async function lbfgs(
     evaluations,
     converged: !unfinished.includes(reason),
     reason,
-    gradientSize: size ?? largestMagnitude(gradient),
+    gradientSize: size ?? space.largestMagnitude(gradient),
     curvature: curvature.pairs,
     values,
     expectedFall: expected,
   });
   for (let iteration = (from?.iteration ?? 0) + 1; iteration <= maxIterations; iteration++) {
-    const largest = largestMagnitude(gradient);
+    const largest = space.largestMagnitude(gradient);
     if (largest <= smallEnough || (size ?? largest) <= gradientLimit) return done(iteration - 1, 'gradient');
-    let direction = curvature.direction(gradient);
-    let slope = dot(direction, gradient);
+    curvature.direction(gradient, direction);
+    let slope = space.dot(direction, gradient);
     if (!(slope < 0)) {
       // The remembered curvature is spoilt by rounding: begin afresh.
       curvature.clear();
-      direction = curvature.direction(gradient);
-      slope = dot(direction, gradient);
+      curvature.direction(gradient, direction);
+      slope = space.dot(direction, gradient);
     }
     expected = expectedFall(values, -slope / 2, options.expectedFall ?? Number.POSITIVE_INFINITY);
     if (expected <= valueTolerance * Math.abs(value)) return done(iteration - 1, 'objective');
@@ -145,15 +156,8 @@ export async function lbfgs(
     if (before !== undefined && before - value < stallTolerance * Math.abs(value))
       return done(iteration - 1, stallTolerance > 0 ? 'stall' : 'precision');
     const first = curvature.pairs.length > 0 ? 1 : (options.firstStep ?? Math.min(1, 1 / Math.sqrt(-slope)));
-    const found = await searchLine(objective, {
-      x,
-      value,
-      gradient,
-      direction,
-      slope,
-      first,
-      noise: rounding * Math.abs(value),
-    });
+    const ray = { x, value, gradient, direction, slope, first, noise: rounding * Math.abs(value) };
+    const found = await searchLine(objective, ray, { space, x: trial, gradients: spare });
     evaluations += found.evaluations;
     if (found.step === 0) {
       if (patience < Number.POSITIVE_INFINITY) return done(iteration - 1, 'noise');
@@ -162,8 +166,10 @@ export async function lbfgs(
       curvature.clear();
       continue;
     }
-    curvature.add(found.x, x, found.gradient, gradient);
-    ({ x, value, gradient, size } = found);
+    curvature.add(trial, x, found.gradient, gradient);
+    [x, trial] = [trial, x];
+    spare = [gradient, spare[0] === found.gradient ? spare[1] : spare[0]];
+    ({ value, gradient, size } = found);
     values.push(value);
     if (found.evaluations > patience) return done(iteration, 'noise');
     const state = (): LbfgsState => ({

@@ -21,13 +21,6 @@ export function dotRange(a: Float64Array, from: number, b: Float64Array, at: num
   return s0 + s1 + (s2 + s3);
 }
 
-/** a + factor · b */
-export function along(a: Float64Array, factor: number, b: Float64Array): Float64Array {
-  const sum = new Float64Array(a.length);
-  for (let i = 0; i < sum.length; i++) sum[i] = a[i]! + factor * b[i]!;
-  return sum;
-}
-
 /** a · b, element by element. */
 export function product(a: Float64Array, b: Float64Array): Float64Array {
   const result = new Float64Array(a.length);

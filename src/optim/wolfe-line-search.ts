@@ -1,6 +1,6 @@
 /** A step length that satisfies the strong Wolfe conditions: Nocedal & Wright, 2nd ed., algorithms 3.5 and 3.6. */
 import type { Evaluation, Objective } from './lbfgs.js';
-import { along, dot } from './vector.js';
+import type { VectorSpace } from './vector-space.js';
 
 export interface Ray {
   readonly x: Float64Array;
@@ -18,7 +18,17 @@ export interface Ray {
 export interface RayPoint extends Evaluation {
   readonly step: number;
   readonly slope: number;
+  /** One of those that were lent; overwritten once neither this point nor a better one is the best. */
+  readonly gradient: Float64Array;
+}
+
+/** What the search works in, of the space that the ray's vectors are of. */
+export interface RayMemory {
+  readonly space: VectorSpace;
+  /** Takes the points that are tried, and ends as the one that is found. */
   readonly x: Float64Array;
+  /** Take their gradients. */
+  readonly gradients: readonly [Float64Array, Float64Array];
 }
 
 const sufficientDecrease = 1e-4;
@@ -28,34 +38,46 @@ const curvature = 0.9;
 export async function searchLine(
   objective: Objective,
   ray: Ray,
+  { space, x, gradients }: RayMemory,
 ): Promise<RayPoint & { readonly evaluations: number }> {
   let evaluations = 0;
-  const at = async (step: number): Promise<RayPoint> => {
-    evaluations++;
-    const x = along(ray.x, step, ray.direction);
-    const found = await objective(x);
-    return { ...found, step, x, slope: dot(found.gradient, ray.direction) };
+  let reached = 0;
+  const go = (step: number): void => {
+    space.addScaled(ray.x, step, ray.direction, x);
+    reached = step;
   };
-  const start: RayPoint = { ...ray, step: 0 };
+  /** @param best - whose gradient is to last */
+  const at = async (step: number, best: RayPoint): Promise<RayPoint> => {
+    evaluations++;
+    go(step);
+    const gradient = gradients[0] === best.gradient ? gradients[1] : gradients[0];
+    const { value, size } = await objective(x, gradient);
+    return { value, size, step, gradient, slope: space.dot(gradient, ray.direction) };
+  };
+  const end = (found: RayPoint): RayPoint & { readonly evaluations: number } => {
+    if (found.step !== reached) go(found.step);
+    return { ...found, evaluations };
+  };
+  const start: RayPoint = { value: ray.value, slope: ray.slope, gradient: ray.gradient, step: 0 };
   const { noise } = ray;
   const isTooHigh = (point: RayPoint, low: RayPoint): boolean =>
     !(point.value <= ray.value + sufficientDecrease * point.step * ray.slope + noise) ||
     (low.step > 0 && point.value > low.value + noise);
   const isFlat = (point: RayPoint): boolean => Math.abs(point.slope) <= -curvature * ray.slope;
   let low = start;
-  let point = await at(ray.first);
+  let point = await at(ray.first, low);
   for (let i = 0; i < 12; i++) {
-    if (isTooHigh(point, low)) return { ...(await zoom(low, point)), evaluations };
-    if (isFlat(point)) return { ...point, evaluations };
-    if (point.slope >= 0) return { ...(await zoom(point, low)), evaluations };
+    if (isTooHigh(point, low)) return end(await zoom(low, point));
+    if (isFlat(point)) return end(point);
+    if (point.slope >= 0) return end(await zoom(point, low));
     low = point;
-    point = await at(point.step * 2.5);
+    point = await at(point.step * 2.5, low);
   }
-  return { ...low, evaluations };
+  return end(low);
 
   async function zoom(best: RayPoint, other: RayPoint): Promise<RayPoint> {
     for (let i = 0; i < 20; i++) {
-      const trial = await at(interpolate(best, other));
+      const trial = await at(interpolate(best, other), best);
       if (isTooHigh(trial, best)) other = trial;
       else {
         if (isFlat(trial)) return trial;

@@ -4,8 +4,20 @@ import { kernelsWasm } from './kernels-wasm.js';
 /** Arguments as in assembly/kernels.ts; addresses are bytes. */
 export interface KernelFunctions {
   adamw(n: number, weights: number, gradient: number, m: number, v: number, ...scalars: number[]): void;
-  pairProducts(n: number, a: number, b: number, c: number, out: number): void;
-  addPair(n: number, out: number, p: number, a: number, q: number, b: number): void;
+  dot(n: number, a: number, b: number): number;
+  largestMagnitude(n: number, a: number): number;
+  addScaled(n: number, a: number, factor: number, b: number, out: number): void;
+  curvaturePair(n: number, ...vectorsAndOut: number[]): void;
+  pairProducts(n: number, count: number, pairs: number, g: number, s: number, y: number, out: number): void;
+  addPairs(
+    n: number,
+    count: number,
+    pairs: number,
+    factors: number,
+    scale: number,
+    g: number,
+    out: number,
+  ): void;
   resizeRows(...args: number[]): void;
   resizeColumns(...args: number[]): void;
   addRows(rows: number, columns: number, values: number, sums: number): void;

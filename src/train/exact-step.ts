@@ -136,7 +136,8 @@ async function openPass(
     isAnchored: anchor !== undefined,
     keepsLogits: options.keepsLogits ?? false,
   });
-  const settings = options.threads === undefined ? {} : { threads: options.threads };
+  // Threads that wait awake between the runs would take the time of what L-BFGS does there.
+  const settings = { spin: false, ...(options.threads !== undefined && { threads: options.threads }) };
   const session = await openSession(encodeModel(model), settings);
   const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> = inputs.transposed
     ? (options.transposes ?? transposedBlocks(train)).pass

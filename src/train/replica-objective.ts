@@ -22,6 +22,8 @@ export interface ReplicaObjectives {
 
 interface Request {
   readonly x: Float64Array;
+  /** Where the gradient goes. */
+  readonly gradient: Float64Array;
   resolve(evaluation: Evaluation): void;
   reject(error: unknown): void;
 }
@@ -69,18 +71,18 @@ export function replicaObjectives(
     });
     const sizes = slopes.map(largestMagnitude);
     if (basis) slopes = await basis.toGradients(slopes);
-    entries.forEach(([replica, { resolve }], i) => {
+    entries.forEach(([replica, { gradient, resolve }], i) => {
       const { scale } = replicas[replica]!;
-      const gradient = slopes[i]!;
-      for (let j = 0; j < gradient.length; j++) gradient[j]! *= scale[j]!;
-      resolve({ value: losses[i]!, gradient, size: sizes[i] });
+      const slope = slopes[i]!;
+      for (let j = 0; j < gradient.length; j++) gradient[j] = slope[j]! * scale[j]!;
+      resolve({ value: losses[i]!, size: sizes[i] });
     });
   }
   return {
-    objectives: replicas.map(({ scale }, replica) => (u) => {
+    objectives: replicas.map(({ scale }, replica) => (u, gradient) => {
       const x = product(u, scale);
       return new Promise<Evaluation>((resolve, reject) => {
-        waiting.set(replica, { x, resolve, reject });
+        waiting.set(replica, { x, gradient, resolve, reject });
         answerWhenComplete();
       });
     }),

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { CurvatureMemory, type CurvaturePair } from '../../src/optim/curvature-memory.js';
 import { dot } from '../../src/optim/vector.js';
+import { VectorSpace } from '../../src/optim/vector-space.js';
 import { createRng } from '../../src/rng.js';
 
 const size = 1237;
@@ -10,10 +11,31 @@ const draw = () => Float64Array.from({ length: size }, () => rng.normal());
 const slopeAt = (x: Float64Array) => x.map((xi, i) => xi * 10 ** ((3 * i) / size));
 const points = Array.from({ length: 9 }, draw);
 
-function remember(memory: CurvatureMemory, from: number, to: number): void {
+/** A memory of four pairs in a space of its own, which takes and gives vectors outside it. */
+function openMemory(given: readonly CurvaturePair[] = []) {
+  const needs = CurvatureMemory.needs(4);
+  const space = new VectorSpace(size, needs.vectors + 5, needs.bytes);
+  const memory = new CurvatureMemory(space, 4, given);
+  const held = Array.from({ length: 4 }, () => space.take());
+  const into = space.take();
+  return {
+    memory,
+    add(...vectors: [Float64Array, Float64Array, Float64Array, Float64Array]): void {
+      held.forEach((vector, i) => vector.set(vectors[i]!));
+      memory.add(...(held as unknown as typeof vectors));
+    },
+    direction(gradient: Float64Array): Float64Array {
+      held[0]!.set(gradient);
+      memory.direction(held[0]!, into);
+      return into.slice();
+    },
+  };
+}
+
+function remember({ add }: ReturnType<typeof openMemory>, from: number, to: number): void {
   for (let i = from + 1; i <= to; i++) {
     const [x, before] = [points[i]!, points[i - 1]!];
-    memory.add(x, before, slopeAt(x), slopeAt(before));
+    add(x, before, slopeAt(x), slopeAt(before));
   }
 }
 
@@ -35,12 +57,13 @@ function twoLoops(gradient: Float64Array, pairs: readonly CurvaturePair[]): Floa
 
 describe('The curvature memory of L-BFGS', () => {
   it('gives the direction of the two-loop recursion, before and after it forgot its oldest pairs', () => {
-    const memory = new CurvatureMemory(size, 4);
+    const opened = openMemory();
+    const { memory, direction } = opened;
     for (let i = 1; i < points.length; i++) {
-      remember(memory, i - 1, i);
+      remember(opened, i - 1, i);
       expect(memory.pairs).to.have.length(Math.min(4, i));
       const gradient = slopeAt(points[i]!);
-      const found = memory.direction(gradient);
+      const found = direction(gradient);
       const wanted = twoLoops(gradient, memory.pairs);
       const apart = Math.sqrt(found.reduce((sum, f, k) => sum + (f - wanted[k]!) ** 2, 0));
       expect(apart / Math.sqrt(dot(wanted, wanted)), `after ${i} steps`).to.be.below(1e-12);
@@ -48,22 +71,23 @@ describe('The curvature memory of L-BFGS', () => {
   });
 
   it('goes on with the same bits from pairs that were taken out of it', () => {
-    const whole = new CurvatureMemory(size, 4);
+    const whole = openMemory();
     remember(whole, 0, 5);
     whole.direction(slopeAt(points[5]!));
-    const resumed = new CurvatureMemory(size, 4, whole.pairs);
-    for (const memory of [whole, resumed]) remember(memory, 5, 6);
+    const resumed = openMemory(whole.memory.pairs);
+    for (const opened of [whole, resumed]) remember(opened, 5, 6);
     const gradient = slopeAt(points[6]!);
     expect(resumed.direction(gradient)).to.deep.equal(whole.direction(gradient));
   });
 
   it('forgets everything when it is cleared, and remembers no step without curvature', () => {
-    const memory = new CurvatureMemory(size, 4);
-    remember(memory, 0, 3);
+    const opened = openMemory();
+    const { memory, add, direction } = opened;
+    remember(opened, 0, 3);
     memory.clear();
     const [x, before] = [points[1]!, points[0]!];
-    memory.add(x, before, before, x);
+    add(x, before, before, x);
     expect(memory.pairs).to.have.length(0);
-    expect(memory.direction(x)).to.deep.equal(x.map((xi) => -xi));
+    expect(direction(x)).to.deep.equal(x.map((xi) => -xi));
   });
 });

@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { lbfgs, type Objective } from '../../src/optim/lbfgs.js';
+import { VectorSpace } from '../../src/optim/vector-space.js';
 import { searchLine } from '../../src/optim/wolfe-line-search.js';
 
-const rosenbrock: Objective = async (x) => {
-  const gradient = new Float64Array(x.length);
+const rosenbrock: Objective = async (x, gradient) => {
+  gradient.fill(0);
   let value = 0;
   for (let i = 0; i + 1 < x.length; i++) {
     const [a, b] = [1 - x[i]!, x[i + 1]! - x[i]! ** 2];
@@ -11,16 +12,22 @@ const rosenbrock: Objective = async (x) => {
     gradient[i]! += -2 * a - 400 * x[i]! * b;
     gradient[i + 1]! += 200 * b;
   }
-  return { value, gradient };
+  return { value };
 };
+
+/** The Rosenbrock valley and its gradient at a point. */
+async function valleyAt(x: Float64Array): Promise<{ value: number; gradient: Float64Array }> {
+  const gradient = new Float64Array(x.length);
+  return { ...(await rosenbrock(x, gradient)), gradient };
+}
 
 /** ½ Σ c (x - 1)², with curvatures c. */
 const bowl =
   (curvatures: readonly number[]): Objective =>
-  async (x) => ({
-    value: curvatures.reduce((sum, c, i) => sum + 0.5 * c * (x[i]! - 1) ** 2, 0),
-    gradient: Float64Array.from(curvatures, (c, i) => c * (x[i]! - 1)),
-  });
+  async (x, gradient) => {
+    gradient.set(curvatures.map((c, i) => c * (x[i]! - 1)));
+    return { value: curvatures.reduce((sum, c, i) => sum + 0.5 * c * (x[i]! - 1) ** 2, 0) };
+  };
 
 describe('lbfgs', () => {
   it('finds the bottom of the Rosenbrock valley in ten dimensions', async () => {
@@ -43,15 +50,15 @@ describe('lbfgs', () => {
 
   it('stops where the gradient, measured as the caller wants, is no more than a limit, and says that this was the reason', async () => {
     const inTens = (gradient: Float64Array) => 10 * Math.max(...gradient.map(Math.abs));
-    const measured: Objective = async (x) => {
-      const { value, gradient } = await rosenbrock(x);
-      return { value, gradient, size: inTens(gradient) };
+    const measured: Objective = async (x, gradient) => {
+      const { value } = await rosenbrock(x, gradient);
+      return { value, size: inTens(gradient) };
     };
     const options = { gradientTolerance: 0, valueTolerance: 0 };
     const start = new Float64Array(10).fill(-1);
     const found = await lbfgs(measured, start, { ...options, gradientLimit: 1e-3 });
     expect(found.reason).to.equal('gradient');
-    expect(found.gradientSize).to.equal(inTens((await rosenbrock(found.x)).gradient));
+    expect(found.gradientSize).to.equal(inTens((await valleyAt(found.x)).gradient));
     expect(found.gradientSize).to.be.at.most(1e-3);
     const before = await lbfgs(measured, start, { ...options, maxIterations: found.iterations - 1 });
     expect(before.reason).to.equal('iterations');
@@ -61,10 +68,7 @@ describe('lbfgs', () => {
   it('stops as soon as ten iterations gained less than the share that was asked for', async () => {
     const values: number[] = [];
     const { converged, iterations } = await lbfgs(
-      async (x) => {
-        const { value, gradient } = await rosenbrock(x);
-        return { value: value + 1, gradient };
-      },
+      async (x, gradient) => ({ value: (await rosenbrock(x, gradient)).value + 1 }),
       new Float64Array(10).fill(-1),
       {
         stallTolerance: 0.05,
@@ -100,7 +104,7 @@ describe('lbfgs', () => {
     let before: { x: Float64Array; value: number; gradient: Float64Array } | undefined;
     let taken = 0;
     const start = new Float64Array(10).fill(-1);
-    before = { x: start, ...(await rosenbrock(start)) };
+    before = { x: start, ...(await valleyAt(start)) };
     await lbfgs(rosenbrock, start, {
       maxIterations: 40,
       onIteration: async (_, __, ___, state) => {
@@ -128,17 +132,40 @@ describe('lbfgs', () => {
   });
 });
 
+/** Memory of a line search from `start` down the gradient. */
+async function rayFrom(objective: Objective, start: readonly number[], first: number) {
+  const space = new VectorSpace(start.length, 6);
+  const [x, gradient, direction] = [space.take(), space.take(), space.take()];
+  x.set(start);
+  const { value } = await objective(x, gradient);
+  direction.set(gradient.map((g) => -g));
+  const slope = -gradient.reduce((sum, g) => sum + g * g, 0);
+  return {
+    ray: { x, value, gradient, direction, slope, first, noise: 0 },
+    memory: { space, x: space.take(), gradients: [space.take(), space.take()] },
+  } as const;
+}
+
 describe('the line search', () => {
   for (const first of [1e-3, 1, 1e3]) {
     it(`satisfies the strong Wolfe conditions from a first step of ${first}`, async () => {
-      const x = Float64Array.of(-1.2, 1);
-      const { value, gradient } = await rosenbrock(x);
-      const direction = gradient.map((g) => -g);
-      const slope = -gradient.reduce((sum, g) => sum + g * g, 0);
-      const found = await searchLine(rosenbrock, { x, value, gradient, direction, slope, first, noise: 0 });
+      const { ray, memory } = await rayFrom(rosenbrock, [-1.2, 1], first);
+      const found = await searchLine(rosenbrock, ray, memory);
       expect(found.step).to.be.above(0);
-      expect(found.value).to.be.at.most(value + 1e-4 * found.step * slope);
-      expect(Math.abs(found.slope)).to.be.at.most(-0.9 * slope);
+      expect(found.value).to.be.at.most(ray.value + 1e-4 * found.step * ray.slope);
+      expect(Math.abs(found.slope)).to.be.at.most(-0.9 * ray.slope);
+      expect([...found.gradient]).to.deep.equal([...(await valleyAt(memory.x)).gradient]);
     });
   }
+
+  it('ends at the point that it found where it tried others after it', async () => {
+    const slope: Objective = async (x, gradient) => {
+      gradient.fill(-1);
+      return { value: -x[0]! };
+    };
+    const { ray, memory } = await rayFrom(slope, [3], 1);
+    const found = await searchLine(slope, ray, memory);
+    expect(found.evaluations).to.be.above(2);
+    expect([found.value, memory.x[0]]).to.deep.equal([-3 - found.step, 3 + found.step]);
+  });
 });
