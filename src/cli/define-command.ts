@@ -6,6 +6,15 @@ import { createOutput, type Output } from './output.js';
 /** Flags of all commands, and of the one that is called. */
 const flags = { known: new Set<string>(), own: new Set<string>() };
 
+const flagsOf = new WeakMap<CommandModule, ReadonlySet<string>>();
+
+/** Names of those of the commands that have the flag. */
+export function commandsWith(flag: string, commands: readonly CommandModule[]): string[] {
+  return commands
+    .filter((command) => flagsOf.get(command)?.has(flag))
+    .map(({ command }) => String(command).split(' ')[0]!);
+}
+
 /**
  * What of a configuration the command that is called takes. One file may serve several commands, so flags of the others
  * are passed over; what no command knows stays, to be refused.
@@ -35,7 +44,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
   const { command, describe, options, positionals, example, subcommands = [], farewell, run } = definition;
   const names = Object.keys({ ...options, ...positionals });
   for (const name of names) flags.known.add(name);
-  return {
+  const module: CommandModule = {
     command,
     describe,
     builder: (yargs: Argv, isHelpAsked?: boolean) => {
@@ -67,6 +76,8 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       }
     },
   };
+  flagsOf.set(module, new Set(names));
+  return module;
 }
 
 /** @throws GraftError USAGE for a word after the command that is no command below it. */

@@ -20,6 +20,7 @@ import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { surviveClosedOutput } from './end-of-output.js';
+import { explainUnknown } from './explain-unknown.js';
 import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
@@ -71,7 +72,8 @@ export async function main(args: readonly string[]): Promise<void> {
     .exitProcess(false)
     .fail((message, error) => {
       // No error: yargs itself refuses the call.
-      throw error && !isYargsError(error) ? error : new GraftError('USAGE', message ?? error.message);
+      if (error && !isYargsError(error)) throw error;
+      throw new GraftError('USAGE', explainUnknown(message ?? error.message, commands));
     });
 
   try {

@@ -8,7 +8,7 @@ export interface Output {
   readonly logger: Logger;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** A progress bar on stderr, where that is a terminal; it is cleared by the result or by `close`. */
+  /** A progress bar on stderr, where that is a terminal; it ends with the next one, the result or `close`. */
   progress(title: string, unit: string): Promise<OnProgress>;
   /** Prints the result: the JSON document with --json, else the text. */
   result(document: object, text: string): void;
@@ -43,9 +43,11 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
     signal: interrupt.signal,
     async progress(title, unit) {
       if (!process.stderr.isTTY) return () => {};
-      const { update, stop } = await startBar(title, unit);
-      stopBar = stop;
-      return update;
+      return startBar(title, unit, (stop) => {
+        // A bar that is not stopped keeps the process alive.
+        stopBar();
+        stopBar = stop;
+      });
     },
     result(document, text) {
       stopBar();
@@ -60,7 +62,11 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
 }
 
 /** The bar appears with the first progress, so that work that is already done shows none. */
-async function startBar(title: string, unit: string): Promise<{ update: OnProgress; stop(): void }> {
+async function startBar(
+  title: string,
+  unit: string,
+  onStart: (stop: () => void) => void,
+): Promise<OnProgress> {
   const { default: bars } = await import('cli-progress');
   const bar = new bars.SingleBar({
     format: `${title} {bar} {value}/{total}  {rate} ${unit}/s  {remaining} left`,
@@ -70,20 +76,20 @@ async function startBar(title: string, unit: string): Promise<{ update: OnProgre
   });
   const meter = new RateMeter();
   let isStarted = false;
-  return {
-    update({ done, total }) {
-      const rate = meter.add(done, performance.now());
-      if (!isStarted) bar.start(total, done, { rate: '-', remaining: '-' });
-      isStarted = true;
-      bar.setTotal(total);
-      bar.update(done, {
-        rate: rate.toFixed(rate < 10 ? 1 : 0),
-        remaining: rate > 0 ? formatSeconds((total - done) / rate) : '-',
+  return ({ done, total }) => {
+    const rate = meter.add(done, performance.now());
+    if (!isStarted) {
+      onStart(() => {
+        bar.stop();
+        isStarted = false;
       });
-    },
-    stop() {
-      if (isStarted) bar.stop();
-      isStarted = false;
-    },
+      bar.start(total, done, { rate: '-', remaining: '-' });
+    }
+    isStarted = true;
+    bar.setTotal(total);
+    bar.update(done, {
+      rate: rate.toFixed(rate < 10 ? 1 : 0),
+      remaining: rate > 0 ? formatSeconds((total - done) / rate) : '-',
+    });
   };
 }

@@ -1,6 +1,6 @@
 /** Flags of what is trained and how, and of keeping and following a run. */
 import type { Options } from 'yargs';
-import { integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
+import { foldCount, integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
 
 export const trainingOptions = {
   head: { choices: ['linear', 'mlp', 'cosine', 'prototype'], default: 'linear', describe: 'Kind of head' },
@@ -50,6 +50,7 @@ export const trainingOptions = {
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
+  folds: { ...foldCount('folds'), describe: 'Also cross-validate on K folds of the training part' },
   duplicates: {
     choices: ['warn', 'remove', 'keep'],
     default: 'warn',

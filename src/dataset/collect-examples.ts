@@ -1,8 +1,11 @@
 /** Examples as readers meet them become a data set: classes are numbered in the order of their names at the end. */
+import { nameSome } from '../errors.js';
+import { type Logger, silentLogger } from '../logger.js';
 import type { Located, Source } from '../sources/source.js';
 import { GrowingArray } from '../tensor/growing-array.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import { ExampleList, type SourceColumns, type SourcePlace, splitNames } from './example-list.js';
+import { NameNumbers } from './name-numbers.js';
 import { TextColumn } from './text-column.js';
 
 /** Columns that most data sets do not fill end with the last example that has something in them. */
@@ -12,9 +15,8 @@ export class ExampleCollector {
   readonly #splits = new GrowingArray(Uint8Array);
   readonly #groups = new GrowingArray(Uint32Array);
   readonly #sources = new SourceCollector();
-  /** Number of each label, in the order in which they were met. */
-  readonly #labelNumbers = new Map<string, number>();
-  readonly #groupNumbers = new Map<string, number>();
+  readonly #labelNumbers = new NameNumbers();
+  readonly #groupNumbers = new NameNumbers();
 
   get size(): number {
     return this.#labels.length;
@@ -27,21 +29,27 @@ export class ExampleCollector {
   add(label: string, { path, source }: Located, split?: Split, group?: string): void {
     const row = this.size;
     this.#paths.push(path);
-    this.#labels.push(numberIn(this.#labelNumbers, label));
+    this.#labels.push(this.#labelNumbers.numberOf(label));
     if (split) {
       this.#splits.extendTo(row);
       this.#splits.push(splitNames.indexOf(split) + 1);
     }
     if (group !== undefined) {
       this.#groups.extendTo(row);
-      this.#groups.push(numberIn(this.#groupNumbers, group) + 1);
+      this.#groups.push(this.#groupNumbers.numberOf(group) + 1);
     }
     if (source) this.#sources.add(row, source);
   }
 
   /** Each label as it was written is a class: what they mean is for `interpretLabels`. */
-  finish(root: string, kind: ExampleKind = 'images'): Dataset {
-    const met = [...this.#labelNumbers.keys()];
+  finish(root: string, kind: ExampleKind = 'images', logger: Logger = silentLogger): Dataset {
+    const { names: met, spelledTwice } = this.#labelNumbers;
+    if (spelledTwice.length > 0) {
+      logger.warn(
+        `${nameSome(spelledTwice)} of ${root} ${spelledTwice.length === 1 ? 'is' : 'are'} spelled in two ways that look alike ` +
+          '(in Unicode, composed and decomposed): taken as one class each.',
+      );
+    }
     const classes = [...met].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
     const numberOf = new Map(classes.map((label, number) => [label, number]));
     const list = new ExampleList({
@@ -102,15 +110,12 @@ class SourceCollector {
   }
 
   #numberOf(place: SourcePlace): number {
-    const before = this.#placeNumbers.size;
-    const number = numberIn(this.#placeNumbers, JSON.stringify(place));
-    if (number === before) this.#places.push(place);
+    const name = JSON.stringify(place);
+    let number = this.#placeNumbers.get(name);
+    if (number === undefined) {
+      this.#placeNumbers.set(name, (number = this.#places.length));
+      this.#places.push(place);
+    }
     return number + 1;
   }
-}
-
-function numberIn(numbers: Map<string, number>, name: string): number {
-  let number = numbers.get(name);
-  if (number === undefined) numbers.set(name, (number = numbers.size));
-  return number;
 }

@@ -81,7 +81,7 @@ function inferTask({ classes, root, examples }: Dataset, logger: Logger): TaskKi
 /** The parts of "a|b", "a;b" or a JSON list; a text without these is one label. */
 export function splitLabels(text: string): string[] {
   const parts = text.startsWith('[') ? parseList(text) : undefined;
-  return (parts ?? text.split(/[|;]/)).map((part) => part.trim()).filter((part) => part !== '');
+  return (parts ?? text.split(/[|;]/)).map((part) => part.normalize().trim()).filter((part) => part !== '');
 }
 
 function parseList(text: string): string[] | undefined {
@@ -125,7 +125,9 @@ function orderClasses(classes: readonly string[], order: LabelOptions['order'], 
         'give it with --order lowest,…,highest.',
     );
   }
-  const names = typeof order === 'string' ? order.split(',').map((name) => name.trim()) : order;
+  const given = typeof order === 'string' ? order.split(',').map((name) => name.trim()) : order;
+  // As classes are.
+  const names = given.map((name) => name.normalize());
   const strange = classes.filter((name) => !names.includes(name));
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (strange.length === 0 && twice === undefined) return names.filter((name) => classes.includes(name));

@@ -50,5 +50,5 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
   const passedOver = others + (kind === 'images' ? found.texts.size : 0);
   if (passedOver > 0)
     logger.warn(`${passedOver} files below ${root} are no ${kind} by their extension and are passed over.`);
-  return chosen.finish(root, kind);
+  return chosen.finish(root, kind, logger);
 }

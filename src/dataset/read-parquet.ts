@@ -61,7 +61,7 @@ export async function readParquet(
       `${root} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
     );
   }
-  return found.finish(root, kind);
+  return found.finish(root, kind, logger);
 }
 
 interface ChosenColumns {

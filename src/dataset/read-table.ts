@@ -71,7 +71,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       'INVALID_DATASET',
       `The table ${file} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
     );
-  return found.finish(path.resolve(file), kind);
+  return found.finish(path.resolve(file), kind, logger);
 }
 
 interface TableColumns {

@@ -75,7 +75,7 @@ export async function readTar(
   }
   if (unlabelled > 0)
     logger.warn(`${unlabelled} images without a label are left out, the first one ${first}.`);
-  return found.finish(root);
+  return found.finish(root, 'images', logger);
 }
 
 interface ListedShard {

@@ -32,7 +32,9 @@ export function placeOutputs(
   names: readonly string[],
   { task, data, model }: { readonly task: TaskKind; readonly data: string; readonly model: string },
 ): Targets {
-  let placeOf = classes.map((name) => names.indexOf(name));
+  // A model may have its names as macOS spells them.
+  const composed = names.map((name) => name.normalize());
+  let placeOf = classes.map((name) => composed.indexOf(name.normalize()));
   const strange = classes.filter((_, c) => placeOf[c]! < 0);
   if (task === 'regression') {
     if (classes.length !== names.length) {

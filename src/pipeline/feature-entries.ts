@@ -68,8 +68,14 @@ export function classesOf({ header, where }: FeatureSource, fewest: number): str
   }
   if (names.length < fewest)
     throw invalid(where, `${fewest} classes or more are needed but classes names ${names.length}`);
-  if (new Set(names).size < names.length) throw invalid(where, 'its metadata classes names a class twice');
-  return names;
+  const composed = names.map((name) => name.normalize());
+  const twice = composed.findIndex((name, i) => composed.indexOf(name) < i);
+  if (twice < 0) return composed;
+  const isSpelledTwice = names.indexOf(names[twice]!) === twice;
+  throw invalid(
+    where,
+    `its metadata classes names a class twice, ${composed[twice]}${isSpelledTwice ? ' (in Unicode, composed and decomposed)' : ''}`,
+  );
 }
 
 export function entryOf(

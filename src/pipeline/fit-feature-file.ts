@@ -14,6 +14,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
         task: options.task ?? 'single',
         train,
         validation,
+        groups: file.trainGroups,
         data: file.fingerprint,
         describeRow: async (row) => ({ path: `row ${named[row]}` }),
       },

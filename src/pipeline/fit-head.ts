@@ -8,7 +8,9 @@ import type { TaskKind } from '../tasks/task.js';
 import { countTargets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scoreNeighbours } from '../train/score-neighbours.js';
+import { crossValidateHead } from './cross-validate-head.js';
 import type { EvaluateRunInput } from './evaluate-run.js';
+import { foldsOf } from './folds-of-search.js';
 import { headTraining } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import type { FitContext, FitOptions, FittedRun } from './training-run.js';
@@ -17,6 +19,8 @@ export interface FitInput {
   readonly task: TaskKind;
   readonly train: AnyFeatureSet;
   readonly validation: AnyFeatureSet | undefined;
+  /** For each training example what must stay with it in one fold; undefined where each stands alone. */
+  readonly groups: Int32Array | undefined;
   /** Digest of both parts and of what their features come from. */
   readonly data: string;
   /** What a row of the validation part, or where there is none of the training part, is called. */
@@ -24,15 +28,21 @@ export interface FitInput {
 }
 
 export async function fitHead(
-  { task, train, validation, data, describeRow }: FitInput,
+  { task, train, validation, groups, data, describeRow }: FitInput,
   options: FitOptions,
-  { logger = silentLogger, signal, begin, onEpoch }: FitContext,
-): Promise<Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours'>> {
+  { logger = silentLogger, signal, begin, onEpoch, onFold }: FitContext,
+): Promise<
+  Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours' | 'crossValidation'>
+> {
   const training: HeadTrainOptions = {
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
   const plain = withoutViews(train);
+  const { folds: foldCount } = options;
+  const folds = foldCount && foldsOf(plain, groups, foldCount, options.seed ?? 1);
+  if (folds && plain !== train)
+    logger.warn('The folds are judged without views; the head that is kept is trained with them.');
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
@@ -46,6 +56,12 @@ export async function fitHead(
     checkpoint,
     ...(signal && { signal }),
   });
+  const crossValidation = folds
+    ? await crossValidateHead(
+        { train: plain, folds, foldCount, training, stoppedAt: result.stoppedAt },
+        { signal, onFold },
+      )
+    : undefined;
   const { threads } = options;
   const { head, evaluation } = await measureHead({
     head: result.head,
@@ -67,9 +83,10 @@ export async function fitHead(
       : undefined;
   return {
     ...(neighbours && { neighbours }),
+    ...(crossValidation && { crossValidation }),
     parts: { train: plain, validation },
     result: { ...result, head },
-    training: { ...settings },
+    training: { ...settings, ...(foldCount && { folds: foldCount }) },
     evaluation,
   };
 }

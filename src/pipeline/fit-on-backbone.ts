@@ -22,6 +22,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
         task: dataset.task,
         train,
         validation,
+        groups: parts.trainGroups,
         // Features follow from the store and the keys of what was cached in it.
         data: digest(
           [store, ...(views?.stores ?? [])].map(({ folder }) => folder).join('\n'),

@@ -39,3 +39,14 @@ export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'k
     '--knn compares with all training features at once, which --stream leaves on disk; leave one of them out.',
   );
 }
+
+/** @throws GraftError USAGE for folds of unfrozen layers, which are judged in a search. */
+export function assertFoldable(options: TrainOptions | FeatureTrainOptions): void {
+  const { folds, unfreeze } = options as Partial<TrainOptions>;
+  if (folds === undefined || unfreeze === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    `--folds judges a head alone and does not go with --unfreeze; graft tune --unfreeze ${unfreeze} --folds ${folds} ` +
+      'cross-validates the layers too.',
+  );
+}

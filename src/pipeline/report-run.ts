@@ -6,6 +6,7 @@ import { GraftError, messageOf, systemErrorCode } from '../errors.js';
 import type { HeadKindName } from '../heads/head.js';
 import { thumbnail } from '../image/thumbnail.js';
 import { renderRunPage, type ShownExample } from '../report/run-page.js';
+import { describeFolds } from '../tasks/describe-score.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
@@ -42,6 +43,7 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
     stoppedAt: result.stoppedAt,
     part: evaluated?.part ?? 'validation',
     evaluation: evaluated?.evaluation,
+    crossValidation: sentenceOf(result),
     trainCounts: evaluated?.trainCounts ?? [],
     ...(evaluated?.calibration && { calibration: evaluated.calibration }),
     mistakes: await withPictures(evaluated?.mistakes ?? []),
@@ -102,6 +104,12 @@ function factsOf(
     `${examples.train} training and ${examples.validation} validation examples`,
     `fitted in ${seconds.toFixed(1)} s`,
   ];
+}
+
+function sentenceOf({ crossValidation, examples }: TrainReport): string | undefined {
+  if (!crossValidation) return undefined;
+  const said = describeFolds(crossValidation);
+  return `${said[0]!.toUpperCase()}${said.slice(1)} (mean and standard deviation, of the ${examples.train} training examples).`;
 }
 
 /** Ratio of classes from which it is imbalance. */

@@ -4,7 +4,13 @@ import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
 import { runFiles } from './run-folder.js';
-import type { FeatureTrainOptions, TrainedRun, TrainOptions, TrainReport } from './training-run.js';
+import type {
+  FeatureTrainOptions,
+  TrainedRun,
+  TrainHooks,
+  TrainOptions,
+  TrainReport,
+} from './training-run.js';
 import { trainRun } from './train-run.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 import { tuneRun } from './tune-run.js';
@@ -21,7 +27,7 @@ export type RunReport = Partial<Omit<CacheReport, 'examples' | 'seconds'>> &
 
 export async function runAll(
   options: TrainOptions | FeatureTrainOptions,
-  hooks: Hooks = {},
+  hooks: TrainHooks = {},
 ): Promise<RunReport> {
   return exportTrained(await trainRun(options, hooks), hooks);
 }

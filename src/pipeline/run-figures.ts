@@ -1,4 +1,5 @@
 /** A run in plain figures and settings: for its report, and for those who track it. */
+import type { Spread } from './cross-validate-head.js';
 import { figuresOfEvaluation, type RunEvaluation } from './evaluate-run.js';
 import type { TrainReport } from './training-run.js';
 
@@ -14,6 +15,7 @@ export function finalFigures({
   train,
   validation,
   metrics,
+  crossValidation,
   objective,
   stoppedAt,
 }: TrainReport): Record<string, number> {
@@ -21,6 +23,9 @@ export function finalFigures({
     ...Object.entries(train).map(([name, value]) => [`train/${name}`, value] as [string, unknown]),
     ...Object.entries({ ...validation, ...(metrics?.part === 'validation' && metrics) }).map(
       ([name, value]) => [`validation/${name}`, value] as [string, unknown],
+    ),
+    ...Object.entries(crossValidation ?? {}).map(
+      ([name, value]) => [`folds/${name}`, (value as Spread).mean] as [string, unknown],
     ),
     ['objective', objective],
     ['stoppedAt', stoppedAt],

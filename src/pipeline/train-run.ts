@@ -5,14 +5,19 @@ import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
 import type { Solver } from '../train/train-options.js';
 import { packageVersion } from '../version.js';
-import type { Hooks } from './cache-features.js';
 import { assertCalibratable } from './calibrate-head.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
 import { headSpec, headTraining } from './head-options.js';
 import { assertTrackable, openTrackers } from './open-trackers.js';
-import { assertStreamable, assertViewable, refuseHeadOptions, refuseTailOptions } from './refuse-options.js';
+import {
+  assertFoldable,
+  assertStreamable,
+  assertViewable,
+  refuseHeadOptions,
+  refuseTailOptions,
+} from './refuse-options.js';
 import { runEnvironment } from './run-environment.js';
 import { finalFigures, flatten, metricsOf } from './run-figures.js';
 import { assertWritableFolder, writeRunFolder } from './run-folder.js';
@@ -24,19 +29,21 @@ import type {
   FeatureTrainOptions,
   FitContext,
   TrainedRun,
+  TrainHooks,
   TrainOptions,
   TrainReport,
 } from './training-run.js';
 
 export async function trainRun(
   options: TrainOptions | FeatureTrainOptions,
-  hooks: Hooks = {},
+  hooks: TrainHooks = {},
 ): Promise<TrainedRun> {
   const { logger = silentLogger } = hooks;
   assertCalibratable(options);
   assertTrackable(options);
   assertViewable(options);
   assertStreamable(options);
+  assertFoldable(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);
   await assertWritableFolder(folder);
@@ -92,6 +99,7 @@ export async function trainRun(
       ...(headAlone && { headAlone }),
       ...(views && { views }),
       ...(fitted.neighbours && { neighbours: fitted.neighbours }),
+      ...(fitted.crossValidation && { crossValidation: fitted.crossValidation }),
       metrics: metricsOf(evaluation),
       ...(evaluation.calibration && { calibration: evaluation.calibration }),
     };

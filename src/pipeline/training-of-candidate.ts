@@ -13,6 +13,8 @@ export function trainingOf(
   const isExact = solver === 'lbfgs' || solver === 'none';
   const own = {
     validation,
+    // It has been cross-validated.
+    folds: undefined,
     head: head.kind,
     // What is for another kind of head was searched with, but would be refused here.
     ...(head.kind !== 'mlp' && { hidden: undefined, activation: undefined }),

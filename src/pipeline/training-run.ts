@@ -1,4 +1,5 @@
 /** What a training run is given, in every way of training, and what it gives. */
+import type { OnProgress } from '../logger.js';
 import type { Score, TaskKind } from '../tasks/task.js';
 import type { Targets } from '../tasks/targets.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -10,6 +11,7 @@ import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-f
 import type { ViewOptions, ViewReport } from './cache-views.js';
 import type { Calibration } from './calibrate-head.js';
 import type { RunEvaluation } from './evaluate-run.js';
+import type { CrossValidated } from './cross-validate-head.js';
 import type { HeadOptions } from './head-options.js';
 import type { TrackingOptions } from './open-trackers.js';
 import type { RunIdentity, RunProgress } from './run-progress.js';
@@ -19,6 +21,8 @@ import type { SplitOptions } from './split-features.js';
 export interface FitOptions extends SplitOptions, HeadOptions, TrackingOptions {
   readonly out: string;
   readonly threads?: number | undefined;
+  /** Also cross-validates on so many folds of the training part. */
+  readonly folds?: number | undefined;
   /** Fits a temperature on the validation part, so that probabilities mean what they say. */
   readonly calibrate?: boolean | undefined;
   /** True: there must be an unfinished run; false: begin again; default: go on where there is one of the same settings. */
@@ -66,6 +70,8 @@ export interface TrainReport {
   readonly headAlone?: { readonly train: Score; readonly validation?: Score };
   /** With --knn: what the k nearest training examples predict of the validation part. */
   readonly neighbours?: Score & { readonly k: number };
+  /** With --folds: what the same settings reach on what folds of the training part hold out. */
+  readonly crossValidation?: CrossValidated;
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
@@ -79,8 +85,13 @@ export interface TrainedRun {
   readonly cache?: CacheReport;
 }
 
+export interface TrainHooks extends Hooks {
+  /** Folds of the cross-validation. */
+  readonly onFold?: OnProgress;
+}
+
 /** What a way of training is given beside its options. */
-export interface FitContext extends Hooks {
+export interface FitContext extends TrainHooks {
   /** Told of every epoch. */
   readonly onEpoch: (record: EpochRecord) => void;
   /** Once the data are known: what to go on from, and where to keep the state. Until then nothing of the folder changes. */
@@ -99,6 +110,7 @@ export interface FittedRun {
   readonly headAlone?: TrainReport['headAlone'];
   readonly views?: ViewReport | undefined;
   readonly neighbours?: TrainReport['neighbours'];
+  readonly crossValidation?: TrainReport['crossValidation'];
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on. */

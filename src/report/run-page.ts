@@ -29,6 +29,8 @@ export interface RunPage {
   readonly part: 'train' | 'validation';
   readonly evaluation?: Evaluation | undefined;
   readonly trainCounts: readonly number[];
+  /** What the folds of the training part say, as a sentence. */
+  readonly crossValidation?: string | undefined;
   readonly calibration?: {
     readonly temperature: number;
     readonly before: { readonly ece: number };
@@ -87,7 +89,7 @@ function section(title: string, content: string): string {
   return `<section><h2>${escapeXml(title)}</h2>${content}</section>`;
 }
 
-function figures({ evaluation, examples, part }: RunPage): string {
+function figures({ evaluation, examples, part, crossValidation }: RunPage): string {
   if (!evaluation) return '';
   const of = (value: number, interval?: { low: number; high: number }, show = percent) =>
     [show(value), interval && `${show(interval.low)} to ${show(interval.high)}`] as const;
@@ -118,7 +120,8 @@ function figures({ evaluation, examples, part }: RunPage): string {
     part === 'validation'
       ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}${hasRanges ? '; ranges are 95 % bootstrap intervals' : ''}.`
       : `On the ${examples.train} training examples themselves, as nothing was held out: expect less on new ones.`;
-  return `<div class="figures">${shown.join('')}</div><p class="muted">${which}</p>`;
+  const folds = crossValidation === undefined ? '' : `<p>${escapeXml(crossValidation)}</p>`;
+  return `<div class="figures">${shown.join('')}</div><p class="muted">${which}</p>${folds}`;
 }
 
 function warnings({ warnings: sentences }: RunPage): string {

@@ -22,3 +22,24 @@ export function describeScore(score: Score): string {
     .map((name) => `${titles[name]} ${formatFigure(name, score[name]!)}`);
   return [`loss ${score.loss.toFixed(4)}`, ...figures].join('  ');
 }
+
+/** A figure's mean and deviation over folds. */
+interface Spread {
+  readonly mean: number;
+  readonly std: number;
+}
+
+/** @example describeFolds({ folds: 5, accuracy: { mean: 0.931, std: 0.012 } }) // 'cross-validated over 5 folds: accuracy 93.1 % ± 1.2 %' */
+export function describeFolds({
+  folds,
+  ...spreads
+}: { readonly folds: number } & { readonly [Figure in keyof Score]?: Spread }): string {
+  const names = (Object.keys(titles) as FigureName[]).filter((name) => spreads[name] !== undefined);
+  const figures = names.map((name) => {
+    const { mean, std } = spreads[name]!;
+    return `${titles[name]} ${formatFigure(name, mean)} ± ${formatFigure(name, std)}`;
+  });
+  const { loss } = spreads;
+  if (loss) figures.push(`loss ${loss.mean.toFixed(4)} ± ${loss.std.toFixed(4)}`);
+  return `cross-validated over ${folds} folds: ${figures.join(', ')}`;
+}

@@ -1,5 +1,6 @@
 /** One way to train a head, among those that a search compares. */
 import type { HeadSpec } from '../heads/head.js';
+import type { Score } from '../tasks/task.js';
 import type { Solver } from './train-options.js';
 
 export interface Candidate {
@@ -38,6 +39,8 @@ export interface Judged<C extends Candidate = Candidate> {
   readonly candidate: C;
   /** The task's figure (accuracy; R² of numbers) on what each fold held out. */
   readonly folds: readonly number[];
+  /** All figures on what each fold held out; none where a loss became infinite. */
+  readonly scores: readonly Score[];
   /** Over the folds. */
   readonly mean: number;
   /** Sample standard deviation over the folds. */
@@ -53,9 +56,9 @@ export interface Judged<C extends Candidate = Candidate> {
 }
 
 /** The same in one object, as files and reports have it. */
-export type ReportedCandidate = LayerCandidate & Omit<Judged, 'candidate'>;
+export type ReportedCandidate = LayerCandidate & Omit<Judged, 'candidate' | 'scores'>;
 
-export function flat({ candidate, ...result }: Judged<LayerCandidate>): ReportedCandidate {
+export function flat({ candidate, scores: _, ...result }: Judged<LayerCandidate>): ReportedCandidate {
   return { ...candidate, ...result };
 }
 

@@ -16,8 +16,10 @@ import { type FoldsToJudge, judgeSquad, onlyOne, squadsOf } from './judge-replic
 import { sweepOptimum } from './sweep-optimum.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> extends FoldsToJudge {
-  /** Most epochs of those that go by them (30); L-BFGS goes to the optimum. */
+  /** Most epochs of those that go by them (30). */
   readonly epochs?: number | undefined;
+  /** Most iterations of L-BFGS; default: to the optimum. */
+  readonly iterations?: number | undefined;
   /** After each candidate. */
   readonly onJudged?: (judged: Judged<C>) => void;
 }
@@ -30,13 +32,17 @@ export async function crossValidate<C extends Candidate>(
   candidates: readonly C[],
   setting: CrossValidation<C>,
 ): Promise<Judged<C>[]> {
-  const swept = candidates.filter((candidate) => canSweep(candidate, setting.base));
-  const single = candidates.filter((candidate) => !canSweep(candidate, setting.base));
+  const swept = candidates.filter((candidate) => canSweep(candidate, setting));
+  const single = candidates.filter((candidate) => !canSweep(candidate, setting));
   return [...(await sweep(swept, setting)), ...(await halve(single, setting))];
 }
 
-function canSweep({ head, solver, l2 }: Candidate, base: CrossValidation['base']): boolean {
-  return head.kind === 'linear' && solver === 'lbfgs' && l2 > 0 && (base.classWeights ?? 'none') === 'none';
+function canSweep(
+  { head, solver, l2 }: Candidate,
+  { base: { classWeights = 'none', tolerance }, iterations }: Pick<CrossValidation, 'base' | 'iterations'>,
+): boolean {
+  const isToOptimum = solver === 'lbfgs' && tolerance === undefined && iterations === undefined;
+  return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none';
 }
 
 async function sweep<C extends Candidate>(
@@ -45,8 +51,9 @@ async function sweep<C extends Candidate>(
 ): Promise<Judged<C>[]> {
   const [first] = candidates;
   if (!first) return [];
-  const { train, folds, foldCount, base, signal, onJudged } = setting;
+  const { train, folds, foldCount, base, signal, onJudged, onShare } = setting;
   const judged = new Map<number, Judged<C>>();
+  let fitted = 0;
   await sweepOptimum({
     train,
     folds,
@@ -58,6 +65,7 @@ async function sweep<C extends Candidate>(
     standardize: base.standardize ?? true,
     threads: base.threads,
     signal,
+    onFit: () => onShare?.(++fitted / (foldCount * candidates.length)),
     onPenalty(l2, fits) {
       const candidate = candidates.find((each) => each.l2 === l2)!;
       const result = judge(candidate, fits, setting.base.task);
@@ -76,7 +84,7 @@ async function halve<C extends Candidate>(
   const goesByEpochs = ({ solver }: Candidate): boolean => solver === 'adamw' || solver === 'sgd';
   const done: Judged<C>[] = [];
   for (const candidate of candidates.filter((each) => !goesByEpochs(each))) {
-    done.push(await judgeAlone(candidate, setting, undefined));
+    done.push(await judgeAlone(candidate, setting, setting.iterations));
     onJudged?.(done.at(-1)!);
   }
   let left = candidates.filter(goesByEpochs);
@@ -111,7 +119,7 @@ async function judgeAlone<C extends Candidate>(
   setting: CrossValidation<C>,
   epochs: number | undefined,
 ): Promise<Judged<C>> {
-  const { foldCount, base } = setting;
+  const { foldCount, base, atEpoch, onShare } = setting;
   const { solver } = candidate;
   const histories: (readonly EpochScores[])[] = [];
   const finals: EpochScores[] = [];
@@ -124,8 +132,9 @@ async function judgeAlone<C extends Candidate>(
     if (!result) return judgeFailed(candidate, foldCount);
     histories.push(result.history.map(({ train, validation }) => ({ train, validation: validation! })));
     finals.push({ train: result.train, validation: result.validation! });
+    onShare?.((fold + 1) / foldCount);
   }
   return solver === 'adamw' || solver === 'sgd'
-    ? judgeHistories(candidate, histories, base.task)
+    ? judgeHistories(candidate, histories, base.task, atEpoch)
     : judge(candidate, finals, base.task);
 }

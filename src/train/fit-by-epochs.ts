@@ -9,6 +9,7 @@ import { openMinibatchStep } from './minibatch-step.js';
 import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
 import type { Fit, Fitted } from './fit.js';
+import { defaultEpochs } from './train-options.js';
 import type { SolverState } from './training-state.js';
 
 /**
@@ -24,7 +25,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { views = 1 } = train;
   const rows = train.rows / views;
   const outputCount = train.classes.length;
-  const { patience, epochs = 100, mixup } = options;
+  const { patience, epochs = defaultEpochs, mixup } = options;
   const solver = options.solver === 'sgd' ? 'sgd' : 'adamw';
   const l2 = options.l2 * head.penaltyFactor;
   const weightDecay = options.weightDecay ?? l2 / rows;

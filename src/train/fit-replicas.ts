@@ -41,9 +41,13 @@ export interface EpochScores {
 export async function fitReplicas(
   lanes: readonly Lane[],
   fits: readonly ReplicaFit[],
-  options: Omit<TrainOptions, 'solver' | 'l2' | 'lr' | 'weightDecay' | 'seed'> & { readonly epochs: number },
+  options: Omit<TrainOptions, 'solver' | 'l2' | 'lr' | 'weightDecay' | 'seed'> & {
+    readonly epochs: number;
+    /** After each epoch of all replicas. */
+    readonly onPass?: (epoch: number) => void;
+  },
 ): Promise<(readonly EpochScores[] | undefined)[][]> {
-  const { epochs, threads, signal } = options;
+  const { epochs, threads, signal, onPass } = options;
   const settings = fillIn(options);
   const { head: spec, mixup, ema, loss } = settings;
   const task = taskOf(settings.task);
@@ -143,6 +147,7 @@ export async function fitReplicas(
           if (settings.schedule === 'plateau') each.plateau = afterEpoch(each.plateau, validation.loss);
         }
       }
+      onPass?.(epoch);
       if (signal?.aborted) {
         throw new GraftError('INTERRUPTED', 'The search was stopped; no head was written.');
       }

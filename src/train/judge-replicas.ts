@@ -20,6 +20,10 @@ export interface FoldsToJudge {
   readonly folds: Int32Array;
   readonly foldCount: number;
   readonly base: FoldBase;
+  /** The epoch that is judged; default: that of the lowest mean loss. */
+  readonly atEpoch?: number | undefined;
+  /** How much of the candidates at work is done, from 0 to 1. */
+  readonly onShare?: ((share: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -117,7 +121,7 @@ export async function judgeSquad<C extends Candidate>(
   setting: FoldsToJudge,
   epochs: number,
 ): Promise<Judged<C>[]> {
-  const { train, folds, foldCount, base, signal } = setting;
+  const { train, folds, foldCount, base, atEpoch, onShare, signal } = setting;
   const rows = Array.from(folds.keys());
   const laneOf = (seed: number | undefined, fold: number): Lane => ({
     train: selectRows(
@@ -141,17 +145,22 @@ export async function judgeSquad<C extends Candidate>(
       ...(await fitReplicas(
         all.map((open) => open()),
         fits,
-        options,
+        { ...options, onPass: (epoch) => onShare?.(epoch / epochs) },
       )),
     );
-  } else for (const open of all) found.push(...(await fitReplicas([open()], fits, options)));
+  } else {
+    for (const open of all) {
+      found.push(...(await fitReplicas([open()], fits, options)));
+      onShare?.(found.length / all.length);
+    }
+  }
   return groups.flatMap((group, g) =>
     group.map((candidate, i) => {
       const own = found.slice(g * foldCount, (g + 1) * foldCount).map((lane) => lane[i]);
       const histories = own.filter((history) => history !== undefined);
       return histories.length < foldCount
         ? judgeFailed(candidate, foldCount)
-        : judgeHistories(candidate, histories, base.task);
+        : judgeHistories(candidate, histories, base.task, atEpoch);
     }),
   );
 }

@@ -4,24 +4,30 @@ import { taskOf } from '../tasks/task-of.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
 import type { EpochScores } from './fit-replicas.js';
 
-/** At the one epoch at which the folds' mean loss is lowest. */
+/** At the given epoch; by default at the one at which the folds' mean loss is lowest. */
 export function judgeHistories<C extends Candidate>(
   candidate: C,
   histories: readonly (readonly EpochScores[])[],
   task: TaskKind | undefined,
+  epoch?: number,
 ): Judged<C> {
+  const epochs = epoch ?? bestEpoch(histories);
+  return {
+    ...judge(
+      candidate,
+      histories.map((history) => history[epochs - 1]!),
+      task,
+    ),
+    epochs,
+  };
+}
+
+function bestEpoch(histories: readonly (readonly EpochScores[])[]): number {
   const lossAt = (epoch: number): number =>
     meanOf(histories.map((history) => history[epoch]!.validation.loss));
   let best = 0;
   for (let epoch = 1; epoch < histories[0]!.length; epoch++) if (lossAt(epoch) < lossAt(best)) best = epoch;
-  return {
-    ...judge(
-      candidate,
-      histories.map((history) => history[best]!),
-      task,
-    ),
-    epochs: best + 1,
-  };
+  return best + 1;
 }
 
 /** From the scores in each fold. */
@@ -31,13 +37,15 @@ export function judge<C extends Candidate>(
   task: TaskKind = 'single',
 ): Judged<C> {
   const { name } = taskOf(task).figure;
-  const folds = fits.map(({ validation }) => validation[name]!);
+  const scores = fits.map(({ validation }) => validation);
+  const folds = scores.map((score) => score[name]!);
   return {
     candidate,
     folds,
+    scores,
     mean: meanOf(folds),
     std: sampleDeviation(folds),
-    loss: meanOf(fits.map(({ validation }) => validation.loss)),
+    loss: meanOf(scores.map(({ loss }) => loss)),
     train: meanOf(fits.map(({ train }) => train[name]!)),
   };
 }
@@ -45,5 +53,5 @@ export function judge<C extends Candidate>(
 /** Of a candidate whose loss became infinite. */
 export function judgeFailed<C extends Candidate>(candidate: C, foldCount: number): Judged<C> {
   const folds = new Array<number>(foldCount).fill(0);
-  return { candidate, folds, mean: 0, std: 0, loss: Number.MAX_VALUE, train: 0, droppedAt: 0 };
+  return { candidate, folds, scores: [], mean: 0, std: 0, loss: Number.MAX_VALUE, train: 0, droppedAt: 0 };
 }

@@ -38,6 +38,8 @@ export interface OptimumSweepOptions {
   readonly standardize: boolean;
   readonly threads?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** After each fold of a λ. */
+  readonly onFit?: () => void;
   /** After each λ, from the largest to the smallest. */
   readonly onPenalty?: (l2: number, folds: readonly SweptFold[]) => void;
 }
@@ -164,6 +166,7 @@ export async function sweepOptimum(
             },
           },
         ).finally(() => retire(i));
+        options.onFit?.();
         return { ...result, x: result.x.map((uj, j) => uj * scale[j]!) };
       }),
     );

@@ -8,6 +8,9 @@ import type { Checkpoint } from './training-state.js';
 
 export type Solver = 'lbfgs' | 'adamw' | 'sgd';
 
+/** Most epochs where nothing is said. */
+export const defaultEpochs = 100;
+
 export interface TrainOptions {
   readonly head?: HeadSpec;
   readonly task?: TaskKind;

@@ -202,8 +202,25 @@ describe('wrong input', function () {
     expectRefusal(
       await graftHere(['cache', '--backbone', 'b', '--data', good, '--l2', '3']),
       2,
-      /Unknown argument: l2\n/,
+      /Unknown argument: l2\. --l2 is a flag of graft run, graft train and graft tune\.\n/,
     );
+  });
+
+  it('names the command that a flag is of, and for --shard what to do instead', async () => {
+    for (const command of ['train', 'tune', 'run']) {
+      const call = [command, '--features', 'f', '--out', 'o', '--shard', '1/2'];
+      expectRefusal(
+        await graftHere(call),
+        2,
+        /: shard\. --shard is a flag of graft cache\. Fill the cache with it/,
+      );
+    }
+    expectRefusal(
+      await graftHere(['cache', '--backbone', 'b', '--data', 'd', '--tune', '1']),
+      2,
+      /graft run\.\n/,
+    );
+    expectRefusal(await graftHere(['report', 'r', '--seeds', '1', '--new']), 2, /: seeds, new\. --seeds is/);
   });
 
   it('is told in a document too where the configuration asks for one', async () => {

@@ -144,6 +144,12 @@ describe('a file of features', () => {
     ['no class names', {}, {}, /metadata should hold classes/],
     ['class names that are no JSON', {}, { classes: 'cat, dog' }, /JSON array of names/],
     ['one class twice', {}, { classes: '["a","a"]' }, /names a class twice/],
+    [
+      'one class in two spellings',
+      {},
+      { classes: '["caf\\u00e9","cafe\\u0301"]' },
+      /twice, café \(in Unicode, composed/,
+    ],
     ['a class without rows', {}, { classes: '["a","b","c"]' }, /two examples|c has none/],
     ['a split that is none', { split: rows(() => 7) }, undefined, /the split 7/],
   ];

@@ -27,7 +27,8 @@ function judged(l2: number, folds: readonly number[], more: Partial<Candidate> =
   const mean = folds.reduce((a, b) => a + b) / folds.length;
   const std = Math.sqrt(folds.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (folds.length - 1));
   const candidate: Candidate = { head: { kind: 'linear' }, solver: 'lbfgs', l2, ...more };
-  return { candidate, folds, mean, std, loss: 1 - mean, train: 1 };
+  const scores = folds.map((accuracy) => ({ loss: 1 - accuracy, accuracy }));
+  return { candidate, folds, scores, mean, std, loss: 1 - mean, train: 1 };
 }
 
 describe('What a search keeps', () => {

@@ -30,7 +30,10 @@ const options = {
     requiresArg: true,
     describe: 'mlp: share of hidden values dropped in training [default: 0]; with --tune a list',
   },
-  folds: { ...searchFlags.folds, default: undefined, describe: 'With --tune: folds [default: 5]' },
+  folds: {
+    ...trainFlags.folds,
+    describe: 'Also cross-validate on K folds of the training part; with --tune search on them [default: 5]',
+  },
   unfreeze: {
     ...trainFlags.unfreeze,
     describe: `${trainFlags.unfreeze.describe}; with --tune several, with commas between`,
@@ -53,7 +56,6 @@ const ofSearch = [
   'seeds',
   'solvers',
   'layers',
-  'folds',
   'select',
   'budget',
   'learning-curve',
@@ -79,7 +81,8 @@ export const runCommand = defineCommand({
     }
     const stray = ofSearch.find((name) => args[name] !== undefined);
     if (stray) throw new GraftError('USAGE', `--${stray} is for a search; add --tune.`);
-    const report = await runAll(await trainOptions(plain(args)), { ...output, onProgress });
+    const onFold = await output.progress('cross-validation', 'folds');
+    const report = await runAll(await trainOptions(plain(args)), { ...output, onProgress, onFold });
     output.result(report, `${describeTraining(report)}\n${describeExport(report)}\n${report.report}`);
   },
 });

@@ -2,7 +2,7 @@ import { GraftError } from '../../errors.js';
 import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/training-run.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
-import { describeScore } from '../../tasks/describe-score.js';
+import { describeFolds, describeScore } from '../../tasks/describe-score.js';
 import { formatSeconds } from '../format-text.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
@@ -41,7 +41,8 @@ export const trainCommand = defineCommand({
   async run(args, output) {
     const { trainRun } = await import('../../pipeline/train-run.js');
     const onProgress = await output.progress('features', 'examples');
-    const { report, cache } = await trainRun(await trainOptions(args), { ...output, onProgress });
+    const onFold = await output.progress('cross-validation', 'folds');
+    const { report, cache } = await trainRun(await trainOptions(args), { ...output, onProgress, onFold });
     output.result({ ...report, ...(cache && { cache }) }, describeTraining(report));
   },
 });
@@ -99,6 +100,7 @@ export function describeTraining(report: TrainReport): string {
   if (report.neighbours) {
     lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);
   }
+  if (report.crossValidation) lines.push(describeFolds(report.crossValidation));
   if (report.headAlone?.validation) {
     lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
   }

@@ -1,0 +1,32 @@
+import { spawnSync } from 'node:child_process';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { expect } from 'chai';
+
+describe('Progress bars on a terminal', () => {
+  it('end with the next one and with the result, so that the process does', () => {
+    const output = pathToFileURL(path.resolve('build/src/cli/output.js')).href;
+    const program = `
+      process.stderr.isTTY = true;
+      const { createOutput } = await import('${output}');
+      const output = createOutput({ json: true });
+      const [first, second] = [await output.progress('first', 'photos'), await output.progress('second', 'folds')];
+      for (const done of [1, 2]) first({ done, total: 2 });
+      if (process.argv[1] === 'both') for (const done of [1, 2, 3]) second({ done, total: 3 });
+      output.result({ is: 'done' }, '');
+      output.close();`;
+    for (const [shown, bars] of [
+      ['both', ['first', 'second']],
+      ['one', ['first']],
+    ] as const) {
+      const { status, stdout, stderr } = spawnSync(
+        process.execPath,
+        ['--input-type=module', '-e', program, shown],
+        { encoding: 'utf8', timeout: 10_000 },
+      );
+      expect(status, `${shown}: ${stderr}`).to.equal(0);
+      expect(JSON.parse(stdout)).to.deep.equal({ is: 'done' });
+      expect([...new Set(stderr.match(/first|second/g))]).to.deep.equal(bars);
+    }
+  }).timeout(30_000);
+});
