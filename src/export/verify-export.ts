@@ -8,6 +8,7 @@ import { openWebSession } from '../runtime/open-web-session.js';
 import { providerStatus } from '../runtime/providers.js';
 import type { Session, TensorMap } from '../runtime/session.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { compareOutputs, type Compared, float32Tolerance } from './compare-outputs.js';
 import { featureSpread } from './feature-spread.js';
 import {
   concatenate,
@@ -17,9 +18,6 @@ import {
   type ReferenceInput,
   referenceOutputs,
 } from './reference-outputs.js';
-
-/** Largest difference that a float32 export may show. */
-export const float32Tolerance = 1e-4;
 
 /** Features nearer to each other than this lose digits of what they differ in to the order of sums. */
 const narrowSpread = 1e-3;
@@ -33,12 +31,8 @@ export interface Verification {
   readonly unable: readonly { readonly name: string; readonly reason: string }[];
 }
 
-export interface VerifiedProvider {
+export interface VerifiedProvider extends Omit<Compared, 'isRight'> {
   readonly name: string;
-  /** From backbone and head on the CPU; where `fromCpu` is there, from both on this provider. */
-  readonly maxAbsDiff: number;
-  /** Present where the backbone alone gives other numbers here than on the CPU, as one of 8-bit integers may. */
-  readonly fromCpu?: number;
 }
 
 interface Stoppable {
@@ -127,17 +121,15 @@ async function compareOnProviders({
   signal,
 }: Comparison): Promise<Verification> {
   const byCpu = await expected(openSession);
-  const check = async (name: string, open: Open): Promise<VerifiedProvider> => {
+  const check = async (name: string, open: Open): Promise<Compared & { readonly name: string }> => {
     await untilHeard(signal);
     const session = await open(merged);
     try {
       const found = [await runMerged(session, examples, 1, byCpu.keys())];
       if (most > 1) found.push(await runMerged(session, examples, most, byCpu.keys()));
-      const from = (outputs: Outputs) => Math.max(...found.map((one) => difference(one, outputs)));
-      const fromCpu = from(byCpu);
-      if (fromCpu <= tolerance || open === openSession) return { name, maxAbsDiff: fromCpu };
-      const maxAbsDiff = from(await expected(open));
-      return maxAbsDiff <= tolerance ? { name, maxAbsDiff, fromCpu } : { name, maxAbsDiff: fromCpu };
+      const first = compareOutputs(found, byCpu, undefined, tolerance);
+      if (first.isRight || open === openSession) return { name, ...first };
+      return { name, ...compareOutputs(found, byCpu, await expected(open), tolerance) };
     } finally {
       await session.release();
     }
@@ -153,16 +145,23 @@ async function compareOnProviders({
     // It has neither all operators nor all the memory of the CPU, where the file did run.
     unable.push({ name: 'wasm', reason: messageOf(error) });
   }
-  const worst = providers.reduce((a, b) => (b.maxAbsDiff > a.maxAbsDiff ? b : a));
-  // Written so that NaN fails too.
-  if (!(worst.maxAbsDiff <= tolerance)) {
+  const wrong = providers.find(({ isRight }) => !isRight);
+  if (wrong) {
+    const { name, maxAbsDiff } = wrong;
+    const what = Number.isNaN(maxAbsDiff)
+      ? 'gives outputs of other sizes than backbone and head, or no numbers,'
+      : `differs from backbone and head by ${maxAbsDiff.toExponential(2)}`;
     throw new GraftError(
       'VERIFICATION_FAILED',
-      `The merged model ${Number.isNaN(worst.maxAbsDiff) ? 'gives outputs of other sizes than backbone and head, or no numbers,' : `differs from backbone and head by ${worst.maxAbsDiff.toExponential(2)}`} on ${worst.name}, ` +
-        `over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.`,
+      `The merged model ${what} on ${name}, over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.`,
     );
   }
-  return { maxAbsDiff: worst.maxAbsDiff, examples: examples.count, providers, unable };
+  return {
+    maxAbsDiff: Math.max(...providers.map(({ maxAbsDiff }) => maxAbsDiff)),
+    examples: examples.count,
+    providers: providers.map(({ isRight: _, ...provider }) => provider),
+    unable,
+  };
 }
 
 /** A turn of the event loop, in which alone Ctrl-C is heard. */
@@ -214,17 +213,4 @@ function outputOf(run: TensorMap, name: string): Float32Array {
     'VERIFICATION_FAILED',
     `The merged model should have an output ${name} but has ${Object.keys(run).join(', ')}; it belongs to another run.`,
   );
-}
-
-/** Largest difference over all outputs, in units of max(1, |value|). */
-function difference(actual: Outputs, expected: Outputs): number {
-  let worst = 0;
-  for (const [name, values] of expected) {
-    const found = actual.get(name)!;
-    if (found.length !== values.length) return Number.NaN;
-    for (const [i, value] of values.entries()) {
-      worst = Math.max(worst, Math.abs(found[i]! - value) / Math.max(1, Math.abs(value)));
-    }
-  }
-  return worst;
 }

@@ -32,7 +32,7 @@ export function norm(a: Float64Array): number {
   return Math.sqrt(dot(a, a));
 }
 
-export function largestMagnitude(a: Float64Array): number {
+export function largestMagnitude(a: Float32Array | Float64Array): number {
   let most = 0;
   for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]!));
   return most;

@@ -142,10 +142,11 @@ function assertSameInputs(
 function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
   for (const { name, reason } of unable)
     logger.warn(`Not verified on ${name}, which does not run the file: ${reason}`);
-  for (const { name, fromCpu } of providers) {
+  for (const { name, fromCpu, rounding } of providers) {
     if (fromCpu === undefined) continue;
+    const why = rounding === undefined ? 'the backbone alone differs there' : 'the head magnifies rounding';
     logger.warn(
-      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU, because the backbone alone differs there: measure the file where it will run.`,
+      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU, because ${why}: measure the file where it will run.`,
     );
   }
 }

@@ -1,4 +1,9 @@
-/** The graph behind an exact step: from features, parameters and targets to sums of losses and gradients. */
+/**
+ * The graph behind an exact step: from features, parameters and targets to objectives and gradients.
+ *
+ * The objective is Σ loss + ½ Σ penalty · w². Of a convex head the weights w may be made of others, w = (I + P C R) v: parameters
+ * and gradients are then those of v.
+ */
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
@@ -8,8 +13,11 @@ import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { appendHoldOut } from './append-hold-out.js';
+import { appendMixing, appendMixingGradient } from './append-mixing.js';
+import { appendPenalty, type PenaltyTerms } from './append-penalty.js';
 import { feedTransposed } from './feed-transposed.js';
 import { replicatedDims } from './parameter-layout.js';
+import type { Mixing } from './weight-basis.js';
 import { buildGradientGraph, trainingOpset } from './gradient-graph.js';
 
 export interface ExactGraphOptions {
@@ -26,8 +34,10 @@ export interface ExactGraphOptions {
   readonly hasFolds: boolean;
   /** The parameters are differences from an anchor, float32, and so are the gradients. */
   readonly isAnchored: boolean;
-  /** Whether logits and slopes are outputs too. */
+  /** Whether logits, slopes and weights are outputs too. */
   readonly keepsLogits: boolean;
+  /** Whether the gradient by the weights themselves is an output. */
+  readonly measuresSize: boolean;
 }
 
 export interface ExactGraph {
@@ -43,11 +53,20 @@ export interface ExactGraph {
     /** Of an anchored graph: float64 [batch, logits], at the anchor. */
     readonly anchorLogits: string;
     readonly anchorSlopes: string;
+    /** Of each penalised parameter, of its shape; of an anchored graph, float64: where it is at the anchor. */
+    readonly penalties: ReadonlyMap<string, string>;
+    readonly anchorWeights: ReadonlyMap<string, string>;
+    /** Where weights are mixed. */
+    readonly mixing: Readonly<Record<keyof Mixing, string>> | undefined;
   };
   readonly outputs: {
     /** float64 [replicas] */
     readonly sums: string;
     readonly gradients: ReadonlyMap<string, string>;
+    /** The gradient by the weights themselves, where they are mixed of others and it is asked for. */
+    readonly byWeights: string | undefined;
+    /** The weights themselves, by parameter; only of those that are mixed. */
+    readonly weights: ReadonlyMap<string, string>;
     /** [batch, logits], and the gradient of the losses by them. */
     readonly logits: string;
     readonly slopes: string;
@@ -76,11 +95,14 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
   for (const [name, dims] of head.parameters) {
     builder.input(name, products, replicatedDims(dims));
   }
-  const names = [...head.parameters.keys()];
+  const values = new Map([...head.parameters.keys()].map((name) => [name, name]));
+  const [mixed] = head.isConvex ? head.penalized : [];
+  const mixing = mixed === undefined ? undefined : appendMixing(builder, mixed, dim, products);
+  if (mixing) values.set(mixed!, mixing.value);
   const rawLogits = head.append(
     builder,
     isAnchored ? inputs.features : widened(inputs.features, 'features64'),
-    new Map(names.map((name) => [name, name])),
+    values,
     { precision: products },
   );
   let logits = rawLogits;
@@ -118,21 +140,32 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     losses = builder.op('Reshape', [losses, matrix], { name: 'loss/by_replica' });
     slopes = builder.op('Reshape', [dLogits, builder.op('Shape', [logits])], { name: 'grad/logits' });
   }
-  const sums = builder.op('ReduceSum', [losses, builder.ints([0])], {
+  let sums = builder.op('ReduceSum', [losses, builder.ints([0])], {
     name: 'loss/sums',
     attributes: { keepdims: replicas === undefined ? 1 : 0 },
   });
+  const penalties = new Map<string, PenaltyTerms>();
+  for (const name of head.penalized) {
+    const parameter = { name, dims: head.parameters.get(name)!, value: values.get(name)! };
+    const terms = appendPenalty(builder, parameter, { precision, isAnchored, hasReplicas: options.hasFolds });
+    penalties.set(name, terms);
+    sums = builder.op('Add', [sums, terms.energy], { name: `objective/${name}` });
+  }
   builder.output(sums, 'float64', ['replicas']);
   if (options.keepsLogits) {
     for (const value of [logits, slopes]) builder.output(value, precision, ['batch', 'logits']);
+    if (mixing) builder.output(mixing.value, precision, [dim, 'columns']);
   }
   const seed = isAnchored
     ? cast(builder.op('Sub', [slopes, inputs.anchorSlopes], { name: 'anchor/excess' }), 'float32', 'excess')
     : slopes;
-  const { model, gradients } = await buildGradientGraph(builder, {
+  const anchorWeights = new Map(
+    [...penalties].flatMap(([name, { anchor }]) => (anchor === undefined ? [] : [[name, anchor] as const])),
+  );
+  const ofLoss = await buildGradientGraph(builder, {
     logits: rawLogits,
     dLogits: seed,
-    parameters: names,
+    parameters: [...values.values()],
     inputDims: new Map<string, readonly number[]>([
       [inputs.features, [2, dim]],
       [inputs.targets, [2, outputCount]],
@@ -143,16 +176,62 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
           ] as const)
         : []),
       ...head.parameters,
+      ...[...penalties].flatMap(([name, { input, anchor }]) =>
+        [input, ...(anchor === undefined ? [] : [anchor])].map(
+          (each) => [each, head.parameters.get(name)!] as const,
+        ),
+      ),
+      ...(mixing
+        ? ([
+            [mixing.spread, [dim, 2]],
+            [mixing.inner, [2, 2]],
+            [mixing.gather, [2, dim]],
+          ] as const)
+        : []),
       ...(isAnchored
         ? ([inputs.anchorLogits, inputs.anchorSlopes] as const).map((name) => [name, [2, width]] as const)
         : []),
     ]),
   });
+  // From the gradient of the losses to that of the objective, and by what the weights are mixed of.
+  const rest = new GraphBuilder({ opset: trainingOpset });
+  let byWeights: string | undefined;
+  const gradients = new Map(
+    [...values].map(([name, value]) => {
+      let gradient = ofLoss.gradients.get(value)!;
+      const pull = penalties.get(name)?.pull;
+      if (pull !== undefined) gradient = rest.op('Add', [gradient, pull], { name: `objective/grad/${name}` });
+      if (mixing && name === mixed) {
+        if (options.measuresSize) byWeights = rest.output(gradient, products, [dim, null]);
+        gradient = appendMixingGradient(rest, gradient, mixing);
+      }
+      return [name, rest.output(gradient, products, [...replicatedDims(head.parameters.get(name)!)])];
+    }),
+  );
+  const { graph } = ofLoss.model;
+  const replaced = new Set(ofLoss.gradients.values());
+  const model = {
+    ...ofLoss.model,
+    graph: {
+      ...graph,
+      nodes: [...graph.nodes, ...rest.nodes],
+      outputs: [...graph.outputs.filter(({ name }) => !replaced.has(name)), ...rest.outputs],
+    },
+  };
   const turned = feedTransposed(model, inputs.features);
   return {
     model: turned?.model ?? model,
-    inputs: { ...inputs, transposed: turned?.transposed },
-    outputs: { sums, gradients, logits, slopes },
+    inputs: {
+      ...inputs,
+      transposed: turned?.transposed,
+      penalties: new Map([...penalties].map(([name, { input }]) => [name, input])),
+      anchorWeights,
+      mixing,
+    },
+    outputs: {
+      ...{ sums, gradients, byWeights, logits, slopes },
+      weights: new Map(mixing ? [[mixed!, mixing.value]] : []),
+    },
   };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The sum of all losses and its gradient as an ONNX graph, exact enough to converge on: for L-BFGS.
+ * The sum of all losses, with a penalty, and its gradient as an ONNX graph, exact enough to converge on: for L-BFGS.
  *
  * Several replicas of a linear head may stand side by side in the columns of its layer; they share one pass over the
  * features. The task writes the loss; its sums are float64. Even so, rounded matrix products leave float32 about a
@@ -19,6 +19,15 @@ import { oneHotRows } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
 import { buildExactGraph } from './exact-graph.js';
+import {
+  added,
+  addGradients,
+  type GradientSums,
+  noGradients,
+  type Numbers,
+  sizeOfGradient,
+} from './gradient-sums.js';
+import { feedTerms, type Terms } from './exact-terms.js';
 import { blockRows, blocksOf, type FeatureBlock } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { transposedBlocks, type TransposedBlock, type TransposedBlocks } from './transposed-blocks.js';
@@ -44,16 +53,20 @@ export interface ExactStepOptions {
 }
 
 export interface ExactResult {
-  /** Sum of the losses of each replica. */
+  /** Σ loss + ½ Σ penalty · w² of each replica. */
   readonly losses: Float64Array;
-  /** Gradient of that sum by each parameter; float64 sums over runs of float32. */
-  readonly gradients: ReadonlyMap<string, Float64Array>;
+  /** Gradient of that by each parameter; float64 sums over runs of float32. */
+  readonly gradients: ReadonlyMap<string, Numbers>;
+  /** Its largest component, by the weights themselves where these are mixed of the parameter; of a step without folds. */
+  readonly size: number | undefined;
 }
 
 /** A point and what was computed there in float64, of one replica. */
 export interface Anchor {
   readonly parameters: ReadonlyMap<string, Float64Array>;
-  readonly gradients: ReadonlyMap<string, Float64Array>;
+  readonly gradients: GradientSums;
+  /** The penalised parameters themselves. */
+  readonly weights: ReadonlyMap<string, Float64Array>;
   /** [rows, logits] */
   readonly logits: Float64Array;
   /** The gradient by the logits, [rows, logits]. */
@@ -63,29 +76,27 @@ export interface Anchor {
 export interface ExactStep {
   /** What parameters are taken as. */
   readonly precision: Precision;
-  /**
-   * @param parameters - of all replicas, side by side in the last axis
-   * @param heldOut - the fold that each replica leaves out; needed where there are folds
-   */
-  evaluate(parameters: ReadonlyMap<string, Tensor>, heldOut?: Int32Array): Promise<ExactResult>;
+  /** @param parameters - of all replicas, side by side in the last axis */
+  evaluate(parameters: ReadonlyMap<string, Tensor>, terms?: Terms): Promise<ExactResult>;
   release(): Promise<void>;
 }
 
 export async function openExactStep(options: ExactStepOptions): Promise<ExactStep> {
-  const { anchor } = options;
+  const { anchor, folds } = options;
   const precision = anchor ? 'float64' : (options.precision ?? 'float32');
   const { run, outputs, release } = await openPass({ ...options, precision });
   return {
     precision,
-    async evaluate(parameters, heldOut) {
+    async evaluate(parameters, terms) {
       let losses: Float64Array | undefined;
-      const gradients = new Map([...(anchor?.gradients ?? [])].map(([name, data]) => [name, data.slice()]));
+      let gradients = anchor?.gradients ?? noGradients;
       const points = anchor ? differences(parameters, anchor) : parameters;
-      for await (const { found } of run(points, heldOut)) {
-        losses = added(losses, found[outputs.sums]!.data as Float64Array);
-        addGradients(gradients, outputs.gradients, found);
+      for await (const { found } of run(points, terms)) {
+        losses = added(losses, found[outputs.sums]!.data as Float64Array) as Float64Array;
+        gradients = addGradients(gradients, outputs, found);
       }
-      return { losses: losses!, gradients };
+      const size = folds ? undefined : sizeOfGradient(gradients, outputs);
+      return { losses: losses!, gradients: gradients.byParameter, size };
     },
     release,
   };
@@ -95,14 +106,19 @@ export async function openExactStep(options: ExactStepOptions): Promise<ExactSte
 export async function measureAnchor(
   options: Omit<ExactStepOptions, 'anchor' | 'precision' | 'folds'>,
   parameters: ReadonlyMap<string, Tensor>,
+  terms?: Terms,
 ): Promise<Anchor> {
   const { rows } = options.train;
   const { run, outputs, release } = await openPass({ ...options, precision: 'float64', keepsLogits: true });
   try {
-    const gradients = new Map<string, Float64Array>();
+    let gradients = noGradients;
+    let weights = new Map<string, Float64Array>();
     let [logits, slopes] = [new Float64Array(0), new Float64Array(0)];
-    for await (const { from, to, found } of run(parameters)) {
-      addGradients(gradients, outputs.gradients, found);
+    for await (const { from, to, found } of run(parameters, terms)) {
+      gradients = addGradients(gradients, outputs, found);
+      weights = new Map(
+        [...outputs.weights].map(([name, output]) => [name, found[output]!.data as Float64Array]),
+      );
       const [scores, excess] = [outputs.logits, outputs.slopes].map(
         (name) => found[name]!.data as Float64Array,
       ) as [Float64Array, Float64Array];
@@ -117,7 +133,7 @@ export async function measureAnchor(
     const point = new Map(
       [...parameters].map(([name, { data }]) => [name, new Float64Array(data as Float64Array)]),
     );
-    return { parameters: point, gradients, logits, slopes };
+    return { parameters: point, gradients, weights, logits, slopes };
   } finally {
     await release();
   }
@@ -130,12 +146,14 @@ async function openPass(
   const { spec, task, train, folds, anchor, precision, loss, classWeights, targetScale } = options;
   const { dim, rows } = train;
   const outputCount = train.classes.length;
-  const { model, inputs, outputs } = await buildExactGraph({
+  const graph = await buildExactGraph({
     ...{ spec, task, dim, outputCount, precision, loss, classWeights, targetScale },
     hasFolds: folds !== undefined,
     isAnchored: anchor !== undefined,
     keepsLogits: options.keepsLogits ?? false,
+    measuresSize: folds === undefined,
   });
+  const { model, inputs, outputs } = graph;
   // Threads that wait awake between the runs would take the time of what L-BFGS does there.
   const settings = { spin: false, ...(options.threads !== undefined && { threads: options.threads }) };
   const session = await openSession(encodeModel(model), settings);
@@ -150,9 +168,17 @@ async function openPass(
     const width = data.length / rows;
     return checked('float64', [to - from, width], rowsOf(data, width, from, to));
   };
+  const weightsAtAnchor = Object.fromEntries(
+    [...inputs.anchorWeights].map(([name, input]) => {
+      const data = anchor!.weights.get(name)!;
+      return [input, checked('float64', [dim, data.length / dim], data)];
+    }),
+  );
+  const feeds = feedTerms(graph, { dim, precision, products: anchor ? 'float32' : precision });
   return {
     outputs,
-    async *run(parameters: ReadonlyMap<string, Tensor>, heldOut?: Int32Array) {
+    async *run(parameters: ReadonlyMap<string, Tensor>, { heldOut, penalty, mixing }: Terms = {}) {
+      const mixed = feeds.mixing(mixing);
       for await (const { from, to, values, transposed } of blocks()) {
         const found = await session.run({
           [inputs.features]: checked('float32', [to - from, dim], values),
@@ -167,7 +193,11 @@ async function openPass(
           ...(anchor && {
             [inputs.anchorLogits]: anchorOf(anchor.logits, from, to),
             [inputs.anchorSlopes]: anchorOf(anchor.slopes, from, to),
+            ...weightsAtAnchor,
           }),
+          // Once in all blocks.
+          ...feeds.penalty(parameters, from === 0 ? penalty : undefined),
+          ...mixed,
           ...Object.fromEntries(parameters),
         });
         yield { from, to, found };
@@ -196,20 +226,4 @@ function differences(point: ReadonlyMap<string, Tensor>, { parameters }: Anchor)
       return [name, checked('float32', dims, values)];
     }),
   );
-}
-
-function addGradients(
-  sums: Map<string, Float64Array>,
-  outputs: ReadonlyMap<string, string>,
-  found: Readonly<Record<string, Tensor>>,
-): void {
-  for (const [name, output] of outputs) {
-    sums.set(name, added(sums.get(name), found[output]!.data as Float32Array | Float64Array));
-  }
-}
-
-function added(sum: Float64Array | undefined, part: ArrayLike<number>): Float64Array {
-  if (!sum) return new Float64Array(part);
-  for (let i = 0; i < sum.length; i++) sum[i]! += part[i]!;
-  return sum;
 }

@@ -2,7 +2,7 @@ import { lbfgs, type LbfgsOptions, type LbfgsResult, type LbfgsState } from '../
 import { type ConvexProblem, startingPoint } from './convex-problem.js';
 import { type Anchor, type ExactStep, measureAnchor, openExactStep } from './exact-step.js';
 import { layoutParameters } from './parameter-layout.js';
-import { type Replica, replicaObjectives } from './replica-objective.js';
+import { type Replica, replicaObjectives, termsFor } from './replica-objective.js';
 import type { Fit, Fitted } from './fit.js';
 import { inBasis, openVariablesFinder, type VariablesFinder } from './fit-variables.js';
 import { restore, stateOf } from './search-state.js';
@@ -130,8 +130,11 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
       await step.release();
     }
   };
-  const anchorAt = async (u: Float64Array): Promise<Anchor> =>
-    measureAnchor(stepOptions, layout.stack([await variables.toParameters(u)], 'float64'));
+  const anchorAt = async (u: Float64Array): Promise<Anchor> => {
+    const { replica, basis } = variables;
+    const terms = termsFor(layout, [replica], 'float64', basis);
+    return measureAnchor(stepOptions, layout.stack([u], 'float64', [replica.scale]), terms);
+  };
   const canAnchor =
     options.head.kind === 'linear' &&
     task.ownParameters(train.classes.length).size === 0 &&

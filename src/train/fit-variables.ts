@@ -8,7 +8,7 @@ import { openHeadScorer } from './head-scorer.js';
 import type { Replica } from './replica-objective.js';
 import type { CurvatureSketch, WeightBasis } from './weight-basis.js';
 
-/** x = basis(scale · u), u being what the search changes and x the parameters. */
+/** x = (I + P C R) scale · u, u being what the search changes, x the parameters, and P, C and R those of the basis. */
 export interface Variables {
   readonly replica: Replica;
   readonly basis: WeightBasis | undefined;
@@ -34,13 +34,13 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
   const finder = await openBasisFinder(train, layout, part, threads);
   const meanCurvature = prior.curvature.reduce((sum, value) => sum + value, 0) / prior.curvature.length;
 
-  /** In a basis the weights have curvature 1 as they are, but for what columns differ by. */
-  function scaled({ sketch }: WeightBasis): Replica {
+  /** In a basis the weights have curvature 1 in its units, but for what columns differ by. */
+  function scaled({ sketch, units }: WeightBasis): Replica {
     const known = Math.sqrt(meanCurvature / sketch.biasCurvature);
     const scale = plain.scale.map((value) => value * known);
     for (let i = from; i < to; i++) {
       const own = prior.curvature[(i - from) % columns] ?? meanCurvature;
-      scale[i] = Math.sqrt(meanCurvature / own);
+      scale[i] = Math.sqrt(meanCurvature / own) * units[Math.floor((i - from) / columns)]!;
     }
     return { ...plain, scale };
   }

@@ -16,10 +16,23 @@ export interface ParameterLayout {
   flatten(parameters: ReadonlyMap<string, Tensor>): Float64Array;
   /** The weights of one vector. */
   unflatten(x: Float64Array): Map<string, Tensor>;
-  /** The weights of several vectors, side by side in the last axis; the memory is used again by the next call. */
-  stack(replicas: readonly Float64Array[], precision?: 'float32' | 'float64'): ReadonlyMap<string, Tensor>;
-  /** One replica's share of stacked gradients, as a fresh vector. */
-  slice(gradients: ReadonlyMap<string, Float64Array>, replica: number, replicaCount: number): Float64Array;
+  /**
+   * The weights of several vectors, side by side in the last axis; the memory is used again by the next call.
+   * @param factors - a vector for each, which it is multiplied with
+   */
+  stack(
+    replicas: readonly Float64Array[],
+    precision?: 'float32' | 'float64',
+    factors?: readonly Float64Array[],
+  ): ReadonlyMap<string, Tensor>;
+  /** into = one replica's share of stacked gradients · factors */
+  unstack(
+    gradients: ReadonlyMap<string, Float32Array | Float64Array>,
+    replica: number,
+    replicaCount: number,
+    factors: Float64Array,
+    into: Float64Array,
+  ): void;
   /** A copy of `x` in which one part is taken from stacked values. */
   withPart(
     x: Float64Array,
@@ -61,7 +74,7 @@ export function layoutParameters(shapes: ReadonlyMap<string, readonly number[]>)
           float32(dims, new Float32Array(x.subarray(from, to))),
         ]),
       ),
-    stack(replicas, precision = 'float32') {
+    stack(replicas, precision = 'float32', factors) {
       const array = precision === 'float32' ? Float32Array : Float64Array;
       const count = replicas.length;
       return new Map(
@@ -71,47 +84,32 @@ export function layoutParameters(shapes: ReadonlyMap<string, readonly number[]>)
           const kept = memory.get(key);
           const data = kept && kept.length >= length ? kept.subarray(0, length) : new array(length);
           if (!kept || kept.length < length) memory.set(key, data);
-          // One after another, as they lie: at the speed of memory.
-          if (count === 1) data.set(replicas[0]!.subarray(from, to));
-          else
-            replicas.forEach((x, r) => {
-              for (let at = from, into = r * columns; at < to; at += columns, into += count * columns) {
-                for (let c = 0; c < columns; c++) data[into + c] = x[at + c]!;
-              }
-            });
+          replicas.forEach((x, r) => {
+            const own = factors?.[r];
+            for (let at = from, into = r * columns; at < to; at += columns, into += count * columns) {
+              if (own) for (let c = 0; c < columns; c++) data[into + c] = x[at + c]! * own[at + c]!;
+              else for (let c = 0; c < columns; c++) data[into + c] = x[at + c]!;
+            }
+          });
           return [name, checked(precision, [...dims.slice(0, -1), count * columns], data)];
         }),
       );
     },
-    slice(gradients, replica, count) {
-      const x = new Float64Array(size);
-      for (const part of parts) copyPart(x, part, gradients.get(part.name)!, replica, count);
-      return x;
+    unstack(gradients, replica, count, factors, into) {
+      for (const { name, from, to, columns } of parts) {
+        const stacked = gradients.get(name)!;
+        for (let at = from, source = replica * columns; at < to; at += columns, source += count * columns) {
+          for (let c = 0; c < columns; c++) into[at + c] = stacked[source + c]! * factors[at + c]!;
+        }
+      }
     },
     withPart(vector, name, stacked, replica, count) {
       const x = vector.slice();
-      copyPart(
-        x,
-        parts.find((part) => part.name === name)!,
-        stacked,
-        replica,
-        count,
-      );
+      const { from, to, columns } = parts.find((part) => part.name === name)!;
+      for (let at = from, source = replica * columns; at < to; at += columns, source += count * columns) {
+        for (let c = 0; c < columns; c++) x[at + c] = stacked[source + c]!;
+      }
       return x;
     },
   };
-}
-
-function copyPart(
-  x: Float64Array,
-  { from, to, columns }: Part,
-  stacked: Float32Array | Float64Array,
-  replica: number,
-  count: number,
-): void {
-  if (count === 1) x.set(stacked, from);
-  else
-    for (let at = from, source = replica * columns; at < to; at += columns, source += count * columns) {
-      for (let c = 0; c < columns; c++) x[at + c] = stacked[source + c]!;
-    }
 }

@@ -1,11 +1,15 @@
 /** Objectives of several fits that advance together: each waits until all have asked, then one run answers all. */
 import type { Evaluation, Objective } from '../optim/lbfgs.js';
-import { largestMagnitude, product } from '../optim/vector.js';
+import type { Precision } from '../tasks/loss-tape.js';
 import type { ExactStep } from './exact-step.js';
+import type { Terms } from './exact-terms.js';
 import type { ParameterLayout } from './parameter-layout.js';
 import type { WeightBasis } from './weight-basis.js';
 
-/** One fit: Σ loss + ½ Σ penalty · x², in variables u with x = scale · u that make its curvature about 1. */
+/**
+ * One fit: Σ loss + ½ Σ penalty · x², in variables u that make its curvature about 1: x = scale · u, which a basis then mixes
+ * to x = (I + P C R) scale · u.
+ */
 export interface Replica {
   /** Per element of the flat vector. */
   readonly penalty: Float64Array;
@@ -21,17 +25,14 @@ export interface ReplicaObjectives {
 }
 
 interface Request {
-  readonly x: Float64Array;
+  readonly u: Float64Array;
   /** Where the gradient goes. */
   readonly gradient: Float64Array;
   resolve(evaluation: Evaluation): void;
   reject(error: unknown): void;
 }
 
-/**
- * The size of a gradient is its largest component by x.
- * @param basis - a further change of variables, after the scaling: x = basis(scale · u)
- */
+/** @param basis - of all of them */
 export function replicaObjectives(
   step: ExactStep,
   layout: ParameterLayout,
@@ -48,47 +49,63 @@ export function replicaObjectives(
       for (const { reject } of requests.values()) reject(error);
     });
   };
-  async function answer(requests: ReadonlyMap<number, Request>): Promise<void> {
-    const entries = [...requests];
-    const scaled = entries.map(([, { x }]) => x);
-    const points = basis ? await basis.toWeights(scaled) : scaled;
-    const { losses, gradients } = await step.evaluate(
-      layout.stack(points, step.precision),
-      Int32Array.from(entries, ([replica]) => replicas[replica]!.heldOut),
-    );
-    let slopes = entries.map(([replica], i) => {
-      const { penalty } = replicas[replica]!;
-      const x = points[i]!;
-      const slope = layout.slice(gradients, i, entries.length);
-      let loss = losses[i]!;
-      for (let j = 0; j < x.length; j++) {
-        const pull = penalty[j]! * x[j]!;
-        loss += 0.5 * pull * x[j]!;
-        slope[j]! += pull;
-      }
-      losses[i] = loss;
-      return slope;
+  /** What a run needs to know of those that ask; the same ones mostly ask again. */
+  let known:
+    { readonly asking: string; readonly scales: readonly Float64Array[]; readonly terms: Terms } | undefined;
+  function termsOf(asking: readonly number[]): NonNullable<typeof known> {
+    if (known?.asking === asking.join()) return known;
+    const those = asking.map((replica) => replicas[replica]!);
+    return (known = {
+      asking: asking.join(),
+      scales: those.map(({ scale }) => scale),
+      terms: termsFor(layout, those, step.precision, basis),
     });
-    const sizes = slopes.map(largestMagnitude);
-    if (basis) slopes = await basis.toGradients(slopes);
-    entries.forEach(([replica, { gradient, resolve }], i) => {
-      const { scale } = replicas[replica]!;
-      const slope = slopes[i]!;
-      for (let j = 0; j < gradient.length; j++) gradient[j] = slope[j]! * scale[j]!;
-      resolve({ value: losses[i]!, size: sizes[i] });
+  }
+  async function answer(requests: ReadonlyMap<number, Request>): Promise<void> {
+    const entries = [...requests].sort(([a], [b]) => a - b);
+    const { scales, terms } = termsOf(entries.map(([replica]) => replica));
+    const points = entries.map(([, { u }]) => u);
+    const { losses, gradients, size } = await step.evaluate(
+      layout.stack(points, step.precision, scales),
+      terms,
+    );
+    entries.forEach(([, { gradient, resolve }], i) => {
+      layout.unstack(gradients, i, entries.length, scales[i]!, gradient);
+      resolve({ value: losses[i]!, size });
     });
   }
   return {
-    objectives: replicas.map(({ scale }, replica) => (u, gradient) => {
-      const x = product(u, scale);
-      return new Promise<Evaluation>((resolve, reject) => {
-        waiting.set(replica, { x, gradient, resolve, reject });
-        answerWhenComplete();
-      });
-    }),
+    objectives: replicas.map(
+      (_, replica) => (u, gradient) =>
+        new Promise<Evaluation>((resolve, reject) => {
+          waiting.set(replica, { u, gradient, resolve, reject });
+          answerWhenComplete();
+        }),
+    ),
     retire() {
       active--;
       answerWhenComplete();
     },
+  };
+}
+
+/** What a step must know of replicas besides their parameters. */
+export function termsFor(
+  layout: ParameterLayout,
+  replicas: readonly Replica[],
+  precision: Precision,
+  basis: WeightBasis | undefined,
+): Terms {
+  const penalties = layout.stack(
+    replicas.map(({ penalty }) => penalty),
+    precision,
+  );
+  return {
+    heldOut: Int32Array.from(replicas, ({ heldOut }) => heldOut),
+    // A copy, as the layout uses its memory again.
+    penalty: new Map(
+      [...penalties].map(([name, tensor]) => [name, { ...tensor, data: tensor.data.slice() }]),
+    ),
+    mixing: basis?.mixing,
   };
 }

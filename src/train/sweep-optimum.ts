@@ -175,10 +175,11 @@ export async function sweepOptimum(
     return fits.map((fit, i) => ({ ...fit, x: weights[i]! }));
   }
 
-  /** In a basis the weights have curvature 1 as they are. */
-  function scaleIn({ sketch: { biasCurvature } }: WeightBasis, { penalty, heldOut }: Replica): Replica {
-    const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(biasCurvature));
-    for (const { name, from, to } of layout.parts) if (name === weight) scale.fill(1, from, to);
+  /** In a basis the weights have curvature 1 in its units. */
+  function scaleIn({ sketch, units }: WeightBasis, { penalty, heldOut }: Replica): Replica {
+    const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(sketch.biasCurvature));
+    const { from, to, columns } = layout.parts.find(({ name }) => name === weight)!;
+    for (let i = from; i < to; i++) scale[i] = units[Math.floor((i - from) / columns)]!;
     return { penalty, scale, heldOut };
   }
 

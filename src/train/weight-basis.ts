@@ -9,12 +9,16 @@
  *   T = A / √ρ (I + Qᵀ (√ρ L⁻ᵀ - I) Q),  T⁻¹ = (I + Qᵀ (Lᵀ / √ρ - I) Q) √ρ A⁻¹
  *
  * make Tᵀ (A⁻¹ M A⁻¹) T the identity where that is so. T need not be exact, as it changes no optimum.
+ *
+ * With A / √ρ = diag(units) it is T = (I + P C R) diag(units), of which the scaling is left to those who scale anyway, and of
+ * which the rest is thin products: P = diag(units) Qᵀ, C = √ρ L⁻ᵀ - I, R = Q diag(units)⁻¹.
  */
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { factorize } from '../optim/cholesky.js';
 import { openSession } from '../runtime/open-session.js';
 import { checked, type Tensor } from '../tensor/tensor.js';
+import { appendMixing } from './append-mixing.js';
 import { trainingOpset } from './gradient-graph.js';
 import type { ParameterLayout } from './parameter-layout.js';
 
@@ -32,13 +36,24 @@ export interface CurvatureSketch {
   readonly biasCurvature: number;
 }
 
+/** I + P C R, in float64. */
+export interface Mixing {
+  /** P, [dim, directions]. */
+  readonly spread: Tensor;
+  /** C, [directions, directions]. */
+  readonly inner: Tensor;
+  /** R, [directions, dim]. */
+  readonly gather: Tensor;
+}
+
 export interface WeightBasis {
   readonly sketch: CurvatureSketch;
-  /** From flat vectors whose weights are given as U to those with W = T U. */
+  /** What variables of curvature 1 are multiplied with before they are mixed, [dim]. */
+  readonly units: Float64Array;
+  readonly mixing: Mixing;
+  /** From flat vectors whose weights are given as V to those with W = (I + P C R) V. */
   toWeights(vectors: readonly Float64Array[]): Promise<Float64Array[]>;
-  /** From gradients by W to those by U: Tᵀ G. */
-  toGradients(vectors: readonly Float64Array[]): Promise<Float64Array[]>;
-  /** U = T⁻¹ W. */
+  /** V = (I + P C R)⁻¹ W. */
   fromWeights(vectors: readonly Float64Array[]): Promise<Float64Array[]>;
 }
 
@@ -51,19 +66,10 @@ export interface BasisMaker {
 /** @param part - name of the weights among the layout's parts */
 export async function openBasisMaker(layout: ParameterLayout, part: string): Promise<BasisMaker> {
   const [dim] = layout.parts.find(({ name }) => name === part)!.dims as [number, number];
-  // One thread: others would go on waiting for work while the step that follows has theirs to do.
-  const session = await openSession(encodeModel(basisGraph(dim).model()), { threads: 1 });
-  /** (I + Qᵀ inner Q) · the weights; `before` and `after` scale their rows. */
-  const apply = async (
-    vectors: readonly Float64Array[],
-    directions: Tensor,
-    inner: Tensor,
-    { before, after }: { before?: Float64Array; after?: Float64Array },
-  ): Promise<Float64Array[]> => {
+  const session = await openSession(encodeModel(mixingGraph(dim).model()), { threads: 1 });
+  const mix = async (vectors: readonly Float64Array[], by: Mixing): Promise<Float64Array[]> => {
     const columns = layout.stack(vectors, 'float64').get(part)!;
-    if (before) scaleRows(columns.data as Float64Array, before);
-    const data = (await session.run({ directions, inner, columns })).product!.data as Float64Array;
-    if (after) scaleRows(data, after);
+    const data = (await session.run({ ...by, columns })).product!.data as Float64Array;
     return vectors.map((vector, i) => layout.withPart(vector, part, data, i, vectors.length));
   };
   return {
@@ -73,50 +79,51 @@ export async function openBasisMaker(layout: ParameterLayout, part: string): Pro
       const factor = factorize(projected.data as Float64Array, count);
       if (!factor) return undefined;
       const root = Math.sqrt(rest);
-      const scale = (axes.data as Float64Array).map((value) => value / root);
-      const backwards = scale.map((value) => 1 / value);
-      const inner = {
-        whitening: lessIdentity(transposed(factor.inverse, count), root, count),
-        gradient: lessIdentity(factor.inverse, root, count),
-        colouring: lessIdentity(transposed(factor.lower, count), 1 / root, count),
-      };
+      const q = directions.data as Float64Array;
+      const units = (axes.data as Float64Array).map((value) => value / root);
+      const [gather, spread] = [new Float64Array(q.length), new Float64Array(q.length)];
+      for (let i = 0, at = 0; i < count; i++) {
+        for (let d = 0; d < dim; d++, at++) {
+          gather[at] = q[at]! / units[d]!;
+          spread[d * count + i] = units[d]! * q[at]!;
+        }
+      }
+      const mixing = (inner: Float64Array): Mixing => ({
+        spread: checked('float64', [dim, count], spread),
+        inner: checked('float64', [count, count], inner),
+        gather: checked('float64', [count, dim], gather),
+      });
+      const whitening = mixing(lessIdentity(transposed(factor.inverse, count), root, count));
+      const colouring = mixing(lessIdentity(transposed(factor.lower, count), 1 / root, count));
       return {
         sketch,
-        toWeights: (vectors) => apply(vectors, directions, inner.whitening, { after: scale }),
-        toGradients: (vectors) => apply(vectors, directions, inner.gradient, { before: scale }),
-        fromWeights: (vectors) => apply(vectors, directions, inner.colouring, { before: backwards }),
+        units,
+        mixing: whitening,
+        toWeights: (vectors) => mix(vectors, whitening),
+        fromWeights: (vectors) => mix(vectors, colouring),
       };
     },
     release: () => session.release(),
   };
 }
 
-function basisGraph(dim: number): GraphBuilder {
+function mixingGraph(dim: number): GraphBuilder {
   const builder = new GraphBuilder({ opset: trainingOpset });
-  const directions = builder.input('directions', 'float64', ['count', dim]);
-  const inner = builder.input('inner', 'float64', ['count', 'count']);
   const columns = builder.input('columns', 'float64', [dim, 'columns']);
-  const along = builder.op('MatMul', [inner, builder.op('MatMul', [directions, columns])]);
-  const product = builder.op('Gemm', [directions, along, columns], { attributes: { transA: 1 } });
-  builder.output(product, 'float64', [dim, 'columns'], 'product');
+  builder.output(
+    appendMixing(builder, columns, dim, 'float64').value,
+    'float64',
+    [dim, 'columns'],
+    'product',
+  );
   return builder;
 }
 
 /** factor · square - I */
-function lessIdentity(square: Float64Array, factor: number, size: number): Tensor {
-  const data = square.map((value, at) => factor * value - (at % (size + 1) === 0 ? 1 : 0));
-  return checked('float64', [size, size], data);
+function lessIdentity(square: Float64Array, factor: number, size: number): Float64Array {
+  return square.map((value, at) => factor * value - (at % (size + 1) === 0 ? 1 : 0));
 }
 
 function transposed(square: Float64Array, size: number): Float64Array {
   return square.map((_, at) => square[(at % size) * size + Math.floor(at / size)]!);
-}
-
-/** Of a row-major matrix, each row by a factor of its own. */
-function scaleRows(matrix: Float64Array, factors: Float64Array): void {
-  const width = matrix.length / factors.length;
-  for (let row = 0, at = 0; row < factors.length; row++) {
-    const factor = factors[row]!;
-    for (const end = at + width; at < end; at++) matrix[at]! *= factor;
-  }
 }

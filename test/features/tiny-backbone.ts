@@ -54,7 +54,7 @@ export async function drawImages(folder: string, count: number, seed = 1): Promi
   return Promise.all(
     Array.from({ length: count }, async (_, i) => {
       // Every third has more bytes than the floats that the backbone takes.
-      const size = i % 3 === 2 ? 2 * side : 8;
+      const size = i % 3 === 2 ? 3 * side : 8;
       const pixels = Uint8Array.from({ length: size * size * 3 }, () => rng.integer(256));
       const file = path.join(folder, `${String(i).padStart(5, '0')}.png`);
       const raw = { width: size, height: size, channels: 3 } as const;

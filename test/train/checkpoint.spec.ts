@@ -82,8 +82,12 @@ describe('training from a checkpoint', () => {
       return !next || Number(next.iteration) <= Number(state.fields.iteration);
     };
     const ends = kept.filter(isLast);
-    expect(ends.map(waysOf)).to.deep.equal(['float32', 'float32', 'differences', 'differences', 'float64']);
-    expect(ends.map(({ fields }) => fields.looks)).to.deep.equal([0, 1, 1, 1, 1]);
+    const ways = ends.map(waysOf);
+    const anchors = ways.filter((way) => way === 'differences').length;
+    expect(anchors).to.be.at.least(2);
+    const differences = Array<string>(anchors).fill('differences');
+    expect(ways).to.deep.equal(['float32', 'float32', ...differences, 'float64']);
+    expect(ends.map(({ fields }) => fields.looks)).to.deep.equal(ends.map((_, i) => Math.min(i, 1)));
     for (const from of [...ends, kept.at(-4)!]) {
       const resumed = await trainHead(train, undefined, {
         ...options,

@@ -36,7 +36,7 @@ async function gradientAt(settings: ExactStepOptions, step: number) {
   const exact = await openExactStep(settings);
   const { losses, gradients } = await exact.evaluate(point(step, exact.precision));
   await exact.release();
-  return { loss: losses[0]!, gradient: gradients.get('head/weight')! };
+  return { loss: losses[0]!, gradient: Float64Array.from(gradients.get('head/weight')!) };
 }
 
 const largest = (a: Float64Array, b: Float64Array) =>
@@ -65,5 +65,124 @@ describe('An exact step in differences from an anchor', () => {
     const found = await gradientAt({ ...options, anchor }, 0);
     expect(found.loss).to.be.closeTo(wanted.loss, 1e-12 * wanted.loss);
     expect(found.gradient).to.deep.equal(wanted.gradient);
+  });
+});
+
+describe('An exact step whose weights are mixed of others, with a penalty', () => {
+  const directions = 5;
+  const noise = (length: number) => Float64Array.from({ length }, () => 0.3 * rng.normal());
+  const mixing = {
+    spread: checked('float64', [dim, directions], noise(dim * directions)),
+    inner: checked('float64', [directions, directions], noise(directions ** 2)),
+    gather: checked('float64', [directions, dim], noise(directions * dim)),
+  };
+  const penalty = Float64Array.from({ length: dim * classes }, (_, i) => 0.5 + (i % 7));
+  const terms = { penalty: new Map([['head/weight', checked('float64', [dim, classes], penalty)]]), mixing };
+  /** (I + P C R) V */
+  const mixed = (v: Float64Array): Float64Array => {
+    const [spread, inner, gather] = [mixing.spread, mixing.inner, mixing.gather].map(({ data }) => data);
+    const w = v.slice();
+    for (let c = 0; c < classes; c++) {
+      for (let k = 0; k < directions; k++) {
+        let along = 0;
+        for (let d = 0; d < dim; d++) along += Number(gather![k * dim + d]) * v[d * classes + c]!;
+        for (let j = 0; j < directions; j++) {
+          const turned = Number(inner![j * directions + k]) * along;
+          for (let d = 0; d < dim; d++) w[d * classes + c]! += Number(spread![d * directions + j]) * turned;
+        }
+      }
+    }
+    return w;
+  };
+  const at = (v: Float64Array): Map<string, Tensor> =>
+    new Map([
+      ['head/weight', checked('float64', [dim, classes], v)],
+      ['head/bias', checked('float64', [classes], bias)],
+    ]);
+
+  it('has the objective of the weights themselves, and the gradient by what they are mixed of', async () => {
+    const exact = await openExactStep({ ...options, precision: 'float64' });
+    const w = mixed(weights);
+    const plain = await exact.evaluate(at(w));
+    const here = await exact.evaluate(at(weights), terms);
+    const pull = w.map((wi, i) => penalty[i]! * wi);
+    const energy = 0.5 * w.reduce((sum, wi, i) => sum + pull[i]! * wi, 0);
+    expect(here.losses[0]! / (plain.losses[0]! + energy)).to.be.closeTo(1, 1e-12);
+    const byWeights = plain.gradients.get('head/weight')!;
+    const sizes = [...byWeights].map((g, i) => Math.abs(g + pull[i]!));
+    const ofBias = [...plain.gradients.get('head/bias')!].map(Math.abs);
+    expect(here.size! / Math.max(...sizes, ...ofBias)).to.be.closeTo(1, 1e-12);
+    const along = (step: number) => exact.evaluate(at(weights.map((v, i) => v + step * far[i]!)), terms);
+    const [ahead, behind] = [await along(1e-5), await along(-1e-5)];
+    const byParameter = Float64Array.from(here.gradients.get('head/weight')!);
+    const slope = byParameter.reduce((sum, g, i) => sum + g * far[i]!, 0);
+    expect((ahead.losses[0]! - behind.losses[0]!) / 2e-5 / slope).to.be.closeTo(1, 1e-5);
+    await exact.release();
+  });
+
+  it('is the same in differences from an anchor', async () => {
+    const anchor = await measureAnchor(options, at(weights), terms);
+    const [near, exact] = [
+      await openExactStep({ ...options, anchor }),
+      await openExactStep({ ...options, precision: 'float64' }),
+    ];
+    const moved = at(weights.map((v, i) => v + 1e-4 * far[i]!));
+    const [found, wanted] = [await near.evaluate(moved, terms), await exact.evaluate(moved, terms)];
+    expect(found.losses[0]! / wanted.losses[0]! - 1).to.be.within(-1e-9, 1e-9);
+    expect(found.size! / wanted.size! - 1).to.be.within(-1e-8, 1e-8);
+    const [a, b] = [found, wanted].map(({ gradients }) => gradients.get('head/weight') as Float64Array);
+    expect(largest(a!, b!) / Math.max(...b!.map(Math.abs))).to.be.below(1e-8);
+    await Promise.all([near.release(), exact.release()]);
+  });
+
+  it('gives each replica its own penalty', async () => {
+    const folds = Int32Array.from({ length: rows }, (_, row) => row % 2);
+    const both = await openExactStep({ ...options, precision: 'float64', folds });
+    const twice = (values: Float64Array, factor: number): Float64Array => {
+      const stacked = new Float64Array(2 * values.length);
+      for (let i = 0; i < values.length; i++) {
+        const into = Math.floor(i / classes) * 2 * classes + (i % classes);
+        stacked[into] = values[i]!;
+        stacked[into + classes] = factor * values[i]!;
+      }
+      return stacked;
+    };
+    const stacked = new Map([
+      ['head/weight', checked('float64', [dim, 2 * classes], twice(weights, 1))],
+      ['head/bias', checked('float64', [2 * classes], twice(bias, 1))],
+    ]);
+    const own = checked('float64', [dim, 2 * classes], twice(penalty, 3));
+    const given = { heldOut: Int32Array.of(-1, -1), mixing };
+    const { losses } = await both.evaluate(stacked, { ...given, penalty: new Map([['head/weight', own]]) });
+    const none = await both.evaluate(stacked, given);
+    const energy = 0.5 * mixed(weights).reduce((sum, wi, i) => sum + penalty[i]! * wi * wi, 0);
+    for (const [replica, factor] of [1, 3].entries()) {
+      const added = losses[replica]! - none.losses[replica]!;
+      expect(added / (factor * energy)).to.be.closeTo(1, 1e-9);
+    }
+    await both.release();
+  });
+
+  it('counts the penalty once where there are several blocks of rows', async () => {
+    const many = 8192 + 100;
+    const source = Int32Array.from({ length: many }, (_, row) => row % rows);
+    const exact = await openExactStep({
+      ...{ ...options, precision: 'float64' },
+      train: {
+        ...train,
+        rows: many,
+        features: Float32Array.from({ length: many * dim }, (_, i) => {
+          return train.features[source[Math.floor(i / dim)]! * dim + (i % dim)]!;
+        }),
+        labels: source.map((row) => train.labels[row]!),
+      },
+    });
+    const [penalized, plain] = [
+      await exact.evaluate(at(weights), terms),
+      await exact.evaluate(at(weights), { mixing }),
+    ];
+    const energy = 0.5 * mixed(weights).reduce((sum, wi, i) => sum + penalty[i]! * wi * wi, 0);
+    expect((penalized.losses[0]! - plain.losses[0]!) / energy).to.be.closeTo(1, 1e-9);
+    await exact.release();
   });
 });
