@@ -51,7 +51,7 @@ function tracedTransformer(batch: number): Model {
   const [sum] = b.ops(
     'LSTM',
     [
-      b.op('Reshape', [picked, b.ints([1, batch, 5])]),
+      b.op('Unsqueeze', [picked, b.ints([0])]),
       ...[
         [1, 16, 5],
         [1, 16, 4],
@@ -90,6 +90,15 @@ describe('takeOneExample', () => {
       expect((await runModel(freed, { x: randomTensor([5, 3, 4, 4], 3) })).y!.dims).to.deep.equal([5, 4]);
     });
   }
+
+  it('takes an axis of length 1 before the batch for none', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [4, 3, 2, 2]);
+    const behind = b.op('Reshape', [x, b.ints([1, 4, 12])]);
+    b.output(b.op('Relu', [behind]), 'float32', [1, 4, 12], 'y');
+    const one = takeOneExample(b.model(), await probeShapes(b.model()));
+    expect((await runModel(one, { x: randomTensor([1, 3, 2, 2], 1) })).y!.dims).to.deep.equal([1, 1, 12]);
+  });
 
   it('takes a declared 0, which some exporters write, for a free batch', async () => {
     const one = takeOneExample(traced(1, 0), new Map());
