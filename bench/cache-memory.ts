@@ -14,6 +14,7 @@ import type { PreprocessSpec } from '../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../src/onnx/graph-builder.js';
 import { encodeModel } from '../src/onnx/write-model.js';
 import { float32 } from '../src/tensor/tensor.js';
+import { peakMemory } from './peak-memory.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -101,7 +102,7 @@ try {
   });
   look(total);
   // The kernel's own mark, of all threads, misses nothing between two looks.
-  const peakMb = (process.resourceUsage().maxRSS * 1024) / 1e6;
+  const peakMb = peakMemory() / 1e6;
   const limitMb = Number(flags['limit-mb']);
   const result = { images: total, computed, examplesPerSecond, firstTenthMb: resident.atTenthMb, peakMb };
   if (flags.json) console.log(JSON.stringify(result));

@@ -22,7 +22,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { optimizeLater } from '../src/cli/optimize-later.js';
-import { extractFeatures } from '../src/features/extract-features.js';
+import type * as extracting from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
 import type { Pool } from '../src/graph/pool-features.js';
 import { preprocessImage } from '../src/image/preprocess-image.js';
@@ -31,6 +31,7 @@ import type { PixelSpec } from '../src/models/input-spec.js';
 import { type Backbone, encodeFeatures, prepareBackbone, storeOf } from '../src/pipeline/prepare-backbone.js';
 import { openSession } from '../src/runtime/open-session.js';
 import type { Tensor } from '../src/tensor/tensor.js';
+import { peakMemory } from './peak-memory.js';
 
 const { values: flags } = parseArgs({
   options: {
@@ -48,6 +49,9 @@ const { values: flags } = parseArgs({
     memory: { type: 'string' },
   },
 });
+// As it is shipped: in a few files, which workers load sooner.
+const shipped = new URL('../../dist/features/extract-features.js', import.meta.url);
+const { extractFeatures } = (await import(shipped.href)) as typeof extracting;
 const sample = 100;
 const batch = flags.batch === undefined ? undefined : Number(flags.batch);
 const workers = flags.workers === undefined ? undefined : Number(flags.workers);
@@ -215,7 +219,7 @@ if (flags.memory !== undefined) {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
-  console.log(Math.round(process.resourceUsage().maxRSS / 1024));
+  console.log(Math.round(peakMemory() / 2 ** 20));
 } else {
   const cores = availableParallelism();
   const copies = Number(flags.copies);

@@ -16,6 +16,7 @@ import { readDataset } from '../src/dataset/read-dataset.js';
 import { extractFeatures } from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
 import { dim, drawImages, pixels, source, tinyBackbone } from '../test/features/tiny-backbone.js';
+import { peakMemory } from './peak-memory.js';
 
 const { values: flags, positionals } = parseArgs({
   allowPositionals: true,
@@ -49,7 +50,7 @@ async function measure(data: string, cache: string): Promise<Cost> {
     onProgress() {
       cost ??= {
         seconds: (performance.now() - started) / 1000,
-        peakMb: (process.resourceUsage().maxRSS * 1024) / 1e6,
+        peakMb: peakMemory() / 1e6,
       };
       stop.abort();
     },

@@ -27,21 +27,23 @@ const batchless: ReadonlySet<string> = new Set([
   'Unique',
 ]);
 
-/** Whether the file says that the batch is 1, so that what is computed may count on it. */
-export const hasFixedBatch = (graph: Graph): boolean =>
-  graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.shape?.[0] === 1);
+/** Whether the file says that the batch is 1 (or another), so that what is computed may count on it. */
+export const hasFixedBatch = (graph: Graph, batch = 1): boolean =>
+  graph.inputs.some(({ type }) => type?.kind === 'tensor' && type.shape?.[0] === batch);
 
 /**
  * The batch axis of the values that hold one.
- * @param shapes - of all values, for one example; inputs whose first axis is 1 there are batched along it
+ * @param shapes - of all values, for one example, or for a batch of them; inputs whose first axis is that long are batched
+ * along it
  */
-export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, BatchAxis> {
+export function batchAxes(graph: Graph, shapes: Shapes, size = 1): ReadonlyMap<string, BatchAxis> {
   const axes = new Map<string, BatchAxis>();
   const { constantOf } = factsOf(graph);
   // Where the batch is free already, the file means what it says.
-  const isFixed = hasFixedBatch(graph);
+  const isFixed = hasFixedBatch(graph, size);
   for (const { name } of graph.inputs) {
-    if (!graph.initializers.has(name) && shapes.get(name)?.[0] === 1) axes.set(name, { axis: 0, outer: 1 });
+    if (!graph.initializers.has(name) && shapes.get(name)?.[0] === size)
+      axes.set(name, { axis: 0, outer: 1 });
   }
   for (const node of graph.nodes) {
     if (batchless.has(node.opType)) continue;
@@ -73,7 +75,7 @@ export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, Bat
       }
       case 'Reshape':
       case 'Flatten':
-        return input === node.inputs[0] ? regroup(from, batch, to) : undefined;
+        return input === node.inputs[0] ? regroup(from, batch, to, size) : undefined;
       case 'Unsqueeze': {
         const added = axesOf(node, to.length) ?? [];
         return at(to.flatMap((_, i) => (added.includes(i) ? [] : [i]))[axis] ?? -1);
@@ -122,7 +124,7 @@ export function batchAxes(graph: Graph, shapes: Shapes): ReadonlyMap<string, Bat
     { outer }: BatchAxis,
   ): boolean {
     const isWhole = from.length === 1 && from[0]! > 1 && outer === 1;
-    return isWhole && isFixed && to.length > 1 && to[0] === 1 && constantOf(node.inputs[1]!) !== undefined;
+    return isWhole && isFixed && to.length > 1 && to[0] === size && constantOf(node.inputs[1]!) !== undefined;
   }
 
   /** Of an attribute before operator set 13, of an input since. */
@@ -154,11 +156,13 @@ function regroup(
   from: readonly number[],
   { axis, outer }: BatchAxis,
   to: readonly number[],
+  size: number,
 ): BatchAxis | undefined {
   const before = sizeOf(from.slice(0, axis)) * outer;
   let prefix = 1;
   for (const [i, dim] of to.entries()) {
-    if (prefix === before) {
+    // A batch above 1 is seen: it lies in no axis of length 1.
+    if (prefix === before && (size === 1 || dim > 1)) {
       const isBetween = i > 0 && dim !== 1 && before > 1;
       const isAfterSame = String(to.slice(i)) === String(from.slice(axis + 1));
       if (isBetween && (to.length === 2 || isAfterSame)) return { axis: i - 1, outer: to[i - 1]! };

@@ -173,7 +173,8 @@ class Freeing {
   }
 }
 
-function valuesFromInputs(graph: Graph): Set<string> {
+/** Whatever depends on an input, be it on its shape alone. */
+export function valuesFromInputs(graph: Graph): Set<string> {
   const found = new Set(graph.inputs.map(({ name }) => name).filter((name) => !graph.initializers.has(name)));
   for (const node of graph.nodes) {
     for (const input of valuesRead(node)) {

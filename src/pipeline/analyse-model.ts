@@ -1,11 +1,11 @@
 /** A model's structure from one run of it: shapes of all values, blocks, and the layers a head may stand on. */
 import { trainableFromHere } from '../autodiff/trainable-from-here.js';
-import { takeOneExample } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Shapes } from '../graph/value-layout.js';
 import type { Model } from '../onnx/ir.js';
+import { asOneExample } from './one-example.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 
 export interface AnalysedModel extends ModelStructure {
@@ -14,7 +14,7 @@ export interface AnalysedModel extends ModelStructure {
 
 /** @throws GraftError INVALID_MODEL or RUNTIME_FAILURE where onnxruntime does not run the model. */
 export async function analyseModel(model: Model, options: ProbeOptions = {}): Promise<AnalysedModel> {
-  const plain = inlineFunctions(takeOneExample(dropInitializerInputs(model)));
+  const plain = inlineFunctions(await asOneExample(dropInitializerInputs(model)));
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {

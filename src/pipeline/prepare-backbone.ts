@@ -7,7 +7,7 @@ import type { FeatureDType } from '../features/feature-key.js';
 import type { StoreOptions } from '../features/feature-store.js';
 import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
-import { takeOneExample } from '../graph/take-one-example.js';
+import { declaredBatch } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
 import { defaultPool, hasClassToken } from '../graph/default-pool.js';
@@ -28,6 +28,7 @@ import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
+import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
 import { settleBranches } from './settle-branches.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
@@ -73,12 +74,16 @@ export async function prepareBackbone(
     throw unreadable(file, error);
   }
   const read = dropInitializerInputs(decodeModel(bytes, { path: file }));
-  const one = takeOneExample(read);
-  const source = { file, bytes, model: one };
   try {
-    return await prepareDecoded(source, { layer, pool, ...given }, { logger });
+    const one = await asOneExample(read);
+    const prepared = await prepareDecoded({ file, bytes, model: one }, { layer, pool, ...given }, { logger });
+    await assertSameAlone(read, one, prepared);
+    return prepared;
   } catch (error) {
-    const isOfBatch = one !== read && error instanceof GraftError && /^(RUNTIME|INVALID_M)/.test(error.code);
+    const isOfBatch =
+      declaredBatch(read.graph) !== undefined &&
+      error instanceof GraftError &&
+      /^(RUNTIME|INVALID_M)/.test(error.code);
     if (!isOfBatch) throw error;
     throw new GraftError(
       'UNSUPPORTED_MODEL',

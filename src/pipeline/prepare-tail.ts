@@ -11,7 +11,7 @@ import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
-import type { Tail } from '../train/tail-step.js';
+import type { Tail } from '../train/tail.js';
 import { assertFillable } from './assert-fillable.js';
 import { findConstants, withConstants } from './find-constants.js';
 import { packActivations } from './pack-activations.js';

@@ -19,7 +19,7 @@ import {
 import { defaultEpochs, defaultRate, tailShare } from '../train/fine-tune-options.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { judgeTail, type TailCandidate } from '../train/judge-tail.js';
-import type { Tail } from '../train/tail-step.js';
+import type { Tail } from '../train/tail.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Hooks } from './cache-features.js';
 import { fineTuneOptions } from './fine-tune-run.js';

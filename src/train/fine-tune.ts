@@ -22,7 +22,8 @@ import type { ActivationSet } from './row-source.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { tailOptimizer } from './tail-optimizer.js';
 import { computeOutputs } from './tail-scorer.js';
-import { buildTailGraph, type OpenSession, type Tail } from './tail-step.js';
+import { buildTailGraph, type OpenSession } from './tail-step.js';
+import type { Tail } from './tail.js';
 import { keepStates } from './training-state.js';
 
 export interface FineTuned {

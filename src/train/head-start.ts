@@ -12,7 +12,8 @@ import type { ActivationSet } from './row-source.js';
 import { fitStandardization } from './standardize.js';
 import { startingParameters } from './starting-parameters.js';
 import { computeFeatures } from './tail-scorer.js';
-import type { OpenSession, Tail } from './tail-step.js';
+import type { OpenSession } from './tail-step.js';
+import type { Tail } from './tail.js';
 import { trainHead } from './train-head.js';
 import type { SolverState } from './training-state.js';
 

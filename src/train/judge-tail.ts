@@ -7,7 +7,8 @@ import { type ActivationSet, pickRows } from './row-source.js';
 import { selectTargets } from '../tasks/targets.js';
 import type { Score } from '../tasks/task.js';
 import { GraftError } from '../errors.js';
-import type { OpenSession, Tail } from './tail-step.js';
+import type { OpenSession } from './tail-step.js';
+import type { Tail } from './tail.js';
 
 export interface TailCandidate extends LayerCandidate {
   readonly tail: TailChoice;

@@ -5,7 +5,8 @@ import type { Session, SessionOptions } from '../runtime/session.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { inOrder, readBatches } from './read-batches.js';
 import type { RowSource } from './row-source.js';
-import { type OpenSession, packTail, type Tail, type TailGraph } from './tail-step.js';
+import type { OpenSession, TailGraph } from './tail-step.js';
+import { packTail, type Tail } from './tail.js';
 
 /** Rows that are scored at once. */
 const scoreBatch = 64;

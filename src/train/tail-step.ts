@@ -7,31 +7,21 @@
 import { differentiate } from '../autodiff/differentiate.js';
 import { convolutionsAsProducts } from '../autodiff/convolution-forms/convolutions-as-products.js';
 import { GraftError } from '../errors.js';
+import { namesOf } from '../graph/names-of.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import { weightsOf } from '../graph/weight-operands.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec, Standardization } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { toTensor } from '../onnx/initializer.js';
-import { type Graph, type Model, node, tensorValue } from '../onnx/ir.js';
+import { type Graph, type Model, tensorValue } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import type { Session, SessionOptions } from '../runtime/session.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-
-/** A part of a model that can be trained: from the values at the cut to one vector an example. */
-export interface Tail {
-  /** Inputs: the values at the cut, batch first and free; one output, `features` [batch, dim] float32. */
-  readonly model: Model;
-  /** The values at the cut as they lie one after another in a row of activations; dims without the batch. */
-  readonly crossing: readonly { readonly name: string; readonly dims: readonly number[] }[];
-  readonly output: string;
-  readonly dim: number;
-  /** Weights that must stay as they are, since the frozen part reads them too. */
-  readonly frozenWeights?: ReadonlySet<string>;
-}
+import { activationSize, packTail, type Tail } from './tail.js';
 
 export interface TailGraph {
   readonly model: Model;
@@ -72,33 +62,6 @@ export interface TailGraphOptions {
 /** How to open sessions; the browser gives its own. */
 export type OpenSession = (bytes: Uint8Array, options?: SessionOptions) => Promise<Session>;
 
-/**
- * The tail as a model of its own: activations [batch, A] → features [batch, dim].
- * @returns the model and the names of its input and output
- */
-export function packTail(tail: Tail): {
-  readonly model: Model;
-  readonly activations: string;
-} {
-  const { graph } = tail.model;
-  const builder = new GraphBuilder({ opset: tail.model.opsets.get('') ?? 17, taken: namesOf(graph) });
-  const activations = appendUnpacking(builder, tail);
-  const { initializers } = builder;
-  return {
-    activations,
-    model: {
-      ...tail.model,
-      graph: {
-        ...graph,
-        nodes: [...builder.nodes, ...graph.nodes],
-        inputs: builder.inputs,
-        outputs: [tensorValue(tail.output, 'float32', ['batch', tail.dim])],
-        initializers: new Map([...graph.initializers, ...initializers]),
-      },
-    },
-  };
-}
-
 /** @throws GraftError NO_GRADIENT_RULE, or UNSUPPORTED_MODEL where the tail has no weights. */
 export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Promise<TailGraph> {
   const { outputCount, loss = {}, classWeights, targetScale } = options;
@@ -112,7 +75,8 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
     );
   }
   const opset = model.opsets.get('') ?? 17;
-  const builder = new GraphBuilder({ opset, taken: namesOf(graph) });
+  const taken = namesOf(graph);
+  const builder = new GraphBuilder({ opset, taken: [...taken.values, ...taken.nodes] });
   const features = options.scaling ? appendScaling(builder, tail, options.scaling) : tail.output;
   const head = buildHead(options.head, { dim: tail.dim, outputCount, task: options.task });
   const headInputs = new Map(
@@ -217,37 +181,6 @@ function appendScaling(builder: GraphBuilder, tail: Tail, { mean, std }: Standar
   return builder.op('Mul', [centred, factor], { name: 'scaling/scaled' });
 }
 
-/** Values in a row of activations. */
-export function activationSize({ crossing }: Tail): number {
-  return crossing.reduce((sum, { dims }) => sum + sizeOf(dims), 0);
-}
-
-/** From one row of activations to the values at the cut. */
-function appendUnpacking(builder: GraphBuilder, tail: Tail): string {
-  const activations = builder.input('activations', 'float32', ['batch', activationSize(tail)]);
-  let at = 0;
-  for (const { name, dims } of tail.crossing) {
-    const size = sizeOf(dims);
-    const part =
-      tail.crossing.length === 1
-        ? activations
-        : builder.op('Slice', [activations, ...[[at], [at + size], [1]].map((v) => builder.ints(v))], {
-            name: `activations/${name}`,
-          });
-    const reshape = builder.ints([-1, ...dims]);
-    builder.nodes.push(
-      node({
-        opType: 'Reshape',
-        name: `activations/${name}/shaped`,
-        inputs: [part, reshape],
-        outputs: [name],
-      }),
-    );
-    at += size;
-  }
-  return activations;
-}
-
 /** By how many weight-bearing nodes lie on the longest way from each weight's node to the output. */
 function depths(graph: Graph, weights: readonly string[], output: string): Map<string, number> {
   const isWeight = new Set(weights);
@@ -263,12 +196,4 @@ function depths(graph: Graph, weights: readonly string[], output: string): Map<s
     for (const name of inputs) if (!isWeight.has(name)) below.set(name, Math.max(next, below.get(name) ?? 0));
   }
   return depthOf;
-}
-
-function namesOf(graph: Graph): Set<string> {
-  const names = new Set([...graph.inputs, ...graph.outputs].map(({ name }) => name));
-  for (const name of graph.initializers.keys()) names.add(name);
-  for (const { name, inputs, outputs } of graph.nodes)
-    for (const each of [name, ...inputs, ...outputs]) names.add(each);
-  return names;
 }

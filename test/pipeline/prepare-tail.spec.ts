@@ -8,7 +8,8 @@ import { prepareTail } from '../../src/pipeline/prepare-tail.js';
 import { createRng } from '../../src/rng.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
-import { buildTailGraph, packTail } from '../../src/train/tail-step.js';
+import { buildTailGraph } from '../../src/train/tail-step.js';
+import { packTail } from '../../src/train/tail.js';
 import { type Variant, writeSplitBackbone } from './split-backbone.js';
 
 const images = float32(

@@ -11,7 +11,7 @@ import { prepareTail, type UnfrozenBackbone } from '../../src/pipeline/prepare-t
 import { runAll } from '../../src/pipeline/run-all.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import type { TensorMap } from '../../src/runtime/session.js';
-import { packTail } from '../../src/train/tail-step.js';
+import { packTail } from '../../src/train/tail.js';
 import { temporaryFolder } from '../e2e/graft.js';
 import type { BertOptions } from '../text/random-bert.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';

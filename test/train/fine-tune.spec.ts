@@ -6,7 +6,7 @@ import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import { type FineTuned, fineTune } from '../../src/train/fine-tune.js';
 import type { FineTuneOptions } from '../../src/train/fine-tune-options.js';
 import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
-import type { Tail } from '../../src/train/tail-step.js';
+import type { Tail } from '../../src/train/tail.js';
 import {
   decodeTrainingState,
   encodeTrainingState,

@@ -7,7 +7,8 @@ import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { type ActivationSet, rowsInMemory } from '../../src/train/row-source.js';
 import { fitStandardization, standardize } from '../../src/train/standardize.js';
 import { computeFeatures } from '../../src/train/tail-scorer.js';
-import type { OpenSession, Tail } from '../../src/train/tail-step.js';
+import type { OpenSession } from '../../src/train/tail-step.js';
+import type { Tail } from '../../src/train/tail.js';
 
 export const openOnOneThread: OpenSession = (bytes) => openSession(bytes, { threads: 1 });
 

@@ -1,11 +1,13 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
+import { describeTraining } from '../describe-training.js';
+import { describeTuning } from '../describe-tuning.js';
 import { goesOn } from '../output.js';
 import { nonNegative, positive, share } from '../numeric-options.js';
 import { describeExport } from './export.js';
-import { describeTraining, trainFlags, trainOptions } from './train.js';
-import { describeTuning, searchFlags, tuneOptions } from './tune.js';
+import { trainFlags, trainOptions } from './train.js';
+import { searchFlags, tuneOptions } from './tune.js';
 
 /** Without defaults: what a flag that is not given stands for depends on --tune, and the pipeline knows. */
 const options = {

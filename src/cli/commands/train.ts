@@ -1,9 +1,7 @@
 import { GraftError } from '../../errors.js';
-import type { FeatureTrainOptions, TrainOptions, TrainReport } from '../../pipeline/training-run.js';
-import { describeMetrics } from '../describe-metrics.js';
+import type { FeatureTrainOptions, TrainOptions } from '../../pipeline/training-run.js';
 import { defineCommand } from '../define-command.js';
-import { describeFolds, describeScore } from '../../tasks/describe-score.js';
-import { formatSeconds } from '../format-text.js';
+import { describeTraining } from '../describe-training.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
@@ -71,47 +69,4 @@ export async function trainOptions(
   }
   const missing = [backbone === undefined && '--backbone', data === undefined && '--data'].filter(Boolean);
   throw new GraftError('USAGE', `Missing: ${missing.join(' and ')} (or --features in place of both).`);
-}
-
-/** What `classes` are, by task. */
-const outputsOf = {
-  single: 'classes',
-  ordered: 'ordered classes',
-  multi: 'labels',
-  regression: 'predicted number(s)',
-} as const;
-
-function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
-  if (solver === undefined) return '';
-  if (convergence) return ` (${stoppedAt} iterations, gradient ${convergence.gradient.toExponential(1)})`;
-  return ` (${stoppedAt} ${solver === 'lbfgs' ? 'iterations' : 'epochs'})`;
-}
-
-/** The result in a few lines. */
-export function describeTraining(report: TrainReport): string {
-  const { train, validation, examples } = report;
-  const lines = [
-    `${report.classes.length} ${outputsOf[report.task]}, trained on ${examples.train} examples in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
-    `train       ${describeScore(train)}`,
-  ];
-  if (validation) {
-    lines.push(`validation  ${describeScore(validation)}  (${examples.validation} examples)`);
-  }
-  if (report.neighbours) {
-    lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);
-  }
-  if (report.crossValidation) lines.push(describeFolds(report.crossValidation));
-  if (report.headAlone?.validation) {
-    lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
-  }
-  const { metrics, calibration } = report;
-  if (metrics) lines.push(...describeMetrics(metrics));
-  if (calibration) {
-    const { temperature, before, after } = calibration;
-    lines.push(
-      `calibrated  temperature ${temperature.toPrecision(4)}  ECE ${before.ece.toFixed(4)} → ${after.ece.toFixed(4)}  ` +
-        `loss ${before.loss.toFixed(4)} → ${after.loss.toFixed(4)}`,
-    );
-  }
-  return [...lines, report.run].join('\n');
 }

@@ -1,0 +1,112 @@
+/** What a page says of an evaluation: its figures, what was taken for what, each class, and whether to believe it. */
+import type { Evaluation } from '../metrics/evaluation.js';
+import { drawConfusion } from './draw-confusion.js';
+import { drawReliability } from './draw-reliability.js';
+import { name, percent, scrolling, section, sentence } from './page-text.js';
+import type { RunPage } from './run-page.js';
+import { escapeXml } from './svg-elements.js';
+
+export function figures({ evaluation, examples, part, crossValidation }: RunPage): string {
+  if (!evaluation) return '';
+  const of = (value: number, interval?: { low: number; high: number }, show = percent) =>
+    [show(value), interval && `${show(interval.low)} to ${show(interval.high)}`] as const;
+  const plain = (value: number): string => value.toPrecision(4);
+  const cards: (readonly [string, readonly [string, string | undefined]])[] = [];
+  if (evaluation.task === 'regression') {
+    const { r2, mae, rmse, intervals } = evaluation;
+    cards.push(['R²', of(r2, undefined, plain)], ['mean absolute error', of(mae, intervals?.mae, plain)]);
+    cards.push(['RMSE', of(rmse, intervals?.rmse, plain)]);
+  } else if (evaluation.task === 'multi') {
+    const { accuracy, macroF1, microF1, loss } = evaluation;
+    cards.push(['all labels right', of(accuracy)], ['macro F1', of(macroF1)], ['micro F1', of(microF1)]);
+    cards.push(['loss', of(loss, undefined, plain)]);
+  } else {
+    const { accuracy, macroF1, loss, ece, intervals } = evaluation;
+    cards.push(
+      ['accuracy', of(accuracy, intervals?.accuracy)],
+      ['macro F1', of(macroF1, intervals?.macroF1)],
+    );
+    cards.push(['loss', of(loss, intervals?.loss, plain)], ['calibration error', of(ece)]);
+  }
+  const shown = cards.map(
+    ([name, [value, interval]]) =>
+      `<div class="figure"><span class="muted">${escapeXml(name)}</span><b>${value}</b><span class="muted">${interval ?? '&nbsp;'}</span></div>`,
+  );
+  const hasRanges = cards.some(([, [, interval]]) => interval !== undefined);
+  const which =
+    part === 'validation'
+      ? `On the ${examples.validation} examples held out, of ${examples.train + examples.validation}${hasRanges ? '; ranges are 95 % bootstrap intervals' : ''}.`
+      : `On the ${examples.train} training examples themselves, as nothing was held out: expect less on new ones.`;
+  const folds = crossValidation === undefined ? '' : `<p>${escapeXml(crossValidation)}</p>`;
+  return `<div class="figures">${shown.join('')}</div><p class="muted">${which}</p>${folds}`;
+}
+
+export function confusion(evaluation: Evaluation): string {
+  if (!('confusion' in evaluation)) return '';
+  const { svg, omitted } = drawConfusion(evaluation.confusion, evaluation.classes);
+  const note =
+    'Rows are labels, columns predictions; the stronger the colour, the larger the share of the row.' +
+    (omitted > 0 ? ` The ${omitted} classes with the fewest mistakes are left out.` : '');
+  const rows = evaluation.confusedPairs.map(
+    ({ label, prediction, examples, share }) =>
+      `<tr><td>${name(label)}</td><td class="words">${name(prediction)}</td><td>${examples}</td><td>${percent(share)}</td></tr>`,
+  );
+  const list =
+    rows.length === 0
+      ? '<p>No class is taken for another.</p>'
+      : `<h2 style="margin-top:18px">Taken for another</h2>` +
+        scrolling(
+          'Taken for another',
+          `<table><thead><tr><th>label</th><th class="words">prediction</th><th>examples</th><th>of the label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+        );
+  return section('What it takes for what', `<p class="muted">${note}</p>${svg}${list}`);
+}
+
+export function perClass(evaluation: Evaluation, trainCounts: readonly number[]): string {
+  if (evaluation.task === 'regression') {
+    const rows = evaluation.perClass.map(
+      ({ label, r2, mae, rmse }) =>
+        `<tr><td>${escapeXml(label)}</td><td>${r2.toFixed(4)}</td><td>${mae.toPrecision(4)}</td><td>${rmse.toPrecision(4)}</td></tr>`,
+    );
+    return section(
+      'Each number',
+      `<table><thead><tr><th>number</th><th>R²</th><th>MAE</th><th>RMSE</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+    );
+  }
+  const rows = evaluation.perClass
+    .map((row, c) => ({ ...row, trained: trainCounts[c] ?? 0 }))
+    .sort((a, b) => a.f1 - b.f1)
+    .map(
+      ({ label, precision, recall, f1, support, trained }) =>
+        `<tr><td>${name(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
+        `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${percent(f1)}</td><td>${support}</td><td>${trained}</td></tr>`,
+    );
+  const title = `Each of ${rows.length} classes, the weakest first`;
+  const head =
+    '<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr>';
+  return section(
+    title,
+    scrolling(title, `<table><thead>${head}</thead><tbody>${rows.join('')}</tbody></table>`),
+  );
+}
+
+export function reliability({ evaluation, calibration, part }: RunPage): string {
+  if (!evaluation || !('reliability' in evaluation)) return '';
+  const words = [
+    `A bar on the dashed line means that of predictions with this confidence as many are right as they promise. ` +
+      `On average they are off by ${percent(evaluation.ece)} (expected calibration error).`,
+    calibration
+      ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error went from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
+      : evaluation.ece > 0.05 && part === 'validation'
+        ? 'Train with --calibrate to bring it down.'
+        : '',
+  ];
+  const text = words
+    .filter(Boolean)
+    .map((text) => `<p>${sentence(text)}</p>`)
+    .join('');
+  return section(
+    'Whether its confidence can be believed',
+    `<div class="pair"><figure>${drawReliability(evaluation.reliability)}<figcaption>confidence of the prediction (across), share that is right (up)</figcaption></figure><div>${text}</div></div>`,
+  );
+}

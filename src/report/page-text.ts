@@ -1,0 +1,23 @@
+/** Pieces of a page's text, as HTML. What is given is plain text, but for `content`. */
+import { escapeXml } from './svg-elements.js';
+
+/** A sentence in which no flag is torn at its dashes. */
+export function sentence(text: string): string {
+  return escapeXml(text).replace(/--[\w-]+/g, '<span class="flag">$&</span>');
+}
+
+/** A name that may be broken where a word of it ends, rather than anywhere. */
+export function name(text: string): string {
+  return escapeXml(text).replace(/[_./-](?=[^_./-])/g, '$&<wbr>');
+}
+
+/** Wider or longer than its place it can be moved, with the keyboard too. */
+export function scrolling(label: string, content: string): string {
+  return `<div class="scroll" tabindex="0" role="region" aria-label="${escapeXml(label)}">${content}</div>`;
+}
+
+export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+
+export function section(title: string, content: string): string {
+  return `<section><h2>${escapeXml(title)}</h2>${content}</section>`;
+}
