@@ -52,7 +52,7 @@ const { values: flags } = parseArgs({
 // As it is shipped: in a few files, which workers load sooner.
 const shipped = new URL('../../dist/features/extract-features.js', import.meta.url);
 const { extractFeatures } = (await import(shipped.href)) as typeof extracting;
-const sample = 100;
+const sample = 240;
 const batch = flags.batch === undefined ? undefined : Number(flags.batch);
 const workers = flags.workers === undefined ? undefined : Number(flags.workers);
 
@@ -121,14 +121,24 @@ async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
   const input: Tensor = { dtype: 'float32', dims: [size, ...shape], data };
   const session = await openSession(encodeFeatures(backbone), { device: 'cpu', threads: 1 });
   try {
-    const runs = Math.ceil(sample / size);
     for (let i = 0; i < 3; i++) await session.run({ [name]: input });
+    const runs = Math.ceil(sample / size);
     return await cost(runs * size, async () => {
       for (let i = 0; i < runs; i++) await session.run({ [name]: input });
     });
   } finally {
     await session.release();
   }
+}
+
+async function timeParts(
+  backbone: Backbone,
+  examples: readonly { path: string }[],
+): Promise<{ decode: Cost; inference: Cost }> {
+  const decode = await timeDecode(backbone, examples);
+  const single = await timeInference(backbone, 1);
+  const batched = await timeInference(backbone, batch ?? 8);
+  return { decode, inference: single.coreMs < batched.coreMs ? single : batched };
 }
 
 interface PipelineTime {
@@ -230,16 +240,17 @@ if (flags.memory !== undefined) {
     'decodeMs' | 'inferenceMs' | 'ideal' | 'rate' | 'ratio' | 'coreRatio' | 'taken',
     number
   >[] = [];
-  // The parts are timed beside each run of the whole, so that a machine that slows down slows both.
+  // The parts are timed before and after each run of the whole: the machine may slow down in between.
+  let before = await timeParts(backbone, examples);
   for (let i = 0; i < Number(flags.repeat); i++) {
-    const decode = await timeDecode(backbone, examples);
-    const single = await timeInference(backbone, 1);
-    const batched = await timeInference(backbone, batch ?? 8);
-    const decodeMs = decode.clockMs;
-    const inferenceMs = Math.min(single.clockMs, batched.clockMs);
     const { rate, perCoreSecond, taken } = await timePipeline(backbone, list);
+    const after = await timeParts(backbone, examples);
+    const decodeMs = (before.decode.clockMs + after.decode.clockMs) / 2;
+    const inferenceMs = (before.inference.clockMs + after.inference.clockMs) / 2;
+    const coreMs = [before, after].map(({ decode, inference }) => decode.coreMs + inference.coreMs);
+    before = after;
     const ideal = (1000 * cores) / (decodeMs + inferenceMs);
-    const coreRatio = (perCoreSecond * (decode.coreMs + Math.min(single.coreMs, batched.coreMs))) / 1000;
+    const coreRatio = (perCoreSecond * (coreMs[0]! + coreMs[1]!)) / 2 / 1000;
     rounds.push({ decodeMs, inferenceMs, ideal, rate, ratio: rate / ideal, coreRatio, taken });
     if (!flags.json) {
       console.log(
