@@ -15,7 +15,7 @@ export interface Compared {
   readonly maxAbsDiff: number;
   /** Present where the backbone alone gives other numbers here than on the CPU, as one of 8-bit integers may. */
   readonly fromCpu?: number;
-  /** Present where that is more than the tolerance, and rounding explains it: from both here to both on the CPU. */
+  /** Present where rounding explains what is above the tolerance: how far both here are from both on the CPU. */
   readonly rounding?: number;
   readonly isRight: boolean;
 }
@@ -38,9 +38,9 @@ export function compareOutputs(
   const maxAbsDiff = from(byOwn);
   if (maxAbsDiff <= tolerance) return { maxAbsDiff, fromCpu, isRight: true };
   const rounding = difference(byOwn, byCpu);
-  if (rounding <= mostRounding && maxAbsDiff <= roundingFactor * rounding)
-    return { maxAbsDiff, fromCpu, rounding, isRight: true };
-  return { maxAbsDiff: fromCpu, isRight: false };
+  if (!(maxAbsDiff <= roundingFactor * rounding)) return { maxAbsDiff: fromCpu, isRight: false };
+  if (rounding <= mostRounding) return { maxAbsDiff, fromCpu, rounding, isRight: true };
+  return { maxAbsDiff: fromCpu, rounding, isRight: false };
 }
 
 /** Largest difference over all outputs, in units of max(1, |value|); NaN where their sizes differ or there is a NaN. */

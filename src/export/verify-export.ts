@@ -147,13 +147,17 @@ async function compareOnProviders({
   }
   const wrong = providers.find(({ isRight }) => !isRight);
   if (wrong) {
-    const { name, maxAbsDiff } = wrong;
+    const { name, maxAbsDiff, rounding } = wrong;
+    const why =
+      rounding === undefined
+        ? ''
+        : ` Backbone and head by themselves are ${rounding.toExponential(0)} from the CPU there, as the head magnifies rounding: choose another --layer or a larger --l2.`;
     const what = Number.isNaN(maxAbsDiff)
       ? 'gives outputs of other sizes than backbone and head, or no numbers,'
       : `differs from backbone and head by ${maxAbsDiff.toExponential(2)}`;
     throw new GraftError(
       'VERIFICATION_FAILED',
-      `The merged model ${what} on ${name}, over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.`,
+      `The merged model ${what} on ${name}, over ${examples.count} examples; at most ${tolerance} was expected. Do not use this file.${why}`,
     );
   }
   return {
