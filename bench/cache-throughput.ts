@@ -121,8 +121,8 @@ async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
   const input: Tensor = { dtype: 'float32', dims: [size, ...shape], data };
   const session = await openSession(encodeFeatures(backbone), { device: 'cpu', threads: 1 });
   try {
-    for (let i = 0; i < 3; i++) await session.run({ [name]: input });
     const runs = Math.ceil(sample / size);
+    for (let i = 0; i < 3; i++) await session.run({ [name]: input });
     return await cost(runs * size, async () => {
       for (let i = 0; i < runs; i++) await session.run({ [name]: input });
     });

@@ -79,7 +79,8 @@ const meter = path.join(scratch, 'meter.mjs');
 writeFileSync(
   meter,
   `import { writeFileSync } from 'node:fs';
-process.on('exit', () => writeFileSync(process.env.GRAFT_PEAK, String(process.resourceUsage().maxRSS * 1024)));`,
+import { peakMemory } from '${new URL('./peak-memory.js', import.meta.url).href}';
+process.on('exit', () => writeFileSync(process.env.GRAFT_PEAK, String(peakMemory())));`,
 );
 
 function train(file: string, mb: number, solver: string, isStreamed: boolean): Figures {
