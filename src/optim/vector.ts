@@ -1,9 +1,5 @@
 /** Sums over float64 vectors. Four running sums: one alone waits for the latency of every addition. */
 
-export function dot(a: Float64Array, b: Float64Array): number {
-  return dotRange(a, 0, b, 0, a.length);
-}
-
 /** Σ a[from + i] · b[at + i] for i below `length`. */
 export function dotRange(a: Float64Array, from: number, b: Float64Array, at: number, length: number): number {
   const whole = length - (length % 4);
@@ -26,10 +22,6 @@ export function product(a: Float64Array, b: Float64Array): Float64Array {
   const result = new Float64Array(a.length);
   for (let i = 0; i < result.length; i++) result[i] = a[i]! * b[i]!;
   return result;
-}
-
-export function norm(a: Float64Array): number {
-  return Math.sqrt(dot(a, a));
 }
 
 export function largestMagnitude(a: Float32Array | Float64Array): number {

@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { CurvatureMemory, type CurvaturePair } from '../../src/optim/curvature-memory.js';
-import { dot } from '../../src/optim/vector.js';
+import { dotRange } from '../../src/optim/vector.js';
 import { VectorSpace } from '../../src/optim/vector-space.js';
 import { createRng } from '../../src/rng.js';
 
@@ -54,6 +54,8 @@ function twoLoops(gradient: Float64Array, pairs: readonly CurvaturePair[]): Floa
   for (const pair of pairs) add(alphas.get(pair)! - dot(pair.y, q) / pair.sy, pair.s);
   return q.map((qi) => -qi);
 }
+
+const dot = (a: Float64Array, b: Float64Array): number => dotRange(a, 0, b, 0, a.length);
 
 describe('The curvature memory of L-BFGS', () => {
   it('gives the direction of the two-loop recursion, before and after it forgot its oldest pairs', () => {
