@@ -39,10 +39,14 @@ export async function crossValidate<C extends Candidate>(
 
 function canSweep(
   { head, solver, l2 }: Candidate,
-  { base: { classWeights = 'none', tolerance }, iterations }: Pick<CrossValidation, 'base' | 'iterations'>,
+  {
+    train: { views = 1 },
+    base: { classWeights = 'none', tolerance },
+    iterations,
+  }: Pick<CrossValidation, 'train' | 'base' | 'iterations'>,
 ): boolean {
   const isToOptimum = solver === 'lbfgs' && tolerance === undefined && iterations === undefined;
-  return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none';
+  return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none' && views === 1;
 }
 
 async function sweep<C extends Candidate>(

@@ -2,6 +2,7 @@
 import { type AnyFeatureSet, type FeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
 import { pickRows, type RowSource, stackSources } from './row-source.js';
 import { inOrder } from './read-batches.js';
+import { selectRows } from './select-rows.js';
 
 /** Row v · examples + i is view v of example i; view 0 is the example as it is. */
 export function stackViews(plain: FeatureSet, views: readonly Float32Array[]): FeatureSet {
@@ -48,6 +49,14 @@ export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
     labels: labels.subarray(0, labels.length / views),
     ...(targets && { targets: targets.subarray(0, rows * classes.length) }),
   };
+}
+
+/** Some examples in the order given, each in all its views. */
+export function selectExamples<Set extends AnyFeatureSet>(set: Set, examples: readonly number[]): Set {
+  const { views = 1 } = set;
+  const count = set.rows / views;
+  const rows = Array.from({ length: views }, (_, v) => examples.map((example) => v * count + example));
+  return selectRows(set, rows.flat());
 }
 
 function repeated<T extends Int32Array | Float32Array>(values: T, count: number): T {
