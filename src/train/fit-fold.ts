@@ -1,10 +1,23 @@
 import type { Candidate } from './candidate.js';
+import type { AnyFeatureSet } from './feature-set.js';
 import { foldParts, type Folds } from './fold-parts.js';
 import { trainHead, type TrainResult } from './train-head.js';
-import type { TrainOptions } from './train-options.js';
+import { type TrainOptions, usualBatch } from './train-options.js';
+import { countExamples } from './views.js';
 
 /** What all candidates have in common. */
 export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'weightDecay' | 'epochs'>;
+
+/** With the batch that is usual for all examples, which the folds then share. */
+export function withBatch({
+  train,
+  base,
+}: {
+  readonly train: AnyFeatureSet;
+  readonly base: FoldBase;
+}): FoldBase {
+  return { batch: usualBatch(countExamples(train)), ...base };
+}
 
 export interface FoldSetting extends Folds {
   readonly base: FoldBase;

@@ -22,7 +22,7 @@ import { measureStandardization, standardize } from './standardize.js';
 import { startingParameters } from './starting-parameters.js';
 import { fillIn, type FilledOptions, type TrainOptions } from './train-options.js';
 import { keepStates } from './training-state.js';
-import { withoutViews } from './views.js';
+import { countExamples, withoutViews } from './views.js';
 
 export interface TrainResult {
   readonly head: TrainedHead;
@@ -55,7 +55,7 @@ export async function trainHead(
   options: TrainOptions = {},
 ): Promise<TrainResult> {
   const { threads, signal, checkpoint, ...given } = options;
-  const settings = fillIn(given);
+  const settings = fillIn(given, countExamples(train));
   const { head: spec } = settings;
   const task = taskOf(settings.task);
   await assertUsable(task, train, validation);

@@ -36,11 +36,16 @@ export function stackStreamedViews(plain: StreamedSet, views: readonly RowSource
   };
 }
 
+/** Each counts once, however many views there are of it. */
+export function countExamples({ rows, views = 1 }: Pick<AnyFeatureSet, 'rows' | 'views'>): number {
+  return rows / views;
+}
+
 /** The examples as they are. */
 export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
   const { views = 1, dim, classes, labels, targets } = set;
   if (views === 1) return set;
-  const rows = set.rows / views;
+  const rows = countExamples(set);
   return {
     ...set,
     rows,
@@ -54,7 +59,7 @@ export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
 /** Some examples in the order given, each in all its views. */
 export function selectExamples<Set extends AnyFeatureSet>(set: Set, examples: readonly number[]): Set {
   const { views = 1 } = set;
-  const count = set.rows / views;
+  const count = countExamples(set);
   const rows = Array.from({ length: views }, (_, v) => examples.map((example) => v * count + example));
   return selectRows(set, rows.flat());
 }
