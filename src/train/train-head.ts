@@ -7,6 +7,7 @@ import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import { describeUnfinished } from './describe-unfinished.js';
 import type { EpochRecord } from './epoch-record.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -130,6 +131,8 @@ export async function trainHead(
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
     const overfitting = describeOverfitting(task, spec.kind, trainScore, validationScore);
     if (overfitting !== undefined) settings.logger.warn(overfitting);
+    const unfinished = fitted.convergence ? undefined : describeUnfinished(history);
+    if (unfinished !== undefined) settings.logger.warn(unfinished);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {
