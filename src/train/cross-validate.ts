@@ -41,14 +41,10 @@ export async function crossValidate<C extends Candidate>(
 
 function canSweep(
   { head, solver, l2 }: Candidate,
-  {
-    train: { views = 1 },
-    base: { classWeights = 'none', tolerance },
-    iterations,
-  }: Pick<CrossValidation, 'train' | 'base' | 'iterations'>,
+  { base: { classWeights = 'none', tolerance }, iterations }: Pick<CrossValidation, 'base' | 'iterations'>,
 ): boolean {
   const isToOptimum = solver === 'lbfgs' && tolerance === undefined && iterations === undefined;
-  return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none' && views === 1;
+  return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none';
 }
 
 async function sweep<C extends Candidate>(

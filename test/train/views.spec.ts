@@ -109,7 +109,9 @@ describe('Training on views', () => {
         const epochs = solver === 'adamw' && { epochs: 5, patience: Number.POSITIVE_INFINITY };
         const { history, validation } = await trainHead(others, part(true), { ...training, ...epochs });
         const alone = solver === 'adamw' ? history.at(-1)!.validation! : validation!;
-        expect(judged.loss.perFold[fold], `fold ${fold}`).to.be.closeTo(alone.loss, 1e-9);
+        // The folds of L-BFGS go through one sweep, to the same optimum.
+        const near = solver === 'lbfgs' ? 1e-3 : 1e-9;
+        expect(judged.loss.perFold[fold], `fold ${fold}`).to.be.closeTo(alone.loss, near);
         expect(judged.accuracy!.perFold[fold]).to.equal(alone.accuracy);
       }
     });
