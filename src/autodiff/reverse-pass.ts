@@ -8,6 +8,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type Composition, expand, type ScanBody } from './compositions/index.js';
 import { backThroughScan } from './back-through-scan.js';
 import { floatScalar } from './float-scalar.js';
+import type { RuleContext } from './gradient-rule.js';
 import {
   differentiableIndices,
   findGradientPath,
