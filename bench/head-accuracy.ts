@@ -55,7 +55,7 @@ for (let fold = 0; fold < 5; fold++) {
   ) as [typeof set, typeof set];
   for (const [name, fits] of Object.entries(trainings)) {
     for (const options of fits) {
-      const { history, validation } = await trainHead(kept, held, { ...options, patience: 1000 });
+      const { history, validation } = await trainHead(kept, held, { ...options, batch: 256, patience: 1000 });
       // The last epoch's, as the peer has it: the best one would be chosen by the fold it is judged on.
       const last = options.epochs ? history.at(-1)!.validation! : validation!;
       (found[name] ??= []).push(last.accuracy!);

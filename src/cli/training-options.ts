@@ -45,7 +45,7 @@ export const trainingOptions = {
   },
   batch: {
     ...positiveInteger('batch'),
-    describe: 'Examples a step of adamw and sgd [default: 256, unfrozen 16]',
+    describe: 'Examples a step of adamw and sgd [default: 16 to 256 by the number of examples, unfrozen 16]',
   },
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },

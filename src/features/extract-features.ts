@@ -15,11 +15,12 @@ import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { NodeProvider } from '../runtime/providers.js';
 import type { LocatedList } from '../sources/source.js';
 import { sizeOf } from '../tensor/shape.js';
+import { collectRows, type Skipped } from './collect-rows.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupFinish } from './finish-group.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
-import { KeyIndex, keyBytes } from './key-index.js';
+import { KeyIndex } from './key-index.js';
 import { type Division, type PlannedExample, planWorkers } from './plan-workers.js';
 import { readExample, readExamples } from './read-examples.js';
 import { TryingPool } from './trying-pool.js';
@@ -57,13 +58,6 @@ export interface ExtractTarget {
   readonly output?: string | undefined;
   /** Rows of random views of the images, all views of an image from one decode; default: of the images as they are. */
   readonly view?: RandomView | undefined;
-}
-
-export interface Skipped {
-  /** Place in the list. */
-  readonly index: number;
-  readonly path: string;
-  readonly reason: string;
 }
 
 export interface ExtractResult {
@@ -214,7 +208,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     await pool?.close();
   }
   const computed = writer?.computed ?? 0;
-  const { skipped, keys } = collect(options, distinct, ordinals, unreadable);
+  const { skipped, keys } = collectRows({ examples, stores, distinct, ordinals, unreadable });
   const seconds = (performance.now() - started) / 1000;
   return {
     computed,
@@ -225,38 +219,6 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     ...(pool && { division: { ...pool.division, tried: pool.tried } }),
     keys,
   };
-}
-
-/** What became of each example: by now everything that can have a row has one in the store. */
-function collect(
-  { examples, targets }: ExtractOptions,
-  distinct: KeyIndex,
-  ordinals: Uint32Array,
-  unreadable: ReadonlyMap<number, string>,
-): Pick<ExtractResult, 'skipped' | 'keys'> {
-  const skipped: Skipped[] = [];
-  const keys = new Uint8Array(examples.length * keyBytes);
-  const pathOf = (index: number) => examples.at(index)!.path;
-  for (let index = 0; index < examples.length; index++) {
-    const start = ordinals[index]! * keyBytes;
-    const reason = unreadable.get(index);
-    if (reason !== undefined) {
-      skipped.push({ index, path: pathOf(index), reason });
-      continue;
-    }
-    const found = targets.map(({ store }) => store.find(distinct.keys, start));
-    if (found.includes(undefined)) {
-      const { folder } = targets[found.indexOf(undefined)]!.store;
-      throw new GraftError(
-        'INVALID_CACHE',
-        `The row of ${pathOf(index)} went missing from ${folder}; run again.`,
-      );
-    }
-    const refused = found.find((place) => place?.kind === 'skipped');
-    if (refused?.kind === 'skipped') skipped.push({ index, path: pathOf(index), reason: refused.reason });
-    else keys.set(distinct.keys.subarray(start, start + keyBytes), index * keyBytes);
-  }
-  return { skipped, keys };
 }
 
 function exampleSize(input: InputSpec): PlannedExample {

@@ -2,7 +2,8 @@
 import path from 'node:path';
 import type { Dataset } from '../dataset/dataset.js';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
-import { extractFeatures, type Skipped } from '../features/extract-features.js';
+import type { Skipped } from '../features/collect-rows.js';
+import { extractFeatures } from '../features/extract-features.js';
 import type { Division } from '../features/plan-workers.js';
 import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';

@@ -41,8 +41,6 @@ export async function fitHead(
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
   const folds = foldCount && foldsOf(plain, groups, foldCount, options.seed ?? 1);
-  if (folds && plain !== train)
-    logger.warn('The folds are judged without views; the head that is kept is trained with them.');
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
@@ -58,7 +56,7 @@ export async function fitHead(
   });
   const crossValidation = folds
     ? await crossValidateHead(
-        { train: plain, folds, foldCount, training, stoppedAt: result.stoppedAt },
+        { train, folds, foldCount, training, stoppedAt: result.stoppedAt },
         { signal, onFold },
       )
     : undefined;

@@ -10,6 +10,7 @@ import {
   type CacheOptions,
   type Hooks,
 } from './cache-features.js';
+import { addViews, cacheViews, checkViewOptions, type ViewOptions } from './cache-views.js';
 import { chooseLayers } from './choose-layers.js';
 import { openFeatureFile } from './feature-file.js';
 import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
@@ -24,7 +25,7 @@ export interface Place {
   readonly dim: number;
   /** Why it is compared. */
   readonly reason: string;
-  /** The training part; the rows are the same in all places. */
+  /** The training part, in all its views; the rows are the same in all places. */
   readonly train: AnyFeatureSet;
   readonly task: TaskKind;
   /** For each row what must stay with it in one fold; undefined where each stands alone. */
@@ -36,7 +37,7 @@ export interface Place {
 }
 
 export type PlaceOptions = SplitOptions & { readonly layers?: string | undefined } & (
-    CacheOptions | { readonly features: string; readonly task?: TaskKind | undefined }
+    (CacheOptions & ViewOptions) | { readonly features: string; readonly task?: TaskKind | undefined }
   );
 
 /**
@@ -55,29 +56,42 @@ export async function loadPlaces(
       throw new GraftError('USAGE', '--layers needs a backbone, but --features stands in its place.');
     return [await loadFile(options.features, options)];
   }
+  await checkViewOptions(options);
   if (layers === undefined) {
     const cached = await cacheFeatures(options, hooks, async (given, context) => {
       const backbone = await prepareBackbone(given, context);
       for (const layer of unfrozen) await prepareTail(backbone, layer);
       return backbone;
     });
-    return [await placeOf(cached, options, options.layer === undefined ? 'recommended' : 'named')];
+    const reason = options.layer === undefined ? 'recommended' : 'named';
+    return [await placeOf(cached, options, hooks, reason)];
   }
   if (options.layer !== undefined)
     throw new GraftError('USAGE', 'Expected --layer or --layers but received both.');
   const compared = await chooseLayers(layers === 'auto' ? 'auto' : splitList('layers', layers), options);
   const cached = await cacheLayers({ ...options, layers: compared }, hooks);
   const places: Place[] = [];
-  for (const [i, each] of cached.entries()) places.push(await placeOf(each, options, compared[i]!.reason));
+  for (const [i, each] of cached.entries())
+    places.push(await placeOf(each, options, hooks, compared[i]!.reason));
   return places;
 }
 
-async function placeOf(cached: CachedFeatures, options: SplitOptions, reason: string): Promise<Place> {
+async function placeOf(
+  cached: CachedFeatures,
+  options: SplitOptions & CacheOptions & ViewOptions,
+  hooks: Hooks,
+  reason: string,
+): Promise<Place> {
   const { layer, pool, dim } = cached.backbone;
-  const { train, trainGroups: groups, close } = await splitFeatures(cached, options);
+  const parts = await splitFeatures(cached, options);
+  const { trainGroups: groups, close } = parts;
   const { task } = cached.dataset;
-  const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(train.labels);
-  if (train.targets) identity.update(train.targets);
+  const { labels, targets } = parts.train;
+  const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(labels);
+  if (targets) identity.update(targets);
+  const views = options.views ? await cacheViews(cached, parts.rows.train, options, hooks) : undefined;
+  for (const { folder } of views?.stores ?? []) identity.update(folder);
+  const train = views ? await addViews(parts, cached, views) : parts.train;
   return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex'), close };
 }
 

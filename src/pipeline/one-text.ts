@@ -21,8 +21,8 @@ export async function areSameTogether(
   single: Model,
   { spec, outputName }: { spec: TokenSpec; outputName: string },
 ): Promise<boolean> {
-  const { isSingle: _, ...inputs } = spec.inputs;
-  const encoder = openTextEncoder({ ...spec, inputs });
+  const { inputs } = spec;
+  const encoder = openTextEncoder(spec);
   const long = encoder.idsOf(Buffer.from('one text of a few words'));
   const other = [...long].reverse();
   const mayFill = inputs.mask !== undefined || inputs.fixedLength !== undefined;

@@ -160,8 +160,7 @@ async function takenTogether(
   const { areSameTogether } = await import('./one-text.js');
   const setting = { spec: input, outputName: several.output };
   if (!(await areSameTogether(several.model, single.model, setting))) return input;
-  const { isSingle: _, ...inputs } = input.inputs;
-  return { ...input, inputs };
+  return { ...input, inputs: { ...input.inputs, isSingle: false } };
 }
 
 /** `fitLength`, loaded with the tokenizers for texts only. */

@@ -21,8 +21,15 @@ export function refuseTailOptions({ tailLr, layerDecay, gradual }: TrainOptions)
 }
 
 /** @throws GraftError USAGE where there are no photos to make views of. */
-export function assertViewable(options: TrainOptions | FeatureTrainOptions): void {
-  const { views, unfreeze, features } = options as Partial<TrainOptions & FeatureTrainOptions>;
+export function assertViewable({
+  views,
+  unfreeze,
+  features,
+}: {
+  readonly views?: number | undefined;
+  readonly unfreeze?: string | undefined;
+  readonly features?: string | undefined;
+}): void {
   const other = unfreeze !== undefined ? '--unfreeze' : features !== undefined ? '--features' : undefined;
   if (!views || !other) return;
   throw new GraftError(

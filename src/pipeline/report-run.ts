@@ -10,6 +10,7 @@ import { describeFolds } from '../tasks/describe-score.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
+import { describeUnfinished } from '../train/describe-unfinished.js';
 import type { EpochRecord } from '../train/epoch-record.js';
 import { writeDurably } from '../write-durably.js';
 import type { RatedExample, RunEvaluation } from './evaluate-run.js';
@@ -34,12 +35,13 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
   const { config, head } = await readRunFolder(folder);
   const result = (await readJson(path.join(folder, runFiles.result))) as TrainReport;
   const evaluated = (await readJson(path.join(folder, runFiles.evaluation))) as RunEvaluation | undefined;
+  const history = await readMetrics(path.join(folder, runFiles.metrics));
   const html = renderRunPage({
     title: path.basename(folder),
     facts: factsOf(config, result),
-    warnings: warningsOf(result, result.headAlone ? 'unfrozen' : head.spec.kind, evaluated),
+    warnings: warningsOf(result, result.headAlone ? 'unfrozen' : head.spec.kind, history, evaluated),
     examples: result.examples,
-    history: await readMetrics(path.join(folder, runFiles.metrics)),
+    history,
     stoppedAt: result.stoppedAt,
     part: evaluated?.part ?? 'validation',
     evaluation: evaluated?.evaluation,
@@ -117,13 +119,16 @@ const largestRatio = 5;
 const fewExamples = 10;
 
 function warningsOf(
-  { task, train, validation, examples }: TrainReport,
+  { task, train, validation, examples, convergence }: TrainReport,
   kind: HeadKindName | 'unfrozen',
+  history: readonly EpochRecord[],
   evaluated: RunEvaluation | undefined,
 ): string[] {
   const warnings: string[] = [];
   const overfitting = describeOverfitting(taskOf(task), kind, train, validation ?? undefined);
   if (overfitting !== undefined) warnings.push(overfitting);
+  const unfinished = convergence || kind === 'unfrozen' ? undefined : describeUnfinished(history);
+  if (unfinished !== undefined) warnings.push(unfinished);
   if (examples.validation > 0 && examples.validation < 100)
     warnings.push(
       `Only ${examples.validation} examples were held out, so the figures are rough: mind their ranges.`,

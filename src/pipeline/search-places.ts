@@ -13,6 +13,7 @@ import { crossValidate } from '../train/cross-validate.js';
 import { findRate } from '../train/find-rate.js';
 import { measureLearningCurve } from '../train/learning-curve.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
+import { withoutViews } from '../train/views.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
 import { foldsOf } from './folds-of-search.js';
 import type { Place } from './load-places.js';
@@ -55,18 +56,19 @@ export async function searchPlaces(
   const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
-  const folds = foldsOf(train, groups, foldCount, seed);
+  const folds = foldsOf(withoutViews(train), groups, foldCount, seed);
+  const examples = folds.length;
   const base = baseOf(options, task);
   const candidates = limit(
     places.flatMap(({ layer, pool, dim }) =>
-      grid(train.rows).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
+      grid(examples).map((one): LayerCandidate => ({ layer, pool, dim, ...one })),
     ),
     options.budget,
     seed,
   );
   const total = candidates.length + points.length;
   let done = 0;
-  logger.info(`Judging ${total} candidates on ${foldCount} folds of ${train.rows} examples.`);
+  logger.info(`Judging ${total} candidates on ${foldCount} folds of ${examples} examples.`);
   const log = await openLog(
     path.join(folder, progressFile),
     fingerprint({ ...base, epochs: options.epochs, ...ofTails(options) }, places, folds),

@@ -7,13 +7,13 @@ import { sayOnce } from '../logger.js';
 import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
 import { loadPlaces } from './load-places.js';
-import { assertStreamable } from './refuse-options.js';
+import { assertStreamable, assertViewable } from './refuse-options.js';
 import { assertWritableFolder } from './run-folder.js';
 import { spareFolder } from './spare-inputs.js';
 import { parseGrid } from './search-grid.js';
 import { searchPlaces } from './search-places.js';
 import { trainRun } from './train-run.js';
-import type { TrainedRun, TrainOptions } from './training-run.js';
+import type { TrainedRun } from './training-run.js';
 import { trainingOf } from './training-of-candidate.js';
 import { parseTailGrid } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
@@ -29,12 +29,10 @@ export async function tuneRun(
   const { validation = 0 } = options;
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertStreamable(options);
+  assertViewable(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);
   await assertWritableFolder(folder);
-  if ((options as Partial<TrainOptions>).views) {
-    hooks.logger?.warn('Candidates are judged without views; the one that is kept is trained with them.');
-  }
   const unfrozen = new Set(space.tails.map(({ unfreeze }) => unfreeze));
   const places = await loadPlaces({ ...options, validation }, hooks, [...unfrozen]);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>

@@ -9,7 +9,7 @@
  */
 import { GraftError } from '../errors.js';
 import type { Candidate, Judged } from './candidate.js';
-import { fitFold } from './fit-fold.js';
+import { fitFold, withBatch } from './fit-fold.js';
 import type { EpochScores } from './fit-replicas.js';
 import { judge, judgeFailed, judgeHistories } from './judge.js';
 import { type FoldsToJudge, judgeSquad, onlyOne, squadsOf } from './judge-replicas.js';
@@ -30,8 +30,10 @@ const manyCandidates = 6;
 
 export async function crossValidate<C extends Candidate>(
   candidates: readonly C[],
-  setting: CrossValidation<C>,
+  given: CrossValidation<C>,
 ): Promise<Judged<C>[]> {
+  // The batch of the training on all folds that follows.
+  const setting = { ...given, base: withBatch(given) };
   const swept = candidates.filter((candidate) => canSweep(candidate, setting));
   const single = candidates.filter((candidate) => !canSweep(candidate, setting));
   return [...(await sweep(swept, setting)), ...(await halve(single, setting))];

@@ -9,7 +9,7 @@ const largestGap = 0.1;
 const remedies: Readonly<Record<HeadKindName | 'unfrozen', string>> = {
   linear: 'a larger --l2, more examples, or another --layer',
   mlp: 'more --dropout, a smaller --hidden, a larger --weight-decay, --mixup 0.2, or --head linear',
-  cosine: 'fewer --epochs, --mixup 0.2, more examples, or another --layer',
+  cosine: '--mixup 0.2, --head linear, more examples, or another --layer',
   prototype: 'more examples, or another --layer',
   unfrozen: 'a later layer for --unfreeze, a lower --tail-lr, or more examples',
 };

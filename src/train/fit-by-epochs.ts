@@ -10,6 +10,7 @@ import { batchesOf, batchMemory } from './read-batches.js';
 import { copyParameters, sumSquares } from './parameter-values.js';
 import type { Fit, Fitted } from './fit.js';
 import { defaultEpochs } from './train-options.js';
+import { countExamples } from './views.js';
 import type { SolverState } from './training-state.js';
 
 /**
@@ -23,7 +24,7 @@ import type { SolverState } from './training-state.js';
 export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { head, task, train, options, classWeights } = fit;
   const { views = 1 } = train;
-  const rows = train.rows / views;
+  const rows = countExamples(train);
   const outputCount = train.classes.length;
   const { patience, epochs = defaultEpochs, mixup } = options;
   const solver = options.solver === 'sgd' ? 'sgd' : 'adamw';

@@ -1,16 +1,25 @@
 import type { Candidate } from './candidate.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { selectRows } from './select-rows.js';
+import { foldParts, type Folds } from './fold-parts.js';
 import { trainHead, type TrainResult } from './train-head.js';
-import type { TrainOptions } from './train-options.js';
+import { type TrainOptions, usualBatch } from './train-options.js';
+import { countExamples } from './views.js';
 
 /** What all candidates have in common. */
 export type FoldBase = Omit<TrainOptions, 'head' | 'solver' | 'l2' | 'lr' | 'weightDecay' | 'epochs'>;
 
-export interface FoldSetting {
+/** With the batch that is usual for all examples, which the folds then share. */
+export function withBatch({
+  train,
+  base,
+}: {
   readonly train: AnyFeatureSet;
-  /** Fold of each example. */
-  readonly folds: Int32Array;
+  readonly base: FoldBase;
+}): FoldBase {
+  return { batch: usualBatch(countExamples(train)), ...base };
+}
+
+export interface FoldSetting extends Folds {
   readonly base: FoldBase;
   readonly epochs: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -18,18 +27,16 @@ export interface FoldSetting {
 
 /**
  * Trains a candidate on all folds but one, which is its validation part, without early stopping.
- * @param choose - which of the training rows are taken; default: all
+ * @param choose - which of the training examples are taken; default: all
  */
 export function fitFold(
   { head, solver, l2, lr, weightDecay, seed }: Candidate,
-  { train, folds, base, epochs, signal }: FoldSetting,
+  { base, epochs, signal, ...all }: FoldSetting,
   fold: number,
-  choose: (rows: readonly number[]) => readonly number[] = (rows) => rows,
+  choose?: (examples: readonly number[]) => readonly number[],
 ): Promise<TrainResult> {
-  const rows = Array.from(folds.keys());
-  const held = rows.filter((row) => folds[row] === fold);
-  const kept = choose(rows.filter((row) => folds[row] !== fold));
-  return trainHead(selectRows(train, kept), selectRows(train, held), {
+  const { kept, held } = foldParts(all, fold, choose);
+  return trainHead(kept, held, {
     ...base,
     head,
     l2,

@@ -19,6 +19,7 @@ import { openMinibatchStep } from './minibatch-step.js';
 import { joinReplicas, openReplicaScorer, replicaOf, someReplicas } from './replica-head.js';
 import { unscaleOutputs } from './scale-targets.js';
 import { fillIn, type TrainOptions } from './train-options.js';
+import { countExamples } from './views.js';
 
 export interface ReplicaFit {
   readonly solver: 'adamw' | 'sgd';
@@ -48,7 +49,7 @@ export async function fitReplicas(
   },
 ): Promise<(readonly EpochScores[] | undefined)[][]> {
   const { epochs, threads, signal, onPass } = options;
-  const settings = fillIn(options);
+  const settings = fillIn(options, countExamples(lanes[0]!.train));
   const { head: spec, mixup, ema, loss } = settings;
   const task = taskOf(settings.task);
   const { train } = lanes[0]!;

@@ -6,18 +6,15 @@ import { buildHead } from '../heads/build-head.js';
 import type { HeadShape, HeadSpec } from '../heads/head.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Candidate, Judged } from './candidate.js';
-import type { AnyFeatureSet } from './feature-set.js';
 import type { FoldBase } from './fit-fold.js';
+import { foldParts, type Folds } from './fold-parts.js';
 import { type EpochScores, fitReplicas, type ReplicaFit } from './fit-replicas.js';
 import { judgeFailed, judgeHistories } from './judge.js';
 import { canShareStep, type Lane } from './lane.js';
 import { canReplicate } from './replica-head.js';
-import { selectRows } from './select-rows.js';
 
-export interface FoldsToJudge {
-  readonly train: AnyFeatureSet;
-  /** Fold of each example, from 0 to `foldCount` - 1. */
-  readonly folds: Int32Array;
+export interface FoldsToJudge extends Folds {
+  /** Folds are numbered from 0 to `foldCount` - 1. */
   readonly foldCount: number;
   readonly base: FoldBase;
   /** The epoch that is judged; default: that of the lowest mean loss. */
@@ -121,19 +118,11 @@ export async function judgeSquad<C extends Candidate>(
   setting: FoldsToJudge,
   epochs: number,
 ): Promise<Judged<C>[]> {
-  const { train, folds, foldCount, base, atEpoch, onShare, signal } = setting;
-  const rows = Array.from(folds.keys());
-  const laneOf = (seed: number | undefined, fold: number): Lane => ({
-    train: selectRows(
-      train,
-      rows.filter((row) => folds[row] !== fold),
-    ),
-    held: selectRows(
-      train,
-      rows.filter((row) => folds[row] === fold),
-    ),
-    seed: seed ?? base.seed ?? 1,
-  });
+  const { foldCount, base, atEpoch, onShare, signal } = setting;
+  const laneOf = (seed: number | undefined, fold: number): Lane => {
+    const { kept, held } = foldParts(setting, fold);
+    return { train: kept, held, seed: seed ?? base.seed ?? 1 };
+  };
   const fits = fitsOf(groups[0]!);
   const options = { ...base, head, epochs, ...(signal && { signal }) };
   const all = groups.flatMap(([first]) =>

@@ -9,8 +9,8 @@ import { repeatParameters } from './replica-head.js';
 import { fitTargetScaling, scaleTargets } from './scale-targets.js';
 import { measureStandardization, standardize } from './standardize.js';
 import { startingParameters } from './starting-parameters.js';
-import type { FilledOptions, TrainOptions } from './train-options.js';
-import { withoutViews } from './views.js';
+import { type FilledOptions, type TrainOptions, usualBatch } from './train-options.js';
+import { countExamples, withoutViews } from './views.js';
 
 export interface Lane {
   readonly train: AnyFeatureSet;
@@ -31,7 +31,7 @@ export function canShareStep(
   set: AnyFeatureSet,
   rows: readonly number[],
   spec: HeadSpec,
-  { batch = 256, task = 'single', mixup = 0, classWeights = 'none' }: TrainOptions,
+  { batch = usualBatch(countExamples(set)), task = 'single', mixup = 0, classWeights = 'none' }: TrainOptions,
 ): boolean {
   const steps = new Set(rows.map((count) => Math.ceil(count / batch)));
   const bytes = rows.reduce((sum, count) => sum + Float32Array.BYTES_PER_ELEMENT * count * set.dim, 0);

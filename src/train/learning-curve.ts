@@ -9,7 +9,7 @@
 import { createRng } from '../rng.js';
 import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { fitFold, type FoldBase } from './fit-fold.js';
+import { fitFold, type FoldBase, withBatch } from './fit-fold.js';
 import { taskOf } from '../tasks/task-of.js';
 
 export interface LearningCurveOptions {
@@ -53,7 +53,8 @@ export async function measureLearningCurve(
   { candidate, epochs }: Judged<Candidate>,
   options: LearningCurveOptions,
 ): Promise<LearningCurve> {
-  const { train, folds, foldCount, base, shares = usualShares, signal, onSize } = options;
+  const { train, folds, foldCount, shares = usualShares, signal, onSize } = options;
+  const base = withBatch(options);
   const task = taskOf(base.task ?? 'single');
   const { seed = 1 } = base;
   const sizes: CurveSize[] = [];

@@ -27,6 +27,7 @@ import { transposedBlocks } from './transposed-blocks.js';
 import type { WeightBasis } from './weight-basis.js';
 
 export interface OptimumSweepOptions {
+  /** Each view of an example weighs 1 / views; scores are those of the examples as they are. */
   readonly train: AnyFeatureSet;
   /** Fold of each example, from 0 to `foldCount` - 1. */
   readonly folds: Int32Array;
@@ -65,7 +66,11 @@ const manyIterations = 10;
 export async function sweepOptimum(
   options: OptimumSweepOptions,
 ): Promise<ReadonlyMap<number, readonly SweptFold[]>> {
-  const { train, folds, foldCount, head: spec, threads, signal, loss } = options;
+  const { train, foldCount, head: spec, threads, signal, loss } = options;
+  const { views = 1 } = train;
+  const foldOf = options.folds;
+  /** Of each row: all views of an example are in its fold. */
+  const folds = Int32Array.from({ length: train.rows }, (_, row) => foldOf[row % foldOf.length]!);
   const task = taskOf(options.task);
   const outputCount = train.classes.length;
   const shape = { dim: train.dim, outputCount, task: task.kind };
@@ -81,14 +86,16 @@ export async function sweepOptimum(
       : scaling.std;
     const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
     const prior = task.prior(totals, outputCount);
-    return { fold, kept, held: rowsWhere(folds, (of) => of === fold), units, prior };
+    const [own, others] = [rowsWhere(foldOf, (of) => of === fold), rowsWhere(foldOf, (of) => of !== fold)];
+    return { fold, held: own, learned: others, units, prior };
   };
   const parts: Awaited<ReturnType<typeof partOf>>[] = [];
   for (let fold = 0; fold < foldCount; fold++) parts.push(await partOf(fold));
   const problemOf = ({ fold, units, prior }: (typeof parts)[number], l2: number) => ({
     layout,
     penalized: head.penalized,
-    l2: l2 * head.penaltyFactor,
+    // The sum over all views with λ · views is `views` times the objective.
+    l2: l2 * head.penaltyFactor * views,
     weightUnits: units,
     prior,
     heldOut: fold,
@@ -116,10 +123,10 @@ export async function sweepOptimum(
       const found = await minimize(replicas, starts, basis);
       const points = found.map(({ x }) => x);
       const outputs = await scorer.outputs(shared, layout.stack(points));
-      const fits = parts.map(({ fold, kept, held }, at) => ({
-        objective: found[at]!.value,
+      const fits = parts.map(({ fold, learned, held }, at) => ({
+        objective: found[at]!.value / views,
         iterations: found[at]!.iterations,
-        train: measure(outputs, fold, kept),
+        train: measure(outputs, fold, learned),
         validation: measure(outputs, fold, held),
       }));
       results.set(l2, fits);
@@ -193,7 +200,7 @@ export async function sweepOptimum(
     );
     const penalty = Float64Array.from({ length: train.dim }, (_, d) => {
       const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
-      return l2 * head.penaltyFactor * mean;
+      return l2 * head.penaltyFactor * views * mean;
     });
     return finder.find(curvature, penalty, basis);
   }

@@ -7,6 +7,7 @@ import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import { describeUnfinished } from './describe-unfinished.js';
 import type { EpochRecord } from './epoch-record.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -22,7 +23,7 @@ import { measureStandardization, standardize } from './standardize.js';
 import { startingParameters } from './starting-parameters.js';
 import { fillIn, type FilledOptions, type TrainOptions } from './train-options.js';
 import { keepStates } from './training-state.js';
-import { withoutViews } from './views.js';
+import { countExamples, withoutViews } from './views.js';
 
 export interface TrainResult {
   readonly head: TrainedHead;
@@ -55,7 +56,7 @@ export async function trainHead(
   options: TrainOptions = {},
 ): Promise<TrainResult> {
   const { threads, signal, checkpoint, ...given } = options;
-  const settings = fillIn(given);
+  const settings = fillIn(given, countExamples(train));
   const { head: spec } = settings;
   const task = taskOf(settings.task);
   await assertUsable(task, train, validation);
@@ -130,6 +131,8 @@ export async function trainHead(
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
     const overfitting = describeOverfitting(task, spec.kind, trainScore, validationScore);
     if (overfitting !== undefined) settings.logger.warn(overfitting);
+    const unfinished = fitted.convergence ? undefined : describeUnfinished(history);
+    if (unfinished !== undefined) settings.logger.warn(unfinished);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {

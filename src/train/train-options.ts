@@ -28,7 +28,7 @@ export interface TrainOptions {
    * would lower the objective by less than a millionth of itself.
    */
   readonly tolerance?: number | undefined;
-  /** Examples a step of adamw and sgd. */
+  /** Examples a step of adamw and sgd; default: `usualBatch`. */
   readonly batch?: number;
   /** Of the penalized weights, on the mean loss; instead of what `l2` gives: decoupled in adamw, as PyTorch's in sgd. */
   readonly weightDecay?: number | undefined;
@@ -63,8 +63,19 @@ export type FilledOptions = Required<
 > &
   Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance'>;
 
-/** The options with what is usual where they say nothing. */
-export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>): FilledOptions {
+/**
+ * The power of two, from 16 to 256, with which an epoch has sixteen steps or more. With few examples in larger batches the
+ * usual rates and numbers of epochs end before the head has learned them; smaller ones take longer and gain nothing.
+ */
+export function usualBatch(examples: number): number {
+  return Math.min(256, Math.max(16, 2 ** Math.floor(Math.log2(examples / 16))));
+}
+
+/** The options with what is usual for so many training examples where they say nothing. */
+export function fillIn(
+  given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpoint'>,
+  examples: number,
+): FilledOptions {
   const head = given.head ?? { kind: 'linear' };
   return {
     head,
@@ -72,7 +83,7 @@ export function fillIn(given: Omit<TrainOptions, 'threads' | 'signal' | 'checkpo
     loss: {},
     solver: head.kind === 'linear' ? 'lbfgs' : 'adamw',
     l2: 1,
-    batch: 256,
+    batch: usualBatch(examples),
     momentum: 0.9,
     nesterov: true,
     schedule: 'constant',

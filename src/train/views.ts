@@ -2,6 +2,7 @@
 import { type AnyFeatureSet, type FeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
 import { pickRows, type RowSource, stackSources } from './row-source.js';
 import { inOrder } from './read-batches.js';
+import { selectRows } from './select-rows.js';
 
 /** Row v · examples + i is view v of example i; view 0 is the example as it is. */
 export function stackViews(plain: FeatureSet, views: readonly Float32Array[]): FeatureSet {
@@ -35,11 +36,16 @@ export function stackStreamedViews(plain: StreamedSet, views: readonly RowSource
   };
 }
 
+/** Each counts once, however many views there are of it. */
+export function countExamples({ rows, views = 1 }: Pick<AnyFeatureSet, 'rows' | 'views'>): number {
+  return rows / views;
+}
+
 /** The examples as they are. */
 export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
   const { views = 1, dim, classes, labels, targets } = set;
   if (views === 1) return set;
-  const rows = set.rows / views;
+  const rows = countExamples(set);
   return {
     ...set,
     rows,
@@ -48,6 +54,14 @@ export function withoutViews<Set extends AnyFeatureSet>(set: Set): Set {
     labels: labels.subarray(0, labels.length / views),
     ...(targets && { targets: targets.subarray(0, rows * classes.length) }),
   };
+}
+
+/** Some examples in the order given, each in all its views. */
+export function selectExamples<Set extends AnyFeatureSet>(set: Set, examples: readonly number[]): Set {
+  const { views = 1 } = set;
+  const count = countExamples(set);
+  const rows = Array.from({ length: views }, (_, v) => examples.map((example) => v * count + example));
+  return selectRows(set, rows.flat());
 }
 
 function repeated<T extends Int32Array | Float32Array>(values: T, count: number): T {

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { decodeModel } from '../../src/onnx/read-model.js';
+import type { TrainReport } from '../../src/pipeline/training-run.js';
 import type { TuneReport } from '../../src/pipeline/tuning-run.js';
 import { drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
@@ -55,6 +56,35 @@ describe('graft tune', function () {
     const lines = stderr.trim().split('\n');
     expect(lines).to.deep.equal([...new Set(lines)]);
     expect(stderr).to.match(/Running on the CPU/);
+  });
+
+  it('judges candidates on the views they are trained with, as the folds of a training do', async () => {
+    const common = [
+      '--backbone',
+      backbone,
+      '--data',
+      data,
+      '--folds',
+      '3',
+      '--device',
+      'cpu',
+      '--threads',
+      '1',
+    ];
+    const viewed = [...common, '--views', '2', '--augment', 'crop,flip'];
+    const at = (name: string): string[] => ['--out', path.join(folder, name)];
+    const searched = await graftJsonHere<TuneReport>(['tune', ...viewed, '--l2', '1', ...at('views')], env);
+    const train = ['train', '--validation', '0', '--l2', '1'];
+    const trained = await graftJsonHere<TrainReport>([...train, ...viewed, ...at('views-alone')], env);
+    const plain = await graftJsonHere<TrainReport>([...train, ...common, ...at('no-views')], env);
+    const [candidate] = searched.candidates;
+    expect(candidate!.loss).to.be.closeTo(trained.crossValidation!.loss.mean, 1e-9);
+    expect(candidate!.loss).not.to.be.closeTo(plain.crossValidation!.loss.mean, 1e-3);
+    expect(searched.trained.objective).to.equal(trained.objective);
+    const refused = await graftHere(['tune', ...viewed, '--unfreeze', 'a', ...at('both')], env);
+    expect(refused.status).to.equal(2);
+    expect(refused.stderr).to.match(/--views .* does not go with --unfreeze/);
+    expect(existsSync(path.join(folder, 'both'))).to.equal(false);
   });
 
   it('leaves what it found in the run folder, with plots of the curve and the rates', () => {

@@ -7,11 +7,12 @@ import { crossValidate } from '../../src/train/cross-validate.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { findRate, suggest } from '../../src/train/find-rate.js';
 import { squadsOf } from '../../src/train/judge-replicas.js';
-import { errorAt, fitPowerLaw, judgeCurve } from '../../src/train/learning-curve.js';
+import { errorAt, fitPowerLaw, judgeCurve, measureLearningCurve } from '../../src/train/learning-curve.js';
 import { rowsInMemory } from '../../src/train/row-source.js';
 import { selectCandidate } from '../../src/train/select-candidate.js';
 import { selectRows } from '../../src/train/select-rows.js';
 import { trainHead } from '../../src/train/train-head.js';
+import { madeUpFeatures } from './made-up-features.js';
 
 function drawSet(rows: number, dim: number): FeatureSet {
   const rng = createRng(8);
@@ -60,6 +61,7 @@ describe('What a search keeps', () => {
 });
 
 describe('Cross-validation', () => {
+  const mlp = { kind: 'mlp', hidden: [8], activation: 'relu', dropout: 0.2 } as const;
   const train = drawSet(90, 6);
   const folds = assignFolds(train.labels, 3, 3);
 
@@ -82,6 +84,33 @@ describe('Cross-validation', () => {
       );
       expect(alone.history[found!.epochs! - 1]!.validation!.accuracy).to.equal(found!.folds[fold]);
     }
+  });
+
+  it('takes the batch that is usual for all examples on each fold too, in a learning curve as well', async () => {
+    const set = madeUpFeatures({ rows: 600 });
+    // 600 examples are usually taken 32 at a time, the 450 of three folds 16.
+    const setting = { train: set, folds: assignFolds(set.labels, 4, 4), foldCount: 4, epochs: 3 };
+    const candidates = [1e-3, 3e-3].map((lr): Candidate => ({
+      head: { kind: 'linear' },
+      solver: 'adamw',
+      l2: 1,
+      lr,
+    }));
+    for (const some of [candidates, candidates.slice(1), [{ ...candidates[0]!, head: mlp }]]) {
+      const judgeBy = (batch?: number) =>
+        crossValidate(some, { ...setting, base: { threads: 1, ...(batch && { batch }) } });
+      const [usual, same, other] = [await judgeBy(), await judgeBy(32), await judgeBy(16)];
+      expect(usual).to.deep.equal(same);
+      expect(usual[0]!.loss).not.to.equal(other[0]!.loss);
+    }
+    const [judged] = await crossValidate(candidates.slice(1), { ...setting, base: { threads: 1 } });
+    const curve = (batch?: number) =>
+      measureLearningCurve(judged!, {
+        ...setting,
+        base: { threads: 1, ...(batch && { batch }) },
+        shares: [0.5, 1],
+      });
+    expect(await curve()).to.deep.equal(await curve(32));
   });
 
   it('does not bound L-BFGS by the epochs of other solvers', async () => {

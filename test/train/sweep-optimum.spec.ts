@@ -6,6 +6,7 @@ import type { FeatureSet } from '../../src/train/feature-set.js';
 import { selectRows } from '../../src/train/select-rows.js';
 import { sweepOptimum } from '../../src/train/sweep-optimum.js';
 import { trainHead } from '../../src/train/train-head.js';
+import { stackViews } from '../../src/train/views.js';
 
 /** Correlated features of very different sizes, so that penalties, scalings and the basis matter. */
 function drawSet(rows: number, dim: number, classCount: number): FeatureSet {
@@ -26,15 +27,22 @@ function drawSet(rows: number, dim: number, classCount: number): FeatureSet {
 
 describe('A sweep over penalties and folds', () => {
   const foldCount = 3;
-  for (const { classCount, standardize } of [
-    { classCount: 4, standardize: true },
-    { classCount: 4, standardize: false },
-    { classCount: 2, standardize: true },
+  for (const { classCount, standardize, viewCount } of [
+    { classCount: 4, standardize: true, viewCount: 1 },
+    { classCount: 4, standardize: false, viewCount: 1 },
+    { classCount: 2, standardize: true, viewCount: 1 },
+    { classCount: 4, standardize: true, viewCount: 3 },
+    { classCount: 2, standardize: false, viewCount: 2 },
   ]) {
-    const title = `${classCount} classes, features ${standardize ? 'standardised' : 'as they are'}`;
+    const title = `${classCount} classes, ${viewCount} view(s), features ${standardize ? 'standardised' : 'as they are'}`;
     it(`finds the optimum of each fold that a fit of its own finds: ${title}`, async () => {
-      const train = drawSet(150, 24, classCount);
-      const folds = assignFolds(train.labels, classCount, foldCount, { seed: 2 });
+      const plain = drawSet(150, 24, classCount);
+      const noise = createRng(8);
+      const views = Array.from({ length: viewCount - 1 }, () =>
+        plain.features.map((value) => value * (1 + 0.3 * noise.normal())),
+      );
+      const train = stackViews(plain, views);
+      const folds = assignFolds(plain.labels, classCount, foldCount, { seed: 2 });
       const penalties = [100, 10, 0.1];
       const swept = await sweepOptimum({
         train,
@@ -48,13 +56,17 @@ describe('A sweep over penalties and folds', () => {
       });
       const rows = Array.from(folds.keys());
       for (const [fold, l2] of penalties.entries()) {
-        const part = (isHeld: boolean): FeatureSet =>
+        const part = (of: Float32Array, isHeld: boolean): FeatureSet =>
           selectRows(
-            train,
+            { ...plain, features: of },
             rows.filter((row) => (folds[row] === fold) === isHeld),
           );
+        const kept = stackViews(
+          part(plain.features, false),
+          views.map((view) => part(view, false).features),
+        );
         // Standardised by its own training rows: what the sweep must not take from those held out.
-        const alone = await trainHead(part(false), part(true), { l2, standardize, threads: 1 });
+        const alone = await trainHead(kept, part(plain.features, true), { l2, standardize, threads: 1 });
         const found = swept.get(l2)![fold]!;
         expect(found.objective / alone.objective - 1, `λ ${l2}, fold ${fold}`).to.be.within(-1e-6, 1e-6);
         expect(found.validation.loss).to.be.closeTo(alone.validation!.loss, 2e-3 * alone.validation!.loss);

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { crossValidateHead } from '../../src/pipeline/cross-validate-head.js';
 import { createRng } from '../../src/rng.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { trainHead } from '../../src/train/train-head.js';
@@ -81,6 +82,38 @@ describe('Training on views', () => {
       const flipped = { ...plain, features: plain.features.map((value) => -value) };
       const learned = await run(stackViews(flipped, [plain.features, plain.features, plain.features]));
       expect(learned.train.accuracy!).to.be.below(0.4);
+    });
+  }
+
+  for (const solver of ['lbfgs', 'adamw'] as const) {
+    it(`cross-validates ${solver} on all views of the other folds and on the fold as it is`, async () => {
+      const folds = Int32Array.from({ length: rows }, (_, row) => Math.floor(row / 3) % 3);
+      const training = { solver, batch: 16, lr: 0.01, threads: 1 };
+      const judged = await crossValidateHead(
+        { train: stackViews(plain, views), folds, foldCount: 3, training, stoppedAt: 5 },
+        {},
+      );
+      for (let fold = 0; fold < 3; fold++) {
+        const choose = (from: Float32Array, isHeld: boolean) =>
+          from.filter((_, i) => (folds[Math.floor(i / dim)] === fold) === isHeld);
+        const part = (isHeld: boolean): FeatureSet => ({
+          ...plain,
+          rows: isHeld ? rows / 3 : (2 * rows) / 3,
+          features: choose(plain.features, isHeld),
+          labels: plain.labels.filter((_, row) => (folds[row] === fold) === isHeld),
+        });
+        const others = stackViews(
+          part(false),
+          views.map((view) => choose(view, false)),
+        );
+        const epochs = solver === 'adamw' && { epochs: 5, patience: Number.POSITIVE_INFINITY };
+        const { history, validation } = await trainHead(others, part(true), { ...training, ...epochs });
+        const alone = solver === 'adamw' ? history.at(-1)!.validation! : validation!;
+        // The folds of L-BFGS go through one sweep, to the same optimum.
+        const near = solver === 'lbfgs' ? 1e-3 : 1e-9;
+        expect(judged.loss.perFold[fold], `fold ${fold}`).to.be.closeTo(alone.loss, near);
+        expect(judged.accuracy!.perFold[fold]).to.equal(alone.accuracy);
+      }
     });
   }
 });
