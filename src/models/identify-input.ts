@@ -16,7 +16,7 @@ export type InputIdentity =
 
 export interface TokenIdentity {
   /** Raised when the same tokenizer comes to give other ids. */
-  readonly version: 1;
+  readonly version: 2;
   readonly tokenizerSha256: string;
   readonly maxLength: number;
   /** Features of a model that takes one text a run. */
@@ -28,7 +28,7 @@ export function identifyInput(input: InputSpec): InputIdentity {
   const { tokenizer, maxLength, inputs } = input;
   return {
     tokens: {
-      version: 1,
+      version: 2,
       tokenizerSha256: tokenizerSha256(tokenizer),
       maxLength,
       ...(inputs.isSingle && { isSingle: true }),

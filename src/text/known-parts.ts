@@ -1,13 +1,21 @@
 /**
- * Parts of a `tokenizer.json` that the library lacks, written with those that it has:
+ * Parts of a `tokenizer.json` that the library lacks or reads as of ASCII alone, written with those that it has:
  *
  *   Nmt        characters that show nothing are removed, blanks of other kinds become spaces
+ *   Strip      blanks as Unicode has them are removed at the ends
+ *   Whitespace, WhitespaceSplit, Punctuation, Digits
+ *              Split at what Unicode holds to be letters, blanks, punctuation, numbers
  *   WordLevel  WordPiece whose pieces inside of words begin with what no token holds: a word is one token or unknown
  */
 
 interface Part {
   readonly type?: unknown;
   readonly normalizers?: unknown;
+  readonly pretokenizers?: unknown;
+  readonly behavior?: unknown;
+  readonly individual_digits?: unknown;
+  readonly strip_left?: unknown;
+  readonly strip_right?: unknown;
 }
 
 /** As in the tokenizers of Hugging Face, `normalizers/unicode.rs`. */
@@ -20,13 +28,18 @@ const nmt = [
 const noPrefix = '\u0000\u0000';
 const longestWord = 4096;
 
-export function withKnownParts<T extends { readonly model?: Part; readonly normalizer?: unknown }>(
-  description: T,
-): T {
-  const { model, normalizer } = description;
+interface Description {
+  readonly model?: Part;
+  readonly normalizer?: unknown;
+  readonly pre_tokenizer?: unknown;
+}
+
+export function withKnownParts<T extends Description>(description: T): T {
+  const { model, normalizer, pre_tokenizer: preTokenizer } = description;
   return {
     ...description,
     ...(normalizer !== undefined && { normalizer: knownNormalizer(normalizer) }),
+    ...(preTokenizer !== undefined && { pre_tokenizer: knownPreTokenizer(preTokenizer) }),
     ...(model?.type === 'WordLevel' && {
       model: {
         ...model,
@@ -39,8 +52,54 @@ export function withKnownParts<T extends { readonly model?: Part; readonly norma
 }
 
 function knownNormalizer(normalizer: unknown): unknown {
-  const { type, normalizers } = (normalizer ?? {}) as Part;
-  if (type === 'Nmt') return { type: 'Sequence', normalizers: nmt };
-  if (type !== 'Sequence' || !Array.isArray(normalizers)) return normalizer;
-  return { ...(normalizer as object), normalizers: normalizers.map(knownNormalizer) };
+  const part = (normalizer ?? {}) as Part;
+  if (part.type === 'Nmt') return { type: 'Sequence', normalizers: nmt };
+  if (part.type === 'Strip') return { type: 'Sequence', normalizers: strip(part) };
+  if (part.type !== 'Sequence' || !Array.isArray(part.normalizers)) return normalizer;
+  return { ...part, normalizers: part.normalizers.map(knownNormalizer) };
 }
+
+function strip({ strip_left: left, strip_right: right }: Part): object[] {
+  const patterns = [left && '\\A\\p{White_Space}+', right && '\\p{White_Space}+\\z'];
+  return patterns.filter(Boolean).map((Regex) => ({ type: 'Replace', pattern: { Regex }, content: '' }));
+}
+
+/** Inside of a class of characters. */
+const word = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d';
+const punctuation = '\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e';
+
+function knownPreTokenizer(preTokenizer: unknown): unknown {
+  const part = (preTokenizer ?? {}) as Part;
+  switch (part.type) {
+    case 'Sequence':
+      if (!Array.isArray(part.pretokenizers)) return preTokenizer;
+      return { ...part, pretokenizers: part.pretokenizers.map(knownPreTokenizer) };
+    case 'Whitespace':
+      return splitInto(`[${word}]+|[^${word}\\p{White_Space}]+`);
+    case 'WhitespaceSplit':
+      return splitInto('\\P{White_Space}+');
+    case 'Punctuation':
+      // Runs of them together are what the library makes of every other behaviour.
+      return part.behavior === 'Isolated' ? splitAt(`[${punctuation}]`) : preTokenizer;
+    case 'Digits':
+      return splitAt(part.individual_digits === true ? '\\p{N}' : '\\p{N}+');
+    default:
+      return preTokenizer;
+  }
+}
+
+/** What matches is kept, what is between is not. */
+const splitInto = (Regex: string): object => ({
+  type: 'Split',
+  pattern: { Regex },
+  behavior: 'Removed',
+  invert: true,
+});
+
+/** What matches stands alone, and what is between. */
+const splitAt = (Regex: string): object => ({
+  type: 'Split',
+  pattern: { Regex },
+  behavior: 'Isolated',
+  invert: false,
+});

@@ -56,6 +56,92 @@ describe('A tokenizer', () => {
       expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids);
   });
 
+  // The ids are those of tokenizers 0.23.
+  const splits: readonly [name: string, parts: object, expected: readonly [string, number[]][]][] = [
+    [
+      'words and what is between',
+      { pre_tokenizer: { type: 'Whitespace' } },
+      [
+        ['été a..', [12, 2, 4]],
+        ['猫。a', [10, 0, 2]],
+        ['a\u0085b', [2, 9]],
+        ['٣ é.', [14, 1, 3]],
+      ],
+    ],
+    [
+      'blanks',
+      { pre_tokenizer: { type: 'WhitespaceSplit' } },
+      [
+        ['\ufeff a', [13, 2]],
+        ['a\u0085b', [2, 9]],
+        ['a. 猫', [11, 10]],
+      ],
+    ],
+    [
+      'punctuation',
+      { pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Punctuation', behavior: 'Isolated' }] } },
+      [
+        ['a..b', [2, 3, 3, 9]],
+        ['a。', [2, 0]],
+      ],
+    ],
+    [
+      'numbers',
+      { pre_tokenizer: { type: 'Digits', individual_digits: false } },
+      [
+        ['a12b', [2, 5, 9]],
+        ['a½', [2, 8]],
+        ['٣a', [14, 2]],
+      ],
+    ],
+    [
+      'digits',
+      { pre_tokenizer: { type: 'Digits', individual_digits: true } },
+      [
+        ['a12b', [2, 6, 7, 9]],
+        ['½٣', [8, 14]],
+      ],
+    ],
+    [
+      'what is left of blanks at the ends',
+      { normalizer: { type: 'Strip', strip_left: true, strip_right: true } },
+      [
+        ['\u0085a\u3000', [2]],
+        ['\ufeff', [13]],
+      ],
+    ],
+  ];
+  for (const [name, parts, expected] of splits) {
+    it(`tells blanks, letters, punctuation and digits as Unicode does: ${name}`, () => {
+      const tokens = [
+        '[UNK]',
+        'é',
+        'a',
+        '.',
+        '..',
+        '12',
+        '1',
+        '2',
+        '½',
+        'b',
+        '猫',
+        'a.',
+        'été',
+        '\ufeff',
+        '٣',
+      ];
+      const vocab = Object.fromEntries(tokens.map((token, id) => [token, id]));
+      const json = JSON.stringify({
+        ...{ normalizer: null, pre_tokenizer: null, post_processor: null, decoder: null, added_tokens: [] },
+        ...parts,
+        model: { type: 'WordLevel', vocab, unk_token: '[UNK]' },
+      });
+      const tokenizer = loadTokenizer({ json }, 'words');
+      for (const [text, ids] of expected)
+        expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids);
+    });
+  }
+
   it('gives its ids for questions and odd Unicode with 30522 tokens, cut or whole', function () {
     if (!existsSync(minilm)) return this.skip();
     const tokenizer = loadTokenizer({ json: readFileSync(minilm, 'utf8') }, minilm);
