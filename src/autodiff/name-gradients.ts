@@ -1,5 +1,6 @@
 /** The last step of differentiation: drops nodes that nothing needs and gives each gradient its name. */
 import type { GraphBuilder } from '../onnx/graph-builder.js';
+import { valuesRead } from '../onnx/graph-index.js';
 import { node as makeNode, type Node } from '../onnx/ir.js';
 
 /**
@@ -38,9 +39,9 @@ export function nameGradients(
 
 /** Rules are written one by one, so some of what they append serves no gradient that was asked for. */
 function prune(builder: GraphBuilder, needed: Set<string>): void {
-  const kept = builder.nodes.toReversed().filter(({ inputs, outputs }) => {
-    if (!outputs.some((output) => needed.has(output))) return false;
-    for (const input of inputs) needed.add(input);
+  const kept = builder.nodes.toReversed().filter((node) => {
+    if (!node.outputs.some((output) => needed.has(output))) return false;
+    for (const input of valuesRead(node)) needed.add(input);
     return true;
   });
   builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...kept.reverse());

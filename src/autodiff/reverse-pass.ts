@@ -5,15 +5,17 @@ import { toTensor } from '../onnx/initializer.js';
 import type { Node } from '../onnx/ir.js';
 import type { DType } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { type Composition, expand } from './compositions/index.js';
+import { type Composition, expand, type ScanBody } from './compositions/index.js';
+import { backThroughScan } from './back-through-scan.js';
 import { floatScalar } from './float-scalar.js';
-import type { GradientRule, RuleContext } from './gradient-rule.js';
+import type { RuleContext } from './gradient-rule.js';
 import {
   differentiableIndices,
   findGradientPath,
   type GradientPath,
   type RuleTable,
 } from './reachability.js';
+import { refuseOtherOutputs } from './refuse-other-outputs.js';
 import { unbroadcast } from './unbroadcast.js';
 
 export interface ReversePassOptions {
@@ -35,7 +37,9 @@ export class ReversePass {
   /** Of values in nodes that were written again. */
   readonly #shapes = new Map<string, readonly number[]>();
   readonly #dtypes = new Map<string, DType>();
-  readonly #runtimeShapes = new Map<string, string>();
+  #runtimeShapes = new Map<string, string>();
+  /** Scans of compositions, whose bodies are known. */
+  readonly #scans = new Map<Node, ScanBody>();
   readonly #of: ReversePassOptions;
 
   constructor(options: ReversePassOptions) {
@@ -47,6 +51,12 @@ export class ReversePass {
     for (const node of nodes.toReversed()) {
       const dY = node.outputs.map((output) => gradients.get(output));
       if (dY.every((gradient) => gradient === undefined)) continue;
+      const scan = this.#scans.get(node);
+      if (scan) {
+        for (const [value, gradient] of this.#throughScan(scan, gradients, values))
+          this.accumulate(gradients, value, gradient);
+        continue;
+      }
       const rule = this.#of.ruleOf(node);
       if (rule) refuseOtherOutputs(node, rule, dY);
       const indices = rule ? differentiableIndices(node, rule) : [];
@@ -95,7 +105,8 @@ export class ReversePass {
 
   /** @throws GraftError where the shape is not known. */
   readonly shapeOf = (value: string): readonly number[] => {
-    const shape = this.#shapes.get(value) ?? this.#of.shapeOf(value);
+    const { shapeOf, builder } = this.#of;
+    const shape = this.#shapes.get(value) ?? shapeOf(value) ?? builder.initializers.get(value)?.dims;
     if (!shape) {
       throw invalidArgument(
         'shapes',
@@ -155,6 +166,30 @@ export class ReversePass {
     };
   }
 
+  #throughScan(
+    scan: ScanBody,
+    gradients: ReadonlyMap<string, string>,
+    values: ReadonlySet<string>,
+  ): [string, string][] {
+    const { builder, ruleOf } = this.#of;
+    return backThroughScan(scan, {
+      builder,
+      ruleOf,
+      gradients,
+      values,
+      dtype: this.#dtypeOf(scan.node.outputs[0]!),
+      walk: (path, inner) => {
+        // What the body appends is not seen outside, not even the shape of a value that is.
+        const known = this.#runtimeShapes;
+        this.#runtimeShapes = new Map(known);
+        const outside = builder.nodes.length;
+        this.walk(path, inner);
+        this.#runtimeShapes = known;
+        return builder.nodes.splice(outside);
+      },
+    });
+  }
+
   /** Gradients of the node's inputs through the plain operators that it is written with. */
   #through(
     composition: Composition,
@@ -173,7 +208,7 @@ export class ReversePass {
     },
   ): Map<number, string> {
     const { builder, opset, ruleOf } = this.#of;
-    const { nodes, outputs, shapes } = expand(composition, node, {
+    const { nodes, outputs, shapes, scans } = expand(composition, node, {
       builder,
       opset,
       prefix: `${prefix}/again`,
@@ -185,6 +220,7 @@ export class ReversePass {
       this.#shapes.set(value, shape);
       this.#dtypes.set(value, dtype);
     }
+    for (const scan of scans) this.#scans.set(scan.node, scan);
     const gradients = new Map<string, string>();
     for (const [i, gradient] of dY.entries()) {
       if (gradient === undefined) continue;
@@ -204,18 +240,4 @@ export class ReversePass {
     const first = [...new Set(wanted)].map((value) => [node.inputs.indexOf(value), gradients.get(value)] as const);
     return new Map(first.filter((entry): entry is [number, string] => entry[1] !== undefined));
   } // prettier-ignore
-}
-
-function refuseOtherOutputs(
-  node: Node,
-  { differentiableOutputs = [0] }: GradientRule,
-  dY: readonly (string | undefined)[],
-): void {
-  if (differentiableOutputs === 'all') return;
-  const other = dY.findIndex((gradient, i) => gradient !== undefined && !differentiableOutputs.includes(i));
-  if (other < 0) return;
-  throw new GraftError(
-    'NO_GRADIENT_RULE',
-    `${node.opType} "${node.name || node.outputs[0]}" is differentiated through its output "${node.outputs[other]}" too, for which there is no gradient rule.`,
-  );
 }

@@ -17,7 +17,7 @@ export function findTokenInputs(graph: Graph): TokenInputs | undefined {
     .filter(({ input, rows }) => rows > 0 || /ids|tokens/i.test(input.name))
     .sort((a, b) => b.rows - a.rows)[0];
   if (!ids) return undefined;
-  const [, length] = shapeOf(ids.input);
+  const [batch, length] = shapeOf(ids.input);
   const isTableKnown = ids.rows > 1 && ids.rows < Number.MAX_SAFE_INTEGER;
   return {
     ids: described(ids.input),
@@ -25,6 +25,7 @@ export function findTokenInputs(graph: Graph): TokenInputs | undefined {
     ...(types && isInteger(types) && { types: described(types) }),
     ...(positions && isInteger(positions) && { positions: described(positions) }),
     ...(typeof length === 'number' && length > 0 && { fixedLength: length }),
+    ...(batch === 1 && { isSingle: true }),
     ...(isTableKnown && { vocabulary: ids.rows }),
   };
 }

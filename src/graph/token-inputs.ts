@@ -18,6 +18,8 @@ export interface TokenInputs {
   readonly positions?: TokenInput;
   /** Tokens that every text must have, filled up; absent where the length is free. */
   readonly fixedLength?: number;
+  /** The model takes one text a run. */
+  readonly isSingle?: boolean;
   /** Rows of the table that ids are looked up in; absent where it is not known. */
   readonly vocabulary?: number;
 }

@@ -58,14 +58,14 @@ function arrange(
   const order = [...texts.keys()]
     .filter((i) => texts[i] !== undefined)
     .sort((a, b) => lengthAt(a) - lengthAt(b) || a - b);
-  const { fixedLength, mask } = inputs;
+  const { fixedLength, mask, isSingle } = inputs;
   // Nothing tells a model without a mask what is filled up, unless it always is.
   const mayFill = mask !== undefined || fixedLength !== undefined;
   return {
     count: order.length,
     order,
     together(start, most) {
-      const limit = Math.min(most, order.length - start);
+      const limit = Math.min(isSingle ? 1 : most, order.length - start);
       if (mayFill) return limit;
       let count = 1;
       while (count < limit && lengthAt(order[start + count]!) === lengthAt(order[start]!)) count++;

@@ -19,10 +19,19 @@ export interface TokenIdentity {
   readonly version: 1;
   readonly tokenizerSha256: string;
   readonly maxLength: number;
+  /** Features of a model that takes one text a run. */
+  readonly isSingle?: true;
 }
 
 export function identifyInput(input: InputSpec): InputIdentity {
   if (input.kind === 'pixels') return { preprocess: input.preprocess };
-  const { tokenizer, maxLength } = input;
-  return { tokens: { version: 1, tokenizerSha256: tokenizerSha256(tokenizer), maxLength } };
+  const { tokenizer, maxLength, inputs } = input;
+  return {
+    tokens: {
+      version: 1,
+      tokenizerSha256: tokenizerSha256(tokenizer),
+      maxLength,
+      ...(inputs.isSingle && { isSingle: true }),
+    },
+  };
 }

@@ -45,6 +45,10 @@ export function stringAttribute(node: Node, name: string, fallback: string): str
   return value === undefined ? fallback : utf8.decode(value);
 }
 
+export function stringsAttribute(node: Node, name: string): string[] | undefined {
+  return read(node, name, 'strings')?.value.map((value) => utf8.decode(value));
+}
+
 export function tensorAttribute(node: Node, name: string): Initializer | undefined {
   return read(node, name, 'tensor')?.value;
 }
@@ -65,15 +69,19 @@ export type AttributeInput =
   | string
   | readonly number[]
   | Initializer
+  | Graph
   | { readonly float: number }
-  | { readonly floats: readonly number[] };
+  | { readonly floats: readonly number[] }
+  | { readonly strings: readonly string[] };
 
-/** A number is an int, a text a string, a list ints, and { float } or { floats } what they say. */
+/** A number is an int, a text a string, a list ints, a graph a body, and { float }, { floats } or { strings } what they say. */
 export function toAttribute(input: AttributeInput): Attribute {
   if (typeof input === 'number') return { kind: 'int', value: BigInt(input) };
   if (typeof input === 'string') return { kind: 'string', value: encode.encode(input) };
   if ('float' in input) return { kind: 'float', value: input.float };
   if ('floats' in input) return { kind: 'floats', value: input.floats };
+  if ('strings' in input) return { kind: 'strings', value: input.strings.map((text) => encode.encode(text)) };
   if ('content' in input) return { kind: 'tensor', value: input };
+  if ('nodes' in input) return { kind: 'graph', value: input };
   return { kind: 'ints', value: input.map(BigInt) };
 }

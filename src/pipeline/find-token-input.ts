@@ -91,9 +91,10 @@ function lengthTrial(features: Model, spec: TokenSpec): (length: number) => Prom
   const names = features.graph.outputs.map(({ name }) => name);
   return async (length) => {
     const row = Array.from({ length }, (_, i) => words[i % words.length]!);
-    const feeds = encoder.arrange([row, row.map(() => highestId)]).feeds(0, 2);
+    const texts = encoder.arrange([row, row.map(() => highestId)]);
     try {
-      await probeShapes(features, { feeds, names });
+      for (let at = 0; at < texts.count; at += texts.together(at, 2))
+        await probeShapes(features, { feeds: texts.feeds(at, at + texts.together(at, 2)), names });
       return undefined;
     } catch (error) {
       return error;

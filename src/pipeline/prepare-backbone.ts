@@ -16,7 +16,7 @@ import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
-import { type Pool, poolFeatures } from '../graph/pool-features.js';
+import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -122,12 +122,17 @@ async function prepareDecoded(
   // Pooling may read an input that the layer itself does not depend on.
   const inputs = model.graph.inputs.filter(({ name }) => found.names.includes(name));
   const fed = { ...cut, graph: { ...cut.graph, inputs } };
-  const pooled = poolFeatures(freeBatch(fed, new Map([...shapes, ...exampleDims(input)])), chosen, {
-    pool: usedPool,
-    shape: layerShape,
-    mask: tokenMask(input),
-  });
-  const taken = restrictInput(input, pooled.model.graph);
+  const pooling = { pool: usedPool, shape: layerShape, mask: tokenMask(input) };
+  const freed = freeBatch(fed, new Map([...shapes, ...exampleDims(input)]));
+  const several = poolFeatures(freed, chosen, pooling);
+  const restricted = restrictInput(input, several.model.graph);
+  const single = isOneText(restricted) ? poolFeatures(fed, chosen, pooling) : several;
+  const taken = await takenTogether(restricted, several, single);
+  const pooled = isOneText(taken) ? single : several;
+  if (isOneText(taken))
+    logger.warn(
+      `${file} takes one text a run, which cannot be changed: it is slower than an export with a free batch.`,
+    );
   const length = { file, given: given.maxLength, logger };
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
@@ -141,6 +146,21 @@ async function prepareDecoded(
     features: pooled.model,
     outputName: pooled.output,
   };
+}
+
+const isOneText = (input: InputSpec): boolean => input.kind === 'tokens' && input.inputs.isSingle === true;
+
+/** The input without the word that a run takes one text, where the freed model gives the same of several. */
+async function takenTogether(
+  input: InputSpec,
+  several: PooledModel,
+  single: PooledModel,
+): Promise<InputSpec> {
+  if (input.kind !== 'tokens' || !input.inputs.isSingle) return input;
+  const { areSameTogether } = await import('./one-text.js');
+  const setting = { spec: input, outputName: several.output };
+  if (!(await areSameTogether(several.model, single.model, setting))) return input;
+  return { ...input, inputs: { ...input.inputs, isSingle: false } };
 }
 
 /** `fitLength`, loaded with the tokenizers for texts only. */

@@ -52,8 +52,10 @@ export async function prepareLayers(
   const shapes = await probeShapes(cut, { inputDims });
   const inputs = model.graph.inputs.filter(({ name }) => inputDims.has(name));
   const mask = tokenMask(input);
+  const fed = { ...cut, graph: { ...cut.graph, inputs } };
+  const isSingle = input.kind === 'tokens' && input.inputs.isSingle === true;
   const pooled = poolLayers(
-    freeBatch({ ...cut, graph: { ...cut.graph, inputs } }, new Map([...shapes, ...inputDims])),
+    isSingle ? fed : freeBatch(fed, new Map([...shapes, ...inputDims])),
     alone.map(({ layer, pool }) => ({ value: layer, pool, shape: shapes.get(layer)!, mask })),
   );
   const taken = restrictInput(input, pooled.model.graph);

@@ -111,6 +111,12 @@ async function examineCut(
 async function ofOneLength(backbone: Backbone): Promise<Pick<Backbone, 'features' | 'input'>> {
   const { features, input } = backbone;
   if (input.kind === 'pixels') return { features, input };
+  if (input.inputs.isSingle) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${backbone.path} takes one text a run, so its layers cannot be trained on several; export it with a free batch, or leave --unfreeze away.`,
+    );
+  }
   const inputs = { ...input.inputs, fixedLength: input.inputs.fixedLength ?? input.maxLength };
   const filled = { ...input, inputs };
   await assertFillable(backbone, filled);

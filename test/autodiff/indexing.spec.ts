@@ -1,3 +1,10 @@
+import { expect } from 'chai';
+import { differentiate } from '../../src/autodiff/differentiate.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
+import { openSession } from '../../src/runtime/open-session.js';
+import { probeShapes } from '../../src/runtime/probe-shapes.js';
+import { float32, int64 } from '../../src/tensor/tensor.js';
 import { claimGradients, type GradientCase } from './expect-gradients.js';
 
 type Build = GradientCase['build'];
@@ -111,4 +118,39 @@ const cases: GradientCase[] = [
   ...at('TopK', [11, 17], (b, { weight, ints }) => b.ops('TopK', [weight('x', [3, 5]), ints([2])], 2)[0]!),
 ];
 
-describe('gradients of operators that pick elements', () => claimGradients(cases));
+describe('gradients of operators that pick elements', () => {
+  claimGradients(cases);
+
+  for (const [opType, dims] of [
+    ['Gather', [4096]],
+    ['GatherND', [4096, 1]],
+  ] as const)
+    it(`count every one of the places that ${opType} read a row from, on several threads`, async () => {
+      const [rows, width] = [4, 512];
+      const places = Array.from({ length: 4096 }, (_, i) => i % 3);
+      const b = new GraphBuilder();
+      const table = b.constant('table', float32([rows, width], new Float32Array(rows * width)));
+      // An input, since all is folded away beforehand where it is constant.
+      const y = b.op(opType, [table, b.input('places', 'int64', dims)]);
+      const loss = b.op('ReduceSum', [y], { name: 'loss', attributes: { keepdims: 0 } });
+      b.output(loss, 'float32', []);
+      const shapes = await probeShapes(b.model());
+      const { model, gradients } = differentiate(b.model(), { loss, parameters: [table], shapes });
+      const expected = Array.from(
+        { length: rows },
+        (_, row) => places.filter((place) => place === row).length,
+      );
+      const session = await openSession(encodeModel(model), { threads: 4 });
+      try {
+        for (let run = 0; run < 10; run++) {
+          const { data } = (await session.run({ places: int64(dims, places) }))[gradients.get(table)!]!;
+          const wrong = Array.from(data, Number).filter(
+            (value, i) => value !== expected[Math.floor(i / width)],
+          );
+          expect(wrong, `run ${run}`).to.have.length(0);
+        }
+      } finally {
+        await session.release();
+      }
+    });
+});

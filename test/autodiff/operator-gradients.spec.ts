@@ -25,7 +25,9 @@ interface Row {
     readonly opset: number;
     readonly attributes: Readonly<Record<string, AttributeInput>>;
     /** A number is the place of a tensor. */
-    readonly inputs: readonly (number | (Values & { readonly dtype: 'int64' | 'float32' | 'bool' }))[];
+    readonly inputs: readonly (
+      number | (Values & { readonly dtype: 'int64' | 'int32' | 'float32' | 'bool' })
+    )[];
   }[];
   readonly weighting: readonly number[];
   readonly result: Values;
@@ -36,6 +38,7 @@ const rows = JSON.parse(readFileSync('test/fixtures/operator-gradients.json', 'u
 
 function constant({ dtype, dims, values }: Extract<Row['forms'][number]['inputs'][number], object>): Tensor {
   if (dtype === 'bool') return { dtype, dims, data: Uint8Array.from(values) };
+  if (dtype === 'int32') return { dtype, dims, data: Int32Array.from(values) };
   return dtype === 'int64' ? int64(dims, values) : float32(dims, values);
 }
 

@@ -93,6 +93,17 @@ describe('Features of texts', () => {
     });
   }
 
+  it('are those of each text alone where an export can only take one a run', async () => {
+    const options: BertOptions = { fixedBatch: 1, fixedLength: 32, picksMask: true };
+    const tokens = await tokensOfEach(options);
+    const backbone = backboneOf(options);
+    expectPooled(await featuresOf({ backbone }), tokens, 'mean');
+    const layers = [{ layer: 'last_hidden_state', pool: 'max' }] as const;
+    const given = { backbone, data, cache: freshCache(), device: 'cpu', threads: 1, layers } as const;
+    const [cached] = await cacheLayers(given);
+    expectPooled(await loadFeatures(cached!.store, cached!.keys), tokens, 'max');
+  });
+
   it("are pooled from a text's own tokens alone, of several layers in one pass", async () => {
     const pools = ['mean', 'max', 'cls', 'last'] as const;
     const layers = [

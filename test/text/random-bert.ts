@@ -20,6 +20,8 @@ export interface BertOptions {
   readonly opset?: number;
   /** Reshapes by sizes read off the ids once, and angles [1, sequence, width] in every layer, as decoders are exported. */
   readonly measures?: boolean;
+  /** The mask of one text is picked by constants, as transformers' models traced with a fixed batch and length do. */
+  readonly picksMask?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
   readonly unplaced?: number;
 }
@@ -39,6 +41,7 @@ export function randomBert({
   isCausal = false,
   opset = 17,
   measures = false,
+  picksMask = false,
   unplaced,
 }: BertOptions = {}): Uint8Array {
   const rng = createRng(3);
@@ -78,7 +81,8 @@ export function randomBert({
   x = normalise(x);
   let bias: string | undefined;
   if (mask !== undefined) {
-    const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [mask], { attributes: { to: 1 } })]);
+    const seen = picksMask ? pickedMask(b, mask, fixedLength!) : mask;
+    const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [seen], { attributes: { to: 1 } })]);
     bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(-10000)]), b.ints([0, 1, 1, -1])]);
   }
   if (isCausal) {
@@ -190,4 +194,15 @@ export function tinyTokenizer({
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
     },
   });
+}
+
+/** From the masks of all texts one after another those of the first: [1, 1, 1, length] */
+function pickedMask(b: GraphBuilder, mask: string, length: number): string {
+  const flat = b.op('Flatten', [mask], { attributes: { axis: 2 } });
+  const places = BigInt64Array.from({ length }, (_, i) => BigInt(i));
+  const picked = b.op('Gather', [
+    flat,
+    b.constant('places', { dtype: 'int64', dims: [1, 1, 1, length], data: places }),
+  ]);
+  return b.op('Reshape', [picked, b.ints([1, 1, 1, length])]);
 }

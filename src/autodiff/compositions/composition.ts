@@ -9,6 +9,7 @@ import { node as makeNode, type Node } from '../../onnx/ir.js';
 import { GraftError, invalidArgument } from '../../errors.js';
 import type { DType } from '../../tensor/dtype.js';
 import { inferShape } from './infer-shape.js';
+import { type ScanBody, scanNode, type Steps } from './scan.js';
 
 /** Appends nodes and returns the values that stand for the node's outputs; '' for one that it does not give. */
 export type Composition = (at: CompositionContext) => string | readonly string[];
@@ -25,6 +26,8 @@ export interface CompositionContext {
   dtypeOf(value: string): DType;
   op(opType: string, inputs: readonly string[], options?: StepOptions): string;
   ops(opType: string, inputs: readonly string[], shapes: Shapes, options?: StepOptions): string[];
+  /** Steps over a sequence: the last states and the sequences of outputs. */
+  scan(steps: Steps): { readonly states: readonly string[]; readonly outputs: readonly string[] };
   /** A 1-D int64 constant. */
   ints(values: readonly number[]): string;
   /** A constant scalar of the node's float type. */
@@ -47,6 +50,7 @@ export interface Expansion {
   readonly outputs: readonly string[];
   /** Of the values that the nodes give. */
   readonly shapes: ReadonlyMap<string, readonly number[]>;
+  readonly scans: readonly ScanBody[];
 }
 
 /** @param scalar - makes a constant of the node's float type */
@@ -69,7 +73,8 @@ export function expand(
     readonly scalar: (value: number) => string;
   },
 ): Expansion {
-  const nodes: Node[] = [];
+  let nodes: Node[] = [];
+  const scans: ScanBody[] = [];
   const shapes = new Map<string, readonly number[]>();
   /** Constants that were made here, for Reshape. */
   const lists = new Map<string, readonly number[]>();
@@ -103,6 +108,42 @@ export function expand(
       if (!given) throw invalidArgument('shape', `the shape that ${opType} gives`, undefined);
       return ops(opType, inputs, [given], options)[0]!;
     },
+    scan({ states, inputs, isBackwards, step }) {
+      const name = (like: string, dims: readonly number[]): string => {
+        const fresh = builder.freshName(`${prefix}/${like}`);
+        shapes.set(fresh, dims);
+        return fresh;
+      };
+      const stateNames = states.map((state) => name('state', shape(state)));
+      const rows = inputs.map((input) => name('row', shape(input).slice(1)));
+      const outside = nodes;
+      nodes = [];
+      const done = step(stateNames, rows);
+      // A body may not show one value twice, nor what it was given.
+      const [nextStates, outputs, entering] = [done.states, done.outputs, stateNames].map((values) =>
+        values.map((value) => ops('Identity', [value], [shape(value)])[0]!),
+      ) as [string[], string[], string[]];
+      const body = nodes;
+      nodes = outside;
+      const length = shape(inputs[0]!)[0]!;
+      const sequence = (value: string): string => name('sequence', [length, ...shape(value)]);
+      const shown = {
+        states: nextStates.map((value) => name('last', shape(value))),
+        outputs: outputs.map(sequence),
+        entering: entering.map(sequence),
+      };
+      const node = scanNode(body, {
+        states: stateNames,
+        rows,
+        results: [...nextStates, ...outputs, ...entering],
+        inputs: [...states, ...inputs],
+        outputs: [...shown.states, ...shown.outputs, ...shown.entering],
+        isBackwards,
+      });
+      nodes.push(node);
+      scans.push({ node, nodes: body, states: stateNames, rows, nextStates, outputs, entering: shown.entering, isBackwards }); // prettier-ignore
+      return shown;
+    },
     ints(values) {
       const name = builder.ints(values);
       lists.set(name, values);
@@ -120,5 +161,5 @@ export function expand(
       );
     },
   });
-  return { nodes, outputs: typeof result === 'string' ? [result] : result, shapes };
+  return { nodes, outputs: typeof result === 'string' ? [result] : result, shapes, scans };
 }

@@ -4,6 +4,7 @@ import type { Composition } from './composition.js';
 import { fusedConvolution, fusedGemm, fusedMatMul } from './fused-product.js';
 import { globalLpPool, lpPool } from './lp-pool.js';
 import { microsoftAttention, multiHeadAttention } from './microsoft-attention.js';
+import { recurrentGru, recurrentLstm, recurrentRnn } from './recurrent.js';
 import { microsoftRotaryEmbedding, rotaryEmbedding } from './rotary.js';
 import {
   embedLayerNormalization,
@@ -11,6 +12,7 @@ import {
   skipSimplifiedLayerNormalization,
 } from './skip-normalization.js';
 
+export { type ScanBody, scanNode } from './scan.js';
 export { type Composition, type CompositionContext, type Expansion, expand } from './composition.js';
 
 export interface ComposedOperator {
@@ -28,6 +30,9 @@ export const composedOperators: readonly ComposedOperator[] = [
   { opType: 'RotaryEmbedding', domain: '', differentiable: [0], composition: rotaryEmbedding },
   { opType: 'LpPool', domain: '', differentiable: [0], composition: lpPool },
   { opType: 'GlobalLpPool', domain: '', differentiable: [0], composition: globalLpPool },
+  { opType: 'RNN', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentRnn },
+  { opType: 'GRU', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentGru },
+  { opType: 'LSTM', domain: '', differentiable: [0, 1, 2, 3, 5, 6], composition: recurrentLstm },
   { opType: 'Attention', domain: microsoft, differentiable: [0, 1, 2, 5], composition: microsoftAttention },
   { opType: 'MultiHeadAttention', domain: microsoft, differentiable: [0, 1, 2, 3, 5], composition: multiHeadAttention },
   { opType: 'RotaryEmbedding', domain: microsoft, differentiable: [0], composition: microsoftRotaryEmbedding },

@@ -27,19 +27,30 @@ export function moveBackByIndex(
     outputs: [origin],
   });
   const zeros = at.op('Expand', [at.scalar(0), at.op('Reshape', [count, minus1])]);
-  const indices = at.op('Reshape', [origin, at.builder.ints([-1, 1])]);
   const updates = at.op('Reshape', [dY, minus1]);
-  const moved =
-    isOneToOne && at.opset >= 11
-      ? at.op('ScatterND', [zeros, indices, updates])
-      : scatterAdd(at, zeros, indices, updates);
+  if (isOneToOne && at.opset >= 11) {
+    const indices = at.op('Reshape', [origin, at.builder.ints([-1, 1])]);
+    return reshapeLike(at, at.op('ScatterND', [zeros, indices, updates]), x);
+  }
+  requireAddition(at);
+  const moved = addAt(at, zeros, at.op('Reshape', [origin, minus1]), updates);
   return reshapeLike(at, moved, x);
 }
 
-/** `zeros` with the rows of `updates` added at `indices` [..., depth]: ScatterND, which adds from opset 16 on. */
-export function scatterAdd(at: RuleContext, zeros: string, indices: string, updates: string): string {
+/** `zeros` [rows, …] with each of `updates` [count, …] added to the row that `indices` (int64, as many) says. */
+export function addRows(at: RuleContext, zeros: string, indices: string, updates: string): string {
   requireAddition(at);
-  return at.op('ScatterND', [zeros, indices, updates], { reduction: 'add' });
+  const table = at.op('Reshape', [zeros, at.builder.ints([0, -1])]);
+  const width = at.op('Gather', [at.op('Shape', [table]), at.builder.ints([1])], { axis: 0 });
+  const rows = at.op('Reshape', [updates, at.op('Concat', [at.builder.ints([-1]), width], { axis: 0 })]);
+  const column = at.op('Reshape', [indices, at.builder.ints([-1, 1])]);
+  const places = at.op('Expand', [column, at.op('Shape', [rows])]);
+  return at.op('Reshape', [addAt(at, table, places, rows), at.op('Shape', [zeros])]);
+}
+
+/** ScatterND could do the same, but ONNX Runtime's threads then add to one place at once, and lose some of it. */
+function addAt(at: RuleContext, zeros: string, indices: string, updates: string): string {
+  return at.op('ScatterElements', [zeros, indices, updates], { axis: 0, reduction: 'add' });
 }
 
 /** @throws GraftError NO_GRADIENT_RULE below opset 16, where nothing adds several values in one place. */

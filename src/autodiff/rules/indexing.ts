@@ -2,8 +2,8 @@
  * Operators that pick elements by position; the positions are stop edges.
  *
  *   slice, step 1     pad dy with zeros              gather elements   scatter elements, adding
- *   slice otherwise   by index (index-trick.ts)      gather n-d        scatter n-d, adding
- *   gather            scatter n-d, adding; for one constant index a pad
+ *   slice otherwise   by index (index-trick.ts)      gather n-d        by index
+ *   gather            add rows; for one constant index a pad
  *   scatter           dx = dy with zeros where it was overwritten; d updates = dy picked there
  *   top k             scatter elements
  */
@@ -12,7 +12,7 @@ import { dtypeInfo } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
 import { gemm, transpose, unsqueeze, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
-import { moveBackByIndex, requireAddition, scatterAdd } from './index-trick.js';
+import { addRows, moveBackByIndex, requireAddition } from './index-trick.js';
 
 interface SlicePlan {
   readonly axes: readonly number[];
@@ -129,7 +129,7 @@ const gather: GradientRule = {
     const turned =
       axis === 0 ? at.shape(x) : at.op('Gather', [at.shape(x), at.builder.ints(front)], { axis: 0 });
     const zeros = at.op('Expand', [at.scalar(0), turned]);
-    const sum = scatterAdd(at, zeros, unsqueeze(at, toInt64(at, indices), [indexRank]), updates);
+    const sum = addRows(at, zeros, toInt64(at, indices), updates);
     return new Map([[0, transpose(at, sum, back)]]);
   },
 };
@@ -149,7 +149,7 @@ function padAround(at: RuleContext, dY: string, axis: number, index: number, ind
   return at.op('Pad', [value, at.op('Concat', sides, { axis: 0 })]);
 }
 
-/** Before ScatterND could add: one-hot rows of the indices, transposed, times the updates. */
+/** Before a scatter could add: one-hot rows of the indices, transposed, times the updates. */
 function gatheredRows(
   at: RuleContext,
   updates: string,
@@ -190,10 +190,7 @@ export const indexing: readonly GradientRule[] = [
   {
     opTypes: ['GatherND'],
     differentiable: [0],
-    backward(at) {
-      if (intAttribute(at.node, 'batch_dims', 0) > 0) return new Map([[0, moveBackByIndex(at, at.dY[0]!)]]);
-      return new Map([[0, scatterAdd(at, zerosLike(at, at.x[0]!), at.x[1]!, at.dY[0]!)]]);
-    },
+    backward: (at) => new Map([[0, moveBackByIndex(at, at.dY[0]!)]]),
   },
   {
     opTypes: ['ScatterND', 'ScatterElements'],

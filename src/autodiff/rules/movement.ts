@@ -6,7 +6,7 @@
  *   tile               the same, with the repeats split off as axes of their own
  *   pad with constant  pad by the negated amounts        cast            cast back; stops at integers
  *   cumulative sum     from the other end                depth ↔ space
- *   reversed sequences, compress                         by index (index-trick.ts)
+ *   reversed sequences   reversed again                  compress        by index (index-trick.ts)
  *
  * Sizes are those of the run, not of the probe, wherever the operator set allows it.
  */
@@ -143,6 +143,12 @@ export const movement: readonly GradientRule[] = [
     backward: (at) =>
       new Map([[0, at.op('Cast', [at.dY[0]!], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })]]),
   },
-  moving(['ReverseSequence', 'Compress'], (at, dY) => moveBackByIndex(at, dY, { isOneToOne: true })),
+  moving(['ReverseSequence'], (at, dY) =>
+    at.op('ReverseSequence', [dY, at.x[1]!], {
+      batch_axis: intAttribute(at.node, 'batch_axis', 1),
+      time_axis: intAttribute(at.node, 'time_axis', 0),
+    }),
+  ),
+  moving(['Compress'], (at, dY) => moveBackByIndex(at, dY, { isOneToOne: true })),
   moving(['CastLike'], (at, dY) => at.op('Cast', [dY], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })),
 ];

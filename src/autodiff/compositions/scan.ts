@@ -1,0 +1,78 @@
+/** A Scan of our own: steps over a sequence of any length, whose body the gradient can be walked back through. */
+import { toAttribute } from '../../onnx/attributes.js';
+import { graph, node as makeNode, type Node, type ValueInfo } from '../../onnx/ir.js';
+
+export interface Steps {
+  /** Before the first step. */
+  readonly states: readonly string[];
+  /** [steps, ...]; each step reads one row of each. */
+  readonly inputs: readonly string[];
+  /** The last row comes first, and rows of output lie where their input lay. */
+  readonly isBackwards: boolean;
+  /** Appends the nodes of one step. It may read values from outside too. */
+  readonly step: (
+    states: readonly string[],
+    rows: readonly string[],
+  ) => {
+    /** The next states, of the same shapes. */
+    readonly states: readonly string[];
+    /** Rows of the outputs. */
+    readonly outputs: readonly string[];
+  };
+}
+
+/** What a step is made of. Names of its body, but for `node` and `entering`. */
+export interface ScanBody {
+  /** Inputs: first states, sequences. Outputs: last states, sequences of outputs, `entering`. */
+  readonly node: Node;
+  readonly nodes: readonly Node[];
+  readonly states: readonly string[];
+  readonly rows: readonly string[];
+  readonly nextStates: readonly string[];
+  readonly outputs: readonly string[];
+  /** The states before each step, [steps, ...]. */
+  readonly entering: readonly string[];
+  readonly isBackwards: boolean;
+}
+
+/** @param outputs - last states, then sequences */
+export function scanNode(
+  nodes: readonly Node[],
+  {
+    states,
+    rows,
+    results,
+    inputs,
+    outputs,
+    isBackwards,
+  }: {
+    readonly states: readonly string[];
+    readonly rows: readonly string[];
+    /** Of the body: next states, then rows of output. */
+    readonly results: readonly string[];
+    readonly inputs: readonly string[];
+    readonly outputs: readonly string[];
+    readonly isBackwards: boolean;
+  },
+): Node {
+  const value = (name: string): ValueInfo => ({ name, docString: '', metadata: new Map() });
+  const body = graph({
+    name: 'step',
+    nodes,
+    inputs: [...states, ...rows].map(value),
+    outputs: results.map(value),
+  });
+  const directions = (count: number) => toAttribute(new Array<number>(count).fill(isBackwards ? 1 : 0));
+  return makeNode({
+    opType: 'Scan',
+    name: outputs[0]!,
+    inputs,
+    outputs,
+    attributes: new Map([
+      ['body', toAttribute(body)],
+      ['num_scan_inputs', toAttribute(rows.length)],
+      ['scan_input_directions', directions(rows.length)],
+      ['scan_output_directions', directions(results.length - states.length)],
+    ]),
+  });
+}
