@@ -7,7 +7,7 @@ import { encodeModel } from '../../src/onnx/write-model.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import type { Session } from '../../src/runtime/session.js';
 
-const wordWidth = 512;
+const wordWidth = 1024;
 
 describe('The built-in text backbone', () => {
   const model = buildHashedNgrams();
