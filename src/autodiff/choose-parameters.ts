@@ -1,12 +1,13 @@
 import { GraftError } from '../errors.js';
 import { nearNames } from '../graph/near-names.js';
-import type { Graph } from '../onnx/ir.js';
+import { valuesRead } from '../onnx/graph-index.js';
+import type { Graph, Node } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
 import { reaching, type RuleTable } from './reachability.js';
 
 /**
  * The values to differentiate by: those asked for, or every float initializer from which a gradient path leads to the
- * loss.
+ * loss, but for running statistics, which are measured and not learned.
  * @param known - all values of the graph
  * @throws GraftError UNKNOWN_VALUE, or NO_GRADIENT_RULE for a value that holds no floats and where there is none.
  */
@@ -21,13 +22,27 @@ export function chooseParameters(
     assertFloats(graph, parameters, known);
     return parameters;
   }
-  const floats = [...graph.initializers].filter(([, { dtype }]) => /^float(16|32|64)$/.test(dtype));
+  const statistics = runningStatistics(graph);
+  const floats = [...graph.initializers].filter(
+    ([name, { dtype }]) => /^float(16|32|64)$/.test(dtype) && !statistics.has(name),
+  );
   const found = reaching(graph, floats.map(([name]) => name), [loss], ruleOf); // prettier-ignore
   if (found.length > 0) return found;
   throw new GraftError(
     'NO_GRADIENT_RULE',
     `No gradient of "${loss}" reaches any float initializer of the model.`,
   );
+}
+
+/** What is read as mean or variance of a BatchNormalization, and nowhere else. */
+function runningStatistics({ nodes }: Graph): ReadonlySet<string> {
+  const isBatchNorm = ({ opType }: Node): boolean => opType === 'BatchNormalization';
+  const statistics = new Set(nodes.filter(isBatchNorm).flatMap(({ inputs }) => inputs.slice(3)));
+  for (const node of nodes) {
+    const others = isBatchNorm(node) ? node.inputs.slice(0, 3) : valuesRead(node);
+    for (const value of others) statistics.delete(value);
+  }
+  return statistics;
 }
 
 function assertFloats(graph: Graph, names: readonly string[], known: ReadonlySet<string>): void {

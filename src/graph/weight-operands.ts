@@ -21,6 +21,9 @@ const weightInputs: Readonly<Record<string, readonly number[]>> = {
   PRelu: [1],
   BiasGelu: [1],
   Attention: [1, 2],
+  RNN: [1, 2, 3],
+  LSTM: [1, 2, 3],
+  GRU: [1, 2, 3],
 };
 
 /** A bias or a scale along one axis: [C], [1,C,1,1], … */

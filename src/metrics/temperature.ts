@@ -9,12 +9,14 @@
 
 export interface TemperatureFit {
   readonly temperature: number;
+  /** Where every label is told right, the labels are the more likely the lower T is: nothing can be fitted, and T is 1. */
+  readonly isFitted: boolean;
   /** Mean cross-entropy at T = 1 and at the temperature found. */
   readonly lossBefore: number;
   readonly lossAfter: number;
 }
 
-/** Where labels are all told right (or mostly wrong) the optimum lies at the end of the axis; go no further than this. */
+/** Where labels are mostly told wrong the optimum lies at the end of the axis; go no further than this. */
 const bounds = { low: 1e-3, high: 1e3 } as const;
 
 /** @param logits - [rows, classCount] */
@@ -26,7 +28,8 @@ export function fitTemperature(
   let low: number = bounds.low;
   let high: number = bounds.high;
   let beta = 1;
-  for (let i = 0; i < 200; i++) {
+  const isFitted = !isAllRight(logits, labels, classCount);
+  for (let i = 0; isFitted && i < 200; i++) {
     const { slope, curvature } = evaluateAt(beta, logits, labels, classCount);
     if (slope === 0) break;
     if (slope > 0) high = beta;
@@ -40,7 +43,14 @@ export function fitTemperature(
   const rows = Math.max(1, labels.length);
   const lossBefore = evaluateAt(1, logits, labels, classCount).loss / rows;
   const lossAfter = evaluateAt(beta, logits, labels, classCount).loss / rows;
-  return { temperature: 1 / beta, lossBefore, lossAfter };
+  return { temperature: 1 / beta, isFitted, lossBefore, lossAfter };
+}
+
+function isAllRight(logits: Float32Array, labels: ArrayLike<number>, classCount: number): boolean {
+  return Array.from(labels).every((label, row) => {
+    const own = logits.subarray(row * classCount, (row + 1) * classCount);
+    return own.every((logit) => logit <= own[label]!);
+  });
 }
 
 function evaluateAt(

@@ -1,6 +1,7 @@
 /** `--calibrate`: makes a head's probabilities mean what they say, by one temperature fitted on the validation part. */
 import { GraftError } from '../errors.js';
 import type { TrainedHead } from '../heads/head.js';
+import { type Logger, silentLogger } from '../logger.js';
 import { expectedCalibrationError, reliabilityCurve } from '../metrics/calibration.js';
 import { fitTemperature } from '../metrics/temperature.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
@@ -37,11 +38,20 @@ export function assertCalibratable(options: {
 export async function calibrateHead(
   head: TrainedHead,
   validation: AnyFeatureSet,
-  threads?: number,
+  {
+    threads,
+    logger = silentLogger,
+  }: { readonly threads?: number | undefined; readonly logger?: Logger | undefined } = {},
 ): Promise<{ readonly head: TrainedHead; readonly calibration: Calibration }> {
   const classCount = head.classes.length;
   const { logits, outputs } = await scoreHead(head, validation, threads);
   const fit = fitTemperature(logits, validation.labels, classCount);
+  if (!fit.isFitted) {
+    logger.warn(
+      'Every label of the validation part is told right, so it cannot say how sure the head should be: --calibrate leaves the ' +
+        'probabilities as they are. Hold out more examples with --validation.',
+    );
+  }
   const calibrated = { ...head, temperature: fit.temperature };
   const after = await scoreHead(calibrated, validation, threads);
   const errorOf = (probabilities: Float32Array): number =>

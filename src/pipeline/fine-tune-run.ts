@@ -84,6 +84,7 @@ async function fit(
     trainCounts: [...countTargets(train)],
     describeRow: (row) => describeExample(cached.dataset, named[row]!),
     calibrate: options.calibrate,
+    logger,
     threads,
   });
   return {

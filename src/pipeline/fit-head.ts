@@ -68,6 +68,7 @@ export async function fitHead(
     trainCounts: [...countTargets(plain)],
     describeRow,
     calibrate: options.calibrate,
+    logger,
     threads,
   });
   if (options.knn && !validation) {

@@ -75,5 +75,7 @@ function allInputs(backbones: readonly Backbone[]): InputSpec {
     {},
     ...backbones.map((backbone) => (backbone.input as TokenSpec).inputs),
   ) as TokenInputs;
-  return { ...input, inputs: all };
+  // One layer may be the same of several texts together, and another not.
+  const isSingle = backbones.some((backbone) => (backbone.input as TokenSpec).inputs.isSingle);
+  return { ...input, inputs: { ...all, isSingle } };
 }

@@ -17,6 +17,7 @@ import { learnerMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
 import { measureStandardization, standardize } from './standardize.js';
 import { usualBatch } from './train-options.js';
+import { countExamples } from './views.js';
 
 export interface RateTestOptions {
   readonly head: HeadSpec;
@@ -56,7 +57,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
   const { rows, classes } = set;
   const head = buildHead(spec, { dim: set.dim, outputCount: classes.length, task: task.kind });
   const { weights, gradients, states } = learnerMemory(head.initial(createRng(seed)));
-  const batch = Math.min(options.batch ?? usualBatch(rows), rows);
+  const batch = Math.min(options.batch ?? usualBatch(countExamples(set)), rows);
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const rng = createRng(seed);
   const outputs = new Float32Array(batch * classes.length);

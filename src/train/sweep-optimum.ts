@@ -86,8 +86,9 @@ export async function sweepOptimum(
       : scaling.std;
     const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
     const prior = task.prior(totals, outputCount);
-    const [own, others] = [rowsWhere(foldOf, (of) => of === fold), rowsWhere(foldOf, (of) => of !== fold)];
-    return { fold, held: own, learned: others, units, prior };
+    const held = rowsWhere(foldOf, (of) => of === fold);
+    const learned = rowsWhere(foldOf, (of) => of !== fold);
+    return { fold, held, learned, units, prior };
   };
   const parts: Awaited<ReturnType<typeof partOf>>[] = [];
   for (let fold = 0; fold < foldCount; fold++) parts.push(await partOf(fold));

@@ -302,6 +302,19 @@ describe('differentiate', () => {
     expect(() => differentiate(model, options)).to.throw(/shape of every value.*probeShapes/);
   });
 
+  it('leaves running statistics out of all parameters, and gives their gradients where they are named', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const of = ['scale', 'bias', 'mean', 'variance'].map((name) => b.constant(name, float32([3], [1, 2, 3])));
+    const y = b.op('BatchNormalization', [b.input('x', 'float32', ['batch', 3]), ...of]);
+    b.output(b.op('ReduceSum', [y], { name: 'loss', attributes: { keepdims: 0 } }), 'float32', []);
+    const shapes = await probeShapes(b.model(), { inputDims: batchOf(2) });
+    const keysOf = (parameters: 'all' | string[]) => [
+      ...differentiate(b.model(), { loss: 'loss', parameters, shapes }).gradients.keys(),
+    ];
+    expect(keysOf('all')).to.deep.equal(['scale', 'bias']);
+    expect(keysOf(['mean', 'variance'])).to.deep.equal(['mean', 'variance']);
+  });
+
   it('works with whatever rules it is given', async () => {
     const straightThrough: GradientRule = {
       opTypes: ['Round'],

@@ -12,6 +12,8 @@ interface Row {
   readonly attributes?: Readonly<Record<string, AttributeInput>>;
   readonly opsets?: readonly number[];
   readonly outputs?: number;
+  /** Mean and variance are computed from weights, and have gradients. */
+  readonly isComputed?: boolean;
 }
 
 const rows: readonly Row[] = [
@@ -35,16 +37,21 @@ const rows: readonly Row[] = [
   { name: 'of images by frozen statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], opsets: [9, 13, 25] },
   { name: 'of vectors by frozen statistics', opType: 'BatchNormalization', x: [3, 4], parameters: [[4], [4]], attributes: { epsilon: { float: 1e-2 } }, opsets: [7, 14, 25] },
   { name: 'of every place by frozen statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4, 3, 2], [4, 3, 2]], attributes: { spatial: 0 }, opsets: [7, 8] },
+  { name: 'of images by computed statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4], [4]], isComputed: true, opsets: [9, 13, 25] },
+  { name: 'of every place by computed statistics', opType: 'BatchNormalization', x: [3, 4, 3, 2], parameters: [[4, 3, 2], [4, 3, 2]], attributes: { spatial: 0 }, isComputed: true, opsets: [7] },
   { name: 'of volumes by frozen statistics', opType: 'BatchNormalization', x: [2, 3, 3, 1, 5], parameters: [[3], [3]], opsets: [7, 14, 25] },
 ]; // prettier-ignore
 
-const cases: GradientCase[] = rows.flatMap(({ name, opType, x, parameters = [], attributes = {}, opsets = [17], outputs = 1 }) =>
+const cases: GradientCase[] = rows.flatMap(({ name, opType, x, parameters = [], attributes = {}, opsets = [17], outputs = 1, isComputed = false }) =>
   opsets.map((opset) => ({
     name: `${opType} ${name}`,
     opset,
     build: (b, { weight, fixed }) => {
       const inputs = [weight('x', x), ...parameters.map((dims, i) => weight(`parameter ${i}`, dims))];
-      if (opType === 'BatchNormalization') inputs.push(fixed('mean', parameters[0]!), fixed('variance', parameters[0]!, positive));
+      if (isComputed) {
+        const spread = weight('spread', parameters[0]!, positive);
+        inputs.push(b.op('Neg', [weight('centre', parameters[0]!)]), b.op('Mul', [spread, spread]));
+      } else if (opType === 'BatchNormalization') inputs.push(fixed('mean', parameters[0]!), fixed('variance', parameters[0]!, positive));
       return b.ops(opType, inputs, outputs, { attributes })[0]!;
     },
   })),

@@ -165,4 +165,11 @@ describe('temperature scaling', () => {
       expect(lossAfter).to.be.below(1);
     }
   });
+
+  it('leaves the probabilities as they are where every label is told right: no temperature is low enough', () => {
+    const found = fitTemperature(Float32Array.of(2, 0, 0, 3), [0, 1], 2);
+    expect(found).to.include({ temperature: 1, isFitted: false });
+    expect(found.lossAfter).to.equal(found.lossBefore);
+    expect(fitTemperature(Float32Array.of(2, 0, 0, 3, 1, 0), [0, 1, 1], 2).isFitted).to.equal(true);
+  });
 });

@@ -10,18 +10,9 @@ import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/attribut
 import { dtypeInfo } from '../../tensor/dtype.js';
 import { attend, futureOf, joinHeads, lowest, type Scoring, splitHeads } from './attention.js';
 import type { Composition, CompositionContext } from './composition.js';
+import { cut } from './cut.js';
 
 const [int64Code, boolCode] = [dtypeInfo('int64').code, dtypeInfo('bool').code];
-
-/** `value` cut along its last axis. */
-function cut(at: CompositionContext, value: string, sizes: readonly number[]): string[] {
-  const shape = at.shapeOf(value);
-  const axis = shape.length - 1;
-  const shapes = sizes.map((size) => shape.with(axis, size));
-  return at.opset < 13
-    ? at.ops('Split', [value], shapes, { attributes: { axis, split: sizes } })
-    : at.ops('Split', [value, at.ints(sizes)], shapes, { attributes: { axis } });
-}
 
 /** bool, broadcast to [B, h, S, T]: true for keys that the padding mask leaves out. */
 function hiddenBy(at: CompositionContext, mask: string, k: string): string {

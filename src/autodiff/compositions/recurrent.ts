@@ -12,6 +12,7 @@
 import { floatAttribute, intAttribute, stringAttribute, stringsAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import type { Composition, CompositionContext } from './composition.js';
+import { cut } from './cut.js';
 
 interface Direction {
   readonly activations: readonly string[];
@@ -31,16 +32,6 @@ interface Kind {
 } // prettier-ignore
 
 const known = ['Sigmoid', 'Tanh', 'Relu'];
-
-/** Pieces of the last axis. */
-function cut(at: CompositionContext, value: string, sizes: readonly number[]): string[] {
-  const shape = at.shapeOf(value);
-  const axis = shape.length - 1;
-  const shapes = sizes.map((size) => shape.with(axis, size));
-  return at.opset < 13
-    ? at.ops('Split', [value], shapes, { attributes: { axis, split: sizes } })
-    : at.ops('Split', [value, at.ints(sizes)], shapes, { attributes: { axis } });
-}
 
 const both = (at: CompositionContext, biases: Direction['biases']): string | undefined =>
   biases && at.op('Add', biases);

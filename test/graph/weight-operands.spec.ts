@@ -1,0 +1,42 @@
+import { expect } from 'chai';
+import { weightsOf } from '../../src/graph/weight-operands.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { float32 } from '../../src/tensor/tensor.js';
+
+describe('The weights of a graph', () => {
+  it('are those of recurrent layers too, not their first states', () => {
+    for (const [opType, gates] of [
+      ['RNN', 1],
+      ['GRU', 3],
+      ['LSTM', 4],
+    ] as const) {
+      const b = new GraphBuilder({ opset: 17 });
+      const constant = (name: string, dims: readonly number[]): string =>
+        b.constant(name, float32(dims, new Float32Array(dims.reduce((a, c) => a * c, 1)).fill(0.1)));
+      const x = b.input('x', 'float32', ['steps', 'batch', 3]);
+      const weights = [
+        constant('W', [1, gates * 2, 3]),
+        constant('R', [1, gates * 2, 2]),
+        constant('B', [1, gates * 4]),
+      ];
+      const state = constant('first', [1, 1, 2]);
+      const [y] = b.ops(opType, [x, ...weights, '', state], 1, { attributes: { hidden_size: 2 } });
+      b.output(y!, 'float32', ['steps', 1, 'batch', 2], 'y');
+      expect(weightsOf(b.model().graph), opType).to.deep.equal(weights);
+    }
+  });
+
+  it('are scale and bias of a BatchNormalization, not its statistics', () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const of = ['scale', 'bias', 'mean', 'variance'].map((name) =>
+      b.constant(name, float32([3], Float32Array.of(1, 2, 3))),
+    );
+    b.output(
+      b.op('BatchNormalization', [b.input('x', 'float32', ['batch', 3]), ...of]),
+      'float32',
+      ['batch', 3],
+      'y',
+    );
+    expect(weightsOf(b.model().graph)).to.deep.equal(['scale', 'bias']);
+  });
+});
