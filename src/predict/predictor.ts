@@ -1,6 +1,7 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { openEncoder } from '../inputs/open-encoder.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
 import { readModel } from '../onnx/read-model.js';
 import { openSession } from '../runtime/open-session.js';
@@ -20,7 +21,7 @@ export interface Predictor {
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const model = await readModel(path);
+  const model = await readModel(path).catch(explainBackboneName(path));
   const metadata = readMetadata(model, path);
   const most = mixesExamples(model) ? 1 : Number.POSITIVE_INFINITY;
   const encoder = openEncoder(metadata.input);
