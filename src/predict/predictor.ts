@@ -1,5 +1,6 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
 import { openEncoder } from '../inputs/open-encoder.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
 import { readModel } from '../onnx/read-model.js';
 import { openSession } from '../runtime/open-session.js';
@@ -19,7 +20,7 @@ export interface Predictor {
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const model = await readModel(path);
+  const model = await readModel(path).catch(explainBackboneName(path));
   const metadata = readMetadata(model, path);
   const encoder = openEncoder(metadata.input);
   const session = await openSession(path, options);
