@@ -1,5 +1,5 @@
 /** Flags that several commands share, with their checks. */
-import type { Options } from 'yargs';
+import type { Options, PositionalOptions } from 'yargs';
 import { positiveInteger } from './numeric-options.js';
 
 export const backboneOptions = {
@@ -82,6 +82,15 @@ export const onErrorOption = {
 export const modelOption = {
   model: { type: 'string', demandOption: true, requiresArg: true, describe: 'Exported ONNX file' },
 } as const satisfies Record<string, Options>;
+
+/** What commands that look at a bare model take. */
+export const modelPositional = {
+  model: {
+    type: 'string',
+    demandOption: true,
+    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+  },
+} as const satisfies Record<string, PositionalOptions>;
 
 export const runOption = {
   run: {

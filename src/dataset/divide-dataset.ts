@@ -44,6 +44,7 @@ export function divideDataset(
   const { examples } = dataset;
   const partOf = (row: number) => examples.at(row).split ?? 'train';
   const used = rows.filter((row) => partOf(row) !== 'test');
+  sayTestPart(dataset, rows.length - used.length, logger);
   const isGiven = used.some((row) => partOf(row) === 'validation');
   const copies = findDuplicates(keys, used);
   const removed = handleCopies(dataset, copies, { isGiven, duplicates }, logger);
@@ -77,6 +78,14 @@ export function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Arra
   const selected = new Uint8Array(rows.length * 32);
   for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
   return selected;
+}
+
+function sayTestPart({ kind }: Dataset, count: number, logger: Logger): void {
+  if (count === 0) return;
+  const what = `${count} ${count === 1 ? kind.slice(0, -1) : kind}`;
+  logger.info(
+    `The test part (${what}) is neither trained nor validated on: measure on it with graft eval --split test.`,
+  );
 }
 
 /** Says what copies there are; the rows to leave out. */

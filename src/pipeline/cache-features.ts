@@ -8,12 +8,11 @@ import type { Division } from '../features/plan-workers.js';
 import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
-import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
-import { cacheFolder, featuresFolder } from './cache-folder.js';
+import { backbonesFolder, featuresFolder } from './cache-folder.js';
 import { assertSameKind } from './assert-same-kind.js';
 import {
   type Backbone,
@@ -123,7 +122,7 @@ async function prepareSetting(
   const whole = await readDataset(options.data, options, logger);
   const { start, end } = shardBounds(whole.examples.length, options.shard);
   const dataset = options.shard ? { ...whole, examples: whole.examples.slice(start, end) } : whole;
-  const folder = path.join(cacheFolder(options.cache), 'backbones');
+  const folder = backbonesFolder(options.cache);
   return { device, dataset, backboneHooks: { folder, logger, signal } };
 }
 
@@ -152,7 +151,7 @@ async function cacheOutputs(
     targets,
     examples: dataset.examples,
     provider: device.provider,
-    batch: options.backboneBatch ?? (mixesExamples(backbones[0]!.features) ? 1 : undefined),
+    batch: options.backboneBatch,
     threads: options.threads,
     onError: options.onError,
     onProgress: hooks.onProgress,

@@ -8,6 +8,11 @@ export function cacheFolder(named?: string): string {
   return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
 }
 
+/** The folder of models that go by name. */
+export function backbonesFolder(named?: string): string {
+  return path.join(cacheFolder(named), 'backbones');
+}
+
 /** The folder of the feature stores. */
 export function featuresFolder(named?: string): string {
   return path.join(cacheFolder(named), 'features');

@@ -1,10 +1,9 @@
 /** Which feature layers `graft tune --layers` compares. */
-import path from 'node:path';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { exampleDims } from '../models/input-spec.js';
 import { listFeatureLayers } from './analyse-model.js';
-import { cacheFolder } from './cache-folder.js';
+import { backbonesFolder } from './cache-folder.js';
 import type { CacheOptions } from './cache-features.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import type { LayerChoice } from './prepare-layers.js';
@@ -33,7 +32,7 @@ export async function chooseLayers(
       throw new GraftError('USAGE', `Expected each layer once in --layers but ${twice} is there twice.`);
     return layers.map((layer) => ({ layer, pool: options.pool, reason: 'named' }));
   }
-  const folder = path.join(cacheFolder(options.cache), 'backbones');
+  const folder = backbonesFolder(options.cache);
   const { model, input } = await prepareBackbone(
     { ...options, layer: undefined },
     { folder, logger: silentLogger },

@@ -11,6 +11,7 @@ import { openEncoder } from '../inputs/open-encoder.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { decodeModel, readModelFile } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { createRng } from '../rng.js';
@@ -19,7 +20,7 @@ import { float32, type Tensor } from '../tensor/tensor.js';
 import { readSource } from '../sources/read-source.js';
 import { assertWritable, writeDurably } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
-import { cacheFolder } from './cache-folder.js';
+import { backbonesFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { inputOfRun, isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
 import { spareInputs } from './spare-inputs.js';
@@ -103,7 +104,7 @@ export async function verifyRun(
   options: { model: string; run: string },
   hooks: Hooks = {},
 ): Promise<Verification> {
-  const bytes = await readModelFile(options.model);
+  const bytes = await readModelFile(options.model).catch(explainBackboneName(options.model));
   const model = decodeModel(bytes, { path: options.model });
   const run = await readRunFolder(options.run);
   const backbone = await backboneOfRun(run, {}, hooks);
@@ -157,7 +158,7 @@ async function backboneOfRun(
   given: Partial<ExportOptions>,
   { logger }: Hooks,
 ): Promise<Backbone | undefined> {
-  const context = { folder: path.join(cacheFolder(), 'backbones'), ...(logger && { logger }) };
+  const context = { folder: backbonesFolder(), ...(logger && { logger }) };
   if (isFeatureRun(config)) {
     if (given.backbone === undefined) return undefined;
     const { backbone: file, layer, pool, preprocess, tokenizer, maxLength } = given;

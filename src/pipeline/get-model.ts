@@ -4,7 +4,7 @@ import { createReadStream } from 'node:fs';
 import path from 'node:path';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
-import { cacheFolder } from './cache-folder.js';
+import { backbonesFolder } from './cache-folder.js';
 
 export interface GetModelOptions {
   /** Name of the catalogue, or hf:owner/repo. */
@@ -24,7 +24,7 @@ export async function getModel(
   { name, cache }: GetModelOptions,
   hooks: FetchHooks = {},
 ): Promise<GetModelReport> {
-  const file = await resolveBackbone(name, { ...hooks, folder: path.join(cacheFolder(cache), 'backbones') });
+  const file = await resolveBackbone(name, { ...hooks, folder: backbonesFolder(cache) });
   const hash = createHash('sha256');
   let bytes = 0;
   for await (const piece of createReadStream(file) as AsyncIterable<Uint8Array>) {

@@ -7,6 +7,8 @@ import { emptyPasts, pastInputs } from '../graph/empty-pasts.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
+import type { FetchHooks } from '../models/fetch-hooks.js';
+import { resolveBackbone } from '../models/resolve-backbone.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { drawBlocks } from '../report/draw-blocks.js';
@@ -14,6 +16,7 @@ import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
+import { backbonesFolder } from './cache-folder.js';
 import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
 
@@ -46,14 +49,23 @@ export interface InspectedValue {
   readonly shape: readonly Dimension[];
 }
 
+export interface InspectOptions {
+  /** File to draw the blocks into. */
+  readonly svg?: string | undefined;
+  /** Cache folder, where models that go by name are kept. */
+  readonly cache?: string | undefined;
+}
+
 /**
  * A model that onnxruntime does not run is still reported, without layers and with the reason.
- * @param options - `svg`: file to draw the blocks into
+ * @param named - ONNX file, catalogue name or hf:owner/repo
  */
 export async function inspectModel(
-  file: string,
-  { svg }: { svg?: string | undefined } = {},
+  named: string,
+  { svg, cache }: InspectOptions = {},
+  hooks: FetchHooks = {},
 ): Promise<Inspection> {
+  const file = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
   const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
   const begun = await settleBranches(emptyPasts(holdStates(model)));
   const { graph } = model;

@@ -2,6 +2,7 @@
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { InputSpec } from '../models/input-spec.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { readMetadata } from '../models/model-metadata.js';
 import type { Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
@@ -31,7 +32,7 @@ export type ModelServer = FileServer & ServedModel;
  * @throws GraftError where the file is missing, no ONNX, or not exported by Graft; ADDRESS_UNAVAILABLE.
  */
 export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
-  const model = await readModel(file);
+  const model = await readModel(file).catch(explainBackboneName(file));
   const { labels, task, input } = readMetadata(model, file);
   const bytes = encodeWhole(model, file);
   const served: ServedModel = {

@@ -1,16 +1,20 @@
 /** `graft gradient`: a model with its gradients as further outputs, and their check against finite differences. */
 import { checkGradients, type GradientCheck } from '../autodiff/check-gradients.js';
-import type { Logger } from '../logger.js';
+import type { FetchHooks } from '../models/fetch-hooks.js';
+import { resolveBackbone } from '../models/resolve-backbone.js';
 import type { Dimension, Graph } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { writeModel } from '../onnx/write-model.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
-import { spareInputs } from './spare-inputs.js';
 import { addGradients, type InputShapes } from './add-gradients.js';
+import { backbonesFolder } from './cache-folder.js';
+import { spareInputs } from './spare-inputs.js';
 
 export interface GradientOptions {
-  /** Path of the ONNX file. */
+  /** ONNX file, catalogue name or hf:owner/repo. */
   readonly model: string;
+  /** Cache folder, where models that go by name are kept. */
+  readonly cache?: string | undefined;
   /** The value to differentiate; its sum where it is not a scalar. Default: the model's only output. */
   readonly loss?: string;
   /** Values, or 'all': every float initializer from which a gradient path leads to the loss. */
@@ -49,9 +53,11 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED, INTERRUPTED.
  */
 export async function writeGradients(
-  { model: path, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
-  { logger, signal }: { readonly logger?: Logger; readonly signal?: AbortSignal | undefined } = {},
+  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
+  hooks: FetchHooks = {},
 ): Promise<GradientReport> {
+  const { logger, signal } = hooks;
+  const path = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
   if (out !== undefined) await spareInputs(out, [path]);
   const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(await readModel(path), {
     parameters: wrt,

@@ -1,4 +1,5 @@
 /** An exported head alone, which takes features that were made elsewhere and gives probabilities or numbers. */
+import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type HeadMetadata, readHeadMetadata } from '../models/model-metadata.js';
 import { GraftError } from '../errors.js';
 import { readModel } from '../onnx/read-model.js';
@@ -24,7 +25,7 @@ export async function openFeaturePredictor(
   path: string,
   options: SessionOptions = {},
 ): Promise<FeaturePredictor> {
-  const model = await readModel(path);
+  const model = await readModel(path).catch(explainBackboneName(path));
   const metadata = readHeadMetadata(model, path);
   const input = model.graph.inputs.find(({ name }) => name === 'features');
   const dim = input?.type?.kind === 'tensor' ? input.type.shape?.[1] : undefined;

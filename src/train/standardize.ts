@@ -4,6 +4,9 @@ import { blocksOf } from './feature-blocks.js';
 import { type AnyFeatureSet, type FeatureSet, isInMemory } from './feature-set.js';
 import type { RowSource } from './row-source.js';
 
+/** Heads are kept for raw features: a weight divided by less than this might be no float32 any more. */
+const leastDeviation = 1e-30;
+
 /** Mean and (population) standard deviation of each feature, in float64; a constant feature counts as deviation 1. */
 export function fitStandardization({
   features,
@@ -69,6 +72,6 @@ function deviations(squares: Float64Array, mean: Float64Array, rows: number): Fl
   return squares.map((sum, d) => {
     const deviation = Math.sqrt(sum / rows);
     // A constant feature leaves only the rounding of its own mean.
-    return deviation > 1e-7 * Math.max(1e-12, Math.abs(mean[d]!)) ? deviation : 1;
+    return deviation > Math.max(leastDeviation, 1e-7 * Math.abs(mean[d]!)) ? deviation : 1;
   });
 }

@@ -72,6 +72,14 @@ describe('what a data set hides', function () {
 
   const twoClasses = (i: number): { label: string } => ({ label: i % 2 ? 'odd' : 'even' });
 
+  it('a test part: said once that no training uses it, with what does', async () => {
+    const rows = rowsOf(30, (i) => ({ ...twoClasses(i), split: i < 20 ? 'train' : 'test' }));
+    const { said, examples } = await report(rows);
+    expect(examples).to.deep.equal({ train: 16, validation: 4 });
+    expect(said.match(/test part/g)).to.have.length(1);
+    expect(said).to.match(/The test part \(10 images\) is neither trained nor .*graft eval --split test/);
+  });
+
   it('copies across given parts: said, and left out of training on request', async () => {
     const rows = [
       ...rowsOf(20, (i) => ({ ...twoClasses(i), split: i < 16 ? 'train' : 'validation' })),

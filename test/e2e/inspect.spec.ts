@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { Inspection } from '../../src/pipeline/inspect-model.js';
+import type { GradientReport } from '../../src/pipeline/write-gradients.js';
 import { field, model, node, number, value } from '../onnx/encode-raw.js';
 import { graft, temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
@@ -41,6 +42,17 @@ describe('graft inspect', function () {
     expect(status).to.equal(0);
     expect(stdout).to.match(/^\* +\/Gather_output_0 +\[1,16\] +16 +85 +yes +last vector before/m);
     expect(stdout).to.contain('is used where no --layer is given');
+  });
+
+  it('takes a name of the catalogue, as --backbone does, and so does graft gradient', async () => {
+    const cache = path.join(folder, 'cache');
+    const report = await graftJsonHere<Inspection>(['inspect', 'scattering', '--cache', cache]);
+    expect(report.model).to.equal(path.join(cache, 'backbones', 'scattering.onnx'));
+    expect(report.featureLayers.find((layer) => layer.recommended)?.name).to.equal('scattering/features');
+    const out = path.join(folder, 'with-gradients.onnx');
+    const flags = ['--wrt', 'u1/0/real/filter', '--out', out, '--cache', cache];
+    const { gradients } = await graftJsonHere<GradientReport>(['gradient', 'scattering', ...flags]);
+    expect(gradients.map(({ name }) => name)).to.deep.equal(['u1/0/real/filter']);
   });
 
   it('draws the blocks, with names from the file made harmless', async () => {

@@ -155,6 +155,18 @@ describe('wrong input', function () {
     expect(stderr).not.to.match(/\n\s+at /);
   });
 
+  it('of a backbone where an exported model belongs says what it lacks', async () => {
+    const calls = [
+      ['predict', '--model', 'scattering', path.join(good, 'red', '0.png')],
+      ['eval', '--model', 'scattering', '--data', good],
+      ['eval', '--model', 'hf:owner/repo', '--features', 'x.safetensors'],
+      ['verify', '--model', 'scattering', '--run', out],
+      ['serve', '--model', 'scattering'],
+    ];
+    for (const call of calls)
+      expectRefusal(await graftHere(call, env), 1, /is a backbone, which has no head .*graft run --backbone/);
+  });
+
   it('of broken photos trains on the others and reports them', async () => {
     const data = path.join(folder, 'broken');
     await images(data, 'red', 6);

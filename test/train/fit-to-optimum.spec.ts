@@ -33,6 +33,21 @@ function loadSet({ data, classes }: Case): FeatureSet {
   };
 }
 
+describe('fitStandardization', () => {
+  it('keeps features whose spread is small, whatever their unit, and calls those constant that do not vary', () => {
+    const shape = [-1.5, 0.25, 2, -0.75];
+    for (const unit of [1, 1e-10, 1e-19, 1e-25]) {
+      const features = Float32Array.from(shape, (value) => unit * value);
+      const { std } = fitStandardization({ features, dim: 1, rows: 4 });
+      expect(std[0]! / unit).to.be.closeTo(1.311011, 1e-6);
+    }
+    const constant = Float32Array.from([0, 0.1, 0, 0.1, 0, 0.1]);
+    expect(fitStandardization({ features: constant, dim: 2, rows: 3 }).std).to.deep.equal(
+      Float64Array.of(1, 1),
+    );
+  });
+});
+
 describe('L-BFGS on a linear head', () => {
   for (const setting of cases) {
     const { key, data, l2, standardize, balanced, objective } = setting;

@@ -3,6 +3,7 @@ import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../format-text.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
+import { cacheFolderOption, modelPositional } from '../shared-options.js';
 
 const options = {
   loss: {
@@ -29,35 +30,41 @@ const options = {
   },
   tolerance: { ...positive('tolerance'), default: 1e-3, describe: 'Largest relative error of --check' },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the inputs of --check' },
+  ...cacheFolderOption,
 } as const satisfies Record<string, Options>;
 
 export const gradientCommand = defineCommand<typeof options, { model: string }>({
   command: 'gradient <model>',
   describe: 'Write a model with the gradients of a loss as further outputs',
   options,
-  positionals: { model: { type: 'string', demandOption: true, describe: 'ONNX file' } },
+  positionals: modelPositional,
   example: [
     'gradient net.onnx --loss loss --wrt fc.weight,fc.bias --out net-with-gradients.onnx',
     'adds the outputs grad/fc.weight and grad/fc.bias',
   ],
-  async run({ model, loss, wrt, out, 'input-shape': shapes, check, samples, tolerance, seed }, output) {
+  async run(
+    { model, loss, wrt, out, 'input-shape': shapes, check, samples, tolerance, seed, cache },
+    output,
+  ) {
     if (out === undefined && !check)
       throw new GraftError('USAGE', 'Say where to write the model with --out, or ask for --check.');
     const inputShapes = parseShapes(shapes);
     const { writeGradients } = await import('../../pipeline/write-gradients.js');
     const { formatShape } = await import('../../tensor/shape.js');
+    const onProgress = await output.progress('download', 'B');
     const report = await writeGradients(
       {
         model,
         wrt: wrt === 'all' ? wrt : wrt.split(',').map((name) => name.trim()),
         inputShapes,
         check,
+        cache,
         ...(samples !== undefined && { samples }),
         seed: seed!,
         ...(loss !== undefined && { loss }),
         ...(out !== undefined && { out }),
       },
-      output,
+      { ...output, onProgress },
     );
     const rows = report.check?.map(({ name, shape, compared, analytic, numeric, maxRelativeError }) => [
       name,

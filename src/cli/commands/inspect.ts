@@ -3,22 +3,25 @@ import type { FeatureLayer } from '../../graph/feature-layers.js';
 import type { Inspection } from '../../pipeline/inspect-model.js';
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../format-text.js';
+import { cacheFolderOption, modelPositional } from '../shared-options.js';
 
 const options = {
   svg: { type: 'string', requiresArg: true, describe: 'File to draw the blocks into' },
   all: { type: 'boolean', default: false, describe: 'List every layer, however many' },
+  ...cacheFolderOption,
 } as const satisfies Record<string, Options>;
 
 export const inspectCommand = defineCommand<typeof options, { model: string }>({
   command: 'inspect <model>',
   describe: 'Show what a model holds and which layers a head may stand on',
   options,
-  positionals: { model: { type: 'string', demandOption: true, describe: 'ONNX file' } },
+  positionals: modelPositional,
   example: ['inspect resnet50.onnx --svg resnet50.svg', 'inputs, outputs and candidate feature layers'],
-  async run({ model, svg, all }, output) {
+  async run({ model, svg, all, cache }, output) {
     const { inspectModel } = await import('../../pipeline/inspect-model.js');
     const { formatShape } = await import('../../tensor/shape.js');
-    const report = await inspectModel(model, { svg });
+    const onProgress = await output.progress('download', 'B');
+    const report = await inspectModel(model, { svg, cache }, { ...output, onProgress });
     if (report.problem) output.logger.warn(`No layers were looked for: ${report.problem}`);
     output.result(report, describeReport(report, formatShape, all ? Number.POSITIVE_INFINITY : mostLayers));
   },
