@@ -88,7 +88,10 @@ function resizeRows(
 }
 
 /** The source rows that any row of the window needs. The outermost one may need fewer than the next: weights of 0 are left out. */
-function sourceRows({ first, count }: ResizeWeights): { readonly firstRow: number; readonly rowCount: number } {
+function sourceRows({ first, count }: ResizeWeights): {
+  readonly firstRow: number;
+  readonly rowCount: number;
+} {
   const firstRow = first.reduce((lowest, row) => Math.min(lowest, row));
   const end = first.reduce((highest, row, y) => Math.max(highest, row + count[y]!), 0);
   return { firstRow, rowCount: end - firstRow };
