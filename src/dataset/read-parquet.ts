@@ -183,8 +183,10 @@ function labelOf(value: unknown, names: readonly unknown[] | undefined, place: s
   if (typeof value !== 'number' && typeof value !== 'bigint') {
     return typeof value === 'boolean' ? String(value) : textOf(value) || undefined;
   }
-  if (!names) return String(value);
   const number = Number(value);
+  // What pandas writes for a number that is missing.
+  if (Number.isNaN(number)) return undefined;
+  if (!names) return String(value);
   // What the `datasets` library writes for "unknown".
   if (number === -1) return undefined;
   const name = names[number];
