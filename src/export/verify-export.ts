@@ -1,6 +1,5 @@
 /** Compares a merged file with what it was made of, on real examples and on every runtime at hand. */
 import { GraftError, messageOf } from '../errors.js';
-import { mixesExamples } from '../graph/mixes-examples.js';
 import type { TrainedHead } from '../heads/head.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { openSession } from '../runtime/open-session.js';
@@ -53,13 +52,13 @@ export interface VerifyInput extends ReferenceInput, Stoppable {
  * @throws GraftError INTERRUPTED, and VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
-  const { merged, examples, tolerance, features, signal } = input;
+  const { merged, examples, tolerance, signal } = input;
   try {
     return await compareOnProviders({
       merged,
       examples,
       expected: (open) => referenceOutputs(input, open),
-      most: mixesExamples(features) ? 1 : examples.count,
+      most: examples.count,
       tolerance,
       signal,
     });

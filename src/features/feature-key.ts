@@ -40,9 +40,10 @@ export function featureKey(source: FeatureSource): string {
 }
 
 /** The source and the format version, without any field that is not part of the key. */
-export function keyFields({ backboneSha256, layer, pool, preprocess, tokens, view, dtype }: FeatureSource) {
-  const input = tokens ? { tokens } : { preprocess };
-  return { formatVersion: storeFormatVersion, backboneSha256, layer, pool, ...input, view, dtype };
+export function keyFields({ backboneSha256, layer, pool, view, dtype, ...input }: FeatureSource) {
+  const { preprocess, tokens, isSingle } = input;
+  const read = tokens ? { tokens } : { preprocess, ...(isSingle && { isSingle }) };
+  return { formatVersion: storeFormatVersion, backboneSha256, layer, pool, ...read, view, dtype };
 }
 
 /**

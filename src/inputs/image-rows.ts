@@ -12,7 +12,7 @@ export function imageRows(
   return {
     count,
     order: Array.from({ length: count }, (_, i) => i),
-    together: (start, most) => Math.min(most, count - start),
+    together: (start, most) => Math.min(spec.isSingle ? 1 : most, count - start),
     feeds: (start, end) => ({ [spec.name]: float32([end - start, ...dims], pixels(start, end)) }),
   };
 }

@@ -10,9 +10,13 @@ export function tokenizerSha256({ json, config = '' }: TokenizerFiles): string {
 }
 
 /** What an example's features depend on besides its bytes and the model: one of the two. */
-export type InputIdentity =
+export type InputIdentity = (
   | { readonly preprocess: PreprocessSpec; readonly tokens?: undefined }
-  | { readonly tokens: TokenIdentity; readonly preprocess?: undefined };
+  | { readonly tokens: TokenIdentity; readonly preprocess?: undefined }
+) & {
+  /** Features of a model that takes one image a run; of texts the tokens tell it. */
+  readonly isSingle?: true;
+};
 
 export interface TokenIdentity {
   /** Raised when the same tokenizer comes to give other ids. */
@@ -24,7 +28,8 @@ export interface TokenIdentity {
 }
 
 export function identifyInput(input: InputSpec): InputIdentity {
-  if (input.kind === 'pixels') return { preprocess: input.preprocess };
+  if (input.kind === 'pixels')
+    return { preprocess: input.preprocess, ...(input.isSingle && { isSingle: true }) };
   const { tokenizer, maxLength, inputs } = input;
   return {
     tokens: {

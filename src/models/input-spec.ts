@@ -15,6 +15,8 @@ export interface PixelSpec {
   /** The model's input. */
   readonly name: string;
   readonly preprocess: PreprocessSpec;
+  /** The model takes one image a run. */
+  readonly isSingle?: boolean;
 }
 
 /** Tokens of a text in a trial run, where the length is free: few, and not the size of anything else. */
@@ -23,6 +25,18 @@ const trialLength = 7;
 /** Without inputs that the graph does not take. */
 export function restrictInput(input: InputSpec, graph: Graph): InputSpec {
   return input.kind === 'pixels' ? input : { ...input, inputs: takenTokenInputs(input.inputs, graph) };
+}
+
+/** Whether a run takes one example: several would change each other's numbers, or the model takes no more. */
+export function takesOne(input: InputSpec): boolean {
+  return (input.kind === 'pixels' ? input : input.inputs).isSingle === true;
+}
+
+/** The input with the word that a run takes one example. */
+export function takingOne(input: InputSpec): InputSpec {
+  return input.kind === 'pixels'
+    ? { ...input, isSingle: true }
+    : { ...input, inputs: { ...input.inputs, isSingle: true } };
 }
 
 /** Of a text model: what tells in its graph which tokens of an example of `exampleDims` are real. */

@@ -3,8 +3,9 @@ import { GraftError, messageOf } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskKinds } from '../tasks/task-of.js';
 import { findTokenInputs } from '../graph/find-token-inputs.js';
+import { mixesExamples } from '../graph/mixes-examples.js';
 import type { Model } from '../onnx/ir.js';
-import type { InputSpec } from './input-spec.js';
+import { type InputSpec, takingOne } from './input-spec.js';
 import { parsePreprocess } from './read-preprocess.js';
 
 export interface HeadMetadata {
@@ -57,7 +58,8 @@ export function writeHeadMetadata({ labels, task }: HeadMetadata): Map<string, s
 export function readMetadata(model: Model, where: string): ModelMetadata {
   const entries = model.metadata;
   const isLabelled = entries.has('graft.labels');
-  const input = readInput(model, where);
+  const found = readInput(model, where);
+  const input = found && mixesExamples(model) ? takingOne(found) : found;
   if (isLabelled && input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',

@@ -8,7 +8,6 @@ import type { Division } from '../features/plan-workers.js';
 import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
-import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
@@ -152,7 +151,7 @@ async function cacheOutputs(
     targets,
     examples: dataset.examples,
     provider: device.provider,
-    batch: options.backboneBatch ?? (mixesExamples(backbones[0]!.features) ? 1 : undefined),
+    batch: options.backboneBatch,
     threads: options.threads,
     onError: options.onError,
     onProgress: hooks.onProgress,

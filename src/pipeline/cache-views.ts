@@ -7,7 +7,6 @@ import { viewName } from '../features/feature-key.js';
 import { FeatureStore } from '../features/feature-store.js';
 import { loadFeatures } from '../features/load-features.js';
 import { recordUsage } from '../features/usage-log.js';
-import { mixesExamples } from '../graph/mixes-examples.js';
 import { readAugment } from '../image/augment-spec.js';
 import type { RandomView } from '../image/random-view.js';
 import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
@@ -69,7 +68,7 @@ export async function cacheViews(
     targets,
     examples: dataset.examples.choose(rows),
     provider,
-    batch: options.backboneBatch ?? (mixesExamples(backbone.features) ? 1 : undefined),
+    batch: options.backboneBatch,
     threads: options.threads,
     onError: options.onError,
     onProgress,

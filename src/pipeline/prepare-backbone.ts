@@ -16,13 +16,21 @@ import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
+import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import { identifyInput } from '../models/identify-input.js';
-import { exampleDims, type InputSpec, restrictInput, tokenMask } from '../models/input-spec.js';
+import {
+  exampleDims,
+  type InputSpec,
+  restrictInput,
+  takesOne,
+  takingOne,
+  tokenMask,
+} from '../models/input-spec.js';
 import type { Model, ValueInfo } from '../onnx/ir.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
@@ -126,10 +134,15 @@ async function prepareDecoded(
   const freed = freeBatch(fed, new Map([...shapes, ...exampleDims(input)]));
   const several = poolFeatures(freed, chosen, pooling);
   const restricted = restrictInput(input, several.model.graph);
-  const single = isOneText(restricted) ? poolFeatures(fed, chosen, pooling) : several;
-  const taken = await takenTogether(restricted, several, single);
-  const pooled = isOneText(taken) ? single : several;
-  if (isOneText(taken))
+  const single = takesOne(restricted) ? poolFeatures(fed, chosen, pooling) : several;
+  const isMixing = mixesExamples(several.model);
+  const taken = isMixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
+  const pooled = takesOne(taken) ? single : several;
+  if (isMixing)
+    logger.info(
+      `${file} quantises as it runs, by one scale for all examples of a run: it is run one ${found.what} at a time.`,
+    );
+  else if (takesOne(taken))
     logger.warn(
       `${file} takes one text a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
@@ -147,8 +160,6 @@ async function prepareDecoded(
     outputName: pooled.output,
   };
 }
-
-const isOneText = (input: InputSpec): boolean => input.kind === 'tokens' && input.inputs.isSingle === true;
 
 /** The input without the word that a run takes one text, where the freed model gives the same of several. */
 async function takenTogether(

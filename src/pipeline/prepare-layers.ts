@@ -7,6 +7,8 @@ import {
   exampleDims,
   type InputSpec,
   restrictInput,
+  takesOne,
+  takingOne,
   tokenMask,
   type TokenSpec,
 } from '../models/input-spec.js';
@@ -53,9 +55,8 @@ export async function prepareLayers(
   const inputs = model.graph.inputs.filter(({ name }) => inputDims.has(name));
   const mask = tokenMask(input);
   const fed = { ...cut, graph: { ...cut.graph, inputs } };
-  const isSingle = input.kind === 'tokens' && input.inputs.isSingle === true;
   const pooled = poolLayers(
-    isSingle ? fed : freeBatch(fed, new Map([...shapes, ...inputDims])),
+    takesOne(input) ? fed : freeBatch(fed, new Map([...shapes, ...inputDims])),
     alone.map(({ layer, pool }) => ({ value: layer, pool, shape: shapes.get(layer)!, mask })),
   );
   const taken = restrictInput(input, pooled.model.graph);
@@ -67,15 +68,15 @@ export async function prepareLayers(
   return { backbones, encode: () => encodeModel(pooled.model) };
 }
 
+const tokenInputs = ({ input }: Backbone): TokenInputs => (input as TokenSpec).inputs;
+
 /** What any of the layers takes. */
 function allInputs(backbones: readonly Backbone[]): InputSpec {
   const [{ input }] = backbones as [Backbone];
-  if (input.kind === 'pixels') return input;
-  const all = Object.assign(
-    {},
-    ...backbones.map((backbone) => (backbone.input as TokenSpec).inputs),
-  ) as TokenInputs;
-  // One layer may be the same of several texts together, and another not.
-  const isSingle = backbones.some((backbone) => (backbone.input as TokenSpec).inputs.isSingle);
-  return { ...input, inputs: { ...all, isSingle } };
+  const all =
+    input.kind === 'pixels'
+      ? input
+      : { ...input, inputs: Object.assign({}, ...backbones.map(tokenInputs)) as TokenInputs };
+  // One layer may be the same of several examples together, and another not.
+  return backbones.some((backbone) => takesOne(backbone.input)) ? takingOne(all) : all;
 }

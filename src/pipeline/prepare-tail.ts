@@ -114,7 +114,7 @@ async function ofOneLength(backbone: Backbone): Promise<Pick<Backbone, 'features
   if (input.inputs.isSingle) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `${backbone.path} takes one text a run, so its layers cannot be trained on several; export it with a free batch, or leave --unfreeze away.`,
+      `${backbone.path} takes one text a run, so its layers cannot be trained on several; export it with a free batch and without dynamic quantisation, or leave --unfreeze away.`,
     );
   }
   const inputs = { ...input.inputs, fixedLength: input.inputs.fixedLength ?? input.maxLength };

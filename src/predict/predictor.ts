@@ -1,5 +1,4 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
-import { mixesExamples } from '../graph/mixes-examples.js';
 import { openEncoder } from '../inputs/open-encoder.js';
 import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
@@ -23,7 +22,6 @@ export interface Predictor {
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
   const model = await readModel(path).catch(explainBackboneName(path));
   const metadata = readMetadata(model, path);
-  const most = mixesExamples(model) ? 1 : Number.POSITIVE_INFINITY;
   const encoder = openEncoder(metadata.input);
   const session = await openSession(path, options);
   const { outputs: name } = taskOf(metadata.task).outputNames;
@@ -35,7 +33,7 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
       const encoded = await encoder.encode(bytes);
       const scores = new Float32Array(encoded.count * width);
       for (let start = 0; start < encoded.count;) {
-        const end = start + encoded.together(start, Math.min(most, encoded.count));
+        const end = start + encoded.together(start, encoded.count);
         const outputs = await session.run(encoded.feeds(start, end));
         const rows = outputs[name]!.data as Float32Array;
         for (let place = start; place < end; place++) {

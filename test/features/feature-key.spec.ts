@@ -34,6 +34,7 @@ describe('Feature key', () => {
     { preprocess: { ...source.preprocess, scale: 1 } },
     { preprocess: { ...source.preprocess, mean: [0.5, 0.4, 0.300001] } },
     { preprocess: { ...source.preprocess, resize: null } },
+    { isSingle: true as const },
   ];
   for (const change of changes) {
     it(`changes with ${JSON.stringify(change)}`, () => {

@@ -84,6 +84,7 @@ describe('Features of texts', () => {
   const forms: readonly [what: string, options: BertOptions][] = [
     ['in int32, with positions', { dtype: 'int32', inputs: ['mask', 'types', 'positions'] }],
     ['of a fixed length and batch', { fixedLength: 24, fixedBatch: 1 }],
+    ['quantised as it runs', { isQuantised: true }],
     ['without a mask, each token seeing those before it', { inputs: [], isCausal: true }],
   ];
   for (const [what, options] of forms) {

@@ -22,6 +22,8 @@ export interface BertOptions {
   readonly measures?: boolean;
   /** The mask of one text is picked by constants, as transformers' models traced with a fixed batch and length do. */
   readonly picksMask?: boolean;
+  /** Weights and their operands in int8, as onnxruntime's quantize_dynamic writes them: by one scale for a whole tensor. */
+  readonly isQuantised?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
   readonly unplaced?: number;
 }
@@ -42,6 +44,7 @@ export function randomBert({
   opset = 17,
   measures = false,
   picksMask = false,
+  isQuantised = false,
   unplaced,
 }: BertOptions = {}): Uint8Array {
   const rng = createRng(3);
@@ -102,8 +105,10 @@ export function randomBert({
       ])
     : undefined;
   for (let layer = 0; layer < layers; layer++) {
-    const dense = (name: string, value: string, from = width, to = width): string =>
-      b.op('MatMul', [value, table(`layer.${layer}.${name}`, from, to, 1 / Math.sqrt(from))]);
+    const dense = (name: string, value: string, from = width, to = width): string => {
+      const weight = table(`layer.${layer}.${name}`, from, to, 1 / Math.sqrt(from));
+      return isQuantised ? quantisedProduct(b, value, weight) : b.op('MatMul', [value, weight]);
+    };
     const split = (value: string, perm: number[]): string =>
       b.op('Transpose', [b.op('Reshape', [value, b.ints([0, 0, heads, width / heads])])], {
         attributes: { perm },
@@ -126,6 +131,14 @@ export function randomBert({
   }
   b.output(x, 'float32', [...dims, width], 'last_hidden_state');
   return encodeModel(b.model());
+}
+
+function quantisedProduct(b: GraphBuilder, value: string, weight: string): string {
+  const quantise = (x: string) => b.ops('DynamicQuantizeLinear', [x], 3) as [string, string, string];
+  const [x, xScale, xZero] = quantise(value);
+  const [w, wScale, wZero] = quantise(weight);
+  const product = b.op('Cast', [b.op('MatMulInteger', [x, w, xZero, wZero])], { attributes: { to: 1 } });
+  return b.op('Mul', [product, b.op('Mul', [xScale, wScale])]);
 }
 
 /** Of int64 ids: how many stand before each, those of `unplaced` not counted, plus 2. */
