@@ -2,6 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 
 export interface Peer {
   /** The first line it printed: its version. */
@@ -11,13 +12,16 @@ export interface Peer {
   close(): void;
 }
 
+/** Not compiled, so where the sources are. */
+const peers = fileURLToPath(new URL('../../bench/peers', import.meta.url));
+
 /** Undefined where the Python there lacks what the script imports. */
 export async function startPeer(
   python: string,
   script: string,
   args: readonly (string | number)[],
 ): Promise<Peer | undefined> {
-  const file = path.resolve('bench/peers', script);
+  const file = path.join(peers, script);
   const child: ChildProcess = spawn(python, [file, ...args.map(String)], {
     stdio: ['pipe', 'pipe', 'ignore'],
   });

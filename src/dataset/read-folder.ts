@@ -15,19 +15,22 @@ import { splitOfFolder } from './split-names.js';
  */
 export async function readFolder(folder: string, logger: Logger): Promise<Dataset> {
   const root = path.resolve(folder);
-  const { folders } = await readFolderContent(root);
+  const { folders, files } = await readFolderContent(root);
   const parts = folders.length > 0 && folders.every(splitOfFolder) ? folders : [''];
   const found = { images: new ExampleCollector(), texts: new ExampleCollector() };
   const classFolders = new Map<string, string>();
+  const unlabelled = files.map((file) => path.join(root, file));
   let others = 0;
   for (const part of parts) {
     const split = splitOfFolder(part);
-    for (const label of (await readFolderContent(path.join(root, part))).folders) {
+    const content = await readFolderContent(path.join(root, part));
+    if (part !== '') unlabelled.push(...content.files.map((file) => path.join(root, part, file)));
+    for (const label of content.folders) {
       const classFolder = path.join(root, part, label);
       classFolders.set(label, classFolder);
       for await (const file of listFiles(classFolder)) {
         if (isImagePath(file)) found.images.add(label, { path: file }, split);
-        else if (/\.txt$/i.test(file)) found.texts.add(label, { path: file }, split);
+        else if (isTextPath(file)) found.texts.add(label, { path: file }, split);
         else others++;
       }
     }
@@ -50,5 +53,14 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
   const passedOver = others + (kind === 'images' ? found.texts.size : 0);
   if (passedOver > 0)
     logger.warn(`${passedOver} files below ${root} are no ${kind} by their extension and are passed over.`);
+  const strays = unlabelled.filter(kind === 'images' ? isImagePath : isTextPath);
+  if (strays.length > 0) {
+    const [what, lie] = strays.length === 1 ? [kind.slice(0, -1), 'lies'] : [kind, 'lie'];
+    logger.warn(
+      `${strays.length} ${what} of ${root} ${lie} in no class folder and ${lie === 'lies' ? 'is' : 'are'} passed over, for instance ${strays[0]}.`,
+    );
+  }
   return chosen.finish(root, kind, logger);
 }
+
+const isTextPath = (file: string): boolean => /\.txt$/i.test(file);

@@ -3,16 +3,15 @@
  * `bytes` in it, and a column of labels. Only the labels are read; an example is a row that is read when its turn comes.
  * A column of strings called as images are is one of paths or addresses, as in any other table.
  */
-import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
 import { ExampleCollector } from './collect-examples.js';
-import type { Dataset, ExampleKind } from './dataset.js';
+import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { locate } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
-import { splitOfFolder } from './split-names.js';
+import { parseSplit } from './split-names.js';
 import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
@@ -35,7 +34,6 @@ export async function readParquet(
     const { image, names } = chosen;
     kind = chosen.kind;
     const isPlace = kind === 'images' && image.kind === 'text';
-    const folder = path.dirname(shard.path);
     const columns = [chosen.label, ...(isPlace ? [image] : []), ...(chosen.split ?? [])];
     for await (const { row, values } of rowsOf(file, columns)) {
       const label = labelOf(values[0], names, `row ${row} of ${shard.path}`);
@@ -43,10 +41,10 @@ export async function readParquet(
         if (unlabelled.count++ === 0) unlabelled.first = `row ${row} of ${shard.path}`;
         continue;
       }
-      const split = chosen.split ? splitOfFolder(textOf(values.at(-1)) ?? '') : shard.split;
+      const split = chosen.split ? partOf(values.at(-1), row, shard.path) : shard.split;
       if (isPlace) {
         const place = textOf(values[1]);
-        if (place) found.add(label, locate(place, folder), split);
+        if (place) found.add(label, locate(place, { row, file: shard.path }), split);
       } else {
         const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
         found.add(label, { path: `${shard.path}#${row}`, source }, split);
@@ -84,9 +82,10 @@ function chooseColumns(
   const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
     for (const name of names) {
       // An image of the `datasets` library is a struct of its bytes and the path it once had.
-      const column = columns.find(
-        (candidate) => candidate.name === `${name}.bytes` || candidate.name === name,
-      );
+      const isCalled = (called: string): boolean => called === `${name}.bytes` || called === name;
+      const column =
+        columns.find((candidate) => isCalled(candidate.name)) ??
+        columns.find((candidate) => isCalled(candidate.name.toLowerCase()));
       if (column && kinds.includes(column.kind)) return column;
     }
     return undefined;
@@ -123,7 +122,7 @@ function chooseColumns(
     '--label-column',
   );
   const names = features[label.name]?.names;
-  const split = columns.find(({ name, kind }) => name === 'split' && kind === 'text');
+  const split = find(['split'], ['text']);
   const kind = isText ? 'texts' : 'images';
   return {
     kind,
@@ -170,6 +169,11 @@ function valuesOf(file: ParquetFile, column: string) {
   };
 }
 
+function partOf(value: unknown, row: number, file: string): Split | undefined {
+  const text = textOf(value);
+  return text ? parseSplit(text, row, file) : undefined;
+}
+
 function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value.trim();
   return value instanceof Uint8Array ? Buffer.from(value).toString('utf8').trim() : undefined;
@@ -179,8 +183,10 @@ function labelOf(value: unknown, names: readonly unknown[] | undefined, place: s
   if (typeof value !== 'number' && typeof value !== 'bigint') {
     return typeof value === 'boolean' ? String(value) : textOf(value) || undefined;
   }
-  if (!names) return String(value);
   const number = Number(value);
+  // What pandas writes for a number that is missing.
+  if (Number.isNaN(number)) return undefined;
+  if (!names) return String(value);
   // What the `datasets` library writes for "unknown".
   if (number === -1) return undefined;
   const name = names[number];

@@ -8,9 +8,9 @@ import type { TaskKind } from '../tasks/task.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
-import { splitOfFolder } from './split-names.js';
+import { parseSplit } from './split-names.js';
 import { readTableRows } from './table-rows.js';
-import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
+import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
  * A table of images or texts, and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path
@@ -32,6 +32,13 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
+    const rounded = values.findIndex(isRounded);
+    if (rounded >= 0 && options.task !== 'regression') {
+      throw new GraftError(
+        'INVALID_DATASET',
+        `The number for ${names[rounded]} in row ${row} of ${file} is too large to be read to its last digit; write it as a text.`,
+      );
+    }
     const content = texts[0]!;
     kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
     const labels = texts.slice(-labelNames.length);
@@ -45,19 +52,13 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       continue;
     }
     const part = splitAt < 0 ? '' : texts[splitAt]!;
-    const split = part ? splitOfFolder(part) : undefined;
-    if (part && !split) {
-      throw new GraftError(
-        'INVALID_DATASET',
-        `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(part)}.`,
-      );
-    }
+    const split = part ? parseSplit(part, row, file) : undefined;
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
     // White space at the ends of a text is its own.
     const text = typeof values[0] === 'string' ? values[0] : content;
     const place: Located =
       kind === 'images'
-        ? locate(content, folder)
+        ? locate(content, { row, file })
         : { path: `${path.resolve(file)}#${row}`, source: { kind: 'text', text } };
     found.add(label, place, split, group);
   }
@@ -94,8 +95,9 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     flag: string,
   ): string => {
     const candidates = given === undefined ? (header ? usual : [position]) : [given];
-    const name = candidates.find((candidate) => columns.includes(candidate));
-    if (name !== undefined) return name;
+    const name =
+      given === undefined ? findUsual(candidates, columns) : columns.find((column) => column === given);
+    if (name !== undefined) return assertOnlyOne(name, columns, file);
     throw new GraftError(
       'INVALID_DATASET',
       `Expected ${given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
@@ -103,8 +105,8 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     );
   };
   const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];
-  const isImage = imageColumn !== undefined || imageColumns.some((name) => columns.includes(name));
-  const isText = textColumn !== undefined || textColumns.some((name) => columns.includes(name));
+  const isImage = imageColumn !== undefined || findUsual(imageColumns, columns) !== undefined;
+  const isText = textColumn !== undefined || findUsual(textColumns, columns) !== undefined;
   const content =
     textColumn !== undefined
       ? pick(textColumn, [], '', '--text-column')
@@ -114,7 +116,8 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
     : [pick(labelColumn, labelColumns, '1', '--label-column')];
   const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
-  const split = header && columns.includes('split') ? ['split'] : [];
+  const splitName = header ? findUsual(['split'], columns) : undefined;
+  const split = splitName === undefined ? [] : [assertOnlyOne(splitName, columns, file)];
   const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
   return {
     names: [content, ...split, ...group, ...labels],
@@ -123,6 +126,15 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     group: group.length > 0 ? 1 + split.length : -1,
     kind,
   };
+}
+
+/** @throws GraftError where two columns are called so: which one is meant cannot be told. */
+function assertOnlyOne(name: string, columns: readonly string[], file: string): string {
+  if (columns.indexOf(name) === columns.lastIndexOf(name)) return name;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The table ${file} has ${columns.filter((column) => column === name).length} columns called ${shorten(name)}; rename those that are not meant.`,
+  );
 }
 
 /** Of a table without a header, names may be whole texts. */
@@ -137,10 +149,26 @@ function namesImage(content: string, folder: string): boolean {
   );
 }
 
-/** @param folder - what relative paths are relative to */
-export function locate(image: string, folder: string): Located {
+/**
+ * @param place - the row that names it; relative paths are relative to the folder of its table
+ * @throws GraftError INVALID_DATASET for an address of a kind that is not read.
+ */
+export function locate(image: string, { row, file }: { row: number; file: string }): Located {
   if (/^https?:\/\//i.test(image)) return { path: image, source: { kind: 'url', url: image } };
-  return { path: path.resolve(folder, image) };
+  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(image)?.[1];
+  if (scheme !== undefined) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `Expected a path or an http(s) address of an image but found ${shorten(image)} in row ${row} of ${file}: what lies at ${scheme}: addresses is not read; ` +
+        'fetch the images and name their paths.',
+    );
+  }
+  return { path: path.resolve(path.dirname(file), image) };
+}
+
+/** Numbers of JSON are doubles: two that differ may have become the same name. */
+function isRounded(value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
 }
 
 function textOf(value: unknown, column: string, row: number, file: string): string {

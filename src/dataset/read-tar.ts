@@ -8,9 +8,10 @@ import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import { listTar, type TarMember } from '../sources/list-tar.js';
 import { ExampleCollector } from './collect-examples.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import type { ShardFile } from './shard-files.js';
+import { splitOfFolder } from './split-names.js';
 import { labelColumns } from './usual-columns.js';
 
 /** Archives whose headers are read at the same time: on a network disk it is the latency that counts. */
@@ -31,7 +32,8 @@ interface Sample {
 /**
  * The label is what `.cls` holds, else the field `label` (class, category, target) of `.json`, else `.txt`; `--label-column`
  * names another extension or field, `--image-column` an image's extension where a sample has several. Archives
- * in which no sample has a label take it from the member's folder: a packed folder of class folders.
+ * in which no sample has a label take it from the member's folder: a packed folder of class folders, perhaps under train/,
+ * validation/ and test/.
  * @throws GraftError INVALID_DATASET naming the archive and the member.
  */
 export async function readTar(
@@ -44,7 +46,10 @@ export async function readTar(
   let byFolder: boolean | undefined;
   let unlabelled = 0;
   let first = '';
-  for await (const { shard, samples } of readAhead(shards, options)) {
+  const linked = { count: 0, first: '' };
+  for await (const { shard, samples, links } of readAhead(shards, options)) {
+    if (links.length > 0 && linked.count === 0) linked.first = `${links[0]} of ${shard.path}`;
+    linked.count += links.length;
     byFolder ??= samples.length === 0 ? undefined : samples.every(({ label }) => label === undefined);
     for (const { image, label } of samples) {
       const { name, start, length } = image!;
@@ -60,7 +65,8 @@ export async function readTar(
         continue;
       }
       const source = { kind: 'slice', file: shard.path, start, length } as const;
-      found.add(named, { path: `${shard.path}/${name}`, source }, shard.split);
+      const split = byFolder ? (splitOfPath(name) ?? shard.split) : shard.split;
+      found.add(named, { path: `${shard.path}/${name}`, source }, split);
     }
   }
   const expected =
@@ -73,14 +79,31 @@ export async function readTar(
       `Expected samples such as ${expected} in ${root} but found ${unlabelled === 0 ? 'no images' : `${unlabelled} images without a label`}.`,
     );
   }
+  if (linked.count > 0) {
+    logger.warn(
+      `${linked.count} ${linked.count === 1 ? 'image is a link' : 'images are links'} in an archive, without content of ${linked.count === 1 ? 'its' : 'their'} own, and left out, the first one ${linked.first}; ` +
+        'pack with --hard-dereference --dereference.',
+    );
+  }
   if (unlabelled > 0)
     logger.warn(`${unlabelled} images without a label are left out, the first one ${first}.`);
   return found.finish(root, 'images', logger);
 }
 
-interface ListedShard {
+interface ListedShard extends ArchiveContent {
   readonly shard: ShardFile;
+}
+
+interface ArchiveContent {
   readonly samples: readonly Sample[];
+  /** Links that are named as images; what they lead to is not looked for. */
+  readonly links: readonly string[];
+}
+
+/** The part that a folder above the class's folder stands for: `data/train/cat/1.jpg`. */
+function splitOfPath(name: string): Split | undefined {
+  const folders = name.split('/').slice(0, -2);
+  return folders.map(splitOfFolder).findLast((split) => split !== undefined);
 }
 
 /** The shards in order, some of them read while those before them are taken. */
@@ -91,7 +114,10 @@ async function* readAhead(shards: readonly ShardFile[], options: DataOptions): A
     while (next < shards.length || reading.length > 0) {
       while (next < shards.length && reading.length < concurrentArchives) {
         const shard = shards[next++]!;
-        reading.push(readSamples(shard.path, options).then((samples) => ({ shard, samples })));
+        const listed = readSamples(shard.path, options).then((content) => ({ shard, ...content }));
+        // It is told when its turn comes, and may fail before.
+        listed.catch(() => {});
+        reading.push(listed);
       }
       yield await reading.shift()!;
     }
@@ -101,12 +127,17 @@ async function* readAhead(shards: readonly ShardFile[], options: DataOptions): A
 }
 
 /** Samples with an image; successive members of one key belong together. */
-async function readSamples(archive: string, options: DataOptions): Promise<Sample[]> {
+async function readSamples(archive: string, options: DataOptions): Promise<ArchiveContent> {
   const { imageColumn, labelColumn } = options;
   const samples: Sample[] = [];
+  const links: string[] = [];
   let current: Sample | undefined;
   for await (const member of listTar(archive)) {
-    const { name, start, length } = member;
+    const { name, start, length, isLink } = member;
+    if (isLink) {
+      if (isImagePath(name)) links.push(name);
+      continue;
+    }
     const base = name.lastIndexOf('/') + 1;
     const dot = name.indexOf('.', base);
     // A name of the system's own, such as macOS's "._photo.jpg", or one without an extension.
@@ -122,7 +153,7 @@ async function readSamples(archive: string, options: DataOptions): Promise<Sampl
     else await takeLabel(current, member, extension, labelColumn, archive);
   }
   if (current?.image) samples.push(current);
-  return samples;
+  return { samples, links };
 }
 
 async function takeLabel(

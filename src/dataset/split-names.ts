@@ -1,3 +1,4 @@
+import { GraftError } from '../errors.js';
 import type { Split } from './dataset.js';
 
 const splitNames: Readonly<Record<string, Split>> = {
@@ -20,4 +21,17 @@ export function splitOfFolder(name: string): Split | undefined {
 /** The part that a shard stands for, by the first word of its name. @example splitOfFile('train-00000.tar') // 'train' */
 export function splitOfFile(name: string): Split | undefined {
   return splitOfFolder(/^[a-z]+/i.exec(name)?.[0] ?? '');
+}
+
+/**
+ * What stands in a column `split`.
+ * @throws GraftError INVALID_DATASET for what is no part.
+ */
+export function parseSplit(text: string, row: number, file: string): Split {
+  const split = splitOfFolder(text);
+  if (split) return split;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(text)}.`,
+  );
 }

@@ -33,7 +33,7 @@ export async function* readTableRows(
   choose: ChooseColumns,
   { header = true, logger }: TableOptions = {},
 ): AsyncGenerator<TableRow> {
-  if (/\.(jsonl|ndjson)$/i.test(file)) {
+  if (/\.(jsonl|ndjson|json)$/i.test(file)) {
     yield* jsonRows(file, choose);
     return;
   }
@@ -74,9 +74,6 @@ async function* delimitedRows(
   const pieces = readText(file);
   const first = await pieces.next();
   const start = first.done ? '' : first.value;
-  if (/^\s*\[\s*[[{]/.test(start)) {
-    throw damaged(file, 'it is one JSON document; write one object a line, into a file that ends in .jsonl');
-  }
   const parser = parse({
     delimiter: delimiter ?? delimiterOf(start),
     bom: true,
@@ -150,8 +147,10 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
     try {
       fields = JSON.parse(text);
     } catch (error) {
+      if (row === 1 && /^\s*[[{]\s*$/.test(text)) throw oneDocument(file);
       throw new GraftError('INVALID_DATASET', `Row ${row} of ${file} is not JSON: ${messageOf(error)}.`);
     }
+    if (Array.isArray(fields) && isRecord(fields[0])) throw oneDocument(file);
     if (!isRecord(fields)) {
       throw new GraftError(
         'INVALID_DATASET',
@@ -164,6 +163,10 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       values.push(Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined);
     yield { row, values };
   }
+}
+
+function oneDocument(file: string): GraftError {
+  return damaged(file, 'it is one JSON document; write one object a line, as .jsonl files have them');
 }
 
 function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {

@@ -33,3 +33,12 @@ export const labelColumns: readonly string[] = [
   'intent',
   'sentiment',
 ];
+
+/** The first of the usual names that is there, as the table spells it: `Label` and `LABEL` are a `label` too. */
+export function findUsual(usual: readonly string[], columns: readonly string[]): string | undefined {
+  for (const name of usual) {
+    const found = columns.includes(name) ? name : columns.find((column) => column.toLowerCase() === name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

@@ -1,6 +1,8 @@
 /** Rows of equal length at given places of files: neighbours come in one read, and files stay open between reads. */
+import { readSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { GraftError, unreadable } from '../errors.js';
+import { ReadPace } from '../sources/read-pace.js';
 
 export interface Places {
   readonly files: readonly string[];
@@ -27,6 +29,8 @@ const nearBytes = 16 * 2 ** 10;
 const spanBytes = 2 ** 20;
 /** Reads under way at once: as many as Node has threads for them, and some waiting. */
 const readers = 8;
+/** Above, copying takes so long that it is better done by another thread, beside the caller's work. */
+const mostBlockingBytes = 64 * 2 ** 10;
 /** Files that stay open between reads. */
 const mostOpen = 256;
 
@@ -43,6 +47,7 @@ interface Span {
 export function openPlaces({ files, fileOf, positions, rowBytes }: Places): PlaceReader {
   const handles = new Map<number, Promise<FileHandle>>();
   const spare: Uint8Array[] = [];
+  const pace = new ReadPace();
   let under = 0;
   const handleOf = (file: number): Promise<FileHandle> => {
     let handle = handles.get(file);
@@ -64,12 +69,12 @@ export function openPlaces({ files, fileOf, positions, rowBytes }: Places): Plac
       const isInPlace = end - begin === (to - from) * rowBytes && isRising(order, from, to);
       if (isInPlace) {
         const at = first * rowBytes;
-        return await readFully(handle, begin, into.subarray(at, at + end - begin), path);
+        return await readFully(handle, begin, into.subarray(at, at + end - begin), path, pace);
       }
       const kept = spare.pop();
       const bytes =
         kept && kept.length >= end - begin ? kept : new Uint8Array(Math.max(spanBytes, end - begin));
-      await readFully(handle, begin, bytes.subarray(0, end - begin), path);
+      await readFully(handle, begin, bytes.subarray(0, end - begin), path, pace);
       for (let i = from; i < to; i++) {
         const at = positions[rows[order[i]!]!]! - begin;
         into.set(bytes.subarray(at, at + rowBytes), order[i]! * rowBytes);
@@ -135,8 +140,11 @@ async function readFully(
   position: number,
   into: Uint8Array,
   path: string,
+  pace: ReadPace,
 ): Promise<void> {
-  for (let done = 0; done < into.length;) {
+  const mayBlock = into.length <= mostBlockingBytes && pace.mayBlock();
+  let done = mayBlock ? pace.timed(() => readSync(handle.fd, into, 0, into.length, position)) : 0;
+  while (done < into.length) {
     const { bytesRead } = await handle.read(into, done, into.length - done, position + done);
     if (bytesRead === 0) throw new GraftError('INVALID_CACHE', `${path} was cut short while it was in use.`);
     done += bytesRead;

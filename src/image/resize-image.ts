@@ -67,8 +67,7 @@ function resizeRows(
   rows: ResizeWeights,
 ): Planes {
   const outWidth = columns.first.length;
-  const firstRow = rows.first[0]!;
-  const rowCount = rows.first.at(-1)! + rows.count.at(-1)! - firstRow;
+  const { firstRow, rowCount } = sourceRows(rows);
   const rowBytes = width * channels;
   const stripRows = Math.min(rowCount, Math.max(1, Math.floor(stripBytes / rowBytes)));
   const planeBytes = rowCount * outWidth;
@@ -86,6 +85,16 @@ function resizeRows(
     kernels.resizeRows(strip, rowBytes, channels, count, outWidth, ...at, columns.stride, out, planeBytes);
   }
   return { at: planes, planeBytes, firstRow, end: strip };
+}
+
+/** The source rows that any row of the window needs. The outermost one may need fewer than the next: weights of 0 are left out. */
+function sourceRows({ first, count }: ResizeWeights): {
+  readonly firstRow: number;
+  readonly rowCount: number;
+} {
+  const firstRow = first.reduce((lowest, row) => Math.min(lowest, row));
+  const end = first.reduce((highest, row, y) => Math.max(highest, row + count[y]!), 0);
+  return { firstRow, rowCount: end - firstRow };
 }
 
 /** The vertical pass over each plane, and the copy of what it gives to its place. */

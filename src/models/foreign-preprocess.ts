@@ -67,11 +67,13 @@ export function fromHuggingFace(fields: Fields): PreprocessSpec {
   const resizes = fields.flag('do_resize', true);
   const { resize, crop } = placeOf(fields, { family, usual, crops, kernel });
   const normalises = fields.flag('do_normalize', family !== 'MobileViT');
+  const deviations = (): number[] => fields.deviations('image_std', 3, usual.std ?? 0.5);
   const mean = normalises ? fields.perChannel('image_mean', 3, usual.mean ?? 0.5) : [0, 0, 0];
-  const std = normalises ? fields.deviations('image_std', 3, usual.std ?? 0.5) : [1, 1, 1];
-  // EfficientNet's processor may subtract 1 after the scale, and may divide by std a second time.
+  const once = normalises ? deviations() : [1, 1, 1];
+  // EfficientNet's processor may subtract 1 after the scale, and divides by std once more, normalised or not.
   const offset = fields.flag('rescale_offset', false) ? 1 : 0;
-  const isTwice = family === 'EfficientNet' && fields.flag('include_top', false);
+  const isDividedAgain = family === 'EfficientNet' && fields.flag('include_top', true);
+  const std = isDividedAgain ? deviations().map((value, c) => value * once[c]!) : once;
   const isFlipped = fields.flag('do_flip_channel_order', family === 'MobileViT');
   const ordered = (values: readonly number[]): number[] => (isFlipped ? values.toReversed() : [...values]);
   return {
@@ -80,9 +82,23 @@ export function fromHuggingFace(fields: Fields): PreprocessSpec {
     channelOrder: isFlipped ? 'bgr' : 'rgb',
     scale: fields.flag('do_rescale', true) ? fields.positive('rescale_factor', 1 / 255) : 1,
     mean: ordered(mean.map((value) => value + offset)),
-    std: ordered(isTwice ? std.map((value) => value * value) : std),
+    std: ordered(std),
     layout: 'nchw',
   };
+}
+
+/** What such a file asks for that a spec cannot say: steps of processors for documents, detection and the like. */
+export function unmetWishes(fields: Fields): string[] {
+  const wishes = ['do_pad', 'do_thumbnail', 'do_align_long_axis', 'keep_aspect_ratio'].filter(
+    (field) => fields.raw(field) === true,
+  );
+  const size = fields.raw('size');
+  const hasLongest = typeof size === 'object' && size !== null && 'longest_edge' in size;
+  return [
+    ...wishes,
+    ...(fields.has('size_divisor') ? ['size_divisor'] : []),
+    ...(hasLongest ? ['longest_edge'] : []),
+  ];
 }
 
 const isKnownKernel = (value: number): boolean => Number.isInteger(value) && value >= 0 && value <= 3;

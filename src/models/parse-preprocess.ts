@@ -16,6 +16,13 @@ const huggingFaceFields = [
   'size',
 ];
 
+/** Whether it is such a file, and neither a spec of ours nor timm's. */
+export function isHuggingFace(json: unknown): boolean {
+  if (typeof json !== 'object' || json === null) return false;
+  const has = (field: string): boolean => Object.hasOwn(json, field);
+  return !has('preprocess') && !has('pretrained_cfg') && huggingFaceFields.some(has);
+}
+
 /**
  * @param where - names the JSON in messages
  * @throws GraftError INVALID_PREPROCESS naming `where`, the field, what was expected and what came.

@@ -3,7 +3,10 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { GraftError, messageOf } from '../errors.js';
 import { readFileContent } from '../sources/read-file.js';
-import { parsePreprocess } from './parse-preprocess.js';
+import { type Logger, silentLogger } from '../logger.js';
+import { unmetWishes } from './foreign-preprocess.js';
+import { isHuggingFace, parsePreprocess } from './parse-preprocess.js';
+import { Fields } from './preprocess-fields.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 
 export { parsePreprocess } from './parse-preprocess.js';
@@ -14,6 +17,8 @@ export interface PreprocessSources {
   readonly preprocess?: string;
   readonly modelPath: string;
   readonly metadata: ReadonlyMap<string, string>;
+  /** Told what a file asks for that is not done. */
+  readonly logger?: Logger;
 }
 
 /** No description of preprocessing is longer. */
@@ -25,7 +30,19 @@ const longestFile = 2 ** 20;
  * @throws GraftError INVALID_PREPROCESS naming file and field.
  */
 export async function findPreprocess(sources: PreprocessSources): Promise<PreprocessSpec | undefined> {
-  const { modelPath, metadata } = sources;
+  const { modelPath, metadata, logger = silentLogger } = sources;
+  const fromFile = async (file: string): Promise<PreprocessSpec> => {
+    const json = await readJson(file);
+    const spec = parsePreprocess(json, file);
+    const wishes = isHuggingFace(json) ? unmetWishes(new Fields(json, file)) : [];
+    if (wishes.length > 0) {
+      logger.warn(
+        `${file} asks for ${wishes.join(', ')}, which is not done: images are taken as ${JSON.stringify({ resize: spec.resize, crop: spec.crop })}. ` +
+          'Where the model wants something else, say it in a spec with --preprocess.',
+      );
+    }
+    return spec;
+  };
   if (sources.preprocess !== undefined) return fromFile(sources.preprocess);
   const sidecar = `${modelPath.replace(/\.onnx$/i, '')}.preprocess.json`;
   if (existsSync(sidecar)) return fromFile(sidecar);
@@ -44,10 +61,6 @@ export async function findPreprocess(sources: PreprocessSources): Promise<Prepro
     return parsePreprocess(parseJson(embedded, where), where);
   }
   return undefined;
-}
-
-async function fromFile(file: string): Promise<PreprocessSpec> {
-  return parsePreprocess(await readJson(file), file);
 }
 
 async function readJson(file: string): Promise<unknown> {

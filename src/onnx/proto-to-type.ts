@@ -74,7 +74,11 @@ function residue(proto: Message, field: string, ...unknown: readonly Uint8Array[
 }
 
 function dimensionFrom(proto: Message, what: () => string): Dimension {
-  if (proto.has('dimValue')) return safeNumber(proto.int64('dimValue'), what);
+  if (proto.has('dimValue')) {
+    const size = safeNumber(proto.int64('dimValue'), what);
+    // Older exporters (PaddlePaddle's, Keras') write -1 for what is open; the runtime takes it so.
+    return size < 0 ? null : size;
+  }
   const name = proto.text('dimParam');
   return name === '' ? null : name;
 }

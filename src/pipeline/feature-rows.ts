@@ -40,7 +40,7 @@ export function rowsOf(source: FeatureSource): FeatureRows {
     async read(from, into) {
       const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
       await readInto(handle, features.begin + from * dim * 4, bytes, where);
-      const bad = into.findIndex((value) => !Number.isFinite(value));
+      const bad = firstNotFinite(into, 0, into.length);
       if (bad >= 0) throw notFinite(from + Math.floor(bad / dim), bad % dim, into[bad]!);
     },
     async readRows(wanted, into) {
@@ -48,8 +48,8 @@ export function rowsOf(source: FeatureSource): FeatureRows {
       for (let i = 0; i < wanted.length; i++) {
         const row = wanted[i]!;
         if (isChecked[row]) continue;
-        const bad = into.subarray(i * dim, (i + 1) * dim).findIndex((value) => !Number.isFinite(value));
-        if (bad >= 0) throw notFinite(row, bad, into[i * dim + bad]!);
+        const bad = firstNotFinite(into, i * dim, (i + 1) * dim);
+        if (bad >= 0) throw notFinite(row, bad - i * dim, into[bad]!);
         isChecked[row] = 1;
       }
     },
@@ -62,4 +62,11 @@ export function rowsOf(source: FeatureSource): FeatureRows {
   function notFinite(row: number, column: number, value: number): GraftError {
     return invalid(where, `features should be finite numbers but row ${row}, column ${column} is ${value}`);
   }
+}
+
+/** Index of the first number among those from `start` to before `end` that is not finite; -1 where all are. */
+function firstNotFinite(values: Float32Array, start: number, end: number): number {
+  // A call for each number, as findIndex makes, takes four times as long.
+  for (let i = start; i < end; i++) if (!Number.isFinite(values[i]!)) return i;
+  return -1;
 }

@@ -37,6 +37,7 @@ export async function findPixelInput(
     ...(preprocess !== undefined && { preprocess }),
     modelPath: file,
     metadata: decoded.metadata,
+    logger,
   });
   const { model, input: name } = feedFloat32(decoded, image.name);
   return {

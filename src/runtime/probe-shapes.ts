@@ -15,8 +15,11 @@ export interface ProbeOptions extends FeedOptions {
   readonly feeds?: TensorMap;
 }
 
-/** Image sizes to try where the model leaves them open: what most models can take comes first. */
-const imageSizes = [224, 256, 384, 416, 640, 512, 128, 64, 32];
+/**
+ * Image sizes to try where the model leaves them open: what most models can take comes first, then what is cheap. One that cannot
+ * take a size may say so in its last node, and attention takes the fourth power of the size in memory.
+ */
+const imageSizes = [224, 256, 128, 64, 32, 384, 416, 512, 640];
 
 /** The same for sounds: one window of a detector of speech, one second. */
 const soundLengths = [undefined, 512, 16000];

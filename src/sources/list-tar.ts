@@ -8,6 +8,8 @@ export interface TarMember {
   /** Where its content lies in the archive. */
   readonly start: number;
   readonly length: number;
+  /** Whether it only leads to another member or file; it has no content then. */
+  readonly isLink: boolean;
   /** Its content; only until the next member is asked for. @throws GraftError INVALID_DATASET above `most` bytes. */
   read(most: number): Promise<Uint8Array>;
 }
@@ -17,7 +19,7 @@ const windowBytes = 16 * 1024;
 /** Of a long name or of pax records: more is no path. */
 const longestExtension = 2 ** 20;
 
-/** Regular files in the order of the archive. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the place. */
+/** Regular files and links in the order of the archive. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the place. */
 export async function* listTar(archive: string): AsyncGenerator<TarMember> {
   const file = await open(archive, 'r').catch((error: unknown) => {
     throw unreadable(archive, error);
@@ -38,7 +40,7 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
       if (header === 'end') return;
       if (!header) throw damaged(archive, at === 0 ? whatElse(block) : `byte ${at} begins no member`);
       const start = at + tarBlock;
-      const length = header.kind === 'other' ? 0 : (described.size ?? header.size);
+      const length = header.kind === 'other' || header.kind === 'link' ? 0 : (described.size ?? header.size);
       const name = described.path ?? header.name;
       at = start + Math.ceil(length / tarBlock) * tarBlock;
       if (at > size) {
@@ -54,11 +56,13 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
         continue;
       }
       described = {};
-      if (header.kind !== 'file') continue;
+      const isLink = header.kind === 'link';
+      if (header.kind !== 'file' && !isLink) continue;
       yield {
         name,
         start,
         length,
+        isLink,
         read: async (most) => {
           if (length <= most) return reader.at(start, length);
           throw damaged(archive, `"${name}" has ${length} bytes, where at most ${most} are expected`);

@@ -191,6 +191,8 @@ function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
   return Number(rows) >= 0;
 }
 
+const numberTypes: ReadonlySet<string> = new Set(['INT32', 'INT64', 'FLOAT', 'DOUBLE']);
+
 /** Columns with one value a row; lists are left out. */
 function leavesOf({ children, element, path }: SchemaTree): ParquetColumn[] {
   if (element.repetition_type === 'REPEATED') return [];
@@ -204,7 +206,7 @@ function leavesOf({ children, element, path }: SchemaTree): ParquetColumn[] {
         : 'bytes'
       : type === 'BOOLEAN'
         ? 'boolean'
-        : type === 'INT32' || type === 'INT64'
+        : type !== undefined && numberTypes.has(type)
           ? 'number'
           : 'other';
   return path.length > 0 ? [{ name: path.join('.'), kind }] : [];

@@ -44,7 +44,7 @@ export interface FileContent {
 export async function fileState(path: string): Promise<BigIntStats | undefined> {
   const options = { bigint: true } as const;
   try {
-    return pace.mayBlock() ? timed(() => statSync(path, options)) : await stat(path, options);
+    return pace.mayBlock() ? pace.timed(() => statSync(path, options)) : await stat(path, options);
   } catch {
     return undefined;
   }
@@ -59,7 +59,7 @@ export async function readFileContent(
     // Without O_NONBLOCK opening a named pipe would wait for ever for its writer.
     const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
     const mayBlock = pace.mayBlock();
-    const file = mayBlock ? timed(() => openSync(path, flags)) : await open(path, flags);
+    const file = mayBlock ? pace.timed(() => openSync(path, flags)) : await open(path, flags);
     try {
       // Opening has fetched the state, and closing what was only read writes nothing: neither waits for a disk.
       const info = fstatSync(file, { bigint: true });
@@ -89,20 +89,11 @@ async function readRange(
   blocks: boolean,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const bytes = new Uint8Array(length);
-  let done = blocks ? timed(() => readSync(file, bytes, 0, length, start)) : 0;
+  let done = blocks ? pace.timed(() => readSync(file, bytes, 0, length, start)) : 0;
   while (done < length) {
     const { bytesRead } = await read(file, bytes, done, length - done, start + done);
     if (bytesRead === 0) return bytes.slice(0, done);
     done += bytesRead;
   }
   return bytes;
-}
-
-function timed<Result>(blocking: () => Result): Result {
-  const started = performance.now();
-  try {
-    return blocking();
-  } finally {
-    pace.took(performance.now() - started);
-  }
 }

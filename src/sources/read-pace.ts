@@ -21,6 +21,16 @@ export class ReadPace {
     return false;
   }
 
+  /** Makes a blocking call and notes how long it took. */
+  timed<Result>(blocking: () => Result): Result {
+    const started = performance.now();
+    try {
+      return blocking();
+    } finally {
+      this.took(performance.now() - started);
+    }
+  }
+
   /** Notes how long a blocking call took. */
   took(milliseconds: number): void {
     this.#averageMs += share * (milliseconds - this.#averageMs);

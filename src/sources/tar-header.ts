@@ -13,10 +13,10 @@ export interface TarHeader {
   /** Bytes of content that follow, before the padding to whole blocks. */
   readonly size: number;
   /**
-   * `file`; `name` and `pax` describe the member after them; `other` has no content of its own (links, folders, devices);
+   * `file`; `name` and `pax` describe the member after them; `link` and `other` (folders, devices) have no content of their own;
    * `skip` has content that is none of a file (global pax records, sparse maps, labels).
    */
-  readonly kind: 'file' | 'name' | 'pax' | 'other' | 'skip';
+  readonly kind: 'file' | 'name' | 'pax' | 'link' | 'other' | 'skip';
 }
 
 const kinds: Readonly<Record<string, TarHeader['kind']>> = {
@@ -26,8 +26,8 @@ const kinds: Readonly<Record<string, TarHeader['kind']>> = {
   L: 'name',
   x: 'pax',
   X: 'pax',
-  '1': 'other',
-  '2': 'other',
+  '1': 'link',
+  '2': 'link',
   '3': 'other',
   '4': 'other',
   '5': 'other',

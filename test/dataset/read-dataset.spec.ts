@@ -61,6 +61,17 @@ describe('Reading a data set', () => {
       ]);
     });
 
+    it('says which images or texts lie in no class folder', async () => {
+      const beside = folderOf('a/1.png', 'b/1.png', 'c.png', 'd.jpg', 'readme.txt');
+      expect(await warnings(beside)).to.deep.equal([
+        `2 images of ${beside} lie in no class folder and are passed over, for instance ${path.join(beside, 'c.png')}.`,
+      ]);
+      const inPart = folderOf('train/a/1.txt', 'train/b/1.txt', 'test/1.txt', 'README.md');
+      expect(await warnings(inPart)).to.deep.equal([
+        `1 text of ${inPart} lies in no class folder and is passed over, for instance ${path.join(inPart, 'test', '1.txt')}.`,
+      ]);
+    });
+
     for (const [train, validation, test] of [
       ['train', 'validation', 'test'],
       ['Train', 'Val', 'Test'],
@@ -243,6 +254,21 @@ describe('Reading a data set', () => {
       );
     });
 
+    it('takes usual names in any case, so that a Split is not trained on', async () => {
+      const text = 'Image,LABEL,Split\na.jpg,cat,train\nsub/b.jpg,dog,test\n';
+      expect(listed(await readDataset(tableOf(text)))).to.deep.equal([
+        'cat a.jpg train',
+        'dog sub/b.jpg test',
+      ]);
+      const both = 'Label,label,image\nx,cat,a.jpg\nx,dog,sub/b.jpg\n';
+      expect(listed(await readDataset(tableOf(both)))).to.deep.equal(expected);
+    });
+
+    it('reads one object a line from a file that ends in .json', async () => {
+      const text = '{"image":"a.jpg","label":"cat"}\n{"image":"sub/b.jpg","label":"dog"}\n';
+      expect(listed(await readDataset(tableOf(text, 'table.json')))).to.deep.equal(expected);
+    });
+
     it('keeps quoted commas, quotes and line ends inside a value', async () => {
       const file = tableOf('image,label\n"a, ""b"".jpg","big\ncat"\nc.jpg,dog\n');
       const data = await readDataset(file);
@@ -289,6 +315,19 @@ describe('Reading a data set', () => {
         ['image,label\n"a.jpg,cat\nb.jpg,dog\n', 'csv', /csv cannot be read: .*line/],
         ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: a quotation mark .* line 2 .*double it/],
         ['[{"image":"a.jpg","label":"cat"}]', 'json', /one JSON document; write one object a line/],
+        ['[\n  {"image":"a.jpg","label":"cat"}\n]', 'jsonl', /one JSON document; write one object a line/],
+        ['image,label,label\na.jpg,cat,x\n', 'csv', /csv has 2 columns called label; rename/],
+        ['image,label,split,split\na.jpg,cat,x,y\n', 'csv', /csv has 2 columns called split; rename/],
+        [
+          '{"image":"a.jpg","label":9007199254740993}',
+          'jsonl',
+          /label in row 1 .*jsonl is too large to be read to its last digit; write it as a text/,
+        ],
+        [
+          'image,label\ns3://bucket/a.jpg,cat\n',
+          'csv',
+          /found s3:\/\/bucket\/a\.jpg in row 2 of .*csv: what lies at s3: addresses is not read/,
+        ],
         [`image,label\n"${'x'.repeat(2 ** 21)}`, 'csv', /longer than 1048576 characters; a quotation mark/],
         [`{"image":"${'x'.repeat(2 ** 21)}`, 'jsonl', /longer than 1048576 characters/],
         ['{"image":"a.jpg","label":"cat"}\n{"image":', 'jsonl', /Row 2 of .*jsonl is not JSON/],

@@ -94,10 +94,33 @@ describe('Reading Parquet', () => {
     ]);
   });
 
+  it('takes floating-point labels as numbers to be predicted, and NaN as none', async () => {
+    const file = place();
+    const image = Array.from({ length: 4 }, (_, i) => Buffer.from(`photo ${i}`));
+    const columns = [
+      { name: 'image', data: image, type: 'BYTE_ARRAY' as const },
+      { name: 'Label', data: [0.5, -2.25, Number.NaN, 8], type: 'DOUBLE' as const },
+    ];
+    parquetWriteFile({ filename: file, columnData: columns });
+    const { examples, targets } = await readDataset(file, { task: 'regression' });
+    expect([...examples].map(({ label }) => targets![label])).to.deep.equal([0.5, -2.25, 8]);
+  });
+
+  it('refuses a part that is none, rather than train on it', async () => {
+    const file = place();
+    const columns = [
+      { name: 'image', data: [Buffer.from('a'), Buffer.from('b')], type: 'BYTE_ARRAY' as const },
+      { name: 'label', data: ['x', 'y'], type: 'STRING' as const },
+      { name: 'split', data: ['train', 'held out'], type: 'STRING' as const },
+    ];
+    parquetWriteFile({ filename: file, columnData: columns });
+    expect(await refusal(file)).to.match(/train, validation or test for split in row 1 of .*"held out"/);
+  });
+
   it('names the columns there are where none is known', async () => {
     const file = place();
     parquetWriteFile({ filename: file, columnData: [{ name: 'x', data: [1.5, 2], type: 'DOUBLE' }] });
-    expect(await refusal(file)).to.match(/column of images .* x \(other\).*--image-column/);
+    expect(await refusal(file)).to.match(/column of images .* x \(number\).*--image-column/);
   });
 
   it('gives the new bytes of a file that was replaced', async () => {

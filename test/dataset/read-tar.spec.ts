@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -94,6 +94,51 @@ describe('Reading tar shards', () => {
       ['photos/dog/1.jpg', 'two'],
     ]);
     expect(await listed(await readDataset(file))).to.deep.equal(['cat one', 'dog two']);
+  });
+
+  it('takes the part from the folder above the class, where the archive is a packed folder', async () => {
+    const file = await archive('packed.tar', [
+      ['photos/train/cat/1.jpg', 'one'],
+      ['photos/train/dog/2.jpg', 'two'],
+      ['photos/val/cat/3.jpg', 'three'],
+      ['photos/test/dog/4.jpg', 'four'],
+    ]);
+    expect(await listed(await readDataset(file))).to.deep.equal([
+      'cat one train',
+      'dog two train',
+      'cat three validation',
+      'dog four test',
+    ]);
+  });
+
+  it('leaves links out, which have no content, and says so', async () => {
+    const folder = path.join(scratch, 'linked');
+    for (const label of ['cat', 'dog']) mkdirSync(path.join(folder, label), { recursive: true });
+    writeFileSync(path.join(folder, 'cat', '1.jpg'), 'one');
+    writeFileSync(path.join(folder, 'dog', '2.jpg'), 'two');
+    linkSync(path.join(folder, 'cat', '1.jpg'), path.join(folder, 'dog', '3.jpg'));
+    const file = path.join(scratch, 'linked.tar');
+    execFileSync('tar', ['--sort=name', '-cf', file, '-C', folder, 'cat', 'dog']);
+    const heard: string[] = [];
+    const data = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
+    expect(await listed(data)).to.deep.equal(['cat one', 'dog two']);
+    expect(heard.join()).to.match(/1 image is a link .*dog\/3\.jpg of .*linked\.tar; pack with --hard-deref/);
+  });
+
+  it('names an archive that is missing behind large ones, whose headers take longer', async () => {
+    const members = Array.from({ length: 3000 }, (_, i) => pair(`${i}`, `${i % 2}`)).flat();
+    await archive('list/a-0.tar', members);
+    const events: unknown[] = [];
+    const listen = (reason: unknown): void => void events.push(reason);
+    const others = process.listeners('unhandledRejection');
+    process.removeAllListeners('unhandledRejection').on('unhandledRejection', listen);
+    try {
+      expect(await refusal(path.join(scratch, 'list', 'a-{0..1}.tar'))).to.match(/no file .*a-1\.tar/);
+    } finally {
+      process.off('unhandledRejection', listen);
+      for (const other of others) process.on('unhandledRejection', other);
+    }
+    expect(events).to.deep.equal([]);
   });
 
   it('leaves images without a label out, and says how many and which', async () => {

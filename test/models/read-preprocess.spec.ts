@@ -100,6 +100,23 @@ describe('A preprocessing spec', () => {
       expect(await read(files, { model: 'other/model.onnx' })).to.equal(undefined);
     });
 
+    it('and what it asks for that a spec cannot say is told, with what is done', async () => {
+      const folder = path.join(scratch, String(count++));
+      mkdirSync(folder);
+      const donut = { ...vit, do_thumbnail: true, do_pad: true, do_align_long_axis: false };
+      const heard: string[] = [];
+      const logger = { info: () => {}, warn: (message: string) => void heard.push(message) };
+      for (const config of [donut, { ...vit, size: { shortest_edge: 800, longest_edge: 1333 } }, vit]) {
+        writeFileSync(path.join(folder, 'preprocessor_config.json'), text(config));
+        await findPreprocess({ modelPath: path.join(folder, 'model.onnx'), metadata: new Map(), logger });
+      }
+      expect(heard).to.have.length(2);
+      expect(heard[0]).to.match(
+        /preprocessor_config\.json asks for do_pad, do_thumbnail, which is not done: .*"fit":"fill".*--preprocess/,
+      );
+      expect(heard[1]).to.match(/asks for longest_edge, .*"crop":{"width":800,"height":800}/);
+    });
+
     it('in no config.json that does not tell of pixels', async () => {
       const files = { 'config.json': text({ model_type: 'vit', image_size: 224, id2label: {} }) };
       expect(await read(files)).to.equal(undefined);

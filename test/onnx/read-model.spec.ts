@@ -51,6 +51,15 @@ describe('reading a model', () => {
     }
   });
 
+  it('takes a size of -1, as older exporters write it, for an open one', () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [-1, 3, -1, 8]);
+    b.output(b.op('Relu', [x]), 'float32', [-1, 3, -1, 8], 'y');
+    const { inputs, outputs } = decodeModel(encodeModel(b.model()), { path: 'm.onnx' }).graph;
+    const shapes = [...inputs, ...outputs].map(({ type }) => type?.kind === 'tensor' && type.shape);
+    expect(shapes).to.deep.equal(Array(2).fill([null, 3, null, 8]));
+  });
+
   it('copies none when it is written either: large ones are pieces of their own', () => {
     const b = new GraphBuilder();
     const data = new Float32Array(5000).fill(1);
