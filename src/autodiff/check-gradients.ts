@@ -35,18 +35,35 @@ export interface CheckGradientsOptions {
   /** Inputs to use; the others are drawn at random with the sizes of `inputDims`: normal floats, integers 0 and 1. */
   readonly feeds?: TensorMap;
   readonly inputDims?: ReadonlyMap<string, readonly number[]>;
-  /** Most elements of each parameter that are compared, at random where there are more. Default: what a minute allows, up to 8. */
+  /** Most elements of each parameter that are compared, at random where there are more. Default: up to 8, as time allows. */
   readonly samples?: number;
+  /**
+   * After this time no further element is begun, so that some parameters may have none compared; it counts from the call.
+   * Default: a minute, or as long as it takes where `samples` are given.
+   */
+  readonly timeMs?: number;
   readonly seed?: number;
   readonly rules?: readonly GradientRule[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
+/** What is found of each parameter, in their order. @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
 export async function checkGradients(
   source: Model,
-  { loss, parameters, feeds = {}, inputDims, samples, seed = 1, rules, signal }: CheckGradientsOptions,
+  {
+    loss,
+    parameters,
+    feeds = {},
+    inputDims,
+    samples,
+    seed = 1,
+    rules,
+    signal,
+    ...limits
+  }: CheckGradientsOptions,
 ): Promise<GradientCheck[]> {
+  const { timeMs = samples === undefined ? 60_000 : Number.POSITIVE_INFINITY } = limits;
+  const deadline = performance.now() + timeMs;
   const rng = createRng(seed);
   const model = cutModel(dropInitializerInputs(source), [loss]);
   const inputs = randomFeeds(model.graph.inputs, feeds, inputDims, rng);
@@ -72,39 +89,49 @@ export async function checkGradients(
     };
     const here = await run();
     compareLosses(here, analytic.loss);
-    const began = performance.now();
-    await run();
-    const most = samples ?? affordableSamples(performance.now() - began, parameters.length);
-    const compared: Compared[] = [];
-    for (const [name, tensor] of values) {
+    const compared = [...values].map(([name, { dims, data }]) => {
       const gradient = analytic.gradients.get(name)!;
-      const [elements, differences]: [number[], number[]] = [[], []];
-      let kinks = 0;
-      for (const i of chooseElements(sizeOf(tensor.dims), most, rng)) {
-        const slope = await centralDifference(tensor.data as Float64Array, i, {
-          evaluate: async () => (await run()).total,
-          here: here.total,
-          magnitude: here.magnitude,
-          tolerance: 1e-4 * largestOf(gradient.data),
-        });
-        if (slope === undefined) kinks++;
-        else {
-          elements.push(i);
-          differences.push(slope);
-        }
+      const wanted = chooseElements(sizeOf(dims), samples ?? usualSamples, rng);
+      const found: Compared = { name, shape: dims, gradient, elements: [], differences: [], kinks: 0 };
+      return { found, wanted, data: data as Float64Array, tolerance: 1e-4 * largestOf(gradient.data) };
+    });
+    for (const { row, i } of inTurns(compared, rng)) {
+      const { found, data, tolerance } = row;
+      const slope = await centralDifference(data, i, {
+        evaluate: async () => (await run()).total,
+        here: here.total,
+        magnitude: here.magnitude,
+        tolerance,
+      });
+      if (slope === undefined) found.kinks++;
+      else {
+        found.elements.push(i);
+        found.differences.push(slope);
       }
-      compared.push({ name, shape: tensor.dims, elements, kinks, gradient, differences });
+      if (performance.now() > deadline) break;
     }
-    const largest = Math.max(...compared.map(({ differences }) => largestOf(differences)));
-    return compared.map((row) => worstDifference(row, largest));
+    const largest = Math.max(...compared.map(({ found }) => largestOf(found.differences)));
+    return compared.map(({ found }) => worstDifference(found, largest));
   } finally {
     await session.release();
   }
 }
 
-/** As many as a minute allows, between 1 and 8. @param milliseconds - of one evaluation; each difference takes two */
-function affordableSamples(milliseconds: number, parameterCount: number): number {
-  return Math.max(1, Math.min(8, Math.floor(60_000 / (2 * milliseconds * parameterCount))));
+const usualSamples = 8;
+
+/** One element of every parameter, then another one of each, …: the parameters at random, as the time may end before all had one. */
+function* inTurns<Row extends { readonly wanted: readonly number[] }>(
+  rows: readonly Row[],
+  rng: Rng,
+): Generator<{ readonly row: Row; readonly i: number }> {
+  const order = rng.shuffle([...rows]);
+  const most = Math.max(...rows.map(({ wanted }) => wanted.length));
+  for (let turn = 0; turn < most; turn++) {
+    for (const row of order) {
+      const i = row.wanted[turn];
+      if (i !== undefined) yield { row, i };
+    }
+  }
 }
 
 /** 1 for a scalar, else normal numbers in the shape of the loss. */

@@ -4,6 +4,7 @@ import type { Tensor } from '../tensor/tensor.js';
 export interface GradientCheck {
   readonly name: string;
   readonly shape: readonly number[];
+  /** Elements that were compared; 0 where the time was over before, or all of them lay on kinks. */
   readonly compared: number;
   /** Elements that lay on a kink, where there is no one slope, and so were not compared. */
   readonly kinks: number;
@@ -21,11 +22,11 @@ export interface GradientCheck {
 export interface Compared {
   readonly name: string;
   readonly shape: readonly number[];
-  readonly elements: readonly number[];
-  readonly kinks: number;
   readonly gradient: Tensor;
+  readonly elements: number[];
   /** One for each of `elements`. */
-  readonly differences: readonly number[];
+  readonly differences: number[];
+  kinks: number;
 }
 
 /** @param largest - the largest difference quotient of all parameters */

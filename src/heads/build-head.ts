@@ -57,8 +57,9 @@ export function buildHead(spec: HeadSpec, { dim, outputCount, task: kind }: Head
     finish(parameters, standardization) {
       const ownData = [...own.keys()].map((name) => [name, parameters.get(name)!.data as Float32Array] as const);
       const finished = task.finishOwn(new Map(ownData));
+      const ofBase = new Map([...parameters].filter(([name]) => !own.has(name)));
       return new Map<string, Tensor>([
-        ...base.finish(parameters, standardization),
+        ...base.finish(ofBase, standardization),
         ...[...finished].map(([name, data]) => [name, float32(keptOwn.get(name)!, data)] as const),
       ]);
     },

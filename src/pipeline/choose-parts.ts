@@ -47,7 +47,7 @@ export function chooseParts({ labels, classes, split, groups, where, ...options 
     throw invalid(
       where,
       `every class needs a training row, but ${nameSome(empty, 5)} ` +
-        `${empty.length === 1 ? 'has' : 'have'} none`,
+        `${empty.length === 1 ? 'has' : 'have'} none; add rows, or leave classes that have none out of the names`,
     );
   }
   return { train, validation };

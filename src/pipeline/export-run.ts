@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import { exportHead, exportModel } from '../export/export-model.js';
 import { type Verification, verifyExport, verifyHead } from '../export/verify-export.js';
 import type { Pool } from '../graph/pool-features.js';
+import { liftConstants } from '../graph/lift-constants.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { imageRows } from '../inputs/image-rows.js';
@@ -182,7 +183,7 @@ async function backboneOfRun(
     );
   }
   if (!weights) return backbone;
-  return { ...backbone, features: replaceInitializers(backbone.features, weights) };
+  return { ...backbone, features: replaceInitializers(liftConstants(backbone.features), weights) };
 }
 
 /** Rows or images that are made up where there are no real ones. */

@@ -11,6 +11,7 @@ import {
   checkRange,
   classesOf,
   type FeatureSource,
+  invalid,
   openFeatureSource,
   readIntegers,
   readValues,
@@ -49,6 +50,12 @@ async function describe(source: FeatureSource, options: TableOptions): Promise<F
   const hasValues = taskOf(task).targetForm === 'values';
   const classes = classesOf(source, options.fewest ?? (hasValues ? 1 : 2));
   const readLabels = async (): Promise<Int32Array> => {
+    if (!header.entries.has('labels') && header.entries.has('targets')) {
+      throw invalid(
+        where,
+        'it has targets in place of labels; say what they are with --task multi or regression',
+      );
+    }
     const given = await readIntegers(source, 'labels', rows);
     return Int32Array.from(checkRange(given, classes.length, 'label', `${classes.length} classes`, where));
   };

@@ -1,4 +1,5 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
+import { liftConstants } from '../graph/lift-constants.js';
 import { silentLogger } from '../logger.js';
 import { toInitializer } from '../onnx/initializer.js';
 import { openSession } from '../runtime/open-session.js';
@@ -144,9 +145,10 @@ function asInBackbone(
   weights: ReadonlyMap<string, Tensor>,
   { features }: Backbone,
 ): ReadonlyMap<string, Tensor> {
+  const { initializers } = liftConstants(features).graph;
   return new Map(
     [...weights].map(([name, tensor]) => {
-      const isHalf = features.graph.initializers.get(name)?.dtype === 'float16';
+      const isHalf = initializers.get(name)?.dtype === 'float16';
       const data = isHalf ? toHalfArray(tensor.data as Float32Array) : tensor.data;
       return [name, isHalf ? { dtype: 'float16', dims: tensor.dims, data } : tensor] as const;
     }),

@@ -3,6 +3,7 @@ import { GraftError } from '../errors.js';
 import { copyInputs } from '../graph/copy-inputs.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { halfToFloat32 } from '../graph/half-to-float32.js';
+import { liftConstants } from '../graph/lift-constants.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { sizeSources } from '../graph/size-sources.js';
 import { splitAfter, type TrainableSplit } from '../graph/split-after.js';
@@ -33,7 +34,8 @@ export interface UnfrozenBackbone {
  *   have no batch axis.
  */
 export async function prepareTail(backbone: Backbone, unfreeze: string): Promise<UnfrozenBackbone> {
-  const { features, input } = await ofOneLength(backbone);
+  const { features: filled, input } = await ofOneLength(backbone);
+  const features = liftConstants(filled);
   let cut = await examineCut(features, unfreeze, input);
   const ofSizes = cut.strange.filter((name) => sizeSources(features.graph, name));
   if (ofSizes.length > 0) {

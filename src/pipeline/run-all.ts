@@ -1,5 +1,6 @@
 /** `graft run`: cache, train, export and verify in one go. */
 import path from 'node:path';
+import { GraftError } from '../errors.js';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
@@ -43,7 +44,14 @@ export async function tuneAndExport(
 
 async function exportTrained({ report, cache }: TrainedRun, hooks: Hooks): Promise<RunReport> {
   hooks.logger?.info('Merging and verifying.');
-  const exported = await exportRun({ run: report.run, out: path.join(report.run, runFiles.model) }, hooks);
+  const out = path.join(report.run, runFiles.model);
+  const exported = await exportRun({ run: report.run, out }, hooks).catch((error: unknown) => {
+    if (!(error instanceof GraftError && error.code === 'INTERRUPTED')) throw error;
+    throw new GraftError(
+      'INTERRUPTED',
+      `Stopped before the model was verified. The head is trained and kept: graft export --run ${report.run} --out ${out} writes the file.`,
+    );
+  });
   const { report: page } = await reportRun({ run: report.run });
   return { ...cache, ...report, ...exported, ...(cache && { cache }), report: page };
 }

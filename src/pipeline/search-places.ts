@@ -86,6 +86,8 @@ export async function searchPlaces(
       epochs: options.epochs,
       signal,
       onJudged: () => onCandidate?.({ done: ++done, total }),
+    }).catch((error: unknown) => {
+      throw isInterruption(error) ? stoppedAfter(judged.length, total) : error;
     });
     const results = own.map(
       (candidate) => log.find(candidate) ?? found.find((one) => one.candidate === candidate)!,
@@ -119,6 +121,18 @@ export async function searchPlaces(
     ...(tails && tails.unfreezing && { unfreezing: tails.unfreezing }),
     ...extras,
   };
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof GraftError && error.code === 'INTERRUPTED';
+}
+
+function stoppedAfter(kept: number, total: number): GraftError {
+  const goesOn = kept > 0 ? 'the same command goes on with the others' : 'the same command begins it again';
+  return new GraftError(
+    'INTERRUPTED',
+    `The search was stopped with ${kept} of ${total} candidates judged and kept (those of a layer together): ${goesOn}. No head was written.`,
+  );
 }
 
 /** What decides the results of unfrozen candidates alone. */

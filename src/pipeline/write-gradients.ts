@@ -25,8 +25,10 @@ export interface GradientOptions {
   readonly inputShapes?: InputShapes;
   /** Compare with central differences in float64. */
   readonly check?: boolean;
-  /** Most elements of each parameter that are compared. Default: what a minute allows, up to 8. */
+  /** Most elements of each parameter that are compared. Default: what a minute allows, up to 8, maybe of some parameters alone. */
   readonly samples?: number;
+  /** As of `checkGradients`. */
+  readonly timeMs?: number;
   readonly seed?: number;
 }
 
@@ -53,7 +55,7 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED, INTERRUPTED.
  */
 export async function writeGradients(
-  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, seed = 1, ...options }: GradientOptions,
+  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, timeMs, seed = 1, ...options }: GradientOptions,
   hooks: FetchHooks = {},
 ): Promise<GradientReport> {
   const { logger, signal } = hooks;
@@ -73,7 +75,7 @@ export async function writeGradients(
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
   if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
   const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }) })
+    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }), ...(timeMs !== undefined && { timeMs }) })
     : undefined;
   if (out !== undefined) await writeModel(model, out);
   return {

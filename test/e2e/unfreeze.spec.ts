@@ -5,6 +5,7 @@ import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import type { Verification } from '../../src/export/verify-export.js';
 import { cutModel } from '../../src/graph/cut-model.js';
+import { liftConstants } from '../../src/graph/lift-constants.js';
 import { splitAfter } from '../../src/graph/split-after.js';
 import { toTensor } from '../../src/onnx/initializer.js';
 import type { Model } from '../../src/onnx/ir.js';
@@ -169,6 +170,22 @@ describe('graft run --unfreeze', function () {
     expect(after!.dtype).to.equal('float16');
     expect(String(after!.data)).not.to.equal(String(before!.data));
   });
+
+  for (const isHalf of [false, true]) {
+    it(`writes new ${isHalf ? 'float16' : 'float32'} weights where the file holds them as constants`, async () => {
+      const other = path.join(folder, `constants-${isHalf}`);
+      mkdirSync(other);
+      const file = writeSplitBackbone(other, { isHalf, hasConstants: true });
+      const args = unfreeze('inner', `constants-run-${isHalf}`).map((arg) => (arg === backbone ? file : arg));
+      const { model, train, headAlone } = await graftJsonHere<RunReport>(args, env);
+      expect(train.loss).to.be.below(headAlone!.train.loss);
+      const [before, after] = [file, model].map((each) =>
+        weightOf(liftConstants(readGraph(each)), 'last/kernel'),
+      );
+      expect(after!.dtype).to.equal(before!.dtype);
+      expect(String(after!.data)).not.to.equal(String(before!.data));
+    });
+  }
 
   it('goes on to the same bits after a SIGKILL and a Ctrl-C', async () => {
     const long = (out: string): string[] => [

@@ -137,6 +137,17 @@ describe('the heads', () => {
     });
   }
 
+  it('keep only what the finished graph reads: an mlp of ordered classes, the thresholds but not the steps between them', async () => {
+    const set = drawSet('ordered');
+    const { head } = await trainHead(set, undefined, { head: mlp, task: 'ordered', epochs: 1, threads: 1 });
+    const builder = new GraphBuilder({ opset: 13 });
+    const x = builder.input('x', 'float32', ['batch', dim]);
+    builder.output(appendHeadOutputs(builder, x, head).outputs, 'float32', ['batch', classes.length], 'y');
+    const { nodes, initializers } = builder.model().graph;
+    const read = nodes.flatMap(({ inputs }) => inputs);
+    expect(read).to.include.members([...initializers.keys()]);
+  });
+
   it('give the same bytes for the same seed, and others for another one', async () => {
     const set = drawSet('single');
     const fit = async (seed: number) =>

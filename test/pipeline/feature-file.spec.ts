@@ -6,6 +6,7 @@ import { openFeatureFile } from '../../src/pipeline/feature-file.js';
 import { loadFeatureParts } from '../../src/pipeline/feature-parts.js';
 import { foldsOf } from '../../src/pipeline/folds-of-search.js';
 import { loadPlaces } from '../../src/pipeline/load-places.js';
+import { encodeSafetensors } from '../../src/tensor/safetensors.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { int64, madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
@@ -103,6 +104,16 @@ describe('a file of features', () => {
     expect((failure as Error).message).to.match(/targets should be 0 or 1 but row 0, column 0 is 0.5/);
   });
 
+  it('that has targets is told, where no task says what they are, which tasks do', async () => {
+    const tensors = new Map([
+      ['features', float32([40, 3], set.features)],
+      ['targets', float32([40, 2], new Float32Array(80))],
+    ]);
+    writeFileSync(file, encodeSafetensors(tensors, { classes }));
+    const failure = await load().catch((error: Error) => error);
+    expect((failure as Error).message).to.match(/targets in place of labels.*--task multi or regression/);
+  });
+
   const refused: readonly (readonly [
     name: string,
     tensors: Readonly<Record<string, Tensor>>,
@@ -150,7 +161,7 @@ describe('a file of features', () => {
       { classes: '["caf\\u00e9","cafe\\u0301"]' },
       /twice, café \(in Unicode, composed/,
     ],
-    ['a class without rows', {}, { classes: '["a","b","c"]' }, /two examples|c has none/],
+    ['a class without rows', {}, { classes: '["a","b","c"]' }, /c has none; add rows, or leave/],
     ['a split that is none', { split: rows(() => 7) }, undefined, /the split 7/],
   ];
   for (const [name, tensors, metadata = { classes }, message] of refused) {

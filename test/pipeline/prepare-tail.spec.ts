@@ -96,6 +96,17 @@ describe('cutting a backbone where training begins', () => {
     for (const [name, { dtype }] of weights) expect(dtype, name).to.equal('float32');
   });
 
+  it('has the same weights where the file holds them as constants', async () => {
+    const trained = async (variant: Variant) => {
+      const { tail } = await prepareTail(await prepare(variant), 'inner');
+      const graph = await buildTailGraph(tail, { head: { kind: 'linear' }, task: 'single', outputCount: 5 });
+      return [...graph.weights];
+    };
+    const weights = await trained({});
+    expect(weights.map(([name]) => name)).to.deep.equal(['last/kernel', 'last/norm/scale']);
+    expect(await trained({ hasConstants: true })).to.deep.equal(weights);
+  });
+
   it('refuses a layer after the feature layer, and one that does not exist, by name', async () => {
     const backbone = await prepare();
     for (const layer of ['scores', 'residul']) {

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { type Attribute, type Model, node } from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
 import { toHalfArray } from '../../src/tensor/float16.js';
@@ -24,6 +25,8 @@ export interface Variant {
   readonly opset?: number;
   /** The batch is free: `residual` is reshaped by what is read off the image. */
   readonly measures?: boolean;
+  /** Weights are the values of Constant nodes, as PaddlePaddle's exporter writes them. */
+  readonly hasConstants?: boolean;
 }
 
 /**
@@ -35,7 +38,12 @@ export interface Variant {
  *   last      Conv, BatchNormalization, Relu                                               [8, 8, 8]
  *   scores    average, Gemm: the old classifier, of five classes
  */
-export function splitBackbone({ isHalf = false, opset = 13, measures = false }: Variant = {}): Uint8Array {
+export function splitBackbone({
+  isHalf = false,
+  opset = 13,
+  measures = false,
+  hasConstants = false,
+}: Variant = {}): Uint8Array {
   const rng = createRng(3);
   const builder = new GraphBuilder({ opset });
   const dtype = isHalf ? 'float16' : 'float32';
@@ -94,7 +102,17 @@ export function splitBackbone({ isHalf = false, opset = 13, measures = false }: 
   const pooled = op('Flatten', [op('GlobalAveragePool', [last], 'pooled')], 'flat');
   const scores = op('Gemm', [pooled, weight('fc', [8, 5], 0.3), weight('fc/bias', [5], 0.1)], 'scores');
   builder.output(scores, dtype, [measures ? 'batch' : 1, 5]);
-  return encodeModel(builder.model());
+  const model = builder.model();
+  return encodeModel(hasConstants ? withConstants(model) : model);
+}
+
+function withConstants(model: Model): Model {
+  const { graph } = model;
+  const constants = [...graph.initializers.values()].map((value) => {
+    const attributes = new Map<string, Attribute>([['value', { kind: 'tensor', value }]]);
+    return node({ opType: 'Constant', name: value.name, inputs: [], outputs: [value.name], attributes });
+  });
+  return { ...model, graph: { ...graph, nodes: [...constants, ...graph.nodes], initializers: new Map() } };
 }
 
 /** Writes the model and its preprocessing beside it. */

@@ -81,6 +81,14 @@ describe('writeGradients', () => {
     for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
   });
 
+  it('begins no further element when the time is over, and tells what was compared', async () => {
+    const model = await textModel(13);
+    const { check } = await writeGradients({ model, loss: 'loss', check: true, timeMs: 0 });
+    expect(check!.map(({ compared, kinks }) => compared + kinks).sort()).to.deep.equal([0, 0, 1]);
+    const { check: whole } = await writeGradients({ model, loss: 'loss', check: true });
+    expect(whole!.map(({ compared }) => compared)).to.deep.equal([8, 3, 8]);
+  });
+
   it('hears Ctrl-C in the midst of a check, and then writes nothing', async () => {
     const out = path.join(folder, 'stopped.onnx');
     const stop = new AbortController();

@@ -2,6 +2,7 @@ import type { Node } from '../../onnx/ir.js';
 import { attention } from './attention.js';
 import type { Composition } from './composition.js';
 import { fusedConvolution, fusedGemm, fusedMatMul } from './fused-product.js';
+import { gridSample } from './grid-sample.js';
 import { globalLpPool, lpPool } from './lp-pool.js';
 import { microsoftAttention, multiHeadAttention } from './microsoft-attention.js';
 import { recurrentGru, recurrentLstm, recurrentRnn } from './recurrent.js';
@@ -29,6 +30,7 @@ export const composedOperators: readonly ComposedOperator[] = [
   { opType: 'Attention', domain: '', differentiable: [0, 1, 2, 3, 4, 5], composition: attention },
   { opType: 'RotaryEmbedding', domain: '', differentiable: [0], composition: rotaryEmbedding },
   { opType: 'LpPool', domain: '', differentiable: [0], composition: lpPool },
+  { opType: 'GridSample', domain: '', differentiable: [0, 1], composition: gridSample },
   { opType: 'GlobalLpPool', domain: '', differentiable: [0], composition: globalLpPool },
   { opType: 'RNN', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentRnn },
   { opType: 'GRU', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentGru },

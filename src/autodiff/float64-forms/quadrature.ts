@@ -1,26 +1,29 @@
 /** Integrals over [0, 1] by Gauss and Legendre's rule, as nodes. */
 import type { FormContext } from './float64-form.js';
 
-const pointCount = 48;
-
 /**
- * ∫₀¹ f(x², s) ds for each x, in the shape of x.
- * @param integrand - gets x² as a column [n, 1] and the points s, and gives [n, points]
+ * ∫₀¹ f(s) ds, where f differs from one element of `shaped` to the next; in its shape.
+ * @param integrand - gives f [n, points] at the points s
  */
 export function integrate(
   at: FormContext,
-  x: string,
-  integrand: (squares: string, points: readonly number[]) => string,
+  shaped: string,
+  pointCount: number,
+  integrand: (points: readonly number[]) => string,
 ): string {
   const { points, weights } = gaussLegendre(pointCount);
-  const flat = at.op('Reshape', [x, at.builder.ints([-1, 1])]);
-  const values = integrand(at.op('Mul', [flat, flat]), points);
+  const values = integrand(points);
   const integral = at.op('MatMul', [values, at.tensor([pointCount, 1], weights)]);
-  return at.op('Reshape', [integral, at.op('Shape', [x])]);
+  return at.op('Reshape', [integral, at.op('Shape', [shaped])]);
+}
+
+/** The elements as a column [n, 1]. */
+export function columnOf(at: FormContext, x: string): string {
+  return at.op('Reshape', [x, at.builder.ints([-1, 1])]);
 }
 
 /** Points and weights on [0, 1]: Newton's iteration on the Legendre polynomials' three-term recurrence. */
-function gaussLegendre(count: number): { readonly points: number[]; readonly weights: number[] } {
+export function gaussLegendre(count: number): { readonly points: number[]; readonly weights: number[] } {
   const points: number[] = [];
   const weights: number[] = [];
   for (let i = 0; i < count; i++) {

@@ -1,6 +1,6 @@
 /** Trigonometric and hyperbolic functions of what float64 has: sine, cosine, exponential, logarithm and root. */
 import type { Float64Form, FormContext } from './float64-form.js';
-import { integrate } from './quadrature.js';
+import { columnOf, integrate } from './quadrature.js';
 
 type Function = (at: FormContext, x: string) => string;
 
@@ -21,7 +21,9 @@ function logarithmic(shift: 1 | -1): Function {
 
 /** x ∫₀¹ ds / (1 + x²s²) */
 const arcTangent: Function = (at, x) => {
-  const mean = integrate(at, x, (squares, points) => {
+  const column = columnOf(at, x);
+  const squares = at.op('Mul', [column, column]);
+  const mean = integrate(at, x, 48, (points) => {
     const s = at.tensor(
       [1, points.length],
       points.map((point) => point * point),
