@@ -72,6 +72,8 @@ const writeRemedies: Readonly<Record<string, string>> = {
   EACCES: 'permission was denied; choose a folder you may write to',
   EPERM: 'permission was denied; choose a folder you may write to',
   EROFS: 'the file system is read-only; choose another folder',
+  ENOENT:
+    'no folder can be made there, or it was removed meanwhile; choose another one, or run the same command again',
   ENOTDIR: 'a part of the path is a file, not a folder; choose another path',
   EEXIST: 'something of that name is in the way; choose another path',
   EISDIR: 'the path is a folder; name a file',

@@ -4,7 +4,7 @@ import { readlinkSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
-import { unwritable } from './errors.js';
+import { systemErrorCode, unwritable } from './errors.js';
 
 /** `.NAME.HOST.PID.RANDOM.tmp`, so that what a dead process left can be told from what a live one is writing. */
 const temporaryName = /^\..+\.([^.]*)\.(\d+)\.[0-9a-f]{8}\.tmp$/;
@@ -98,7 +98,7 @@ export async function assertWritable(file: string): Promise<void> {
 export async function makeFolder(folder: string): Promise<void> {
   try {
     const absolute = path.resolve(folder);
-    const first = (await mkdir(absolute, { recursive: true })) ?? absolute;
+    const first = (await makeMissing(absolute)) ?? absolute;
     // Also where it was there already: whoever made it may have been killed before it came to this.
     for (let made = absolute; made.length >= first.length; made = path.dirname(made)) {
       await syncFolder(path.dirname(made));
@@ -108,6 +108,38 @@ export async function makeFolder(folder: string): Promise<void> {
     throw unwritable(folder, error);
   }
 }
+
+/**
+ * The folder and its parents, as far as they are missing. Node's `recursive` never comes back where a folder cannot be
+ * made though its parent is there, as in /proc.
+ * @returns the first one that was made, or undefined
+ * @throws the system's error
+ */
+export async function makeMissing(folder: string): Promise<string | undefined> {
+  const parent = path.dirname(folder);
+  let first: string | undefined;
+  try {
+    await mkdir(folder);
+    return folder;
+  } catch (error) {
+    if (await isFolder(folder)) return undefined;
+    if (systemErrorCode(error) !== 'ENOENT' || parent === folder) throw error;
+    first = await makeMissing(parent);
+  }
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!(await isFolder(folder))) throw error;
+  }
+  return first ?? folder;
+}
+
+const isFolder = (folder: string): Promise<boolean> =>
+  stat(folder).then(
+    (info) => info.isDirectory(),
+    () => false,
+  );
 
 /** Removes temporary files whose writer is dead. */
 export async function removeStaleTemporaries(folder: string): Promise<void> {

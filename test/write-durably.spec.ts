@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
-import { stageFile, writeDurably } from '../src/write-durably.js';
+import { makeFolder, stageFile, writeDurably } from '../src/write-durably.js';
 
 describe('a file written durably', () => {
   let folder: string;
@@ -53,6 +53,30 @@ describe('a file written durably', () => {
     );
     expect(String(await failure(writeDurably(folder, 'x')))).to.contain(folder);
     expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it('is refused in /proc, where no folder can be made, instead of waited for', async function () {
+    if (process.platform !== 'linux') this.skip();
+    // In a process of its own: a call of the system that does not come back cannot be stopped in this one.
+    const call = `import { makeFolder } from ${JSON.stringify(pathToFileURL(path.resolve('build/src/write-durably.js')).href)};
+      await makeFolder('/proc/graft/run').catch(({ code, message }) => console.log(code, message));`;
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', call], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
+    expect(signal).to.equal(null);
+    expect(stdout).to.match(/^FILE_UNWRITABLE Cannot write \/proc\/graft\/run: no folder can be made there/);
+  });
+
+  it('makes the folders above it, whoever else makes them at the same time', async () => {
+    const deep = path.join(folder, 'a', 'b', 'c');
+    await Promise.all(Array.from({ length: 16 }, () => makeFolder(deep)));
+    await writeDurably(path.join(deep, 'x'), 'x');
+    await symlink(deep, path.join(folder, 'link'));
+    await makeFolder(path.join(folder, 'link', 'd'));
+    expect(await readdir(deep)).to.have.members(['d', 'x']);
+    expect(await failure(makeFolder(path.join(deep, 'x', 'y')))).to.have.property('code', 'FILE_UNWRITABLE');
   });
 
   /** A limit on the size of files cuts the write short: with an error, or with a signal that kills. */

@@ -1,9 +1,10 @@
 /** Backbones that go by name: the built-in one, and those of onnx-models/catalogue.json, which are downloaded. */
 import { existsSync, readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { unreadable } from '../errors.js';
 import type { Model } from '../onnx/ir.js';
-import { writeModel } from '../onnx/write-model.js';
+import { encodeModel } from '../onnx/write-model.js';
 import { downloadFile } from '../sources/download-file.js';
 import { packageFolder } from '../version.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
@@ -66,9 +67,12 @@ export async function getCatalogueModel(
   // The sum in the name: a file in place is the right one, also after the catalogue has changed.
   const stem = path.join(folder, `${name}-${sha256!.slice(0, 8)}`);
   const file = `${stem}.onnx`;
-  await makeFolder(folder);
-  if (preprocess) await writeDurably(`${stem}.preprocess.json`, `${JSON.stringify(preprocess, null, 2)}\n`);
+  if (preprocess) {
+    const text = `${JSON.stringify(preprocess, null, 2)}\n`;
+    await writeWhereOther(`${stem}.preprocess.json`, Buffer.from(text));
+  }
   if (existsSync(file)) return file;
+  await makeFolder(folder);
   hooks.logger?.info(`Fetching ${name} (${licence}) from ${url}.`);
   await downloadFile(url!, file, { ...hooks, sha256 });
   return file;
@@ -77,7 +81,14 @@ export async function getCatalogueModel(
 /** Its bytes follow from the code, so a file of another version is replaced. */
 async function writeBuilt(name: string, model: Model, folder: string): Promise<string> {
   const file = path.join(folder, `${name}.onnx`);
-  await makeFolder(folder);
-  await writeModel(model, file);
+  await writeWhereOther(file, encodeModel(model));
   return file;
+}
+
+/** The folder may be another user's, or read-only, and hold the very file already. */
+async function writeWhereOther(file: string, bytes: Uint8Array): Promise<void> {
+  const present = await readFile(file).catch(() => undefined);
+  if (present?.equals(bytes)) return;
+  await makeFolder(path.dirname(file));
+  await writeDurably(file, bytes);
 }

@@ -2,7 +2,7 @@
  * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
  * (`head.safetensors`), how good it is (`evaluation.json`), and the exported model.
  */
-import { mkdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile, rm, rmdir } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '../errors.js';
 import type { Pool } from '../graph/pool-features.js';
@@ -15,7 +15,7 @@ import { parsePreprocess } from '../models/read-preprocess.js';
 import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { stageFile, writeDurably } from '../write-durably.js';
+import { makeMissing, stageFile, writeDurably } from '../write-durably.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { InputOptions } from './find-input.js';
 import type { RunEnvironment } from './run-environment.js';
@@ -93,7 +93,7 @@ export async function assertWritableFolder(folder: string): Promise<void> {
   const absolute = path.resolve(folder);
   let made: string | undefined;
   try {
-    made = await mkdir(absolute, { recursive: true });
+    made = await makeMissing(absolute);
     await (await stageFile(path.join(absolute, runFiles.config))).discard();
   } catch (error) {
     throw unwritable(folder, error);

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -70,6 +70,29 @@ describe('Fetching backbones', () => {
   };
 
   describe('a file', () => {
+    it('writes no file that is there already, as in a folder of another user', async () => {
+      const own = path.join(folder, 'read-only');
+      const catalogue = path.join(folder, 'downloaded.json');
+      writeFileSync(
+        catalogue,
+        JSON.stringify([
+          { name: 'tiny', licence: 'x', source: 'x', url: `${address}/tiny.onnx`, sha256, preprocess },
+        ]),
+      );
+      process.env.GRAFT_CATALOGUE = catalogue;
+      answer = serve(content);
+      const names = ['scattering', 'hashed-ngrams', 'tiny'];
+      const states = async (): Promise<unknown[]> => {
+        for (const name of names) await resolveBackbone(name, { folder: own });
+        return readdirSync(own)
+          .sort()
+          .map((name) => [name, statSync(path.join(own, name), { bigint: true }).ino]);
+      };
+      const first = await states();
+      expect(first).to.have.length(4);
+      expect(await states()).to.deep.equal(first);
+    });
+
     it('goes on where a broken connection left it, and asks for the rest alone', async () => {
       answer = (request, response) => {
         if (requests.length > 1) serve(content)(request, response);
