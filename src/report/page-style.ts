@@ -45,6 +45,7 @@ td .share{display:inline-block;height:7px;border-radius:4px;background:var(--rig
 .examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}
+.examples b{unicode-bidi:isolate}
 pre{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;margin:8px 0}
 @media (max-width:560px){main{padding:16px 10px 40px}section{padding:14px 12px}th,td{padding:4px 6px}th:first-child,td:first-child,td.words,th.words{min-width:5.5em}}
 `;

@@ -114,7 +114,7 @@ function gallery(title: string, note: string, shown: readonly ShownExample[]): s
     const guess =
       prediction === label
         ? `<b>${escapeXml(label)}</b>`
-        : `<b>${escapeXml(prediction)}</b>, is ${escapeXml(label)}`;
+        : `<b>${escapeXml(prediction)}</b>, is <bdi>${escapeXml(label)}</bdi>`;
     if (text !== undefined) {
       return `<figure class="text" title="${escapeXml(path)}"><blockquote>${escapeXml(text)}</blockquote>${guess} ${percent(score)}</figure>`;
     }

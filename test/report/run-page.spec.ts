@@ -93,6 +93,36 @@ describe('the page of a run', function () {
     ]);
   });
 
+  it('shows names in any script whole, and the figure beside one that turns the direction of writing as it is', async () => {
+    const turned = '\u202eTurned';
+    const other = await browser.newPage({ viewport: { width: 390, height: 800 } });
+    try {
+      const shown = { path: 'a/1.png', label: turned, prediction: turned, score: 0.904 };
+      const leastCertain = [shown, { ...shown, text: 'so good 🐱 𠮷', label: '🐱' }];
+      await other.setContent(renderRunPage({ ...madeUpPage(3), leastCertain }));
+      const [first, second] = await other.locator('.examples figure').allTextContents();
+      expect(first).to.contain(`${turned} 90.4 %`);
+      expect(second).to.contain('so good 🐱 𠮷').and.contain('is 🐱 90.4 %');
+      const places = await other.evaluate<number[][]>(`
+        [...document.querySelectorAll('.examples figure')].map((figure) => {
+          const node = [...figure.childNodes].find((child) => child.nodeType === 3 && child.data.includes('90.4 %'));
+          return [...'904'].map((digit) => {
+            const range = document.createRange();
+            const at = node.data.indexOf(digit);
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            return range.getBoundingClientRect().x;
+          });
+        })`);
+      for (const [nine, zero, four] of places) {
+        expect(nine!).to.be.below(zero!);
+        expect(zero!).to.be.below(four!);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
   it('of a run that held nothing out names no validation and no way to calibrate on it', async () => {
     expect(await page.innerText('.key')).to.match(/^train\s*the dashed line/);
     expect(await page.innerText('main')).not.to.contain('--calibrate');
