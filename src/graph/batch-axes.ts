@@ -115,7 +115,8 @@ export function batchAxes(graph: Graph, shapes: Shapes, size = 1): ReadonlyMap<s
 
   /**
    * The elements of an example laid out flat, picked by constants that have a batch of 1 themselves: what PyTorch's
-   * newer exporter writes for as_strided, as in the mean over a transposed image.
+   * newer exporter writes for as_strided, as in the mean over a transposed image. Of several examples, by indices that
+   * come from sizes: what transformers' models traced with a fixed batch do with their masks.
    */
   function takesFromExample(
     node: Node,
@@ -123,8 +124,10 @@ export function batchAxes(graph: Graph, shapes: Shapes, size = 1): ReadonlyMap<s
     to: readonly number[],
     { outer }: BatchAxis,
   ): boolean {
-    const isWhole = from.length === 1 && from[0]! > 1 && outer === 1;
-    return isWhole && isFixed && to.length > 1 && to[0] === size && constantOf(node.inputs[1]!) !== undefined;
+    const [, indices = ''] = node.inputs;
+    const isFlat = size === 1 ? from.length === 1 : sizeOf(from.slice(1)) === 1;
+    const isPicked = size === 1 ? constantOf(indices) !== undefined : !axes.has(indices);
+    return isFlat && from[0]! > 1 && outer === 1 && isFixed && to.length > 1 && to[0] === size && isPicked;
   }
 
   /** Of an attribute before operator set 13, of an input since. */

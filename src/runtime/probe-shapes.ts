@@ -50,8 +50,7 @@ export async function probeShapes(
       outputs: [...shapeOf.keys()].map((output) => tensorValue(output, 'int64', [null])),
     },
   };
-  // Unoptimised: fused nodes would hide the values between them.
-  const session = await openSession(encodeModel(measured), { optimization: 'disabled' });
+  const session = await openWhole(encodeModel(measured));
   try {
     const shapes = new Map<string, readonly number[]>();
     const given = Object.entries(options.feeds ?? {});
@@ -68,6 +67,22 @@ export async function probeShapes(
     return shapes;
   } finally {
     await session.release();
+  }
+}
+
+/**
+ * Unoptimised: fused nodes would hide the values between them. Some float16 models (a Cast of float16 to itself, as
+ * converters leave it) are taken with optimisations alone, of which the basic ones keep what is looked at.
+ */
+async function openWhole(encoded: Uint8Array): Promise<Session> {
+  try {
+    return await openSession(encoded, { optimization: 'disabled' });
+  } catch (error) {
+    try {
+      return await openSession(encoded, { optimization: 'basic' });
+    } catch {
+      throw error;
+    }
   }
 }
 

@@ -109,6 +109,11 @@ describe('Features of texts', () => {
     expectPooled(await loadFeatures(cached!.store, cached!.keys), tokens, 'max');
   });
 
+  it('are those of each text alone where an export takes four at once and picks their masks', async () => {
+    const backbone = backboneOf({ fixedBatch: 4, fixedLength: 32, picksMask: true });
+    expectPooled(await featuresOf({ backbone }), await tokensOfEach({ fixedLength: 32 }), 'mean');
+  });
+
   it("are pooled from a text's own tokens alone, of several layers in one pass", async () => {
     const pools = ['mean', 'max', 'cls', 'last'] as const;
     const layers = [

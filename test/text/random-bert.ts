@@ -20,7 +20,7 @@ export interface BertOptions {
   readonly opset?: number;
   /** Reshapes by sizes read off the ids once, and angles [1, sequence, width] in every layer, as decoders are exported. */
   readonly measures?: boolean;
-  /** The mask of one text is picked by constants, as transformers' models traced with a fixed batch and length do. */
+  /** The masks are picked one by one, as transformers' models traced with a fixed batch and length do. */
   readonly picksMask?: boolean;
   /** Weights and their operands in int8, as onnxruntime's quantize_dynamic writes them: by one scale for a whole tensor. */
   readonly isQuantised?: boolean;
@@ -84,7 +84,7 @@ export function randomBert({
   x = normalise(x);
   let bias: string | undefined;
   if (mask !== undefined) {
-    const seen = picksMask ? pickedMask(b, mask, fixedLength!) : mask;
+    const seen = picksMask ? pickedMask(b, mask, fixedBatch ?? 1, fixedLength!) : mask;
     const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [seen], { attributes: { to: 1 } })]);
     bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(-10000)]), b.ints([0, 1, 1, -1])]);
   }
@@ -209,13 +209,24 @@ export function tinyTokenizer({
   });
 }
 
-/** From the masks of all texts one after another those of the first: [1, 1, 1, length] */
-function pickedMask(b: GraphBuilder, mask: string, length: number): string {
+/**
+ * From the masks of all texts one after another those of each: [batch, 1, 1, length]. The places of one text are constants;
+ * those of several come from their numbers and the size of the mask.
+ */
+function pickedMask(b: GraphBuilder, mask: string, batch: number, length: number): string {
   const flat = b.op('Flatten', [mask], { attributes: { axis: 2 } });
-  const places = BigInt64Array.from({ length }, (_, i) => BigInt(i));
-  const picked = b.op('Gather', [
-    flat,
-    b.constant('places', { dtype: 'int64', dims: [1, 1, 1, length], data: places }),
-  ]);
-  return b.op('Reshape', [picked, b.ints([1, 1, 1, length])]);
+  const count = (name: string, dims: readonly number[]): string =>
+    b.constant(
+      name,
+      int64(
+        dims,
+        Array.from({ length: Math.max(...dims) }, (_, i) => i),
+      ),
+    );
+  let places = count('places', [1, 1, 1, length]);
+  if (batch > 1) {
+    const size = b.op('Gather', [b.op('Shape', [mask]), b.ints([1])], { attributes: { axis: 0 } });
+    places = b.op('Add', [b.op('Mul', [count('texts', [batch, 1, 1, 1]), size]), places]);
+  }
+  return b.op('Reshape', [b.op('Gather', [flat, places]), b.ints([batch, 1, 1, length])]);
 }
