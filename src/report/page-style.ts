@@ -12,7 +12,7 @@ p{margin:6px 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin-top:16px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:18px}
 .figure{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
-.figure b{display:block;font-size:25px;font-weight:650;line-height:1.25}
+.figure b{display:block;overflow-wrap:anywhere;font-size:25px;font-weight:650;line-height:1.25}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:18px}
 figure{margin:0}
 svg{width:100%;height:auto;display:block}

@@ -123,6 +123,29 @@ describe('the page of a run', function () {
     }
   });
 
+  it('cuts no figure off beside an axis, however small or large a loss is, nor in its tile', async () => {
+    const other = await browser.newPage({ viewport: { width: 360, height: 800 } });
+    try {
+      for (const unit of [1.234e-9, 1.234e-4, 0.01234, 1234, 1.234e9]) {
+        const made = madeUpPage(3);
+        const history = made.history.map((record) => ({
+          ...record,
+          train: { ...record.train, loss: record.train.loss * unit },
+        }));
+        const evaluation = { ...made.evaluation!, loss: unit };
+        await other.setContent(renderRunPage({ ...made, history, evaluation }));
+        const [starts, hidden] = await other.evaluate<[number[], number[]]>(`[
+          [...document.querySelectorAll('svg[aria-label^="loss"] text')].map((text) => text.getBBox().x),
+          [...document.querySelectorAll('.figure')].map((tile) => tile.scrollWidth - tile.clientWidth),
+        ]`);
+        expect(Math.min(...starts), `axis of ${unit}`).to.be.at.least(0);
+        expect(Math.max(...hidden), `tile of ${unit}`).to.equal(0);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
   it('of a run that held nothing out names no validation and no way to calibrate on it', async () => {
     expect(await page.innerText('.key')).to.match(/^train\s*the dashed line/);
     expect(await page.innerText('main')).not.to.contain('--calibrate');
