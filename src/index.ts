@@ -16,6 +16,7 @@ export { type MergeOptions, mergeModels } from './graph/merge-models.js';
 export { raiseOpset } from './graph/opset/raise-opset.js';
 export { splitModel } from './graph/split-model.js';
 export type { Logger, OnProgress, Progress } from './logger.js';
+export { type CatalogueEntry, listCatalogue } from './models/catalogue.js';
 export type { InputSpec, PixelSpec, TokenSpec } from './models/input-spec.js';
 export type { PreprocessSpec } from './models/preprocess-spec.js';
 export { GraphBuilder } from './onnx/graph-builder.js';
@@ -27,10 +28,28 @@ export { listFeatureLayers } from './pipeline/analyse-model.js';
 export { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './pipeline/cache-features.js';
 export { type EvaluateOptions, type EvaluationReport, evaluateModel } from './pipeline/evaluate-model.js';
 export { examineMachine, type MachineReport } from './pipeline/examine-machine.js';
+export {
+  exportFeatures,
+  type ExportFeaturesOptions,
+  type ExportFeaturesReport,
+} from './pipeline/export-features.js';
 export { type ExportReport, exportRun, verifyRun } from './pipeline/export-run.js';
+export { getModel, type GetModelOptions, type GetModelReport } from './pipeline/get-model.js';
 export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
+export {
+  type CacheList,
+  type CacheMaintenanceOptions,
+  type CacheStats,
+  cacheStats,
+  type CacheVerification,
+  listCache,
+  pruneCache,
+  type PruneReport,
+  verifyCache,
+} from './pipeline/maintain-cache.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
-export { type RunReport, runAll } from './pipeline/run-all.js';
+export { type PageReport, reportRun } from './pipeline/report-run.js';
+export { type RunReport, runAll, tuneAndExport } from './pipeline/run-all.js';
 export { type ModelServer, serveModel, type ServeOptions } from './pipeline/serve-model.js';
 export type { TrainOptions, TrainReport } from './pipeline/training-run.js';
 export { trainRun } from './pipeline/train-run.js';

@@ -1,19 +1,28 @@
 import type { Initializer, Model } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
+import { standingAsWeights } from './weight-operands.js';
 
 /**
- * The same model with floating-point tensors of `Constant` nodes as initializers of the same names: what PaddlePaddle's and
- * older exporters write weights as. Only initializers are trained. Bodies of nodes stay as they are.
+ * The same model with the weights that `Constant` nodes hold, as PaddlePaddle's and older exporters write them, as
+ * initializers of the same names: only initializers are trained. Other constants, and bodies of nodes, stay as they are.
  */
 export function liftConstants(model: Model): Model {
   const { graph } = model;
-  const lifted = new Map<string, Initializer>();
-  const nodes = graph.nodes.filter(({ opType, domain, attributes, outputs: [name = ''] }) => {
+  const constants = new Map<string, Initializer>();
+  for (const { opType, domain, attributes, outputs } of graph.nodes) {
     const value = opType === 'Constant' && domain === '' ? attributes.get('value') : undefined;
-    if (value?.kind !== 'tensor' || !isFloat(value.value.dtype)) return true;
-    lifted.set(name, { ...value.value, name });
-    return false;
-  });
-  if (lifted.size === 0) return model;
-  return { ...model, graph: { ...graph, nodes, initializers: new Map([...graph.initializers, ...lifted]) } };
+    if (value?.kind !== 'tensor' || !isFloat(value.value.dtype)) continue;
+    constants.set(outputs[0]!, { ...value.value, name: outputs[0]! });
+  }
+  const weights = standingAsWeights(graph, constants);
+  if (weights.size === 0) return model;
+  const lifted = [...weights].map((name) => [name, constants.get(name)!] as const);
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      nodes: graph.nodes.filter(({ outputs }) => !weights.has(outputs[0] ?? '')),
+      initializers: new Map([...graph.initializers, ...lifted]),
+    },
+  };
 }

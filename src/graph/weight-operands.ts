@@ -2,7 +2,7 @@
  * Which initializers are weights, told by where they stand: the operands that training adjusts in the usual
  * operators. Running statistics, masks, position tables, epsilon and the like are not.
  */
-import type { Graph, Node } from '../onnx/ir.js';
+import type { Graph, Initializer, Node } from '../onnx/ir.js';
 
 /** Operands by operator; those of the `com.microsoft` kin have the same places. */
 const weightInputs: Readonly<Record<string, readonly number[]>> = {
@@ -31,14 +31,25 @@ const alongOneAxis = new Set(['Add', 'Sub', 'Mul', 'Div']);
 
 /** Names of the float32 initializers of the graph that stand where weights stand, in the order they are first read. */
 export function weightsOf(graph: Graph): string[] {
+  const { initializers } = graph;
+  return [...standingAsWeights(graph, initializers)].filter(
+    (name) => initializers.get(name)!.dtype === 'float32',
+  );
+}
+
+/** Which of these tensors, by the names of their values in the graph, stand where weights stand. */
+export function standingAsWeights(
+  { nodes }: Graph,
+  tensors: ReadonlyMap<string, Pick<Initializer, 'dims'>>,
+): Set<string> {
   const found = new Set<string>();
-  for (const node of graph.nodes) {
+  for (const node of nodes) {
     node.inputs.forEach((input, i) => {
-      const initializer = graph.initializers.get(input);
-      if (initializer?.dtype === 'float32' && isWeight(node, i, initializer.dims)) found.add(input);
+      const tensor = tensors.get(input);
+      if (tensor && isWeight(node, i, tensor.dims)) found.add(input);
     });
   }
-  return [...found];
+  return found;
 }
 
 function isWeight({ opType }: Node, input: number, dims: readonly number[]): boolean {

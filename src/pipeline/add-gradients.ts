@@ -5,6 +5,7 @@ import { GraftError } from '../errors.js';
 import { describeValues } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
+import { liftConstants } from '../graph/lift-constants.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -14,7 +15,7 @@ import { settleBranches } from './settle-branches.js';
 export interface AddGradientsOptions {
   /** The value to differentiate; its sum where it is not a scalar. Default: the model's only output. */
   readonly loss?: string;
-  /** Default 'all': every float initializer from which a gradient path leads to the loss. */
+  /** Default 'all': every float initializer, or weight that is a constant, from which a gradient path leads to the loss. */
   readonly parameters?: 'all' | readonly string[];
   /** Whole shapes of inputs whose free dimensions are not to be chosen. */
   readonly inputShapes?: InputShapes;
@@ -48,7 +49,7 @@ export async function addGradients(
   original: Model,
   { parameters = 'all', inputShapes, ...options }: AddGradientsOptions = {},
 ): Promise<AddedGradients> {
-  const plain = await settleBranches(inlineFunctions(dropInitializerInputs(original)));
+  const plain = liftConstants(await settleBranches(inlineFunctions(dropInitializerInputs(original))));
   const loss = options.loss ?? onlyOutput(plain.graph);
   const wanted = new Map(inputShapes instanceof Map ? inputShapes : Object.entries(inputShapes ?? {}));
   const { inputDims } = await probeFreeShapes(plain, wanted);

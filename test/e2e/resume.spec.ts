@@ -79,6 +79,12 @@ describe('a training run that is killed', function () {
       expect(stderr).to.match(/the data or its features have changed/);
     });
 
+    it('by --resume and another setting, is refused rather than gone on with as it was', async () => {
+      const { status, stderr } = await graftHere(['train', '--out', run, '--resume', '--lr', '0.5']);
+      expect(status).to.equal(2);
+      expect(stderr).to.match(/another configuration \(lr was .* and is 0.5\)/);
+    });
+
     it('by --resume alone, goes on with the flags it began with', async () => {
       const { status, stderr } = await graftHere(['train', '--out', run, '--resume']);
       expect(stderr).to.match(/Going on after epoch \d+/);

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { existsSync, mkdtempSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
@@ -9,6 +9,7 @@ import { writeGradients } from '../../src/pipeline/write-gradients.js';
 import { createRng } from '../../src/rng.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32, int64 } from '../../src/tensor/tensor.js';
+import { splitBackbone } from './split-backbone.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'graft-gradient-'));
 const rng = createRng(5);
@@ -68,6 +69,18 @@ describe('writeGradients', () => {
     // Only word 2 was seen.
     const rows = [...outputs['grad/words']!.data].map((value) => Number(value) !== 0);
     expect(rows.map((isTouched, i) => isTouched === (i >> 2 === 2))).to.not.include(false);
+  });
+
+  it('takes weights that the file holds as constants like initializers', async () => {
+    const shapesOf = async (hasConstants: boolean) => {
+      const model = path.join(folder, `constants-${hasConstants}.onnx`);
+      writeFileSync(model, splitBackbone({ hasConstants }));
+      const { gradients } = await writeGradients({ model, out: path.join(folder, 'out.onnx') });
+      return gradients.map(({ name, shape }) => [name, shape] as const);
+    };
+    const shapes = await shapesOf(false);
+    expect(shapes.map(([name]) => name)).to.include.members(['last/kernel', 'last/norm/scale', 'fc/bias']);
+    expect(await shapesOf(true)).to.have.deep.members(shapes);
   });
 
   it('agrees with finite differences', async () => {

@@ -1,6 +1,7 @@
+import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import type { FeatureTrainOptions, TrainOptions } from '../../pipeline/training-run.js';
-import { defineCommand } from '../define-command.js';
+import { camelCase, defineCommand } from '../define-command.js';
 import { describeTraining } from '../describe-training.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
@@ -65,8 +66,21 @@ export async function trainOptions(
   if (args.resume && backbone === undefined && data === undefined) {
     const { optionsOfUnfinished } = await import('../../pipeline/run-progress.js');
     const begun = (await optionsOfUnfinished(args.out)) as unknown as TrainOptions | FeatureTrainOptions;
-    return { ...begun, out: args.out, resume: true };
+    // What is given beside --resume counts: other settings are refused, and the machine's may differ.
+    return { ...begun, ...withoutDefaults(rest), out: args.out, resume: true };
   }
   const missing = [backbone === undefined && '--backbone', data === undefined && '--data'].filter(Boolean);
   throw new GraftError('USAGE', `Missing: ${missing.join(' and ')} (or --features in place of both).`);
+}
+
+/** The flags that say something else than they would unsaid. */
+function withoutDefaults(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const defaults = new Map<string, unknown>();
+  for (const [name, option] of Object.entries<Options>(trainFlags)) {
+    defaults.set(name, option.default);
+    defaults.set(camelCase(name), option.default);
+  }
+  return Object.fromEntries(
+    Object.entries(args).filter(([name, value]) => defaults.has(name) && value !== defaults.get(name)),
+  );
 }
