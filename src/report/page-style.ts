@@ -12,7 +12,7 @@ p{margin:6px 0}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin-top:16px}
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:18px}
 .figure{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
-.figure b{display:block;font-size:25px;font-weight:650;line-height:1.25}
+.figure b{display:block;overflow-wrap:anywhere;font-size:25px;font-weight:650;line-height:1.25}
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:18px}
 figure{margin:0}
 svg{width:100%;height:auto;display:block}
@@ -45,6 +45,7 @@ td .share{display:inline-block;height:7px;border-radius:4px;background:var(--rig
 .examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}
+.examples b{unicode-bidi:isolate}
 pre{background:var(--ground);border:1px solid var(--line);border-radius:8px;padding:10px 14px;white-space:pre-wrap;overflow-wrap:anywhere;font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace;margin:8px 0}
 @media (max-width:560px){main{padding:16px 10px 40px}section{padding:14px 12px}th,td{padding:4px 6px}th:first-child,td:first-child,td.words,th.words{min-width:5.5em}}
 `;

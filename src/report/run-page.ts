@@ -99,12 +99,18 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
   const names = parts.map((part) => `<span><i style="background:var(--${part})"></i>${part}</span>`);
   const key = `<p class="key muted">${names.join('')}the dashed line is the epoch (of L-BFGS the iteration) whose weights were kept</p>`;
   const charts = [
-    chart('loss', 'loss', (value) => value.toPrecision(3)),
+    chart('loss', 'loss', figureOf),
     figure === 'rmse'
-      ? chart('RMSE', 'rmse', (value) => value.toPrecision(3))
+      ? chart('RMSE', 'rmse', figureOf)
       : chart('accuracy', 'accuracy', (value) => `${(100 * value).toFixed(value > 0.9 ? 1 : 0)}%`),
   ];
   return section('How it learned', `<div class="pair">${charts.join('')}</div>${key}`);
+}
+
+/** Three digits, or two where the noughts of a small number would not fit beside the axis: 0.0434, 2.0e-4. */
+function figureOf(value: number): string {
+  const isSmall = value !== 0 && Math.abs(value) < 0.001;
+  return isSmall ? value.toExponential(1) : value.toPrecision(3);
 }
 
 function gallery(title: string, note: string, shown: readonly ShownExample[]): string {
@@ -114,7 +120,7 @@ function gallery(title: string, note: string, shown: readonly ShownExample[]): s
     const guess =
       prediction === label
         ? `<b>${escapeXml(label)}</b>`
-        : `<b>${escapeXml(prediction)}</b>, is ${escapeXml(label)}`;
+        : `<b>${escapeXml(prediction)}</b>, is <bdi>${escapeXml(label)}</bdi>`;
     if (text !== undefined) {
       return `<figure class="text" title="${escapeXml(path)}"><blockquote>${escapeXml(text)}</blockquote>${guess} ${percent(score)}</figure>`;
     }

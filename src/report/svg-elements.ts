@@ -2,9 +2,9 @@
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
-/** Characters that XML 1.0 cannot hold at all, escaped or not: a file may name its values anything. */
+/** Characters that XML 1.0 cannot hold at all, of surrogates those without their other half, escaped or not: a file may name its values anything. */
 // eslint-disable-next-line no-control-regex
-const unprintable = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/g;
+const unprintable = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ud800-\udfff\ufffe\uffff]/gu;
 
 export function escapeXml(text: string): string {
   return text
@@ -73,7 +73,10 @@ export function box(
 
 /** Its end, which tells more than its beginning, where the name is longer than `length`. */
 export function shorten(name: string, length: number): string {
-  return name.length <= length ? name : `…${name.slice(name.length - length + 1)}`;
+  if (name.length <= length) return name;
+  // A character may be two units: none is cut in half.
+  const characters = [...name];
+  return characters.length <= length ? name : `…${characters.slice(characters.length - length + 1).join('')}`;
 }
 
 /** 1234567 → "1.2 M". */

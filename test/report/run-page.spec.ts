@@ -93,6 +93,59 @@ describe('the page of a run', function () {
     ]);
   });
 
+  it('shows names in any script whole, and the figure beside one that turns the direction of writing as it is', async () => {
+    const turned = '\u202eTurned';
+    const other = await browser.newPage({ viewport: { width: 390, height: 800 } });
+    try {
+      const shown = { path: 'a/1.png', label: turned, prediction: turned, score: 0.904 };
+      const leastCertain = [shown, { ...shown, text: 'so good 🐱 𠮷', label: '🐱' }];
+      await other.setContent(renderRunPage({ ...madeUpPage(3), leastCertain }));
+      const [first, second] = await other.locator('.examples figure').allTextContents();
+      expect(first).to.contain(`${turned} 90.4 %`);
+      expect(second).to.contain('so good 🐱 𠮷').and.contain('is 🐱 90.4 %');
+      const places = await other.evaluate<number[][]>(`
+        [...document.querySelectorAll('.examples figure')].map((figure) => {
+          const node = [...figure.childNodes].find((child) => child.nodeType === 3 && child.data.includes('90.4 %'));
+          return [...'904'].map((digit) => {
+            const range = document.createRange();
+            const at = node.data.indexOf(digit);
+            range.setStart(node, at);
+            range.setEnd(node, at + 1);
+            return range.getBoundingClientRect().x;
+          });
+        })`);
+      for (const [nine, zero, four] of places) {
+        expect(nine!).to.be.below(zero!);
+        expect(zero!).to.be.below(four!);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
+  it('cuts no figure off beside an axis, however small or large a loss is, nor in its tile', async () => {
+    const other = await browser.newPage({ viewport: { width: 360, height: 800 } });
+    try {
+      for (const unit of [1.234e-9, 1.234e-4, 0.01234, 1234, 1.234e9]) {
+        const made = madeUpPage(3);
+        const history = made.history.map((record) => ({
+          ...record,
+          train: { ...record.train, loss: record.train.loss * unit },
+        }));
+        const evaluation = { ...made.evaluation!, loss: unit };
+        await other.setContent(renderRunPage({ ...made, history, evaluation }));
+        const [starts, hidden] = await other.evaluate<[number[], number[]]>(`[
+          [...document.querySelectorAll('svg[aria-label^="loss"] text')].map((text) => text.getBBox().x),
+          [...document.querySelectorAll('.figure')].map((tile) => tile.scrollWidth - tile.clientWidth),
+        ]`);
+        expect(Math.min(...starts), `axis of ${unit}`).to.be.at.least(0);
+        expect(Math.max(...hidden), `tile of ${unit}`).to.equal(0);
+      }
+    } finally {
+      await other.close();
+    }
+  });
+
   it('of a run that held nothing out names no validation and no way to calibrate on it', async () => {
     expect(await page.innerText('.key')).to.match(/^train\s*the dashed line/);
     expect(await page.innerText('main')).not.to.contain('--calibrate');
