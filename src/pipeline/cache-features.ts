@@ -69,6 +69,8 @@ export interface CachedFeatures {
   /** Where the features were computed, or would have been. */
   readonly provider: NodeProvider;
   readonly backbone: Backbone;
+  /** The model that gives the features of this backbone, and of the others that were cached in the same pass, each by its output. */
+  readonly encode: () => Uint8Array;
   /** What was looked at: with a shard, only its examples. */
   readonly dataset: Dataset;
   readonly store: FeatureStore;
@@ -183,7 +185,7 @@ async function cacheOutputs(
       const examples = dataset.examples.length;
       const shard = options.shard ?? null;
       const report = { store: store.folder, layer, dim, dtype, shard, examples, ...counts };
-      return { report, provider: device.provider, backbone, dataset, store, keys };
+      return { report, provider: device.provider, backbone, encode, dataset, store, keys };
     }),
   );
 }

@@ -13,7 +13,7 @@ import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
 import { stackStreamedViews, stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
-import { encodeFeatures, storeOf } from './prepare-backbone.js';
+import { storeOf } from './prepare-backbone.js';
 import type { Parts } from './split-features.js';
 
 export interface ViewOptions {
@@ -44,28 +44,39 @@ export async function checkViewOptions({ views, augment }: ViewOptions): Promise
   if (views) await readAugment(augment);
 }
 
-/** @param rows - of the data set: those that train. @throws GraftError as `cacheFeatures`, USAGE for bad augmentations. */
+/**
+ * In one pass of the backbone for all views and layers.
+ * @param layers - cached in one pass
+ * @param rows - of the data set: those that train
+ * @returns the views of each layer; the counts are of all together
+ * @throws GraftError as `cacheFeatures`, USAGE for bad augmentations.
+ */
 export async function cacheViews(
-  { backbone, dataset, store: plain, provider }: CachedFeatures,
+  layers: readonly CachedFeatures[],
   rows: readonly number[],
   options: CacheOptions & ViewOptions,
   { logger, signal, onProgress }: Hooks = {},
-): Promise<CachedViews> {
-  if (backbone.input.kind === 'tokens')
+): Promise<CachedViews[]> {
+  const [{ backbone: first, dataset, provider, encode }] = layers as readonly [CachedFeatures];
+  if (first.input.kind === 'tokens')
     throw new GraftError('USAGE', '--views makes random views of photos; leave it away for texts.');
   const augment = await readAugment(options.augment);
   const folder = featuresFolder(options.cache);
-  const { input, outputName } = backbone;
-  const targets: ExtractTarget[] = [];
-  for (let number = 1; number <= (options.views ?? 0); number++) {
-    const view: RandomView = { number, seed: options.viewSeed ?? 1, augment };
-    const source = { ...storeOf(backbone, plain.format.dtype), view: viewName(view) };
-    targets.push({ store: await FeatureStore.open(folder, source, logger), output: outputName, view });
+  const targets: ExtractTarget[][] = [];
+  for (const { backbone, store: plain } of layers) {
+    const own: ExtractTarget[] = [];
+    for (let number = 1; number <= (options.views ?? 0); number++) {
+      const view: RandomView = { number, seed: options.viewSeed ?? 1, augment };
+      const source = { ...storeOf(backbone, plain.format.dtype), view: viewName(view) };
+      const store = await FeatureStore.open(folder, source, logger);
+      own.push({ store, output: backbone.outputName, view });
+    }
+    targets.push(own);
   }
   const { cached, computed, skipped, seconds } = await extractFeatures({
-    model: () => encodeFeatures(backbone),
-    input,
-    targets,
+    model: encode,
+    input: first.input,
+    targets: targets.flat(),
     examples: dataset.examples.choose(rows),
     provider,
     batch: options.backboneBatch,
@@ -74,25 +85,19 @@ export async function cacheViews(
     onProgress,
     signal,
   });
-  const stores = targets.map(({ store }) => store);
-  const use = { at: new Date().toISOString(), backbone: backbone.path, data: path.resolve(options.data) };
-  for (const { folder: of } of stores) {
-    await recordUsage(folder, path.basename(of), {
-      ...use,
-      cached,
-      computed,
-      skipped: skipped.length,
-      seconds,
-    });
+  const counts = { cached, computed, seconds };
+  const at = new Date().toISOString();
+  const found: CachedViews[] = [];
+  for (const [i, { backbone }] of layers.entries()) {
+    const stores = targets[i]!.map(({ store }) => store);
+    const use = { at, backbone: backbone.path, data: path.resolve(options.data) };
+    for (const { folder: of } of stores) {
+      await recordUsage(folder, path.basename(of), { ...use, ...counts, skipped: skipped.length });
+    }
+    const report = { stores: stores.map(({ folder: of }) => of), examples: rows.length, ...counts };
+    found.push({ report, stores });
   }
-  const report = {
-    stores: stores.map(({ folder: of }) => of),
-    examples: rows.length,
-    cached,
-    computed,
-    seconds,
-  };
-  return { report, stores };
+  return found;
 }
 
 /** The training part with the views of its photos stacked below it. */

@@ -15,7 +15,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
   try {
-    const views = options.views ? await cacheViews(cached, rows.train, options, context) : undefined;
+    const [views] = options.views ? await cacheViews([cached], rows.train, options, context) : [];
     const train = views ? await addViews(parts, cached, views) : parts.train;
     const fitted = await fitHead(
       {

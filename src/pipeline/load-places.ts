@@ -10,14 +10,14 @@ import {
   type CacheOptions,
   type Hooks,
 } from './cache-features.js';
-import { addViews, cacheViews, checkViewOptions, type ViewOptions } from './cache-views.js';
+import { addViews, type CachedViews, cacheViews, checkViewOptions, type ViewOptions } from './cache-views.js';
 import { chooseLayers } from './choose-layers.js';
 import { openFeatureFile } from './feature-file.js';
 import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail } from './prepare-tail.js';
 import { splitList } from './search-grid.js';
-import { splitFeatures, type SplitOptions } from './split-features.js';
+import { type Parts, splitFeatures, type SplitOptions } from './split-features.js';
 
 export interface Place {
   readonly layer: string;
@@ -64,32 +64,48 @@ export async function loadPlaces(
       return backbone;
     });
     const reason = options.layer === undefined ? 'recommended' : 'named';
-    return [await placeOf(cached, options, hooks, reason)];
+    return placesOf([cached], [reason], options, hooks);
   }
   if (options.layer !== undefined)
     throw new GraftError('USAGE', 'Expected --layer or --layers but received both.');
   const compared = await chooseLayers(layers === 'auto' ? 'auto' : splitList('layers', layers), options);
   const cached = await cacheLayers({ ...options, layers: compared }, hooks);
+  return placesOf(
+    cached,
+    compared.map(({ reason }) => reason),
+    options,
+    hooks,
+  );
+}
+
+async function placesOf(
+  cached: readonly CachedFeatures[],
+  reasons: readonly string[],
+  options: SplitOptions & CacheOptions & ViewOptions,
+  hooks: Hooks,
+): Promise<Place[]> {
+  const parts: Parts[] = [];
+  for (const each of cached) parts.push(await splitFeatures(each, options));
+  const { rows } = parts[0]!;
+  const views = options.views ? await cacheViews(cached, rows.train, options, hooks) : [];
   const places: Place[] = [];
   for (const [i, each] of cached.entries())
-    places.push(await placeOf(each, options, hooks, compared[i]!.reason));
+    places.push(await placeOf(each, parts[i]!, views[i], reasons[i]!));
   return places;
 }
 
 async function placeOf(
   cached: CachedFeatures,
-  options: SplitOptions & CacheOptions & ViewOptions,
-  hooks: Hooks,
+  parts: Parts,
+  views: CachedViews | undefined,
   reason: string,
 ): Promise<Place> {
   const { layer, pool, dim } = cached.backbone;
-  const parts = await splitFeatures(cached, options);
   const { trainGroups: groups, close } = parts;
   const { task } = cached.dataset;
   const { labels, targets } = parts.train;
   const identity = createHash('sha256').update(cached.store.folder).update(cached.keys).update(labels);
   if (targets) identity.update(targets);
-  const views = options.views ? await cacheViews(cached, parts.rows.train, options, hooks) : undefined;
   for (const { folder } of views?.stores ?? []) identity.update(folder);
   const train = views ? await addViews(parts, cached, views) : parts.train;
   return { layer, pool, dim, reason, train, task, groups, identity: identity.digest('hex'), close };

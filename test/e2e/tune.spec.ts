@@ -108,6 +108,31 @@ describe('graft tune', function () {
     expect(again.candidates).to.deep.equal(report.candidates);
   });
 
+  it('has the views of compared layers from one pass, as each layer alone has them', async () => {
+    const maps = decodeModel(readFileSync(backbone), { path: backbone }).graph.nodes.find(
+      ({ opType }) => opType === 'Relu',
+    )!.outputs[0]!;
+    const fresh = { GRAFT_CACHE: path.join(folder, 'cache-of-views') };
+    const flags = '--views 2 --augment crop,flip --folds 3 --l2 1 --device cpu --threads 1'.split(' ');
+    const search = (name: string, ...more: string[]) =>
+      graftJsonHere<TuneReport>(
+        ['tune', '--backbone', backbone, '--data', data, '--out', path.join(folder, name), ...flags, ...more],
+        fresh,
+      );
+    const { candidates } = await search('viewed-layers', '--layers', `${maps},features`);
+    const { stores } = await graftJsonHere<{ stores: { view: string; lastUsed: string }[] }>(
+      ['cache', 'ls'],
+      fresh,
+    );
+    const passes = stores.filter(({ view }) => view !== 'original').map(({ lastUsed }) => lastUsed);
+    expect(passes).to.deep.equal(Array(4).fill(passes[0]));
+    for (const layer of [maps, 'features']) {
+      const alone = await search(`viewed-${layer.replaceAll('/', '-')}`, '--layer', layer);
+      const compared = candidates.find((candidate) => candidate.layer === layer)!;
+      expect(compared.loss, layer).to.be.closeTo(alone.candidates[0]!.loss, 1e-9);
+    }
+  });
+
   it('compares layers that are cached in one pass, and exports and verifies what it kept', async () => {
     const maps = decodeModel(readFileSync(backbone), { path: backbone }).graph.nodes.find(
       ({ opType }) => opType === 'Relu',

@@ -55,9 +55,10 @@ export const cacheCommand = defineCommand({
     const options = { ...args, shard, backboneBatch: args.batch };
     await checkViewOptions(options);
     const cached = await cacheFeatures(options, { ...output, onProgress });
-    const views = args.views
-      ? (await cacheViews(cached, rowsToView(cached), options, { ...output, onProgress })).report
-      : undefined;
+    const [viewed] = args.views
+      ? await cacheViews([cached], rowsToView(cached), options, { ...output, onProgress })
+      : [];
+    const views = viewed?.report;
     const { report } = cached;
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
     const unshown = report.skipped.length - shownSkips;
