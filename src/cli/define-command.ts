@@ -1,10 +1,11 @@
 /** One shape for every command: flags as data, an example, and what it does with the parsed flags. */
 import type { Argv, CommandModule, InferredOptionTypes, Options, PositionalOptions } from 'yargs';
 import { GraftError } from '../errors.js';
+import { configValue } from './config-value.js';
 import { createOutput, type Output } from './output.js';
 
 /** Flags of all commands, and of the one that is called. */
-const flags = { known: new Set<string>(), own: new Set<string>() };
+const flags = { known: new Set<string>(), own: new Map<string, Options>() };
 
 const flagsOf = new WeakMap<CommandModule, ReadonlySet<string>>();
 
@@ -20,8 +21,15 @@ export function commandsWith(flag: string, commands: readonly CommandModule[]): 
  * are passed over; what no command knows stays, to be refused.
  */
 export function flagsForCommand(config: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const isForOthers = (name: string): boolean => flags.known.has(name) && !flags.own.has(name);
-  return Object.fromEntries(Object.entries(config).filter(([name]) => !isForOthers(kebabCase(name))));
+  const taken = Object.entries(config).flatMap(([given, value]): [string, unknown][] => {
+    const name = kebabCase(given);
+    const own = flags.own.get(name);
+    if (own) return [[given, configValue(name, value, own)]];
+    const denied = name.startsWith('no-') ? flags.own.get(name.slice(3)) : undefined;
+    if (denied?.type === 'boolean') return [[name.slice(3), !(configValue(name, value, denied) as boolean)]];
+    return flags.known.has(name) ? [] : [[given, value]];
+  });
+  return Object.fromEntries(taken);
 }
 
 export interface CommandDefinition<O extends Record<string, Options>, P> {
@@ -48,7 +56,9 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     command,
     describe,
     builder: (yargs: Argv, isHelpAsked?: boolean) => {
-      flags.own = new Set(names);
+      // Positional words may come as lists of their own.
+      const words = Object.keys(positionals ?? {}).map((name) => [name, { type: 'array' }] as const);
+      flags.own = new Map<string, Options>([...Object.entries(options), ...words]);
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
       for (const subcommand of subcommands) yargs.command(subcommand);

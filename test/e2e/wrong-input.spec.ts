@@ -1,10 +1,20 @@
 import { execFileSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { graft, temporaryFolder } from './graft.js';
 import { graftHere } from './graft-here.js';
+import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
 /** A class folder with `count` small images, each of its own colour. */
 async function images(folder: string, label: string, count: number): Promise<void> {
@@ -216,6 +226,41 @@ describe('wrong input', function () {
       2,
       /Unknown argument: l2\. --l2 is a flag of graft run, graft train and graft tune\.\n/,
     );
+  });
+
+  describe('in a configuration', () => {
+    const config = path.join(folder, 'values.yaml');
+    const configured = path.join(folder, 'configured');
+    const trainWith = (flags: object) => {
+      writeFileSync(config, JSON.stringify({ features: 'none.safetensors', out: configured, ...flags }));
+      return graftHere(['train', '--config', config], env);
+    };
+    const refused: readonly (readonly [flags: object, message: RegExp])[] = [
+      [{ l2: null }, /a value .* for l2 in the configuration but received null/],
+      [{ l2: true }, /a number for l2 in the configuration but received true/],
+      [{ standardize: 'yes' }, /true or false for standardize in the configuration but received "yes"/],
+      [{ l2: [1, 2] }, /for --l2 but received "1,2"/],
+      [{ head: ['mlp', 'linear'] }, /Given: "mlp,linear"/],
+    ];
+    for (const [flags, message] of refused) {
+      it(`is refused rather than guessed at: ${JSON.stringify(flags)}`, async () => {
+        expectRefusal(await trainWith(flags), 2, message);
+      });
+    }
+
+    it('is a list where the flag takes one, the contrary of a switch, and a name that is a number', async () => {
+      const flags = { head: 'mlp', hidden: [16, 8], 'no-standardize': true, epochs: 1, threads: 1 };
+      const features = path.join(folder, 'listed.safetensors');
+      writeFeatureFile(features, madeUpFeatures({ rows: 20, dim: 3, classCount: 2 }));
+      const { status, stderr } = await trainWith({ ...flags, features });
+      expect(status, stderr).to.equal(0);
+      const { training } = JSON.parse(readFileSync(path.join(configured, 'config.json'), 'utf8')) as {
+        training: { head: { hidden: number[] }; standardize: boolean };
+      };
+      expect(training.head.hidden).to.deep.equal([16, 8]);
+      expect(training.standardize).to.equal(false);
+      expectRefusal(await trainWith({ features: 123 }), 1, /There is no file .*123/);
+    });
   });
 
   it('names the command that a flag is of, and for --shard what to do instead', async () => {
