@@ -42,7 +42,7 @@ export async function readDataset(
   if (options.groupColumn !== undefined && dataset.examples.at(0).group === undefined) {
     throw new GraftError(
       'USAGE',
-      `--group-column is for tables (CSV, TSV, JSONL), but ${path} is none; list its ${dataset.kind} in one.`,
+      `--group-column is for tables (CSV, TSV, JSONL, Parquet), but ${path} is none; list its ${dataset.kind} in one.`,
     );
   }
   const isOneOf = dataset.task === 'single' || dataset.task === 'ordered';

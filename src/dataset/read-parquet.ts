@@ -9,6 +9,7 @@ import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
+import { joinLabels } from './join-labels.js';
 import { locate } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
@@ -27,32 +28,46 @@ export async function readParquet(
 ): Promise<Dataset> {
   const found = new ExampleCollector();
   let kind: ExampleKind = 'images';
-  const unlabelled = { count: 0, first: '' };
+  const [unlabelled, ungrouped] = [
+    { count: 0, first: '' },
+    { count: 0, first: '' },
+  ];
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
     const chosen = chooseColumns(file, options);
-    const { image, names } = chosen;
+    const { image, labels, names, split: parts, group: groups } = chosen;
     kind = chosen.kind;
-    const isPlace = kind === 'images' && image.kind === 'text';
-    const columns = [chosen.label, ...(isPlace ? [image] : []), ...(chosen.split ?? [])];
+    const places = kind === 'images' && image.kind === 'text' ? image : undefined;
+    const columns = [...labels, ...[places, parts, groups].filter((column) => column !== undefined)];
+    const labelNames = labels.map(({ name }) => name);
     for await (const { row, values } of rowsOf(file, columns)) {
-      const label = labelOf(values[0], names, `row ${row} of ${shard.path}`);
-      if (label === undefined) {
-        if (unlabelled.count++ === 0) unlabelled.first = `row ${row} of ${shard.path}`;
+      const at = `row ${row} of ${shard.path}`;
+      const valueOf = (column: ParquetColumn | undefined): unknown =>
+        column && values[columns.indexOf(column, labels.length)];
+      const given = values.slice(0, labels.length).map((value) => labelOf(value, names, at));
+      const group = groups && labelOf(valueOf(groups), undefined, at);
+      if (given.includes(undefined) || (groups && group === undefined)) {
+        const lacking = given.includes(undefined) ? unlabelled : ungrouped;
+        if (lacking.count++ === 0) lacking.first = at;
         continue;
       }
-      const split = chosen.split ? partOf(values.at(-1), row, shard.path) : shard.split;
-      if (isPlace) {
-        const place = textOf(values[1]);
-        if (place) found.add(label, locate(place, { row, file: shard.path }), split);
+      const label =
+        given.length === 1 ? given[0]! : joinLabels(given as string[], labelNames, options.task, shard.path);
+      const split = parts ? partOf(valueOf(parts), row, shard.path) : shard.split;
+      if (places) {
+        const place = textOf(valueOf(places));
+        if (place) found.add(label, locate(place, { row, file: shard.path }), split, group);
       } else {
         const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
-        found.add(label, { path: `${shard.path}#${row}`, source }, split);
+        found.add(label, { path: `${shard.path}#${row}`, source }, split, group);
       }
     }
   }
-  const { count, first } = unlabelled;
-  if (count > 0) logger.warn(`${count} rows without a label are left out, the first one ${first}.`);
+  for (const [{ count, first }, what] of [
+    [unlabelled, 'a label'],
+    [ungrouped, options.groupColumn],
+  ] as const)
+    if (count > 0) logger.warn(`${count} rows without ${what} are left out, the first one ${first}.`);
   if (found.size === 0) {
     throw new GraftError(
       'INVALID_DATASET',
@@ -66,16 +81,18 @@ interface ChosenColumns {
   readonly kind: ExampleKind;
   /** Of images or texts. */
   readonly image: ParquetColumn;
-  readonly label: ParquetColumn;
+  readonly labels: readonly ParquetColumn[];
   /** Names of the classes by number, where the label is one. */
   readonly names: readonly unknown[] | undefined;
   /** The column that says which part a row belongs to, if there is one. */
-  readonly split?: readonly [ParquetColumn];
+  readonly split: ParquetColumn | undefined;
+  /** The column that says what belongs together, where one was named. */
+  readonly group: ParquetColumn | undefined;
 }
 
 function chooseColumns(
   file: ParquetFile,
-  { imageColumn, textColumn, labelColumn }: DataOptions,
+  { imageColumn, textColumn, labelColumn, groupColumn }: DataOptions,
 ): ChosenColumns {
   const { columns, features } = file;
   const typed = (type: string) => Object.keys(features).filter((name) => features[name]?._type === type);
@@ -114,22 +131,29 @@ function chooseColumns(
   const image = isText
     ? pick(textColumn, textColumns, ['text'], 'texts', '--text-column')
     : pick(imageColumn, usualImages, ['bytes', 'text'], 'images', '--image-column (or --text-column)');
-  const label = pick(
-    labelColumn,
-    [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
-    ['number', 'text', 'boolean'],
-    'labels',
-    '--label-column',
-  );
-  const names = features[label.name]?.names;
-  const split = find(['split'], ['text']);
-  const kind = isText ? 'texts' : 'images';
+  const pickLabel = (given: string | undefined) =>
+    pick(
+      given,
+      [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
+      ['number', 'text', 'boolean'],
+      'labels',
+      '--label-column',
+    );
+  const labels = labelColumn?.includes(',')
+    ? labelColumn.split(',').map((name) => pickLabel(name.trim()))
+    : [pickLabel(labelColumn)];
+  const group =
+    groupColumn === undefined
+      ? undefined
+      : pick(groupColumn, [], ['number', 'text', 'boolean'], 'groups', '--group-column');
+  const names = labels.length === 1 ? features[labels[0]!.name]?.names : undefined;
   return {
-    kind,
+    kind: isText ? 'texts' : 'images',
     image,
-    label,
+    labels,
     names: Array.isArray(names) ? names : undefined,
-    ...(split && { split: [split] }),
+    split: find(['split'], ['text']),
+    group,
   };
 }
 

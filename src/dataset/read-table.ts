@@ -4,9 +4,9 @@ import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
-import type { TaskKind } from '../tasks/task.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
+import { joinLabels } from './join-labels.js';
 import type { DataOptions } from './read-dataset.js';
 import { parseSplit } from './split-names.js';
 import { readTableRows } from './table-rows.js';
@@ -180,27 +180,5 @@ function textOf(value: unknown, column: string, row: number, file: string): stri
   throw new GraftError(
     'INVALID_DATASET',
     `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${JSON.stringify(value).slice(0, 60)}.`,
-  );
-}
-
-/** Several columns as one label: their numbers, or the names of those with a 1. */
-function joinLabels(
-  values: readonly string[],
-  names: readonly string[],
-  task: TaskKind | undefined,
-  file: string,
-): string {
-  if (task === 'regression') return JSON.stringify(values);
-  if (task !== 'multi') {
-    throw new GraftError(
-      'USAGE',
-      `Several label columns of ${file} are numbers or labels: say --task regression or --task multi.`,
-    );
-  }
-  const strange = values.find((value) => !/^(0|1|true|false)$/i.test(value));
-  if (strange === undefined) return JSON.stringify(names.filter((_, i) => /^(1|true)$/i.test(values[i]!)));
-  throw new GraftError(
-    'INVALID_DATASET',
-    `Expected 0 or 1 in the label columns of ${file} but found ${JSON.stringify(strange)}.`,
   );
 }

@@ -106,6 +106,48 @@ describe('Reading Parquet', () => {
     expect([...examples].map(({ label }) => targets![label])).to.deep.equal([0.5, -2.25, 8]);
   });
 
+  const table = (columns: Readonly<Record<string, readonly (string | number | undefined)[]>>): string => {
+    const filename = place();
+    const columnData = Object.entries(columns).map(([name, data]) => ({
+      name,
+      data: [...data],
+      type: typeof data[0] === 'number' ? ('DOUBLE' as const) : ('STRING' as const),
+      nullable: true,
+    }));
+    parquetWriteFile({ filename, columnData });
+    return filename;
+  };
+
+  it('keeps rows of one group together, and leaves out those of none', async () => {
+    const data = table({
+      text: ['a', 'b', 'c', 'd', 'e'],
+      label: ['x', 'y', 'x', 'y', 'x'],
+      patient: [7, 7, 8, undefined, 8],
+    });
+    const heard: string[] = [];
+    const logger = { info() {}, warn: (message: string) => heard.push(message) };
+    const { examples } = await readDataset(data, { groupColumn: 'patient' }, logger);
+    const groups = [...examples].map(({ group }) => group);
+    expect(groups).to.have.length(4);
+    expect([groups[0] === groups[1], groups[1] === groups[2], groups[2] === groups[3]]).to.deep.equal([
+      true,
+      false,
+      true,
+    ]);
+    expect(heard.join()).to.match(/1 rows without patient are left out, the first one row 3/);
+  });
+
+  it('takes several label columns as numbers, or as labels where there is a 1', async () => {
+    const data = table({ text: ['a', 'b', 'c'], wide: [1, 0, 1], tall: [0.0, 1, 1] });
+    const several = { labelColumn: 'wide,tall' };
+    const multi = await readDataset(data, { ...several, task: 'multi' });
+    expect(multi.classes).to.have.members(['wide', 'tall']);
+    const numbers = await readDataset(data, { ...several, task: 'regression' });
+    expect(numbers.classes).to.deep.equal(['wide', 'tall']);
+    const error = await readDataset(data, several).catch((reason: unknown) => reason);
+    expect((error as Error).message).to.match(/--task regression or --task multi/);
+  });
+
   it('refuses a part that is none, rather than train on it', async () => {
     const file = place();
     const columns = [
