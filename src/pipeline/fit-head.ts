@@ -38,6 +38,10 @@ export async function fitHead(
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
+  if (training.head?.kind === 'prototype' && options.solver !== undefined)
+    logger.warn(
+      `--solver ${options.solver} is not used: a prototype head is computed, each class is its mean.`,
+    );
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
   const folds = foldCount && foldsOf(plain, groups, foldCount, options.seed ?? 1);

@@ -112,7 +112,9 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
     const stray = names.find((name) => options[name] !== undefined);
     if (stray)
       refuse(
-        `${epochFlags[stray]} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`,
+        solver === 'no'
+          ? `${epochFlags[stray]} is for heads that are trained, but a prototype head is computed: each class is its mean; leave ${epochFlags[stray]} away.`
+          : `${epochFlags[stray]} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`,
       );
   }
   if (solver !== 'lbfgs' && options.tolerance !== undefined)

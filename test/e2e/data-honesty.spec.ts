@@ -191,6 +191,7 @@ describe('what a data set hides', function () {
       [['--huber', '1'], /--huber is for --task regression/],
       [['--focal', '2', '--label-smoothing', '0.1'], /opposite directions/],
       [['--head', 'prototype', '--class-weights', 'balanced'], /--class-weights is about a loss/],
+      [['--head', 'prototype', '--lr', '0.1'], /--lr is for heads that are trained/],
       [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
     ] as const) {
       expectRefusal(await graftHere(train(rows, ...flags), env), 2, message);
@@ -200,6 +201,13 @@ describe('what a data set hides', function () {
       1,
       /prototype head is for classes/,
     );
+  });
+
+  it('a solver that prototypes have no use for is said', async () => {
+    const flags = ['--head', 'prototype', '--solver', 'adamw'];
+    const { status, stderr } = await graftHere(train(rowsOf(20, twoClasses), ...flags), env);
+    expect(status, stderr).to.equal(0);
+    expect(stderr).to.match(/--solver adamw is not used: a prototype head is computed/);
   });
 
   it('an exported model says its task, and eval and predict go by it', async () => {
