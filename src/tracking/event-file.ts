@@ -3,7 +3,7 @@
  * Field numbers: tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto.
  */
 import { Buffer } from 'node:buffer';
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { maskedCrc32c } from './crc32c.js';
@@ -21,7 +21,7 @@ let serial = 0;
 
 /** Makes the folder and begins a new file in it: TensorBoard reads all files of a folder as one run. */
 export function openEventFile(folder: string): EventFile {
-  mkdirSync(folder, { recursive: true });
+  makeMissing(folder);
   const seconds = String(Math.floor(Date.now() / 1000)).padStart(10, '0');
   const file = path.join(folder, `events.out.tfevents.${seconds}.${hostname()}.${process.pid}.${serial++}`);
   const append = (...fields: readonly Uint8Array[]): void => {
@@ -39,6 +39,18 @@ export function openEventFile(folder: string): EventFile {
       append(message(5, message(1, text(1, tag), metadata)));
     },
   };
+}
+
+/** Node's `recursive` never comes back where a folder cannot be made though its parent is there, as in /proc. */
+function makeMissing(folder: string): void {
+  if (existsSync(folder)) return;
+  makeMissing(path.dirname(folder));
+  try {
+    mkdirSync(folder);
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (!existsSync(folder)) throw error;
+  }
 }
 
 function record(data: Uint8Array): Uint8Array {

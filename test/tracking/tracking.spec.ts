@@ -1,8 +1,10 @@
+import { spawnSync } from 'node:child_process';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { crc32c, maskedCrc32c } from '../../src/tracking/crc32c.js';
 import { trackInMlflow } from '../../src/tracking/mlflow.js';
@@ -48,6 +50,20 @@ describe('event files', () => {
     }
     // One says the version, then one an epoch.
     expect(records).to.equal(6);
+  });
+
+  it('that would lie in /proc, where no folder can be made, are not waited for', async function () {
+    if (process.platform !== 'linux') this.skip();
+    const module = pathToFileURL(path.resolve('build/src/tracking/event-file.js')).href;
+    const call = `import { openEventFile } from ${JSON.stringify(module)};
+      try { openEventFile('/proc/graft/run'); } catch ({ code }) { console.log(code); }`;
+    // In a process of its own: a call of the system that does not come back cannot be stopped in this one.
+    const { stdout, signal } = spawnSync(process.execPath, ['--input-type=module', '-e', call], {
+      encoding: 'utf8',
+      timeout: 20_000,
+      killSignal: 'SIGKILL',
+    });
+    expect([signal, stdout]).to.deep.equal([null, 'ENOENT\n']);
   });
 
   it('that cannot be written are one warning', async () => {
