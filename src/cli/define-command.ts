@@ -32,6 +32,11 @@ export function flagsForCommand(config: Readonly<Record<string, unknown>>): Reco
   return Object.fromEntries(taken);
 }
 
+/** What yargs knows of a parsed call beside what its types say: the flags that have their defaults. */
+interface Defaulted {
+  readonly defaulted: Readonly<Record<string, boolean>>;
+}
+
 export interface CommandDefinition<O extends Record<string, Options>, P> {
   /** As yargs writes it: `inspect <model>`. */
   readonly command: string;
@@ -43,7 +48,8 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly subcommands?: readonly CommandModule[];
   /** What Ctrl-C is answered with; `goesOn` where the same command goes on later. */
   readonly farewell?: string;
-  run(args: InferredOptionTypes<O> & P, output: Output): Promise<void>;
+  /** @param isGiven - whether a flag was given, on the command line or in a configuration, or else has its default */
+  run(args: InferredOptionTypes<O> & P, output: Output, isGiven: (flag: string) => boolean): Promise<void>;
 }
 
 export function defineCommand<O extends Record<string, Options>, P = unknown>(
@@ -52,6 +58,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
   const { command, describe, options, positionals, example, subcommands = [], farewell, run } = definition;
   const names = Object.keys({ ...options, ...positionals });
   for (const name of names) flags.known.add(name);
+  let defaulted = (): Defaulted['defaulted'] => ({});
   const module: CommandModule = {
     command,
     describe,
@@ -59,6 +66,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       // Positional words may come as lists of their own.
       const words = Object.keys(positionals ?? {}).map((name) => [name, { type: 'array' }] as const);
       flags.own = new Map<string, Options>([...Object.entries(options), ...words]);
+      defaulted = () => (yargs.parsed as unknown as Defaulted).defaulted;
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);
       for (const subcommand of subcommands) yargs.command(subcommand);
@@ -80,7 +88,8 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       try {
         const given = lastOfEach(args, options);
         refuseEmpty(given, options);
-        await run(given as unknown as InferredOptionTypes<O> & P, output);
+        const isGiven = (flag: string): boolean => given[flag] !== undefined && !defaulted()[kebabCase(flag)];
+        await run(given as unknown as InferredOptionTypes<O> & P, output, isGiven);
       } finally {
         output.close();
       }
@@ -133,6 +142,6 @@ function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-export function camelCase(name: string): string {
+function camelCase(name: string): string {
   return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 }

@@ -85,6 +85,28 @@ describe('a training run that is killed', function () {
       expect(stderr).to.match(/another configuration \(lr was .* and is 0.5\)/);
     });
 
+    it('by --resume and a usual setting that is not its own, is refused too', async () => {
+      const own = path.join(folder, 'unusual');
+      const lines = () => linesOf(path.join(own, 'metrics.jsonl')) >= 2;
+      const flags = ['--head', 'mlp', '--no-standardize', '--validation', '0.3'];
+      expect(
+        await killWhen(
+          [...base, ...flags, '--epochs', '100000', '--patience', '100000', '--out', own],
+          lines,
+        ),
+      ).to.equal(true);
+      for (const [flag, message] of [
+        [['--head', 'linear'], /another configuration \(head was .*"mlp".* and is .*"linear"/],
+        [['--standardize'], /another configuration \(standardize was false and is true/],
+        [['--validation', '0.2'], /another configuration \(validation was 0.3 and is 0.2/],
+        [['--layer', 'conv5'], /--features stands in place of --layer/],
+      ] as const) {
+        const { status, stderr } = await graftHere(['train', '--out', own, '--resume', ...flag]);
+        expect(stderr).to.match(message);
+        expect(status).to.equal(2);
+      }
+    });
+
     it('by --resume alone, goes on with the flags it began with', async () => {
       const { status, stderr } = await graftHere(['train', '--out', run, '--resume']);
       expect(stderr).to.match(/Going on after epoch \d+/);

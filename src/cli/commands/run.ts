@@ -72,7 +72,7 @@ export const runCommand = defineCommand({
   describe: 'Everything: cache, train (or --tune), export, verify, report',
   options,
   example: ['run --backbone model.onnx --data photos --out runs/a', 'photos in, runs/a/model.onnx out'],
-  async run(args, output) {
+  async run(args, output, isGiven) {
     const { runAll, tuneAndExport } = await import('../../pipeline/run-all.js');
     const onProgress = await output.progress('features', 'examples');
     if (args.tune) {
@@ -84,7 +84,7 @@ export const runCommand = defineCommand({
     const stray = ofSearch.find((name) => args[name] !== undefined);
     if (stray) throw new GraftError('USAGE', `--${stray} is for a search; add --tune.`);
     const onFold = await output.progress('cross-validation', 'folds');
-    const report = await runAll(await trainOptions(plain(args)), { ...output, onProgress, onFold });
+    const report = await runAll(await trainOptions(plain(args), isGiven), { ...output, onProgress, onFold });
     output.result(report, `${describeTraining(report)}\n${describeExport(report)}\n${report.report}`);
   },
 });

@@ -1,7 +1,6 @@
-import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import type { FeatureTrainOptions, TrainOptions } from '../../pipeline/training-run.js';
-import { camelCase, defineCommand } from '../define-command.js';
+import { defineCommand } from '../define-command.js';
 import { describeTraining } from '../describe-training.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
@@ -37,11 +36,15 @@ export const trainCommand = defineCommand({
   describe: 'Cache what is missing, train a head, write the run folder',
   options: trainFlags,
   example: ['train --backbone model.onnx --data photos --out runs/a', 'a linear head'],
-  async run(args, output) {
+  async run(args, output, isGiven) {
     const { trainRun } = await import('../../pipeline/train-run.js');
     const onProgress = await output.progress('features', 'examples');
     const onFold = await output.progress('cross-validation', 'folds');
-    const { report, cache } = await trainRun(await trainOptions(args), { ...output, onProgress, onFold });
+    const { report, cache } = await trainRun(await trainOptions(args, isGiven), {
+      ...output,
+      onProgress,
+      onFold,
+    });
     output.result({ ...report, ...(cache && { cache }) }, describeTraining(report));
   },
 });
@@ -56,6 +59,7 @@ export async function trainOptions(
     readonly data?: string | undefined;
     readonly features?: string | undefined;
   },
+  isGiven: (flag: string) => boolean = () => true,
 ): Promise<TrainOptions | FeatureTrainOptions> {
   const { backbone, data, features, ...rest } = args;
   if (features !== undefined) {
@@ -66,21 +70,11 @@ export async function trainOptions(
   if (args.resume && backbone === undefined && data === undefined) {
     const { optionsOfUnfinished } = await import('../../pipeline/run-progress.js');
     const begun = (await optionsOfUnfinished(args.out)) as unknown as TrainOptions | FeatureTrainOptions;
-    // What is given beside --resume counts: other settings are refused, and the machine's may differ.
-    return { ...begun, ...withoutDefaults(rest), out: args.out, resume: true };
+    // What is given beside --resume counts: other settings are refused, also where they are the usual ones.
+    const given = Object.fromEntries(Object.entries(rest).filter(([name]) => isGiven(name)));
+    if ('features' in begun) refuseBesideFeatures(given, { unfreeze: given.unfreeze, layer: given.layer });
+    return { ...begun, ...given, out: args.out, resume: true };
   }
   const missing = [backbone === undefined && '--backbone', data === undefined && '--data'].filter(Boolean);
   throw new GraftError('USAGE', `Missing: ${missing.join(' and ')} (or --features in place of both).`);
-}
-
-/** The flags that say something else than they would unsaid. */
-function withoutDefaults(args: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const defaults = new Map<string, unknown>();
-  for (const [name, option] of Object.entries<Options>(trainFlags)) {
-    defaults.set(name, option.default);
-    defaults.set(camelCase(name), option.default);
-  }
-  return Object.fromEntries(
-    Object.entries(args).filter(([name, value]) => defaults.has(name) && value !== defaults.get(name)),
-  );
 }
