@@ -2,6 +2,7 @@
 import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
 import type { TokenizerFiles } from '../models/token-spec.js';
+import { readCharsmap } from './charsmap.js';
 import { withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
 
@@ -12,6 +13,14 @@ interface Tokenizer {
     options: { add_special_tokens?: boolean; return_token_type_ids?: boolean },
   ): { readonly ids: number[]; readonly token_type_ids?: number[] };
   token_to_id(token: string): number | undefined;
+  readonly normalizer: Normalizer | null;
+}
+interface Normalizer {
+  normalize(text: string): string;
+  /** Of a sequence. */
+  readonly normalizers?: readonly (Normalizer | null)[];
+  /** Of a precompiled table, which the library replaces by NFKC. */
+  readonly charsmap?: unknown;
 }
 const { Tokenizer: LibraryTokenizer } = library as unknown as {
   Tokenizer: new (description: object, settings: object) => Tokenizer;
@@ -61,6 +70,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   let frame: Frame;
   try {
     tokenizer = new LibraryTokenizer(description, settings);
+    giveCharsmaps(tokenizer.normalizer);
     frame = findFrame(tokenizer);
   } catch (error) {
     throw invalid(where, messageOf(error), error);
@@ -87,6 +97,12 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
       .filter((value): value is number => typeof value === 'number' && value > 0 && value <= longestLimit)
       .sort((a, b) => a - b)[0],
   };
+}
+
+/** Lets tables be looked up where the library takes NFKC in their place. */
+function giveCharsmaps(normalizer: Normalizer | null): void {
+  if (typeof normalizer?.charsmap === 'string') normalizer.normalize = readCharsmap(normalizer.charsmap);
+  for (const each of normalizer?.normalizers ?? []) giveCharsmaps(each);
 }
 
 interface TokenizerDescription {
