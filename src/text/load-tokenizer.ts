@@ -14,6 +14,10 @@ interface Tokenizer {
   ): { readonly ids: number[]; readonly token_type_ids?: number[] };
   token_to_id(token: string): number | undefined;
   readonly normalizer: Normalizer | null;
+  readonly model: {
+    encode(words: readonly string[]): string[];
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+  };
 }
 interface Normalizer {
   normalize(text: string): string;
@@ -71,6 +75,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   try {
     tokenizer = new LibraryTokenizer(description, settings);
     giveCharsmaps(tokenizer.normalizer);
+    if (kind === 'Unigram' && description.model?.byte_fallback === true) giveBytes(tokenizer.model);
     frame = findFrame(tokenizer);
   } catch (error) {
     throw invalid(where, messageOf(error), error);
@@ -105,8 +110,37 @@ function giveCharsmaps(normalizer: Normalizer | null): void {
   for (const each of normalizer?.normalizers ?? []) giveCharsmaps(each);
 }
 
+/** Lets what the vocabulary lacks be written as tokens of its UTF-8 bytes, which the library does for BPE only. */
+function giveBytes(model: Tokenizer['model']): void {
+  const { tokens_to_ids: ids } = model;
+  const encode = model.encode.bind(model);
+  const encoder = new TextEncoder();
+  const bytesOf = (unknown: string): string[] => {
+    const hex = Array.from(encoder.encode(unknown), (byte) =>
+      byte.toString(16).toUpperCase().padStart(2, '0'),
+    );
+    const tokens = hex.map((digits) => `<0x${digits}>`);
+    return tokens.every((token) => ids.has(token)) ? tokens : [unknown];
+  };
+  model.encode = (words) =>
+    words.flatMap((word) => {
+      const tokens: string[] = [];
+      let unknown = '';
+      // Neighbours that are not known are one piece: all of its bytes are tokens, or it is one that is unknown.
+      for (const piece of encode([word])) {
+        if (!ids.has(piece)) unknown += piece;
+        else {
+          if (unknown !== '') tokens.push(...bytesOf(unknown));
+          unknown = '';
+          tokens.push(piece);
+        }
+      }
+      return unknown === '' ? tokens : [...tokens, ...bytesOf(unknown)];
+    });
+}
+
 interface TokenizerDescription {
-  readonly model?: { readonly type?: unknown; readonly vocab?: unknown };
+  readonly model?: { readonly type?: unknown; readonly vocab?: unknown; readonly byte_fallback?: unknown };
   readonly normalizer?: unknown;
   readonly truncation?: { readonly max_length?: unknown } | null;
   readonly padding?: { readonly pad_id?: unknown } | null;
