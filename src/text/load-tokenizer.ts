@@ -2,6 +2,7 @@
 import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
 import type { TokenizerFiles } from '../models/token-spec.js';
+import { readCharsmap } from './charsmap.js';
 import { withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
 
@@ -12,6 +13,18 @@ interface Tokenizer {
     options: { add_special_tokens?: boolean; return_token_type_ids?: boolean },
   ): { readonly ids: number[]; readonly token_type_ids?: number[] };
   token_to_id(token: string): number | undefined;
+  readonly normalizer: Normalizer | null;
+  readonly model: {
+    encode(words: readonly string[]): string[];
+    readonly tokens_to_ids: ReadonlyMap<string, number>;
+  };
+}
+interface Normalizer {
+  normalize(text: string): string;
+  /** Of a sequence. */
+  readonly normalizers?: readonly (Normalizer | null)[];
+  /** Of a precompiled table, which the library replaces by NFKC. */
+  readonly charsmap?: unknown;
 }
 const { Tokenizer: LibraryTokenizer } = library as unknown as {
   Tokenizer: new (description: object, settings: object) => Tokenizer;
@@ -61,6 +74,8 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   let frame: Frame;
   try {
     tokenizer = new LibraryTokenizer(description, settings);
+    giveCharsmaps(tokenizer.normalizer);
+    if (kind === 'Unigram' && description.model?.byte_fallback === true) giveBytes(tokenizer.model);
     frame = findFrame(tokenizer);
   } catch (error) {
     throw invalid(where, messageOf(error), error);
@@ -89,8 +104,43 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   };
 }
 
+/** Lets tables be looked up where the library takes NFKC in their place. */
+function giveCharsmaps(normalizer: Normalizer | null): void {
+  if (typeof normalizer?.charsmap === 'string') normalizer.normalize = readCharsmap(normalizer.charsmap);
+  for (const each of normalizer?.normalizers ?? []) giveCharsmaps(each);
+}
+
+/** Lets what the vocabulary lacks be written as tokens of its UTF-8 bytes, which the library does for BPE only. */
+function giveBytes(model: Tokenizer['model']): void {
+  const { tokens_to_ids: ids } = model;
+  const encode = model.encode.bind(model);
+  const encoder = new TextEncoder();
+  const bytesOf = (unknown: string): string[] => {
+    const hex = Array.from(encoder.encode(unknown), (byte) =>
+      byte.toString(16).toUpperCase().padStart(2, '0'),
+    );
+    const tokens = hex.map((digits) => `<0x${digits}>`);
+    return tokens.every((token) => ids.has(token)) ? tokens : [unknown];
+  };
+  model.encode = (words) =>
+    words.flatMap((word) => {
+      const tokens: string[] = [];
+      let unknown = '';
+      // Neighbours that are not known are one piece: all of its bytes are tokens, or it is one that is unknown.
+      for (const piece of encode([word])) {
+        if (!ids.has(piece)) unknown += piece;
+        else {
+          if (unknown !== '') tokens.push(...bytesOf(unknown));
+          unknown = '';
+          tokens.push(piece);
+        }
+      }
+      return unknown === '' ? tokens : [...tokens, ...bytesOf(unknown)];
+    });
+}
+
 interface TokenizerDescription {
-  readonly model?: { readonly type?: unknown; readonly vocab?: unknown };
+  readonly model?: { readonly type?: unknown; readonly vocab?: unknown; readonly byte_fallback?: unknown };
   readonly normalizer?: unknown;
   readonly truncation?: { readonly max_length?: unknown } | null;
   readonly padding?: { readonly pad_id?: unknown } | null;

@@ -56,6 +56,31 @@ describe('A tokenizer', () => {
       expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids);
   });
 
+  it('writes what a Unigram vocabulary lacks as bytes, where it is to fall back on them', () => {
+    const vocab = ['<unk>', '▁', 'a', '▁ab', '<0xC3>', '<0xA9>', '<0xA8>', 'b'].map((token, i) => [
+      token,
+      [0, -1, -1.5, -2, 0, 0, 0, -3][i],
+    ]);
+    const json = {
+      normalizer: null,
+      pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split: true },
+      model: { type: 'Unigram', vocab, unk_id: 0, byte_fallback: true },
+      added_tokens: [],
+      post_processor: null,
+      decoder: null,
+    };
+    const { encode } = loadTokenizer({ json: JSON.stringify(json) }, 'bytes');
+    // As tokenizers 0.23 gives them.
+    const expected: readonly [string, number[]][] = [
+      ['ab é', [3, 1, 4, 5]],
+      ['éè a', [1, 4, 5, 4, 6, 1, 2]],
+      ['aéb', [1, 2, 4, 5, 7]],
+      ['ab €', [3, 1, 0]],
+      ['a€é€b', [1, 2, 0, 7]],
+    ];
+    for (const [text, ids] of expected) expect(encode(text, unlimited), text).to.deep.equal(ids);
+  });
+
   // The ids are those of tokenizers 0.23.
   const splits: readonly [name: string, parts: object, expected: readonly [string, number[]][]][] = [
     [
