@@ -13,7 +13,9 @@ export function configValue(name: string, value: unknown, { type, coerce }: Opti
     if (value === 'true' || value === 'false') return value === 'true';
     throw unfit(name, 'true or false', value);
   }
-  if (value === null) throw unfit(name, 'a value (without the line, the default counts)', value);
+  // Of a flag that is no switch, false is as good as nothing: no folder is called so.
+  if (value === null || (value === false && type === 'string'))
+    throw unfit(name, 'a value (without the line, the default counts)', value);
   if (Array.isArray(value)) return value.map(String).join(',');
   if (typeof value === 'boolean' && coerce) throw unfit(name, 'a number', value);
   if (type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) return String(value);

@@ -4,7 +4,7 @@ import { GraftError } from '../errors.js';
 import { configValue } from './config-value.js';
 import { createOutput, type Output } from './output.js';
 
-/** Flags of all commands, and of the one that is called. */
+/** Flags of all commands, and of the one that is called, with --json, which each has. */
 const flags = { known: new Set<string>(), own: new Map<string, Options>() };
 
 const flagsOf = new WeakMap<CommandModule, ReadonlySet<string>>();
@@ -65,7 +65,11 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     builder: (yargs: Argv, isHelpAsked?: boolean) => {
       // Positional words may come as lists of their own.
       const words = Object.keys(positionals ?? {}).map((name) => [name, { type: 'array' }] as const);
-      flags.own = new Map<string, Options>([...Object.entries(options), ...words]);
+      flags.own = new Map<string, Options>([
+        ['json', { type: 'boolean' }],
+        ...Object.entries(options),
+        ...words,
+      ]);
       defaulted = () => (yargs.parsed as unknown as Defaulted).defaulted;
       for (const [name, settings] of Object.entries<PositionalOptions>(positionals ?? {}))
         yargs.positional(name, settings);

@@ -100,10 +100,9 @@ interface ArchiveContent {
   readonly links: readonly string[];
 }
 
-/** The part that a folder above the class's folder stands for: `data/train/cat/1.jpg`. */
+/** The part that the folder right above the class's folder stands for: `data/train/cat/1.jpg`. Those above it may be any, as `/home/dev`. */
 function splitOfPath(name: string): Split | undefined {
-  const folders = name.split('/').slice(0, -2);
-  return folders.map(splitOfFolder).findLast((split) => split !== undefined);
+  return splitOfFolder(name.split('/').at(-3) ?? '');
 }
 
 /** The shards in order, some of them read while those before them are taken. */

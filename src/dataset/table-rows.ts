@@ -147,7 +147,7 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
     try {
       fields = JSON.parse(text);
     } catch (error) {
-      if (row === 1 && /^\s*[[{]\s*$/.test(text)) throw oneDocument(file);
+      if (row === 1 && /^\s*(\[|\{\s*$)/.test(text)) throw oneDocument(file);
       throw new GraftError('INVALID_DATASET', `Row ${row} of ${file} is not JSON: ${messageOf(error)}.`);
     }
     if (Array.isArray(fields) && isRecord(fields[0])) throw oneDocument(file);

@@ -58,7 +58,6 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
       merged,
       examples,
       expected: (open) => referenceOutputs(input, open),
-      most: examples.count,
       tolerance,
       signal,
     });
@@ -93,7 +92,6 @@ export async function verifyHead({ merged, head, features, signal }: VerifyHeadI
       merged,
       examples,
       expected: () => Promise.resolve(expected),
-      most: examples.count,
       signal,
     });
   } finally {
@@ -106,8 +104,6 @@ interface Comparison extends Stoppable {
   readonly examples: EncodedExamples;
   /** What the file should give, by the backbone in a session that `open` opens. */
   readonly expected: (open: Open) => Promise<Outputs>;
-  /** Examples of a batch. */
-  readonly most: number;
   readonly tolerance?: number | undefined;
 }
 
@@ -115,7 +111,6 @@ async function compareOnProviders({
   merged,
   examples,
   expected,
-  most,
   tolerance = float32Tolerance,
   signal,
 }: Comparison): Promise<Verification> {
@@ -125,7 +120,7 @@ async function compareOnProviders({
     const session = await open(merged);
     try {
       const found = [await runMerged(session, examples, 1, byCpu.keys())];
-      if (most > 1) found.push(await runMerged(session, examples, most, byCpu.keys()));
+      if (examples.count > 1) found.push(await runMerged(session, examples, examples.count, byCpu.keys()));
       const first = compareOutputs(found, byCpu, undefined, tolerance);
       if (first.isRight || open === openSession) return { name, ...first };
       return { name, ...compareOutputs(found, byCpu, await expected(open), tolerance) };

@@ -316,6 +316,11 @@ describe('Reading a data set', () => {
         ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: a quotation mark .* line 2 .*double it/],
         ['[{"image":"a.jpg","label":"cat"}]', 'json', /one JSON document; write one object a line/],
         ['[\n  {"image":"a.jpg","label":"cat"}\n]', 'jsonl', /one JSON document; write one object a line/],
+        [
+          '[{"image":"a.jpg","label":"cat"},\n{"image":"b.jpg","label":"dog"}]\n',
+          'json',
+          /one JSON document; write/,
+        ],
         ['image,label,label\na.jpg,cat,x\n', 'csv', /csv has 2 columns called label; rename/],
         ['image,label,split,split\na.jpg,cat,x,y\n', 'csv', /csv has 2 columns called split; rename/],
         [

@@ -111,6 +111,14 @@ describe('Reading tar shards', () => {
     ]);
   });
 
+  it('takes no part from a folder further above, which may be called so by chance', async () => {
+    const file = await archive('of-dev.tar', [
+      ['home/dev/photos/cat/1.jpg', 'one'],
+      ['home/dev/photos/dog/2.jpg', 'two'],
+    ]);
+    expect(await listed(await readDataset(file))).to.deep.equal(['cat one', 'dog two']);
+  });
+
   it('leaves links out, which have no content, and says so', async () => {
     const folder = path.join(scratch, 'linked');
     for (const label of ['cat', 'dog']) mkdirSync(path.join(folder, label), { recursive: true });

@@ -239,6 +239,8 @@ describe('wrong input', function () {
       [{ l2: null }, /a value .* for l2 in the configuration but received null/],
       [{ l2: true }, /a number for l2 in the configuration but received true/],
       [{ standardize: 'yes' }, /true or false for standardize in the configuration but received "yes"/],
+      [{ tensorboard: false }, /a value .* for tensorboard in the configuration but received false/],
+      [{ json: 'yes' }, /true or false for json in the configuration but received "yes"/],
       [{ l2: [1, 2] }, /for --l2 but received "1,2"/],
       [{ head: ['mlp', 'linear'] }, /Given: "mlp,linear"/],
     ];
