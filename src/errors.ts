@@ -112,3 +112,8 @@ export function unreadable(path: string, cause: unknown): GraftError {
   const reason = (code && readRemedies[code]) || messageOf(cause);
   return new GraftError('FILE_UNREADABLE', `Cannot read ${path}: ${reason}.`, { cause });
 }
+
+/** Whether work was stopped by Ctrl-C or a signal of the caller. */
+export function isInterruption(error: unknown): boolean {
+  return error instanceof GraftError && error.code === 'INTERRUPTED';
+}

@@ -1,7 +1,7 @@
 /** Files that several processes may write and none may see half: temporary file, fsync, rename, fsync of the folder. */
 import { randomBytes } from 'node:crypto';
-import { readlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdirSync, readlinkSync, statSync } from 'node:fs';
+import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemErrorCode, unwritable } from './errors.js';
@@ -98,7 +98,7 @@ export async function assertWritable(file: string): Promise<void> {
 export async function makeFolder(folder: string): Promise<void> {
   try {
     const absolute = path.resolve(folder);
-    const first = (await makeMissing(absolute)) ?? absolute;
+    const first = makeMissing(absolute) ?? absolute;
     // Also where it was there already: whoever made it may have been killed before it came to this.
     for (let made = absolute; made.length >= first.length; made = path.dirname(made)) {
       await syncFolder(path.dirname(made));
@@ -115,31 +115,28 @@ export async function makeFolder(folder: string): Promise<void> {
  * @returns the first one that was made, or undefined
  * @throws the system's error
  */
-export async function makeMissing(folder: string): Promise<string | undefined> {
+export function makeMissing(folder: string): string | undefined {
   const parent = path.dirname(folder);
   let first: string | undefined;
   try {
-    await mkdir(folder);
+    mkdirSync(folder);
     return folder;
   } catch (error) {
-    if (await isFolder(folder)) return undefined;
+    if (isFolder(folder)) return undefined;
     if (systemErrorCode(error) !== 'ENOENT' || parent === folder) throw error;
-    first = await makeMissing(parent);
+    first = makeMissing(parent);
   }
   try {
-    await mkdir(folder);
+    mkdirSync(folder);
   } catch (error) {
     // Another process may have made it meanwhile.
-    if (!(await isFolder(folder))) throw error;
+    if (!isFolder(folder)) throw error;
   }
   return first ?? folder;
 }
 
-const isFolder = (folder: string): Promise<boolean> =>
-  stat(folder).then(
-    (info) => info.isDirectory(),
-    () => false,
-  );
+const isFolder = (folder: string): boolean =>
+  statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true;
 
 /** Removes temporary files whose writer is dead. */
 export async function removeStaleTemporaries(folder: string): Promise<void> {

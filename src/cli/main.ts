@@ -3,7 +3,7 @@
  * Nothing heavy is imported here: each command loads what it needs when it runs, so that --help answers at once.
  */
 import yargs from 'yargs';
-import { GraftError, messageOf } from '../errors.js';
+import { GraftError, isInterruption, messageOf } from '../errors.js';
 import { packageVersion } from '../version.js';
 import { cacheCommand } from './commands/cache.js';
 import { doctorCommand } from './commands/doctor.js';
@@ -89,9 +89,8 @@ export async function main(args: readonly string[]): Promise<void> {
       const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
       process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);
     }
-    const isInterrupted = error instanceof GraftError && error.code === 'INTERRUPTED';
     // 128 + SIGINT, as shells have it.
-    process.exitCode = isUsage ? 2 : isInterrupted ? 130 : 1;
+    process.exitCode = isUsage ? 2 : isInterruption(error) ? 130 : 1;
   }
 }
 

@@ -38,14 +38,15 @@ export async function readParquet(
     const { image, labels, names, split: parts, group: groups } = chosen;
     kind = chosen.kind;
     const places = kind === 'images' && image.kind === 'text' ? image : undefined;
-    const columns = [...labels, ...[places, parts, groups].filter((column) => column !== undefined)];
+    const others = [places, parts, groups].filter((column) => column !== undefined);
+    const [placeAt, partAt, groupAt] = [places, parts, groups].map(
+      (column) => labels.length + (column ? others.indexOf(column) : Number.NaN),
+    ) as [number, number, number];
     const labelNames = labels.map(({ name }) => name);
-    for await (const { row, values } of rowsOf(file, columns)) {
+    for await (const { row, values } of rowsOf(file, [...labels, ...others])) {
       const at = `row ${row} of ${shard.path}`;
-      const valueOf = (column: ParquetColumn | undefined): unknown =>
-        column && values[columns.indexOf(column, labels.length)];
       const given = values.slice(0, labels.length).map((value) => labelOf(value, names, at));
-      const group = groups && labelOf(valueOf(groups), undefined, at);
+      const group = groups && labelOf(values[groupAt], undefined, at);
       if (given.includes(undefined) || (groups && group === undefined)) {
         const lacking = given.includes(undefined) ? unlabelled : ungrouped;
         if (lacking.count++ === 0) lacking.first = at;
@@ -53,9 +54,9 @@ export async function readParquet(
       }
       const label =
         given.length === 1 ? given[0]! : joinLabels(given as string[], labelNames, options.task, shard.path);
-      const split = parts ? partOf(valueOf(parts), row, shard.path) : shard.split;
+      const split = parts ? partOf(values[partAt], row, shard.path) : shard.split;
       if (places) {
-        const place = textOf(valueOf(places));
+        const place = textOf(values[placeAt]);
         if (place) found.add(label, locate(place, { row, file: shard.path }), split, group);
       } else {
         const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;

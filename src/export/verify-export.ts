@@ -1,5 +1,5 @@
 /** Compares a merged file with what it was made of, on real examples and on every runtime at hand. */
-import { GraftError, messageOf } from '../errors.js';
+import { GraftError, isInterruption, messageOf } from '../errors.js';
 import type { TrainedHead } from '../heads/head.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { openSession } from '../runtime/open-session.js';
@@ -135,7 +135,7 @@ async function compareOnProviders({
   try {
     providers.push(await check('wasm', openWebSession));
   } catch (error) {
-    if (error instanceof GraftError && error.code === 'INTERRUPTED') throw error;
+    if (isInterruption(error)) throw error;
     // It has neither all operators nor all the memory of the CPU, where the file did run.
     unable.push({ name: 'wasm', reason: messageOf(error) });
   }

@@ -1,6 +1,6 @@
 /** `graft run`: cache, train, export and verify in one go. */
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, isInterruption } from '../errors.js';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
@@ -46,7 +46,7 @@ async function exportTrained({ report, cache }: TrainedRun, hooks: Hooks): Promi
   hooks.logger?.info('Merging and verifying.');
   const out = path.join(report.run, runFiles.model);
   const exported = await exportRun({ run: report.run, out }, hooks).catch((error: unknown) => {
-    if (!(error instanceof GraftError && error.code === 'INTERRUPTED')) throw error;
+    if (!isInterruption(error)) throw error;
     throw new GraftError(
       'INTERRUPTED',
       `Stopped before the model was verified. The head is trained and kept: graft export --run ${report.run} --out ${out} writes the file.`,

@@ -93,7 +93,7 @@ export async function assertWritableFolder(folder: string): Promise<void> {
   const absolute = path.resolve(folder);
   let made: string | undefined;
   try {
-    made = await makeMissing(absolute);
+    made = makeMissing(absolute);
     await (await stageFile(path.join(absolute, runFiles.config))).discard();
   } catch (error) {
     throw unwritable(folder, error);

@@ -1,7 +1,7 @@
 /** Judges the candidates of all layers by cross-validation, chooses one, and measures what was asked for of it. */
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, isInterruption } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
 import { createRng } from '../rng.js';
@@ -121,10 +121,6 @@ export async function searchPlaces(
     ...(tails && tails.unfreezing && { unfreezing: tails.unfreezing }),
     ...extras,
   };
-}
-
-function isInterruption(error: unknown): boolean {
-  return error instanceof GraftError && error.code === 'INTERRUPTED';
 }
 
 function stoppedAfter(kept: number, total: number): GraftError {

@@ -3,9 +3,10 @@
  * Field numbers: tensorflow/core/util/event.proto, tensorflow/core/framework/summary.proto.
  */
 import { Buffer } from 'node:buffer';
-import { appendFileSync, existsSync, mkdirSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import { makeMissing } from '../write-durably.js';
 import { maskedCrc32c } from './crc32c.js';
 import { double, float, int, message, text } from './protobuf-fields.js';
 
@@ -39,18 +40,6 @@ export function openEventFile(folder: string): EventFile {
       append(message(5, message(1, text(1, tag), metadata)));
     },
   };
-}
-
-/** Node's `recursive` never comes back where a folder cannot be made though its parent is there, as in /proc. */
-function makeMissing(folder: string): void {
-  if (existsSync(folder)) return;
-  makeMissing(path.dirname(folder));
-  try {
-    mkdirSync(folder);
-  } catch (error) {
-    // Another process may have made it meanwhile.
-    if (!existsSync(folder)) throw error;
-  }
 }
 
 function record(data: Uint8Array): Uint8Array {
