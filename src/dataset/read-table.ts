@@ -4,6 +4,7 @@ import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import type { Located } from '../sources/source.js';
+import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
@@ -113,7 +114,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
       : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
   const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
   const labels = several
-    ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
+    ? splitList('label-column', labelColumn).map((name) => pick(name, [], '', '--label-column'))
     : [pick(labelColumn, labelColumns, '1', '--label-column')];
   const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
   const splitName = header ? findUsual(['split'], columns) : undefined;
