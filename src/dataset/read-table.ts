@@ -3,6 +3,7 @@ import path from 'node:path';
 import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
+import { shortenText } from '../shorten-text.js';
 import type { Located } from '../sources/source.js';
 import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
@@ -140,7 +141,7 @@ function assertOnlyOne(name: string, columns: readonly string[], file: string): 
 
 /** Of a table without a header, names may be whole texts. */
 function shorten(name: string): string {
-  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
+  return shortenText(name, 40);
 }
 
 /** Whether what stands in a column of unknown meaning is the path or address of an image. */
@@ -180,6 +181,6 @@ function textOf(value: unknown, column: string, row: number, file: string): stri
     return JSON.stringify(value);
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${JSON.stringify(value).slice(0, 60)}.`,
+    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${shortenText(JSON.stringify(value), 60)}.`,
   );
 }

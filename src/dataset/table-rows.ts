@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { GraftError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { shortenText } from '../shorten-text.js';
 import { damaged, readText } from './read-text.js';
 
 export interface TableRow {
@@ -154,7 +155,7 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
     if (!isRecord(fields)) {
       throw new GraftError(
         'INVALID_DATASET',
-        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${text.slice(0, 60)}.`,
+        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${shortenText(text, 60)}.`,
       );
     }
     columns ??= choose(Object.keys(fields));
