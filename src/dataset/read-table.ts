@@ -34,8 +34,10 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
-    const rounded = values.findIndex(isRounded);
-    if (rounded >= 0 && options.task !== 'regression') {
+    // An amount may be rounded; what tells one class, group or text from another may not.
+    const exact = options.task === 'regression' ? values.slice(0, -labelNames.length) : values;
+    const rounded = exact.findIndex(isRounded);
+    if (rounded >= 0) {
       throw new GraftError(
         'INVALID_DATASET',
         `The number for ${names[rounded]} in row ${row} of ${file} is too large to be read to its last digit; write it as a text.`,
@@ -170,6 +172,7 @@ export function locate(image: string, { row, file }: { row: number; file: string
 
 /** Numbers of JSON are doubles: two that differ may have become the same name. */
 function isRounded(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(isRounded);
   return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
 }
 
