@@ -85,7 +85,8 @@ describe('wrong input', function () {
     writeFileSync(table, 'text,wide,tall\na,1,0\nb,0,1\n');
     const tune = (...more: string[]) =>
       graftHere(['tune', '--backbone', good, '--data', good, '--out', out, ...more], env);
-    const multi = (columns: string) => run('hashed-ngrams', table, '--task', 'multi', '--label-column', columns);
+    const multi = (columns: string) =>
+      run('hashed-ngrams', table, '--task', 'multi', '--label-column', columns);
     expectRefusal(await multi('wide,wide'), 2, /each item of --label-column once but wide is there twice/);
     expectRefusal(await multi('wide,,tall'), 2, /--label-column .* an item is empty/);
     expectRefusal(await tune('--layers', 'a,b,a'), 2, /--layers once but a is there twice/);
