@@ -6,6 +6,7 @@ import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { weightsOf } from '../graph/weight-operands.js';
 import { openSession } from '../runtime/open-session.js';
+import { splitList } from '../split-list.js';
 import { describeScore } from '../tasks/describe-score.js';
 import { sizeOf } from '../tensor/shape.js';
 import {
@@ -23,7 +24,7 @@ import type { Tail } from '../train/tail.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Hooks } from './cache-features.js';
 import { fineTuneOptions } from './fine-tune-run.js';
-import { parseNumbers, splitList } from './search-grid.js';
+import { parseNumbers } from './search-grid.js';
 import type { SearchLog } from './search-log.js';
 import { splitRows } from './split-features.js';
 import { refuseHeadOptions } from './refuse-options.js';
