@@ -64,8 +64,13 @@ export function parseTailGrid(options: TuneOptions): readonly TailPoint[] {
   const { tailLrs, tailEpochs, lr, epochs } = options;
   const { unfreeze, tailLr, ...others } = options as Partial<TrainOptions>;
   if (unfreeze === undefined) {
-    const stray = tailLrs !== undefined ? 'tail-lrs' : tailEpochs !== undefined ? 'tail-epochs' : undefined;
-    if (stray) refuse(`--${stray} is about layers that are unfrozen; name some with --unfreeze.`);
+    const ofTails = {
+      ...{ 'tail-lrs': tailLrs, 'tail-epochs': tailEpochs, 'tail-lr': tailLr },
+      ...{ 'layer-decay': others.layerDecay, gradual: others.gradual },
+    };
+    const [stray] = Object.entries(ofTails).find(([, given]) => given !== undefined) ?? [];
+    if (stray !== undefined)
+      refuse(`--${stray} is about layers that are unfrozen; name some with --unfreeze.`);
     return [];
   }
   if (options.layers !== undefined)
