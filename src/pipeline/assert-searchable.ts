@@ -23,7 +23,7 @@ export async function assertSearchable(
   const { task, classes } =
     'features' in options
       ? { task: options.task ?? 'single', classes: ['', ''] }
-      : await assertSplittable({ ...options, validation } as Parameters<typeof assertSplittable>[0]);
+      : await assertSplittable({ ...options, validation });
   for (const training of trainings) assertHeadSuits(training, task, classes.length);
   // Unfrozen layers use some of what heads alone do not.
   if ('unfreeze' in options && options.unfreeze !== undefined) return;
