@@ -1,5 +1,4 @@
 /** From what the user names to a model that turns examples into features: read, cut, pooled, free in its batch. */
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
@@ -32,6 +31,7 @@ import {
   tokenMask,
 } from '../models/input-spec.js';
 import type { Model, ValueInfo } from '../onnx/ir.js';
+import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -58,6 +58,7 @@ export interface BackboneHooks extends FetchHooks {
 
 export interface Backbone {
   readonly path: string;
+  /** Of the file and its external data. */
   readonly sha256: string;
   /** The whole model as the file says it, but for functions and known branches, which are written out, and an image input that takes float32 whatever it is cast to. */
   readonly model: Model;
@@ -85,7 +86,12 @@ export async function prepareBackbone(
   const read = dropInitializerInputs(decodeModel(bytes, { path: file }));
   try {
     const one = await asOneExample(read);
-    const prepared = await prepareDecoded({ file, bytes, model: one }, { layer, pool, ...given }, { logger });
+    const sha256 = modelDigest(bytes, read);
+    const prepared = await prepareDecoded(
+      { file, sha256, model: one },
+      { layer, pool, ...given },
+      { logger },
+    );
     await assertSameAlone(read, one, prepared);
     return prepared;
   } catch (error) {
@@ -104,7 +110,7 @@ export async function prepareBackbone(
 }
 
 async function prepareDecoded(
-  { file, bytes, model: decodedModel }: { file: string; bytes: Uint8Array; model: Model },
+  { file, sha256, model: decodedModel }: { file: string; sha256: string; model: Model },
   { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
   { logger }: { logger: Logger },
 ): Promise<Backbone> {
@@ -151,7 +157,7 @@ async function prepareDecoded(
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
     path: path.resolve(file),
-    sha256: createHash('sha256').update(bytes).digest('hex'),
+    sha256,
     model,
     layer: chosen,
     pool: usedPool,
