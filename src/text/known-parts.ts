@@ -71,8 +71,7 @@ const newPunctuation =
   '\\u061d\\u09fd-\\u0a76\\u0c77-\\u0c84\\u1b4e\\u1b4f\\u1b7d-\\u1b7f\\u2e43-\\u2e5d\\u{10d6e}-\\u{10f89}\\u{113d4}-\\u{1145d}' +
   '\\u{11660}-\\u{116b9}\\u{1183b}-\\u{11fff}\\u{12ff1}\\u{12ff2}\\u{16d6d}-\\u{16fe2}\\u{1e5ff}-\\u{1e95f}';
 /** One character; the last two are symbols by now. */
-const punctuation =
-  `(?![${newPunctuation}])[\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e]|[\\u166d\\u{111c9}]`;
+const punctuation = `(?![${newPunctuation}])[\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e]|[\\u166d\\u{111c9}]`;
 
 function knownPreTokenizer(preTokenizer: unknown): unknown {
   const part = (preTokenizer ?? {}) as Part;
