@@ -33,7 +33,6 @@ import {
 import type { Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
@@ -191,11 +190,6 @@ export function storeOf(
   dtype: FeatureDType,
 ): StoreOptions {
   return { backboneSha256, layer, pool, ...identifyInput(input), dim, dtype };
-}
-
-/** The encoded feature model, as sessions take it. */
-export function encodeFeatures(backbone: Backbone): Uint8Array {
-  return encodeModel(backbone.features);
 }
 
 interface ChosenLayer {
