@@ -6,7 +6,17 @@ const root = path.resolve('src');
 
 /** Folders (or files) under src/ by row; a row imports from rows before it, and from itself. */
 const rows: readonly (readonly string[])[] = [
-  ['errors.ts', 'rng.ts', 'logger.ts', 'version.ts', 'write-durably.ts', 'tensor', 'simd'],
+  [
+    'errors.ts',
+    'rng.ts',
+    'logger.ts',
+    'shorten-text.ts',
+    'split-list.ts',
+    'version.ts',
+    'write-durably.ts',
+    'tensor',
+    'simd',
+  ],
   ['onnx', 'optim', 'metrics'],
   ['graph'],
   ['autodiff', 'runtime'],

@@ -19,7 +19,9 @@ const mostLines = 24;
 export function describeTuning(report: TuneReport): string {
   const { best, highest, candidates, figure, folds, seconds, standardError, layers } = report;
   const show = (value: number): string => formatFigure(figure, value);
-  const shown = candidates.toSorted((a, b) => b.mean - a.mean).slice(0, mostLines);
+  const shown = candidates
+    .toSorted((a, b) => Number(hasFailed(a)) - Number(hasFailed(b)) || b.mean - a.mean)
+    .slice(0, mostLines);
   // Of what candidates may have, what one of them has.
   const columns = Object.entries(searched).filter(([, read]) =>
     candidates.some((candidate) => read(candidate) !== undefined),
@@ -33,11 +35,15 @@ export function describeTuning(report: TuneReport): string {
     String(candidate.l2),
     ...columns.map(([, read]) => String(read(candidate) ?? '')),
     ...(hasTails ? describeTail(candidate.tail) : []),
-    show(candidate.mean),
-    `± ${show(candidate.std)}`,
-    candidate.loss.toFixed(4),
-    show(candidate.train),
-    candidate.droppedAt === undefined ? '' : `dropped after ${candidate.droppedAt} epochs`,
+    ...(hasFailed(candidate)
+      ? ['', '', '', '', 'its loss became infinite']
+      : [
+          show(candidate.mean),
+          `± ${show(candidate.std)}`,
+          candidate.loss.toFixed(4),
+          show(candidate.train),
+          candidate.droppedAt === undefined ? '' : `dropped after ${candidate.droppedAt} epochs`,
+        ]),
   ]);
   const header = [
     '',
@@ -67,6 +73,9 @@ export function describeTuning(report: TuneReport): string {
     describeTraining(report.trained),
   ].join('\n\n');
 }
+
+/** What has no figures, and 0 in their place. */
+const hasFailed = ({ droppedAt }: ReportedCandidate): boolean => droppedAt === 0;
 
 const describeTail = (tail: ReportedCandidate['tail']): string[] =>
   tail ? [tail.unfreeze, String(tail.lr), String(tail.epochs)] : ['', '', ''];
@@ -120,7 +129,9 @@ function describeRates({
 /** The best of each layer, and why the one was taken. */
 function describeLayers({ layers, candidates, best, figure }: TuneReport): string {
   const rows = layers.map(({ layer, pool, dim, reason }) => {
-    const top = candidates.filter((each) => each.layer === layer).sort((a, b) => b.mean - a.mean)[0];
+    const top = candidates
+      .filter((each) => each.layer === layer && !hasFailed(each))
+      .sort((a, b) => b.mean - a.mean)[0];
     return [
       layer === best.layer ? '*' : '',
       layer,

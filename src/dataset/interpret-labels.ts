@@ -93,8 +93,9 @@ function parseList(text: string): string[] | undefined {
   }
 }
 
+/** As a float32 too, which targets are. */
 function isNumber(text: string): boolean {
-  return text !== '' && Number.isFinite(Number(text));
+  return text !== '' && Number.isFinite(Math.fround(Number(text)));
 }
 
 function parseNumbers(number: number, { root, classes, examples }: Dataset): number[] {

@@ -6,6 +6,7 @@
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
+import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
@@ -141,7 +142,7 @@ function chooseColumns(
       '--label-column',
     );
   const labels = labelColumn?.includes(',')
-    ? labelColumn.split(',').map((name) => pickLabel(name.trim()))
+    ? splitList('label-column', labelColumn).map(pickLabel)
     : [pickLabel(labelColumn)];
   const group =
     groupColumn === undefined

@@ -3,7 +3,9 @@ import path from 'node:path';
 import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
+import { shortenText } from '../shorten-text.js';
 import type { Located } from '../sources/source.js';
+import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
@@ -32,8 +34,10 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
-    const rounded = values.findIndex(isRounded);
-    if (rounded >= 0 && options.task !== 'regression') {
+    // An amount may be rounded; what tells one class, group or text from another may not.
+    const exact = options.task === 'regression' ? values.slice(0, -labelNames.length) : values;
+    const rounded = exact.findIndex(isRounded);
+    if (rounded >= 0) {
       throw new GraftError(
         'INVALID_DATASET',
         `The number for ${names[rounded]} in row ${row} of ${file} is too large to be read to its last digit; write it as a text.`,
@@ -113,7 +117,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
       : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
   const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
   const labels = several
-    ? labelColumn.split(',').map((name) => pick(name.trim(), [], '', '--label-column'))
+    ? splitList('label-column', labelColumn).map((name) => pick(name, [], '', '--label-column'))
     : [pick(labelColumn, labelColumns, '1', '--label-column')];
   const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
   const splitName = header ? findUsual(['split'], columns) : undefined;
@@ -139,7 +143,7 @@ function assertOnlyOne(name: string, columns: readonly string[], file: string): 
 
 /** Of a table without a header, names may be whole texts. */
 function shorten(name: string): string {
-  return name.length > 40 ? `${name.slice(0, 40)}…` : name;
+  return shortenText(name, 40);
 }
 
 /** Whether what stands in a column of unknown meaning is the path or address of an image. */
@@ -168,6 +172,7 @@ export function locate(image: string, { row, file }: { row: number; file: string
 
 /** Numbers of JSON are doubles: two that differ may have become the same name. */
 function isRounded(value: unknown): boolean {
+  if (Array.isArray(value)) return value.some(isRounded);
   return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
 }
 
@@ -179,6 +184,6 @@ function textOf(value: unknown, column: string, row: number, file: string): stri
     return JSON.stringify(value);
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${JSON.stringify(value).slice(0, 60)}.`,
+    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${shortenText(JSON.stringify(value), 60)}.`,
   );
 }

@@ -14,6 +14,7 @@ export async function* readText(file: string): AsyncGenerator<string> {
   let text = '';
   try {
     for await (const chunk of createReadStream(file, { highWaterMark: 2 ** 18 }) as AsyncIterable<Buffer>) {
+      if (!decoder) refuseOtherFormats(chunk, file);
       decoder ??= new TextDecoder(encodingOf(chunk), { fatal: true });
       line += linesIn(text);
       last = chunk;
@@ -35,6 +36,20 @@ export async function* readText(file: string): AsyncGenerator<string> {
     }
     throw unreadable(file, error);
   }
+}
+
+/** What files begin with that are taken for tables, and what to do with them. */
+const formats: readonly (readonly [signature: string, what: string])[] = [
+  ['PK\x03\x04', 'a zip archive, as Excel workbooks are; save it as CSV in UTF-8, or unpack it'],
+  ['\xd0\xcf\x11\xe0', 'an Excel workbook; save it as CSV in UTF-8'],
+  ['\x1f\x8b', 'compressed with gzip; unpack it'],
+  ['PAR1', 'a Parquet file; call it .parquet'],
+  ['ARROW1', 'an Arrow file; save it as Parquet or CSV'],
+];
+
+function refuseOtherFormats(start: Buffer, file: string): void {
+  const found = formats.find(([signature]) => start.toString('latin1', 0, signature.length) === signature);
+  if (found) throw damaged(file, `it is ${found[1]}`);
 }
 
 function linesIn(text: string): number {

@@ -2,6 +2,7 @@
 import { Readable } from 'node:stream';
 import { GraftError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
+import { shortenText } from '../shorten-text.js';
 import { damaged, readText } from './read-text.js';
 
 export interface TableRow {
@@ -74,6 +75,7 @@ async function* delimitedRows(
   const pieces = readText(file);
   const first = await pieces.next();
   const start = first.done ? '' : first.value;
+  refuseJson(start, file);
   const parser = parse({
     delimiter: delimiter ?? delimiterOf(start),
     bom: true,
@@ -148,13 +150,17 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       fields = JSON.parse(text);
     } catch (error) {
       if (row === 1 && /^\s*(\[|\{\s*$)/.test(text)) throw oneDocument(file);
-      throw new GraftError('INVALID_DATASET', `Row ${row} of ${file} is not JSON: ${messageOf(error)}.`);
+      const isOther = row === 1 && !/^\s*[[{]/.test(text);
+      throw new GraftError(
+        'INVALID_DATASET',
+        `Row ${row} of ${file} is not JSON: ${messageOf(error)}${isOther ? '; a table with commas is to be called .csv, one with tabs .tsv' : ''}.`,
+      );
     }
     if (Array.isArray(fields) && isRecord(fields[0])) throw oneDocument(file);
     if (!isRecord(fields)) {
       throw new GraftError(
         'INVALID_DATASET',
-        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${text.slice(0, 60)}.`,
+        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${shortenText(text, 60)}.`,
       );
     }
     columns ??= choose(Object.keys(fields));
@@ -163,6 +169,19 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       values.push(Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined);
     yield { row, values };
   }
+}
+
+/** Its quotation marks would be what the parser of tables complains of. */
+function refuseJson(start: string, file: string): void {
+  const firstRow = /^\s*([^\r\n]*)/.exec(start)![1]!.trim();
+  try {
+    if (isRecord(JSON.parse(firstRow)))
+      throw damaged(file, 'it holds JSON, one object a line; call it .jsonl');
+  } catch (error) {
+    if (error instanceof GraftError) throw error;
+    // No object; what begins like one goes on in the next line.
+  }
+  if (/^\s*(\[\s*\{|\{\s*")/.test(start)) throw oneDocument(file);
 }
 
 function oneDocument(file: string): GraftError {

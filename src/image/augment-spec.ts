@@ -1,6 +1,7 @@
 /** How random views of a photo are made: which operations, and how far each may go. */
 import { readFile } from 'node:fs/promises';
 import { GraftError, messageOf, unreadable } from '../errors.js';
+import { splitList } from '../split-list.js';
 
 export interface AugmentSpec {
   /** A random window, of a share of the area and a ratio of width to height within these bounds, resized to the input. */
@@ -43,7 +44,7 @@ const operations = Object.keys(defaults) as readonly Operation[];
 export async function readAugment(text: string | undefined): Promise<AugmentSpec> {
   if (text === undefined) return defaultAugment;
   if (!/\.json$/i.test(text)) {
-    const names = text.split(',').map((name) => name.trim());
+    const names = splitList('augment', text);
     return parseAugment(Object.fromEntries(names.map((name) => [name, {}])), `--augment ${text}`);
   }
   const content = await readFile(text, 'utf8').catch((error: unknown) => {

@@ -2,7 +2,7 @@
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
-import { type DecodedImage, maxImagePixels } from './decoded-image.js';
+import { type DecodedImage, type ImageSize, maxImagePixels } from './decoded-image.js';
 import { type ImageFormat, imageFormat, readImageSize, readJpegFrame } from './image-format.js';
 import { loadSharp } from './load-sharp.js';
 
@@ -22,6 +22,8 @@ export interface DecodeOptions {
    * torchvision and Hugging Face do, so that features agree with theirs. `convert`: to sRGB, by the embedded profile.
    */
   readonly profiles?: 'ignore' | 'convert' | undefined;
+  /** The upright size to reduce the image to while it is decoded, as `reducedSize` gives it; default: as it is. */
+  readonly size?: ImageSize | undefined;
   /** Called with the bytes that the pixels will take, unless they are few; decoding begins when it resolves. */
   readonly mayDecode?: ((sizeBytes: number) => Promise<void>) | undefined;
 }
@@ -40,6 +42,7 @@ export async function decodeImage(
     maxPixels = maxImagePixels,
     background = [255, 255, 255],
     profiles = 'ignore',
+    size,
     mayDecode,
   }: DecodeOptions = {},
 ): Promise<DecodedImage> {
@@ -74,7 +77,8 @@ export async function decodeImage(
       // Otherwise a grey image is laid on a grey.
       if (!isInk && (r !== g || g !== b)) image.pipelineColourspace('srgb');
     } else if (format === 'svg') image.flatten({ background: 'white' });
-    if (mayDecode) await mayDecode(await pixelBytes(bytes, format));
+    if (size) image.resize(size.width, size.height, { fit: 'fill', kernel: 'cubic' });
+    if (mayDecode) await mayDecode(await pixelBytes(bytes, format, size));
     const { data, info } = await image
       .removeAlpha()
       .toColourspace(isInk ? 'cmyk' : 'srgb')
@@ -92,8 +96,8 @@ export async function decodeImage(
 }
 
 /** What decoding gives, as RGB. The usual formats' headers are read here: libvips takes 0.3 ms for it. */
-async function pixelBytes(bytes: Uint8Array, format: ImageFormat): Promise<number> {
-  const { width, height } = readImageSize(bytes, format) ?? (await loadSharp()(bytes).metadata());
+async function pixelBytes(bytes: Uint8Array, format: ImageFormat, size?: ImageSize): Promise<number> {
+  const { width, height } = size ?? readImageSize(bytes, format) ?? (await loadSharp()(bytes).metadata());
   return 3 * width * height;
 }
 

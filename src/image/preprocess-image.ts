@@ -3,10 +3,11 @@ import { invalidArgument } from '../errors.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import { type DecodeOptions, decodeImage } from './decode-image.js';
-import type { DecodedImage } from './decoded-image.js';
+import type { DecodedImage, ImageSize } from './decoded-image.js';
 import type { PixelBudget } from './pixel-budget.js';
 import { planResize } from './plan-resize.js';
 import { augmentLevels, cutWindow, drawWindow, type RandomView, viewRng } from './random-view.js';
+import { reducedSize } from './reduced-size.js';
 import { resizeInto } from './resize-image.js';
 import { outputChannel, pixelWriter, toChannels, writeImage } from './write-image.js';
 
@@ -25,7 +26,8 @@ export async function preprocessImage(
   if (into.length !== length) {
     throw invalidArgument('into', `${length} floats (${Object.values(output).join(' x ')})`, into.length);
   }
-  writeImage(await decodeFor(bytes, spec, options), spec, into);
+  const size = await reducedSize(bytes, spec);
+  writeImage(await decodeFor(bytes, spec, { ...options, size }), spec, into);
 }
 
 /** Fills the C · H · W floats of one image, or of one view of it. */
@@ -39,7 +41,8 @@ export interface ViewsOptions {
 }
 
 /**
- * The plain image (no view) and random views of it, from one decode. A small image waits as the bytes it was decoded to, and the
+ * The plain image (no view) and random views of it, from one decode, or of a large JPEG from two: a small
+ * picture of the whole, the same as without views, and the pixels for windows. A small image waits as the bytes it was decoded to, and the
  * floats are written when they are asked for: just before the model reads them, they are in the processor's cache.
  * @param sha256 - of `bytes`
  * @returns for each view what writes it, as often as it is called
@@ -52,34 +55,56 @@ export async function preprocessViews(
   views: readonly (RandomView | undefined)[],
   { budget, rowOf }: ViewsOptions = {},
 ): Promise<RowWriter[]> {
-  let taken = 0;
-  const mayDecode = async (sizeBytes: number): Promise<void> => {
-    await budget?.take(sizeBytes);
-    taken = sizeBytes;
+  const writers = new Array<RowWriter>(views.length);
+  const { channels, height, width } = pixelShape(spec);
+  const length = channels * height * width;
+  const decode = async (
+    size: ImageSize | undefined,
+    isMade: (view?: RandomView) => boolean,
+  ): Promise<void> => {
+    let taken = 0;
+    const mayDecode = async (sizeBytes: number): Promise<void> => {
+      await budget?.take(sizeBytes);
+      taken = sizeBytes;
+    };
+    try {
+      const image = await decodeFor(bytes, spec, { size, mayDecode });
+      const isSmall = image.data.length <= length * Float32Array.BYTES_PER_ELEMENT;
+      for (const [place, view] of views.entries()) {
+        if (!isMade(view)) continue;
+        const write: RowWriter = view
+          ? (into) => writeView(image, sha256, spec, view, into)
+          : (into) => writeImage(image, spec, into);
+        writers[place] = isSmall ? write : writtenTo(rowOf?.(place) ?? new Float32Array(length), write);
+      }
+    } finally {
+      budget?.give(taken);
+    }
   };
-  try {
-    const image = await decodeFor(bytes, spec, { mayDecode });
-    const writers = views.map((view): RowWriter => {
-      if (view) return (into) => writeView(image, sha256, spec, view, into);
-      return (into) => writeImage(image, spec, into);
-    });
-    const { channels, height, width } = pixelShape(spec);
-    const length = channels * height * width;
-    if (image.data.length <= length * Float32Array.BYTES_PER_ELEMENT) return writers;
-    return writers.map((write, place) => {
-      const row = rowOf?.(place) ?? new Float32Array(length);
-      write(row);
-      return (into) => into.set(row);
-    });
-  } finally {
-    budget?.give(taken);
+  const size = await reducedSize(bytes, spec);
+  if (!size) await decode(undefined, () => true);
+  else {
+    // A window needs all the pixels. One after the other, so that nothing waits for pixels while it holds some.
+    if (!views.every(isWindow)) await decode(size, (view) => !isWindow(view));
+    if (views.some(isWindow)) await decode(undefined, isWindow);
   }
+  return writers;
+}
+
+function isWindow(view: RandomView | undefined): boolean {
+  return view?.augment.crop !== undefined;
+}
+
+/** Writes now, and copies when asked. */
+function writtenTo(row: Float32Array, write: RowWriter): RowWriter {
+  write(row);
+  return (into) => into.set(row);
 }
 
 async function decodeFor(
   bytes: Uint8Array,
   spec: PreprocessSpec,
-  options: Pick<DecodeOptions, 'maxPixels' | 'mayDecode'> = {},
+  options: Pick<DecodeOptions, 'maxPixels' | 'size' | 'mayDecode'> = {},
 ): Promise<DecodedImage> {
   const { background, profiles } = spec;
   return toChannels(await decodeImage(bytes, { ...options, background, profiles }), spec);

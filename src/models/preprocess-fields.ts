@@ -1,5 +1,6 @@
 /** Checked access to the fields of a preprocessing file; every refusal names the file and the field. */
 import { GraftError } from '../errors.js';
+import { shortenText } from '../shorten-text.js';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -124,6 +125,6 @@ function refuse(field: string, expected: string, received: unknown, where: strin
   const shown = JSON.stringify(received) ?? 'nothing';
   return new GraftError(
     'INVALID_PREPROCESS',
-    `Expected ${expected} for ${field} in ${where} but received ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}.`,
+    `Expected ${expected} for ${field} in ${where} but received ${shortenText(shown, 200)}.`,
   );
 }

@@ -1,4 +1,5 @@
 import type { Dataset } from '../dataset/dataset.js';
+import { shortenText } from '../shorten-text.js';
 import { readSource } from '../sources/read-source.js';
 import type { RatedExample } from './evaluate-run.js';
 
@@ -16,5 +17,5 @@ export async function describeExample(
   const content = await readSource(example).catch(() => undefined);
   if (!content) return { path };
   const text = new TextDecoder().decode(content.bytes.subarray(0, 4 * shownLength)).trim();
-  return { path, text: text.length > shownLength ? `${text.slice(0, shownLength)}…` : text };
+  return { path, text: shortenText(text, shownLength) };
 }

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { GraftError } from '../errors.js';
 import type { TaskKind } from '../tasks/task.js';
+import { splitList } from '../split-list.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import {
   cacheFeatures,
@@ -16,7 +17,6 @@ import { openFeatureFile } from './feature-file.js';
 import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail } from './prepare-tail.js';
-import { splitList } from './search-grid.js';
 import { type Parts, splitFeatures, type SplitOptions } from './split-features.js';
 
 export interface Place {

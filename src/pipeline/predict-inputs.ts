@@ -4,6 +4,7 @@ import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
+import { shortenText } from '../shorten-text.js';
 import { readSource } from '../sources/read-source.js';
 import type { Hooks } from './cache-features.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
@@ -92,7 +93,7 @@ function cannotPredict(input: ListedInput, error: GraftError): GraftError {
 /** A text may be empty, or a line of any length. */
 function quoteInput({ path, source }: ListedInput): string {
   if (source === undefined) return path;
-  return JSON.stringify(path.length > 80 ? `${path.slice(0, 79)}…` : path);
+  return JSON.stringify(shortenText(path, 80));
 }
 
 /** Of each input what the model says, or why it cannot be asked. */

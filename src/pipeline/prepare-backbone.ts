@@ -34,6 +34,7 @@ import type { Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
+import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
@@ -101,7 +102,7 @@ export async function prepareBackbone(
     throw new GraftError(
       'UNSUPPORTED_MODEL',
       `${file} takes a fixed number of examples at once, in more places than can be changed to one ` +
-        `(${error.message.slice(0, 160)}…); export it with a free batch, or for one example.`,
+        `(${shortenText(error.message, 160)}); export it with a free batch, or for one example.`,
       { cause: error },
     );
   }

@@ -1,6 +1,33 @@
 /** Options of training that do not go together, refused before any work is done. */
 import { GraftError } from '../errors.js';
+import { buildHead } from '../heads/build-head.js';
+import type { TaskKind } from '../tasks/task.js';
+import { assertCalibratable } from './calibrate-head.js';
+import { headSpec, headTraining } from './head-options.js';
+import { assertTrackable } from './open-trackers.js';
 import type { FeatureTrainOptions, FitOptions, TrainOptions } from './training-run.js';
+
+type AnyTrainOptions = TrainOptions | FeatureTrainOptions;
+
+const isUnfrozen = (options: AnyTrainOptions): boolean =>
+  !('features' in options) && options.unfreeze !== undefined;
+
+/** @throws GraftError USAGE for what cannot be, whatever the data are. */
+export function refuseStray(options: AnyTrainOptions): void {
+  assertCalibratable(options);
+  assertTrackable(options);
+  assertViewable(options);
+  assertStreamable(options);
+  assertFoldable(options);
+  if (!isUnfrozen(options)) refuseTailOptions(options as TrainOptions);
+}
+
+/** @throws GraftError USAGE, or INVALID_ARGUMENT, for a head or a way to train it that does not suit the task. */
+export function assertHeadSuits(options: AnyTrainOptions, task: TaskKind, outputCount: number): void {
+  if (isUnfrozen(options)) refuseHeadOptions(options);
+  else headTraining(options, task);
+  buildHead(headSpec(options), { dim: 1, outputCount, task });
+}
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
 export function refuseHeadOptions({ mixup, dropout, knn, tolerance }: Partial<TrainOptions>): void {
@@ -10,7 +37,7 @@ export function refuseHeadOptions({ mixup, dropout, knn, tolerance }: Partial<Tr
 }
 
 /** @throws GraftError USAGE for what has a meaning with --unfreeze alone. */
-export function refuseTailOptions({ tailLr, layerDecay, gradual }: TrainOptions): void {
+function refuseTailOptions({ tailLr, layerDecay, gradual }: TrainOptions): void {
   const given = { 'tail-lr': tailLr, 'layer-decay': layerDecay, gradual };
   const [flag] = Object.entries(given).find(([, value]) => value !== undefined) ?? [];
   if (flag === undefined) return;
@@ -48,7 +75,7 @@ export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'k
 }
 
 /** @throws GraftError USAGE for folds of unfrozen layers, which are judged in a search. */
-export function assertFoldable(options: TrainOptions | FeatureTrainOptions): void {
+function assertFoldable(options: AnyTrainOptions): void {
   const { folds, unfreeze } = options as Partial<TrainOptions>;
   if (folds === undefined || unfreeze === undefined) return;
   throw new GraftError(

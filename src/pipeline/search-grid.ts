@@ -1,6 +1,7 @@
 /** Which candidates a search compares, from flags: `--l2 0.1,1,10`, `--lr 1e-3,1e-2`, `--heads linear,mlp`, `--seeds 1,2`. */
 import { GraftError } from '../errors.js';
 import type { HeadKindName, HeadSpec } from '../heads/head.js';
+import { eachOnce, splitList } from '../split-list.js';
 import { type HeadOptions, headSpec } from './head-options.js';
 import type { Candidate } from '../train/candidate.js';
 import type { Solver } from '../train/train-options.js';
@@ -123,7 +124,8 @@ export function parseNumbers(
   text: string | number,
   { expected, example, accepts }: Range = aboveZero,
 ): number[] {
-  return splitList(flag, text).map((item) => {
+  const items = splitList(flag, text);
+  const values = items.map((item) => {
     const value = Number(item);
     if (Number.isFinite(value) && accepts(value)) return value;
     throw new GraftError(
@@ -131,6 +133,7 @@ export function parseNumbers(
       `Expected ${expected} with commas between for --${flag}, as in ${example}, but received "${item}".`,
     );
   });
+  return eachOnce(flag, values, items);
 }
 
 /** @throws GraftError USAGE, naming the flag, the item and what there is. */
@@ -143,20 +146,6 @@ function parseChoices<T extends string>(flag: string, text: string, choices: rea
       `Expected ${choices.join(', ')} with commas between for --${flag} but received "${item}".`,
     );
   });
-}
-
-/** @throws GraftError USAGE for an empty item or one that is there twice. */
-export function splitList(flag: string, text: string | number): string[] {
-  const items = String(text)
-    .split(',')
-    .map((item) => item.trim());
-  if (items.includes('')) {
-    throw new GraftError(
-      'USAGE',
-      `Expected a list with commas between for --${flag} but received "${text}", in which an item is empty.`,
-    );
-  }
-  return [...new Set(items)];
 }
 
 /**

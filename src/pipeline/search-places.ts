@@ -152,6 +152,8 @@ function baseOf(options: TuneOptions, task: TaskKind) {
     ...(options.warmUp !== undefined && { warmUp: options.warmUp }),
     ...(options.mixup !== undefined && { mixup: options.mixup }),
     ...(options.ema !== undefined && { ema: options.ema }),
+    ...(options.momentum !== undefined && { momentum: options.momentum }),
+    ...(options.nesterov !== undefined && { nesterov: options.nesterov }),
     ...(options.clipNorm !== undefined && { clipNorm: options.clipNorm }),
   };
 }

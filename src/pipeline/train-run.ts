@@ -1,23 +1,14 @@
 /** `graft train`: caches what is missing (or reads features made elsewhere), trains the head, writes the run folder. */
 import path from 'node:path';
 import { GraftError } from '../errors.js';
-import { buildHead } from '../heads/build-head.js';
 import { silentLogger } from '../logger.js';
 import type { Solver } from '../train/train-options.js';
 import { packageVersion } from '../version.js';
-import { assertCalibratable } from './calibrate-head.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
-import { headSpec, headTraining } from './head-options.js';
-import { assertTrackable, openTrackers } from './open-trackers.js';
-import {
-  assertFoldable,
-  assertStreamable,
-  assertViewable,
-  refuseHeadOptions,
-  refuseTailOptions,
-} from './refuse-options.js';
+import { openTrackers } from './open-trackers.js';
+import { assertHeadSuits, refuseStray } from './refuse-options.js';
 import { runEnvironment } from './run-environment.js';
 import { finalFigures, flatten, metricsOf } from './run-figures.js';
 import { assertWritableFolder, writeRunFolder } from './run-folder.js';
@@ -39,22 +30,15 @@ export async function trainRun(
   hooks: TrainHooks = {},
 ): Promise<TrainedRun> {
   const { logger = silentLogger } = hooks;
-  assertCalibratable(options);
-  assertTrackable(options);
-  assertViewable(options);
-  assertStreamable(options);
-  assertFoldable(options);
+  refuseStray(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);
   await assertWritableFolder(folder);
   const isOfFile = 'features' in options;
-  if (isOfFile || options.unfreeze === undefined) refuseTailOptions(options as TrainOptions);
   if (!isOfFile) {
     const { task, classes } = await assertSplittable(options);
     // What does not go together is said before hours of caching.
-    if (options.unfreeze === undefined) headTraining(options, task);
-    else refuseHeadOptions(options);
-    buildHead(headSpec(options), { dim: 1, outputCount: classes.length, task });
+    assertHeadSuits(options, task, classes.length);
   }
   const environment = await runEnvironment(options);
   let progress: RunProgress | undefined;

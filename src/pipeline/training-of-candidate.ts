@@ -33,6 +33,7 @@ export function trainingOf(
       clipNorm: undefined,
     }),
     ...(solver !== 'lbfgs' && { tolerance: undefined }),
+    ...(solver !== 'sgd' && { momentum: undefined, nesterov: undefined }),
     l2,
     lr,
     weightDecay,

@@ -45,7 +45,7 @@ export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
 export interface FeatureTrainOptions extends FitOptions {
   /** A safetensors file with features and labels, in place of a backbone and a data set. */
   readonly features: string;
-  /** single or ordered; the classes are in their order then. */
+  /** Default: single. Ordered classes are in the order in which the file names them. */
   readonly task?: TaskKind | undefined;
 }
 

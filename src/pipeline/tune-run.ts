@@ -6,8 +6,9 @@ import path from 'node:path';
 import { sayOnce } from '../logger.js';
 import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
+import { assertSearchable } from './assert-searchable.js';
 import { loadPlaces } from './load-places.js';
-import { assertStreamable, assertViewable } from './refuse-options.js';
+import { assertViewable } from './refuse-options.js';
 import { assertWritableFolder } from './run-folder.js';
 import { spareFolder } from './spare-inputs.js';
 import { parseGrid } from './search-grid.js';
@@ -19,6 +20,8 @@ import { parseTailGrid } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
 export const tuneFile = 'tune.json';
+/** For a list of all candidates before the data are known: numbers that depend on the rows do not matter then. */
+const fewestRows = 100;
 
 export async function tuneRun(
   options: TuneOptions,
@@ -28,11 +31,11 @@ export async function tuneRun(
   const hooks = { ...given, ...(given.logger && { logger: sayOnce(given.logger) }) };
   const { validation = 0 } = options;
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
-  assertStreamable(options);
   assertViewable(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);
   await assertWritableFolder(folder);
+  await assertSearchable(options, validation, space.grid(fewestRows));
   const unfrozen = new Set(space.tails.map(({ unfreeze }) => unfreeze));
   const places = await loadPlaces({ ...options, validation }, hooks, [...unfrozen]);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>

@@ -6,6 +6,7 @@ import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { weightsOf } from '../graph/weight-operands.js';
 import { openSession } from '../runtime/open-session.js';
+import { splitList } from '../split-list.js';
 import { describeScore } from '../tasks/describe-score.js';
 import { sizeOf } from '../tensor/shape.js';
 import {
@@ -23,7 +24,7 @@ import type { Tail } from '../train/tail.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Hooks } from './cache-features.js';
 import { fineTuneOptions } from './fine-tune-run.js';
-import { parseNumbers, splitList } from './search-grid.js';
+import { parseNumbers } from './search-grid.js';
 import type { SearchLog } from './search-log.js';
 import { splitRows } from './split-features.js';
 import { refuseHeadOptions } from './refuse-options.js';
@@ -63,8 +64,13 @@ export function parseTailGrid(options: TuneOptions): readonly TailPoint[] {
   const { tailLrs, tailEpochs, lr, epochs } = options;
   const { unfreeze, tailLr, ...others } = options as Partial<TrainOptions>;
   if (unfreeze === undefined) {
-    const stray = tailLrs !== undefined ? 'tail-lrs' : tailEpochs !== undefined ? 'tail-epochs' : undefined;
-    if (stray) refuse(`--${stray} is about layers that are unfrozen; name some with --unfreeze.`);
+    const ofTails = {
+      ...{ 'tail-lrs': tailLrs, 'tail-epochs': tailEpochs, 'tail-lr': tailLr },
+      ...{ 'layer-decay': others.layerDecay, gradual: others.gradual },
+    };
+    const [stray] = Object.entries(ofTails).find(([, given]) => given !== undefined) ?? [];
+    if (stray !== undefined)
+      refuse(`--${stray} is about layers that are unfrozen; name some with --unfreeze.`);
     return [];
   }
   if (options.layers !== undefined)

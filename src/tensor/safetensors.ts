@@ -3,6 +3,7 @@
  * Format: https://huggingface.co/docs/safetensors. Reading gives views, not copies; files are hostile until checked.
  */
 import { GraftError, invalidArgument, messageOf } from '../errors.js';
+import { shortenText } from '../shorten-text.js';
 import { byteLength, type DType, dtypeInfo } from './dtype.js';
 import { sizeOf } from './shape.js';
 import type { Tensor } from './tensor.js';
@@ -195,7 +196,7 @@ export function decodeSafetensorsHeader(
 }
 
 function checkEntry(name: string, value: unknown, dataStart: number, where: string): SafetensorsEntry {
-  const shown = JSON.stringify(name.slice(0, 80));
+  const shown = JSON.stringify(shortenText(name, 80));
   if (!isRecord(value)) throw broken(where, `tensor ${shown} is not described by an object`);
   const { dtype: typeName, shape, data_offsets: offsets } = value;
   const dtype = dtypeOf.get(typeName as string);

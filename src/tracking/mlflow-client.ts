@@ -4,6 +4,7 @@
  * MLFLOW_TRACKING_PASSWORD, or the address.
  */
 import { Buffer } from 'node:buffer';
+import { beginningOf, shortenText } from '../shorten-text.js';
 
 export interface MlflowMetric {
   readonly key: string;
@@ -73,7 +74,7 @@ export function mlflowClient(url: string, timeoutMs: number): MlflowClient {
     } catch {
       // A proxy's page, not MLflow's answer.
     }
-    const { error_code: code = `HTTP_${response.status}`, message = text.slice(0, 200) } = parsed;
+    const { error_code: code = `HTTP_${response.status}`, message = shortenText(text, 200) } = parsed;
     throw new MlflowError(code, `${route} was answered with ${response.status} ${code}: ${message}`);
   };
   const findExperiment = async (name: string): Promise<string> => {
@@ -139,7 +140,7 @@ export function mlflowClient(url: string, timeoutMs: number): MlflowClient {
 }
 
 function cut({ key, value }: KeyValue, longest: number): KeyValue {
-  return { key: key.slice(0, 250), value: value.slice(0, longest) };
+  return { key: beginningOf(key, 250), value: beginningOf(value, longest) };
 }
 
 function splitCredentials(url: string): { address: string; headers: Record<string, string> } {

@@ -51,7 +51,10 @@ export interface Judged<C extends Candidate = Candidate> {
   readonly train: number;
   /** Epochs after which the folds' mean loss was lowest. */
   readonly epochs?: number;
-  /** Dropped by successive halving after so many epochs: its figures are those it had then. */
+  /**
+   * Dropped by successive halving after so many epochs: its figures are those it had then. 0: its loss became infinite, and
+   * all figures are 0 but the loss, which is the largest number.
+   */
   readonly droppedAt?: number;
 }
 

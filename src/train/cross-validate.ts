@@ -104,11 +104,14 @@ async function halve<C extends Candidate>(
     }
     if (isLast) done.push(...judged);
     else {
-      const ranked = judged.toSorted((a, b) => b.mean - a.mean || a.loss - b.loss);
-      const kept = Math.max(2, Math.ceil(ranked.length / 3));
-      left = ranked.slice(0, kept).map(({ candidate }) => candidate);
-      for (const result of ranked.slice(kept)) {
-        done.push({ ...result, droppedAt: rung });
+      // Those that failed have no figure to be ranked by.
+      const ranked = judged
+        .filter(({ droppedAt }) => droppedAt === undefined)
+        .sort((a, b) => b.mean - a.mean || a.loss - b.loss);
+      const kept = ranked.slice(0, Math.max(2, Math.ceil(judged.length / 3)));
+      left = kept.map(({ candidate }) => candidate);
+      for (const result of judged.filter((each) => !kept.includes(each))) {
+        done.push({ droppedAt: rung, ...result });
         onJudged?.(done.at(-1)!);
       }
     }

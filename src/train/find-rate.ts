@@ -1,38 +1,45 @@
 /**
  * The learning-rate range test (Smith 2017, "Cyclical Learning Rates for Training Neural Networks", section 3.3): the
- * rate rises exponentially, a batch each, and the loss is watched. As fastai has it, the loss is smoothed by a running
+ * rate rises exponentially, a batch each, and the loss is watched. Much as fastai has it, the loss is smoothed by a running
  * average without bias, the test ends where it is four times the best, and two rates are suggested: where the loss falls
  * steepest, and a tenth of that where it is lowest. The smaller of the two is the one to take.
  */
 import { invalidArgument } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
-import { adamwStep } from '../optim/adamw.js';
-import { sgdStep } from '../optim/sgd.js';
 import { createRng } from '../rng.js';
-import type { LossSpec, TaskKind } from '../tasks/task.js';
+import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { type AnyFeatureSet, isInMemory, type StreamedSet } from './feature-set.js';
+import { openLearner } from './learner.js';
 import { learnerMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
+import { fitTargetScaling, scaleTargets, unscaleOutputs } from './scale-targets.js';
 import { measureStandardization, standardize } from './standardize.js';
-import { usualBatch } from './train-options.js';
+import { startingParameters } from './starting-parameters.js';
+import { fillIn, type TrainOptions } from './train-options.js';
 import { countExamples } from './views.js';
 
-export interface RateTestOptions {
+export type RateTestOptions = Pick<
+  TrainOptions,
+  | 'loss'
+  | 'classWeights'
+  | 'batch'
+  | 'momentum'
+  | 'nesterov'
+  | 'clipNorm'
+  | 'standardize'
+  | 'seed'
+  | 'threads'
+> & {
   readonly head: HeadSpec;
   readonly task: TaskKind;
-  readonly loss?: LossSpec | undefined;
   readonly solver: 'adamw' | 'sgd';
-  readonly batch?: number | undefined;
-  readonly standardize?: boolean | undefined;
-  readonly seed?: number | undefined;
-  readonly threads?: number | undefined;
   /** First and last rate (1e-6 and 10), and steps between (100). */
   readonly from?: number;
   readonly to?: number;
   readonly steps?: number;
-}
+};
 
 export interface RateTest {
   readonly solver: 'adamw' | 'sgd';
@@ -46,18 +53,35 @@ export interface RateTest {
 }
 
 const smoothing = 0.9;
+/** Steps after which the average is one of many batches: the first say little, and fastai too leaves out as many. */
+const youngSteps = 10;
+/** Steps on either side over which a fall is measured: from one to the next it is mostly what the batches differ by. */
+const reach = 5;
 /** Ends where the smoothed loss is so many times the lowest. */
 const divergence = 4;
 
+/** Targets, start and steps are those of `trainHead`: a rate that suits others would be none for it. */
 export async function findRate(train: AnyFeatureSet, options: RateTestOptions): Promise<RateTest> {
-  const { head: spec, loss, solver, seed = 1, from = 1e-6, to = 10, steps = 100, threads } = options;
+  const { from = 1e-6, to = 10, steps = 100, threads, ...given } = options;
   if (!(from > 0 && to > from)) throw invalidArgument('to', `a rate above ${from}`, to);
-  const task = taskOf(options.task);
-  const set = options.standardize === false ? train : standardize(train, await measureStandardization(train));
+  const { solver } = given;
+  const settings = fillIn(given, countExamples(train));
+  const { head: spec, loss, seed } = settings;
+  const task = taskOf(settings.task);
+  const set = settings.standardize ? standardize(train, await measureStandardization(train)) : train;
   const { rows, classes } = set;
   const head = buildHead(spec, { dim: set.dim, outputCount: classes.length, task: task.kind });
-  const { weights, gradients, states } = learnerMemory(head.initial(createRng(seed)));
-  const batch = Math.min(options.batch ?? usualBatch(countExamples(set)), rows);
+  const targetScaling = task.kind === 'regression' ? fitTargetScaling(train) : undefined;
+  const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
+  const learned = learnerMemory(startingParameters(head, task, train, { seed, classWeights, targetScaling }));
+  const learner = openLearner(learned, {
+    ...settings,
+    solver,
+    weightDecay: 0,
+    penalized: head.penalized,
+    ema: 0,
+  });
+  const batch = Math.min(settings.batch, rows);
   const order = Int32Array.from({ length: rows }, (_, row) => row);
   const rng = createRng(seed);
   const outputs = new Float32Array(batch * classes.length);
@@ -65,10 +89,12 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
   const step = await openMinibatchStep({
     spec,
     task: task.kind,
-    train: set,
-    parameters: weights,
-    gradients,
+    train: targetScaling ? scaleTargets(set, targetScaling) : set,
+    parameters: learned.weights,
+    gradients: learned.gradients,
     loss,
+    classWeights,
+    targetScale: targetScaling?.std,
     batch,
     seed,
     threads,
@@ -88,18 +114,15 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
       const lr = from * (to / from) ** (i / (steps - 1));
       if (values) await (set as StreamedSet).features.read(chosen, values);
       await step.run(chosen, outputs, rng, values);
-      const measured = task.measure(outputs, set, loss, chosen).loss;
+      const inUnits = targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
+      const measured = task.measure(inUnits, set, loss, chosen).loss;
       average = smoothing * average + (1 - smoothing) * measured;
       const smoothed = average / (1 - smoothing ** (i + 1));
       if (!Number.isFinite(smoothed)) break;
       points.push({ lr, loss: measured, smoothed });
       lowest = Math.min(lowest, smoothed);
       if (smoothed > divergence * lowest) break;
-      for (const [name, gradient] of gradients) {
-        const data = weights.get(name)!.data as Float32Array;
-        if (solver === 'adamw') adamwStep(data, gradient, states.get(name)!, { lr });
-        else sgdStep(data, gradient, states.get(name)!.m, { lr });
-      }
+      learner.step(lr, i + 1);
     }
   } finally {
     await step.release();
@@ -111,12 +134,14 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
 export function suggest(
   points: RateTest['points'],
 ): Pick<RateTest, 'steepest' | 'tenthOfLowest' | 'suggestion'> {
-  let low = 0;
-  for (let i = 1; i < points.length; i++) if (points[i]!.smoothed < points[low]!.smoothed) low = i;
-  let steep = 0;
+  const first = points.length > youngSteps ? youngSteps : 0;
+  let low = first;
+  for (let i = first + 1; i < points.length; i++) if (points[i]!.smoothed < points[low]!.smoothed) low = i;
+  let steep = first;
   let slope = 0;
-  for (let i = 1; i < low; i++) {
-    const fall = (points[i - 1]!.smoothed - points[i + 1]!.smoothed) / 2;
+  for (let i = first + 1; i < low; i++) {
+    const [from, to] = [Math.max(first, i - reach), Math.min(low, i + reach)];
+    const fall = (points[from]!.smoothed - points[to]!.smoothed) / (to - from);
     if (fall > slope) [steep, slope] = [i, fall];
   }
   const steepest = points[steep]!.lr;

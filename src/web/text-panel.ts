@@ -1,5 +1,6 @@
 /** A box for a text; each becomes a card of the list. */
 import type { ServedModel } from '../serve/served-model.js';
+import { shortenText } from '../shorten-text.js';
 import type { Classifier } from './classifier.js';
 import { byId } from './element.js';
 import { addResults } from './result-list.js';
@@ -14,7 +15,7 @@ export function startTextPanel(model: ServedModel, classifier: Classifier): void
   const submit = (): void => {
     const input = box.value;
     if (input.trim() === '') return;
-    const name = input.length > shownLength ? `${input.slice(0, shownLength)} …` : input;
+    const name = shortenText(input, shownLength);
     addResults([{ name, input }], model, classifier);
     box.select();
   };

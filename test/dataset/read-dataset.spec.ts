@@ -349,6 +349,22 @@ describe('Reading a data set', () => {
           /not UTF-8 text in line 2; save it as UTF-8/,
         ],
         [Buffer.from([0, 1, 2, 3, 255, 254]), 'csv', /csv/],
+        [
+          '{"image":"a.jpg","label":"cat"}\n{"image":"b.jpg","label":"dog"}\n',
+          'csv',
+          /csv cannot be read: it holds JSON, one object a line; call it \.jsonl/,
+        ],
+        [
+          '[{"image":"a.jpg","label":"cat"}]',
+          'tsv',
+          /tsv cannot be read: it is one JSON document; write one/,
+        ],
+        ['{\n  "image": ["a.jpg"]\n}\n', 'csv', /csv cannot be read: it is one JSON document/],
+        ['image,label\na.jpg,cat\n', 'jsonl', /Row 1 of .*jsonl is not JSON.*; a table with commas.* \.csv/],
+        [Buffer.from('PK\x03\x04\x14\0'), 'csv', /csv cannot be read: it is .*Excel.*; save it as CSV/],
+        [Buffer.from('PK\x03\x04\x14\0'), 'xlsx', /xlsx cannot be read: it is .*Excel.*; save it as CSV/],
+        [Buffer.from([31, 139, 8, 0]), 'csv', /csv cannot be read: it is compressed with gzip; unpack it/],
+        [Buffer.from('PAR1\x15\x04\x15'), 'csv', /csv cannot be read: it is .*Parquet.*; call it \.parquet/],
         [Buffer.from([31, 139, 8, 0]), 'tar.gz', /tar\.gz is compressed; unpack it first/],
       ];
       for (const [text, extension, reason] of cases) {
@@ -381,6 +397,24 @@ describe('Reading a data set', () => {
     it('names the example whose label is no finite number', async () => {
       const file = tableOf('text,label\na,1\nb,inf\n');
       expect(await refusal(file, { task: 'regression' })).to.match(/found "inf", of .*table\.csv#3; mend it/);
+    });
+
+    it('refuses numbers of groups and in lists that lost digits, but takes such amounts', async () => {
+      const rows = (group: string, label: string): string =>
+        tableOf(
+          `{"text":"a","label":${label},"group":${group}}\n{"text":"b","label":1,"group":2}\n`,
+          't.jsonl',
+        );
+      const grouped = { task: 'regression', groupColumn: 'group' } as const;
+      expect(await refusal(rows('9007199254740993', '1'), grouped)).to.match(
+        /number for group in row 1 .* too large/,
+      );
+      const { targets } = await readDataset(rows('1', '9007199254740993'), { task: 'regression' });
+      expect(targets).to.have.length(2);
+      expect(await refusal(rows('1', '1e39'), { task: 'regression' })).to.match(/found "1e\+39"/);
+      expect(await refusal(rows('1', '[9007199254740993, 7]'), { task: 'multi' })).to.match(
+        /number for label in row 1 .* too large/,
+      );
     });
 
     it('is not led astray by columns named like parts of every object', async () => {

@@ -173,6 +173,41 @@ describe('graft tune', function () {
     });
   }
 
+  for (const [flags, message] of [
+    [['--focal', '2', '--label-smoothing', '0.1'], /--focal and --label-smoothing pull in opposite/],
+    [['--huber', '2'], /--huber is for --task regression/],
+    [['--calibrate'], /--calibrate needs a validation part/],
+    [['--mlflow', 'somewhere'], /Expected the address of an MLflow/],
+    [['--momentum', '0.5'], /--momentum .* for --solver sgd/],
+    [['--mixup', '0.2'], /--mixup is for the solvers that go by epochs/],
+    [['--lr', '0.1'], /--lr is for the solvers that go by epochs/],
+    [['--hidden', '16'], /--hidden is for --head mlp/],
+    [['--layer-decay', '0.5'], /--layer-decay is about layers that are unfrozen/],
+  ] as const) {
+    it(`refuses ${flags.join(' ')} before the search where no candidate could be trained so`, async () => {
+      const at = ['--features', features, '--out', path.join(folder, 'wrong')];
+      const { status, stderr } = await graftHere(['tune', ...at, ...flags], env);
+      expect(stderr)
+        .to.match(message)
+        .and.not.to.match(/Judging/);
+      expect(status).to.equal(2);
+    });
+  }
+
+  it('takes flags of some of its candidates, and searches with the momentum that it trains with', async () => {
+    const of = ['--solvers', 'lbfgs,sgd', '--lr', '0.01', '--l2', '1', '--epochs', '3', '--threads', '1'];
+    const search = async (name: string, ...flags: readonly string[]) =>
+      graftJsonHere<TuneReport>(
+        ['tune', '--features', features, '--out', path.join(folder, name), ...of, ...flags],
+        env,
+      );
+    const lossesOf = ({ candidates }: TuneReport) => candidates.map(({ loss }) => loss);
+    const [exact, fast] = lossesOf(await search('usual-momentum'));
+    const [same, slow] = lossesOf(await search('momentum', '--momentum', '0', '--schedule', 'cosine'));
+    expect(same).to.equal(exact);
+    expect(slow).to.be.above(1.01 * fast!);
+  });
+
   it('refuses an unknown layer and lists near names', async () => {
     const outcome = await graftHere(
       // prettier-ignore

@@ -80,6 +80,31 @@ describe('wrong input', function () {
     expect(existsSync(env.GRAFT_CACHE), 'a cache').to.equal(false);
   });
 
+  it('of a list with an item twice, or none between two commas, is wrong usage and names both', async () => {
+    const table = path.join(folder, 'twice.csv');
+    writeFileSync(table, 'text,wide,tall\na,1,0\nb,0,1\n');
+    const tune = (...more: string[]) =>
+      graftHere(['tune', '--backbone', good, '--data', good, '--out', out, ...more], env);
+    const multi = (columns: string) =>
+      run('hashed-ngrams', table, '--task', 'multi', '--label-column', columns);
+    expectRefusal(await multi('wide,wide'), 2, /each item of --label-column once but wide is there twice/);
+    expectRefusal(await multi('wide,,tall'), 2, /--label-column .* an item is empty/);
+    expectRefusal(await tune('--layers', 'a,b,a'), 2, /--layers once but a is there twice/);
+    expectRefusal(await tune('--unfreeze', 'a,a'), 2, /--unfreeze once but a is there twice/);
+    expectRefusal(await tune('--l2', '1,1.0'), 2, /--l2 once but 1\.0 is there twice/);
+    expectRefusal(await tune('--heads', 'mlp,mlp'), 2, /--heads once but mlp is there twice/);
+    expectRefusal(
+      await run(path.join(folder, 'none.onnx'), good, '--views', '1', '--augment', 'flip,flip'),
+      2,
+      /--augment once but flip is there twice/,
+    );
+    expectRefusal(
+      await graftHere(['gradient', path.join(folder, 'none.onnx'), '--wrt', 'W,W', '--check'], env),
+      2,
+      /--wrt once but W is there twice/,
+    );
+  });
+
   it('of a share above 1 is wrong usage and names the flag', async () => {
     expectRefusal(await run('scattering', good, '--validation', '20'), 2, /share .* --validation .*20/);
   });

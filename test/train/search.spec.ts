@@ -184,6 +184,26 @@ describe('Cross-validation', () => {
     expect(finished.map(({ candidate }) => candidate.lr)).to.have.members([3e-2, 5e-2]);
     expect(found.filter(({ droppedAt }) => droppedAt === 1)).to.have.length(4);
   });
+
+  it('goes on with rates that train, though numbers are told worse than by their mean at first, not with those that fail', async () => {
+    const rng = createRng(3);
+    const noise = (count: number) => Float32Array.from({ length: count }, () => rng.normal());
+    const set: FeatureSet = {
+      ...{ rows: 60, dim: 40, features: noise(60 * 40), targets: noise(60) },
+      ...{ labels: new Int32Array(), classes: ['number'] },
+    };
+    const candidates = [1e-4, 1e-3, 1e-2, 1e20, 1e25, 1e30].map((lr): Candidate => ({
+      ...{ head: { kind: 'linear' }, solver: 'sgd', l2: 1, lr },
+    }));
+    const found = await crossValidate(candidates, {
+      ...{ train: set, folds: Int32Array.from({ length: 60 }, (_, row) => row % 3), foldCount: 3, epochs: 9 },
+      base: { task: 'regression', batch: 16, threads: 1 },
+    });
+    const worst = found.slice(0, 3).map(({ mean }) => mean);
+    expect(Math.max(...worst)).to.be.below(0);
+    expect(found.map(({ droppedAt }) => droppedAt)).to.have.members([undefined, undefined, 1, 0, 0, 0]);
+    expect(found.slice(3).map(({ droppedAt }) => droppedAt)).to.deep.equal([0, 0, 0]);
+  });
 });
 
 describe('The grid of a search', () => {
@@ -270,6 +290,29 @@ describe('The learning-rate range test', () => {
     expect(steepest).to.be.within(7e-3, 1.4e-2);
     expect(tenthOfLowest).to.be.closeTo(1e-2, 1e-9);
     expect(suggestion).to.be.closeTo(Math.min(steepest, tenthOfLowest), 5e-4);
+  });
+
+  it('suggests the same for numbers in other units, a rate at which they are learned', async () => {
+    const { rows, dim, features } = drawSet(240, 8);
+    const exact = Float32Array.from(
+      { length: rows },
+      (_, row) => features[row * dim]! - features[row * dim + 3]!,
+    );
+    const numbers = (unit: number): FeatureSet => ({
+      ...{ rows, dim, features, labels: new Int32Array(), classes: ['number'] },
+      targets: exact.map((value) => unit * (50 + value)),
+    });
+    const suggestionFor = async (unit: number) =>
+      (
+        await findRate(numbers(unit), {
+          ...{ head: { kind: 'linear' }, task: 'regression', solver: 'adamw', threads: 1 },
+        })
+      ).suggestion;
+    const lr = await suggestionFor(1);
+    expect(await suggestionFor(1024)).to.equal(lr);
+    const options = { task: 'regression', solver: 'adamw', epochs: 5, threads: 1 } as const;
+    const { train: score } = await trainHead(numbers(1024), undefined, { ...options, lr });
+    expect(score.r2).to.be.above(0.9);
   });
 
   it('ends where the loss runs away, and suggests a rate that trains', async () => {

@@ -2,6 +2,7 @@ import { GraftError } from '../../errors.js';
 import type { Hooks } from '../../pipeline/cache-features.js';
 import type { EvaluateFeaturesOptions } from '../../pipeline/evaluate-features.js';
 import type { EvaluateOptions, EvaluationReport } from '../../pipeline/evaluate-model.js';
+import { shortenText } from '../../shorten-text.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../format-text.js';
@@ -105,6 +106,4 @@ function classTable(report: EvaluationReport): (string | number)[][] {
 }
 
 /** A long name would push the figures of all classes out of sight. */
-function clip(name: string): string {
-  return name.length > 60 ? `${name.slice(0, 59)}…` : name;
-}
+const clip = (name: string): string => shortenText(name, 60);

@@ -1,5 +1,6 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
+import { splitList } from '../../split-list.js';
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../format-text.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
@@ -56,7 +57,7 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
     const report = await writeGradients(
       {
         model,
-        wrt: wrt === 'all' ? wrt : wrt.split(',').map((name) => name.trim()),
+        wrt: wrt === 'all' ? wrt : splitList('wrt', wrt),
         inputShapes,
         check,
         cache,

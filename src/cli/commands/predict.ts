@@ -2,6 +2,7 @@ import { GraftError } from '../../errors.js';
 import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
+import { beginningOf, endOf } from '../../shorten-text.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../format-text.js';
 import { isStandardInput } from '../standard-input.js';
@@ -81,7 +82,7 @@ async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<P
 /** An input may be a whole text; of a path its end matters. */
 function shorten(input: string): string {
   const line = input.replace(/\s+/g, ' ');
-  return line.length > 80 ? `${line.slice(0, 39)}…${line.slice(-40)}` : line;
+  return line.length > 80 ? `${beginningOf(line, 39)}…${endOf(line, 40)}` : line;
 }
 
 /** Of stdin, without empty ones. */
