@@ -56,12 +56,15 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
   }
 }
 
-/** Lists are taken for sets of labels where their parts come again elsewhere; a lone "a|b" may be a name. */
+/** Lists are taken for sets of labels where their parts come again elsewhere, or all are JSON; a lone "a|b" may be a name. */
 function inferTask({ classes, root, examples }: Dataset, logger: Logger): TaskKind {
   const sets = classes.map(splitLabels);
   const seen = new Map<string, number>();
   for (const name of sets.flat()) seen.set(name, (seen.get(name) ?? 0) + 1);
-  const list = sets.findIndex((set) => set.length > 1 && set.some((name) => seen.get(name)! > 1));
+  const areJson = classes.every((label) => parseList(label));
+  const list = areJson
+    ? 0
+    : sets.findIndex((set) => set.length > 1 && set.some((name) => seen.get(name)! > 1));
   if (list >= 0) {
     logger.warn(
       `Labels of ${root} are lists, for instance ${JSON.stringify(classes[list])}: taken as several labels an example ` +
@@ -80,11 +83,13 @@ function inferTask({ classes, root, examples }: Dataset, logger: Logger): TaskKi
 
 /** The parts of "a|b", "a;b" or a JSON list; a text without these is one label. */
 export function splitLabels(text: string): string[] {
-  const parts = text.startsWith('[') ? parseList(text) : undefined;
-  return (parts ?? text.split(/[|;]/)).map((part) => part.normalize().trim()).filter((part) => part !== '');
+  return (parseList(text) ?? text.split(/[|;]/))
+    .map((part) => part.normalize().trim())
+    .filter((part) => part !== '');
 }
 
 function parseList(text: string): string[] | undefined {
+  if (!text.startsWith('[')) return undefined;
   try {
     const parsed: unknown = JSON.parse(text);
     return Array.isArray(parsed) ? parsed.map(String) : undefined;

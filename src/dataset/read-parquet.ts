@@ -97,7 +97,7 @@ function chooseColumns(
   { imageColumn, textColumn, labelColumn, groupColumn }: DataOptions,
 ): ChosenColumns {
   const { columns, features } = file;
-  const typed = (type: string) => Object.keys(features).filter((name) => features[name]?._type === type);
+  const typed = (type: string) => Object.keys(features).filter((name) => features[name]?.type === type);
   const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
     for (const name of names) {
       // An image of the `datasets` library is a struct of its bytes and the path it once had.
@@ -137,7 +137,7 @@ function chooseColumns(
     pick(
       given,
       [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
-      ['number', 'text', 'boolean'],
+      ['number', 'text', 'boolean', 'list'],
       'labels',
       '--label-column',
     );
@@ -205,7 +205,14 @@ function textOf(value: unknown): string | undefined {
   return value instanceof Uint8Array ? Buffer.from(value).toString('utf8').trim() : undefined;
 }
 
+/** Of a list its parts, as JSON. */
 function labelOf(value: unknown, names: readonly unknown[] | undefined, place: string): string | undefined {
+  if (!Array.isArray(value)) return nameOf(value, names, place);
+  const parts = value.map((part) => nameOf(part, names, place));
+  return JSON.stringify(parts.filter((part) => part !== undefined));
+}
+
+function nameOf(value: unknown, names: readonly unknown[] | undefined, place: string): string | undefined {
   if (typeof value !== 'number' && typeof value !== 'bigint') {
     return typeof value === 'boolean' ? String(value) : textOf(value) || undefined;
   }

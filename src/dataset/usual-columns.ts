@@ -32,6 +32,7 @@ export const labelColumns: readonly string[] = [
   'target',
   'intent',
   'sentiment',
+  'labels',
 ];
 
 /** The first of the usual names that is there, as the table spells it: `Label` and `LABEL` are a `label` too. */

@@ -57,12 +57,23 @@ export async function decodeParquetPages({
   );
   const [values, ...others] = data;
   if (!values || others.length > 0 || values.length !== rows) throw new Error('a page lacks values');
-  // A value inside a struct comes in one list for each optional struct around it.
+  // A value inside a struct, and a list, comes in one list for each optional struct around it, itself among them.
+  const levels = schemaPath.map(({ element }) => element.repetition_type);
+  const repeated = levels.indexOf('REPEATED');
+  if (repeated > 0) {
+    const depth = levels.slice(0, repeated).filter((level) => level === 'OPTIONAL').length;
+    return Array.from(values as ArrayLike<unknown>, (value) => inside(value, depth));
+  }
   return schemaPath.length > 2 ? Array.from(values as ArrayLike<unknown>, unwrapped) : values;
 }
 
 function unwrapped(value: unknown): unknown {
   return Array.isArray(value) ? unwrapped(value[0]) : value;
+}
+
+/** Undefined where a list on the way is empty: what it stands for is null. */
+function inside(value: unknown, depth: number): unknown {
+  return depth === 0 || value === undefined ? value : inside((value as readonly unknown[])[0], depth - 1);
 }
 
 let compressors: Promise<Compressors> | undefined;

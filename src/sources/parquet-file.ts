@@ -3,15 +3,26 @@
  * hyparquet understands the format; here is what keeps a file that lies about its sizes from filling the memory.
  */
 import { stat } from 'node:fs/promises';
-import type { FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
+import type { ColumnMetaData, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { decodeParquetPages, type EncodedPages, type PageBytes } from './decode-parquet-pages.js';
 import { readFileContent } from './read-file.js';
 
 export interface ParquetColumn {
-  /** Names from the root, joined by dots. @example 'image.bytes' */
+  /** Names from the root, joined by dots, of a list up to the list itself. @example 'image.bytes' */
   readonly name: string;
-  readonly kind: 'bytes' | 'text' | 'number' | 'boolean' | 'other';
+  /** A list is one of texts, numbers or truth values. */
+  readonly kind: 'bytes' | 'text' | 'number' | 'boolean' | 'list' | 'other';
+  /** Where its values lie. @example 'labels.list.element' */
+  readonly leaf: string;
+}
+
+/** What a column stands for to the `datasets` library, of a list its items. */
+export interface ParquetFeature {
+  /** @example 'ClassLabel' */
+  readonly type: unknown;
+  /** Of classes, by number. */
+  readonly names: unknown;
 }
 
 export interface ParquetPage {
@@ -27,6 +38,11 @@ export interface ParquetPage {
 const largestMetadata = 2 ** 28;
 /** Writers aim at a megabyte; a page of a single value is as large as that photo. */
 const largestPage = 2 ** 28;
+/**
+ * Rows, and values of lists, that any file may have: a dictionary and runs make next to nothing of those that repeat. Of
+ * more, each takes a byte at the least, or they are made up to fill the memory.
+ */
+const mostRepeated = 2 ** 24;
 /** Header sizes to try: most have 50 bytes, those with statistics of long values thousands. */
 const headerBytes = [1024, 65_536, 2 ** 22];
 
@@ -65,8 +81,7 @@ export class ParquetFile {
   private constructor(path: string, sizeBytes: number, metadata: FileMetaData, schema: SchemaTree) {
     this.path = path;
     this.rows = metadata.row_groups.reduce((sum, group) => sum + Number(group.num_rows), 0);
-    // A row takes a byte at the least in any column whose values differ.
-    const isPlausible = this.rows >= 0 && this.rows <= sizeBytes && metadata.row_groups.every(hasRows);
+    const isPlausible = this.rows <= Math.max(mostRepeated, sizeBytes) && metadata.row_groups.every(hasRows);
     if (!isPlausible) throw new Error(`it claims ${this.rows} rows in ${sizeBytes} bytes`);
     this.#metadata = metadata;
     this.#schema = schema;
@@ -75,12 +90,13 @@ export class ParquetFile {
   }
 
   /** The `huggingface` entry that the `datasets` library writes: what each column stands for, by name. */
-  get features(): Readonly<Record<string, { readonly _type?: unknown; readonly names?: unknown }>> {
+  get features(): Readonly<Record<string, ParquetFeature>> {
     const text = this.#metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
     try {
-      const parsed = JSON.parse(text ?? '{}') as { info?: { features?: unknown } } | null;
-      const features = parsed?.info?.features;
-      return typeof features === 'object' && features !== null ? { ...features } : {};
+      const parsed = JSON.parse(text ?? '{}') as { info?: { features?: object } } | null;
+      return Object.fromEntries(
+        Object.entries(parsed?.info?.features ?? {}).map(([name, feature]) => [name, featureOf(feature)]),
+      );
     } catch {
       return {};
     }
@@ -120,8 +136,9 @@ export class ParquetFile {
   async #findPages(group: number, column: string): Promise<ParquetPage[]> {
     const { row_groups: groups } = this.#metadata;
     const rowGroup = groups[group]!;
+    const { leaf, kind } = this.columns.find(({ name }) => name === column) ?? { leaf: column };
     const chunk = rowGroup.columns.find(
-      (candidate) => candidate.meta_data?.path_in_schema.join('.') === column,
+      (candidate) => candidate.meta_data?.path_in_schema.join('.') === leaf,
     );
     const meta = chunk?.meta_data;
     if (!meta || chunk.file_path) throw new Error('it is not in this file');
@@ -131,24 +148,18 @@ export class ParquetFile {
     let at = dictionaryOffset > 0 ? dictionaryOffset : Number(meta.data_page_offset);
     const end = at + Number(meta.total_compressed_size);
     if (!(at > 0 && end <= this.#sizeBytes)) throw new Error(`its bytes ${at} to ${end} are not in the file`);
+    if (kind === 'list')
+      return this.#listPage({ meta, start: at, end, firstRow: groupStart, rows: groupRows });
     const pages: ParquetPage[] = [];
     let dictionary: PageBytes | undefined;
     let found = 0;
     while (found < groupRows) {
       if (at >= end) throw new Error(`its pages hold ${found} of ${groupRows} rows`);
-      const { header, length } = await this.#readHeader(at, end);
-      const page = { start: at, length: length + header.compressed_page_size };
-      const sizeBytes = header.uncompressed_page_size;
-      const fits = header.compressed_page_size >= 0 && page.start + page.length <= end;
-      if (!fits) throw new Error(`a page at byte ${at} ends outside of its column`);
-      if (!(sizeBytes >= 0 && sizeBytes <= largestPage)) {
-        throw new Error(`a page at byte ${at} claims ${sizeBytes} bytes, more than ${largestPage}`);
-      }
+      const { page, sizeBytes, isDictionary, values } = await this.#nextPage(at, end);
       at += page.length;
-      if (header.type === 'DICTIONARY_PAGE') dictionary = page;
-      const values = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_values;
+      if (isDictionary) dictionary = page;
       if (values === undefined) continue;
-      if (!(values >= 0 && found + values <= groupRows)) {
+      if (found + values > groupRows) {
         throw new Error(`a page claims ${values} values where ${groupRows - found} rows are left`);
       }
       const firstRow = groupStart + found;
@@ -160,6 +171,38 @@ export class ParquetFile {
       pages.push({ firstRow, rows: values, sizeBytes, decode });
     }
     return pages;
+  }
+
+  /** A row of lists may go on in the next page, so all pages of the chunk are one. */
+  async #listPage({ meta, start, end, firstRow, rows }: ListChunk): Promise<ParquetPage[]> {
+    if (rows === 0) return [];
+    let sizeBytes = 0;
+    let values = 0;
+    for (let at = start; at < end;) {
+      const next = await this.#nextPage(at, end);
+      at += next.page.length;
+      sizeBytes += next.sizeBytes;
+      values += next.values ?? 0;
+      if (sizeBytes > largestPage) throw new Error(`its lists claim more than ${largestPage} bytes`);
+      if (values > Math.max(mostRepeated, this.#sizeBytes))
+        throw new Error(`its lists claim ${values} values in ${this.#sizeBytes} bytes`);
+    }
+    const decode = () => this.#decode({ meta, parts: [{ start, length: end - start }], rows });
+    return [{ firstRow, rows, sizeBytes, decode }];
+  }
+
+  async #nextPage(at: number, end: number): Promise<FoundPage> {
+    const { header, length } = await this.#readHeader(at, end);
+    const page = { start: at, length: length + header.compressed_page_size };
+    const sizeBytes = header.uncompressed_page_size;
+    const fits = header.compressed_page_size >= 0 && page.start + page.length <= end;
+    if (!fits) throw new Error(`a page at byte ${at} ends outside of its column`);
+    if (!(sizeBytes >= 0 && sizeBytes <= largestPage)) {
+      throw new Error(`a page at byte ${at} claims ${sizeBytes} bytes, more than ${largestPage}`);
+    }
+    const values = header.data_page_header?.num_values ?? header.data_page_header_v2?.num_values;
+    if (!((values ?? 0) >= 0)) throw new Error(`a page at byte ${at} claims ${values} values`);
+    return { page, sizeBytes, isDictionary: header.type === 'DICTIONARY_PAGE', values };
   }
 
   #decode(pages: Pick<EncodedPages, 'meta' | 'parts' | 'rows'>): Promise<ArrayLike<unknown>> {
@@ -187,29 +230,64 @@ export class ParquetFile {
   }
 }
 
+/** Lists are `{ _type: 'List', feature }` (or Sequence, LargeList), in old files `[feature]`. */
+function featureOf(given: unknown): ParquetFeature {
+  const feature = (Array.isArray(given) ? given[0] : given) as Readonly<Record<string, unknown>> | null;
+  if (typeof feature?.feature === 'object' && feature.feature !== null) return featureOf(feature.feature);
+  return { type: feature?._type, names: feature?.names };
+}
+
+interface FoundPage {
+  readonly page: PageBytes;
+  /** Once it is decompressed. */
+  readonly sizeBytes: number;
+  readonly isDictionary: boolean;
+  /** undefined where it is no page of data. */
+  readonly values: number | undefined;
+}
+
+interface ListChunk {
+  readonly meta: ColumnMetaData;
+  readonly start: number;
+  readonly end: number;
+  readonly firstRow: number;
+  readonly rows: number;
+}
+
 function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
   return Number(rows) >= 0;
 }
 
 const numberTypes: ReadonlySet<string> = new Set(['INT32', 'INT64', 'FLOAT', 'DOUBLE']);
 
-/** Columns with one value a row; lists are left out. */
-function leavesOf({ children, element, path }: SchemaTree): ParquetColumn[] {
+/** Columns with one value a row, and lists of plain values; lists of anything else are left out. */
+function leavesOf(node: SchemaTree): ParquetColumn[] {
+  const { children, element, path } = node;
   if (element.repetition_type === 'REPEATED') return [];
+  const item = itemOf(node);
+  if (item) {
+    const isPlain = ['text', 'number', 'boolean'].includes(kindOf(item));
+    return isPlain ? [{ name: path.join('.'), kind: 'list', leaf: item.path.join('.') }] : [];
+  }
   if (children.length > 0) return children.flatMap(leavesOf);
-  const { type, converted_type: converted, logical_type: logical } = element;
+  const name = path.join('.');
+  return path.length > 0 ? [{ name, kind: kindOf(node), leaf: name }] : [];
+}
+
+/** The column of the items of a list, where it is one: `labels.list.element`, or `labels.array` as old programs wrote it. */
+function itemOf({ children: [inner, ...others] }: SchemaTree): SchemaTree | undefined {
+  if (inner?.element.repetition_type !== 'REPEATED' || others.length > 0) return undefined;
+  if (inner.children.length === 0) return inner;
+  const [item, ...more] = inner.children;
+  const isLeaf = item!.children.length === 0 && item!.element.repetition_type !== 'REPEATED';
+  return isLeaf && more.length === 0 ? item : undefined;
+}
+
+function kindOf({ element: { type, converted_type: converted, logical_type: logical } }: SchemaTree) {
   const isText = converted === 'UTF8' || converted === 'ENUM' || logical?.type === 'STRING';
-  const kind =
-    type === 'BYTE_ARRAY'
-      ? isText
-        ? 'text'
-        : 'bytes'
-      : type === 'BOOLEAN'
-        ? 'boolean'
-        : type !== undefined && numberTypes.has(type)
-          ? 'number'
-          : 'other';
-  return path.length > 0 ? [{ name: path.join('.'), kind }] : [];
+  if (type === 'BYTE_ARRAY') return isText ? 'text' : 'bytes';
+  if (type === 'BOOLEAN') return 'boolean';
+  return type !== undefined && numberTypes.has(type) ? 'number' : 'other';
 }
 
 function damaged(path: string, cause: unknown, where?: string): GraftError {

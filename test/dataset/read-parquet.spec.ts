@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { parquetWriteFile } from 'hyparquet-writer';
-import { readDataset } from '../../src/dataset/read-dataset.js';
+import type { Dataset } from '../../src/dataset/dataset.js';
+import { type DataOptions, readDataset } from '../../src/dataset/read-dataset.js';
 import { GraftError } from '../../src/errors.js';
 import { decodeImage } from '../../src/image/decode-image.js';
 import { createRng } from '../../src/rng.js';
@@ -146,6 +147,115 @@ describe('Reading Parquet', () => {
     expect(numbers.classes).to.deep.equal(['wide', 'tall']);
     const error = await readDataset(data, several).catch((reason: unknown) => reason);
     expect((error as Error).message).to.match(/--task regression or --task multi/);
+  });
+
+  describe('whose labels are lists', () => {
+    type Row = Readonly<Record<'tags' | 'numbers' | 'gaps' | 'vector', readonly unknown[] | null>>;
+    const written = JSON.parse(readFileSync(path.join(fixtures, 'lists.json'), 'utf8')) as Row[];
+    const setsOf = ({ examples, classes, targets }: Dataset) =>
+      [...examples].map(({ label }) => classes.filter((_, c) => targets![label * classes.length + c] === 1));
+    const wanted = (name: keyof Row) =>
+      written.flatMap(({ [name]: list }) =>
+        list
+          ? [
+              list
+                .filter((part) => part !== null)
+                .map(String)
+                .sort(),
+            ]
+          : [],
+      );
+
+    for (const version of [1, 2]) {
+      it(`takes texts and numbers, over pages of version ${version}, as JSONL does; null is none`, async () => {
+        const file = path.join(fixtures, `lists-${version}.parquet`);
+        for (const name of ['tags', 'numbers', 'gaps'] as const) {
+          const heard: string[] = [];
+          const dataset = await readDataset(
+            file,
+            { task: 'multi', labelColumn: name },
+            { info() {}, warn: (message) => heard.push(message) },
+          );
+          expect(setsOf(dataset), name).to.deep.equal(wanted(name));
+          expect(heard.join()).to.match(/4 rows without a label .* row 9 of/);
+          const texts = [...dataset.examples].map(({ source }) => (source as { row: number }).row);
+          expect(texts).to.deep.equal([...written.keys()].filter((row) => row % 10 !== 9));
+        }
+        const { targets, classes } = await readDataset(file, { task: 'regression', labelColumn: 'vector' });
+        expect(classes).to.deep.equal(['vector1', 'vector2']);
+        expect([...targets!]).to.deep.equal(written.flatMap(({ vector }) => vector));
+      });
+    }
+
+    it('takes lists of class labels of the datasets library by their names, and says that they are lists', async () => {
+      const heard: string[] = [];
+      const logger = { info() {}, warn: (message: string) => heard.push(message) };
+      const dataset = await readDataset(path.join(fixtures, 'class-lists.parquet'), {}, logger);
+      expect(dataset.task).to.equal('multi');
+      expect(heard.join()).to.match(/taken as several labels an example/);
+      const expected = written.map(({ tags }) => [...(tags ?? [])].map(String).sort());
+      expect(setsOf(dataset)).to.deep.equal(expected);
+    });
+
+    it('refuses lists of anything else, and lists as texts or groups', async () => {
+      const file = path.join(fixtures, 'lists-1.parquet');
+      const say = (options: DataOptions) => readDataset(file, options).catch((reason: unknown) => reason);
+      expect(((await say({ labelColumn: 'pictures' })) as Error).message).to.match(
+        /column of labels called pictures in .* tags \(list\)/,
+      );
+      expect(((await say({ textColumn: 'tags' })) as Error).message).to.match(/column of texts called tags/);
+      const grouped = { labelColumn: 'tags', groupColumn: 'numbers' };
+      expect(((await say(grouped)) as Error).message).to.match(/column of groups called numbers/);
+    });
+
+    it('takes no memory for values that the pages cannot hold', async () => {
+      const whole = readFileSync(path.join(fixtures, 'lists-1.parquet'));
+      const rng = createRng(9);
+      const file = place();
+      for (let round = 0; round < 60; round++) {
+        const bytes = Buffer.from(whole);
+        for (let i = 0; i <= rng.integer(4); i++) bytes[rng.integer(bytes.length)] = rng.integer(256);
+        writeFileSync(file, bytes);
+        const before = process.memoryUsage().arrayBuffers;
+        const error = await readDataset(file, { task: 'multi', labelColumn: 'tags' }).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        if (error !== undefined) expect(error, `round ${round}`).to.be.instanceOf(GraftError);
+        expect(process.memoryUsage().arrayBuffers - before).to.be.below(50e6);
+      }
+    });
+  });
+
+  it('reads more rows than the file has bytes, which dictionaries allow', async () => {
+    const { examples, classes } = await readDataset(path.join(fixtures, 'repeated.parquet'));
+    expect(examples.length).to.equal(50_000);
+    expect([examples.at(0), examples.at(49_999)].map(({ label }) => classes[label])).to.deep.equal([
+      'a',
+      'b',
+    ]);
+  });
+
+  it('refuses a file that claims more rows than it can hold, unread', async () => {
+    const bytes = readFileSync(path.join(fixtures, 'repeated.parquet'));
+    const file = place();
+    // 50000 as a zigzag varint, of the file, its row group, its columns and their pages; then 2 ** 27 in more bytes is refused.
+    const rows = Buffer.from([0xa0, 0x8d, 0x06]);
+    const footer = bytes.readUInt32LE(bytes.length - 8);
+    const start = bytes.length - 8 - footer;
+    const claim = Buffer.from([0x80, 0x80, 0x80, 0x80, 0x01]);
+    const parts: Buffer[] = [];
+    let at = start;
+    for (let found = bytes.indexOf(rows, at); found >= 0; found = bytes.indexOf(rows, at)) {
+      parts.push(bytes.subarray(at, found), claim);
+      at = found + rows.length;
+    }
+    expect(parts.length).to.be.greaterThan(3);
+    const metadata = Buffer.concat([...parts, bytes.subarray(at, bytes.length - 8)]);
+    const size = Buffer.alloc(4);
+    size.writeUInt32LE(metadata.length);
+    writeFileSync(file, Buffer.concat([bytes.subarray(0, start), metadata, size, Buffer.from('PAR1')]));
+    expect(await refusal(file)).to.match(/claims 134217728 rows in \d+ bytes/);
   });
 
   it('refuses a part that is none, rather than train on it', async () => {
