@@ -93,7 +93,9 @@ export async function cacheFeatures(
 ): Promise<CachedFeatures> {
   const setting = await prepareSetting(options, hooks);
   const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
-  const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () => layOutModel(backbone.features));
+  const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>
+    layOutModel(backbone.features),
+  );
   return cached!;
 }
 
