@@ -1,8 +1,10 @@
 /** `graft eval`: metrics of an exported file on a labelled data set. */
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { GraftError, messageOf } from '../errors.js';
+import type { Skipped } from '../features/collect-rows.js';
 import { silentLogger } from '../logger.js';
 import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
+import { assertFinite } from '../predict/assert-finite.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { readSource } from '../sources/read-source.js';
@@ -22,13 +24,15 @@ export interface EvaluateOptions extends DataOptions {
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
+type LeftOut = Pick<Skipped, 'path' | 'reason'>;
+
 export type EvaluationReport = Evaluation & {
-  readonly skipped: readonly { readonly path: string; readonly reason: string }[];
+  readonly skipped: readonly LeftOut[];
 };
 
 const usualBatch = 16;
 
-/** @throws GraftError INVALID_DATASET where the data set has classes the model does not know. */
+/** @throws GraftError INVALID_DATASET where the data set has classes the model does not know, or no example that can be used. */
 export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {}): Promise<EvaluationReport> {
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { batch: batchSize = usualBatch } = options;
@@ -56,7 +60,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const outputs = new Float32Array(examples.length * classes.length);
     /** Of `examples`, those that were read. */
     const evaluated: number[] = [];
-    const skipped: { path: string; reason: string }[] = [];
+    const skipped: LeftOut[] = [];
     for (let start = 0; start < examples.length; start += batchSize) {
       if (signal?.aborted)
         throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${examples.length} examples.`);
@@ -67,6 +71,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
           const rows = await predictor.predict(
             await Promise.all(group.map(async (row) => (await readSource(examples.at(row))).bytes)),
           );
+          assertFinite(rows);
           outputs.set(rows, evaluated.length * classes.length);
           evaluated.push(...group);
           if (group === batch) break;
@@ -78,6 +83,13 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
         }
       }
       onProgress?.({ done: start + batch.length, total: examples.length });
+    }
+    if (evaluated.length === 0) {
+      const [{ path, reason }] = skipped as [LeftOut, ...LeftOut[]];
+      throw new GraftError(
+        'INVALID_DATASET',
+        `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}`,
+      );
     }
     const found = outputs.subarray(0, evaluated.length * classes.length);
     const labels = evaluated.map((row) => expected.labels[row]!);

@@ -2,6 +2,7 @@
 import { GraftError, unreadable } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
+import { assertFinite } from '../predict/assert-finite.js';
 import { openPredictor } from '../predict/predictor.js';
 import type { Device } from '../runtime/session.js';
 import { shortenText } from '../shorten-text.js';
@@ -104,7 +105,17 @@ async function predictBatch(
   const contents = await Promise.all(batch.map(readContent));
   const good = contents.filter((content) => content instanceof Uint8Array);
   const outputs = await predictContents(good, predict);
-  return contents.map((content) => (content instanceof GraftError ? content : outputs.shift()!));
+  return contents.map((content) => (content instanceof GraftError ? content : finite(outputs.shift()!)));
+}
+
+function finite(outcome: Float32Array | GraftError): Float32Array | GraftError {
+  if (outcome instanceof GraftError) return outcome;
+  try {
+    assertFinite(outcome);
+    return outcome;
+  } catch (error) {
+    return error as GraftError;
+  }
 }
 
 async function readContent(input: ListedInput): Promise<Uint8Array | GraftError> {

@@ -1,4 +1,5 @@
 import { GraftError } from '../errors.js';
+import { assertFinite } from '../predict/assert-finite.js';
 import type { FeaturePredictor } from '../predict/feature-predictor.js';
 import type { Hooks } from './cache-features.js';
 import type { FeatureRows } from './feature-rows.js';
@@ -9,7 +10,8 @@ const blockBytes = 16 * 2 ** 20;
 /**
  * What a head says of these rows of a file, block by block: [rows.length, labels].
  * @param model - what the head is called in errors
- * @throws GraftError INVALID_DATASET for features of another length than the head takes, INTERRUPTED.
+ * @throws GraftError INVALID_DATASET for features of another length than the head takes, RUNTIME_FAILURE where it gives no finite
+ *   numbers, INTERRUPTED.
  */
 export async function predictRows(
   { predict, metadata, dim }: FeaturePredictor,
@@ -35,6 +37,10 @@ export async function predictRows(
     const features = block.subarray(0, chosen.length * dim);
     await file.readRows(chosen, features);
     outputs.set(await predict(features), from * width);
+    for (const [i, row] of chosen.entries()) {
+      const own = outputs.subarray((from + i) * width, (from + i + 1) * width);
+      assertFinite(own, `row ${row} of ${file.path}`);
+    }
     onProgress?.({ done: from + chosen.length, total: rows.length });
   }
   return outputs;

@@ -1,6 +1,6 @@
-import { invalidArgument } from '../errors.js';
+import { GraftError, invalidArgument } from '../errors.js';
 import { addRows } from '../simd/matrix-rows.js';
-import type { Task } from '../tasks/task.js';
+import type { Score, Task } from '../tasks/task.js';
 import { blocksOf } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 
@@ -25,6 +25,16 @@ export async function assertUsable(
       assertFinite('targets', set.targets, outputs);
     }
   }
+}
+
+/** @throws GraftError TRAINING_FAILED where what trains well gives no numbers for the validation part. */
+export function assertMeasurable(validation: Score): void {
+  if (Number.isFinite(validation.loss)) return;
+  throw new GraftError(
+    'TRAINING_FAILED',
+    `The loss on the validation part is ${validation.loss}, though that on the training part is a number: features of some ` +
+      'validation example are too large. Look for one that is damaged, and leave it out.',
+  );
 }
 
 function assertFinite(name: string, values: Float32Array, columns: number, from = 0): void {

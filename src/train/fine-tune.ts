@@ -12,6 +12,7 @@ import type { Targets } from '../tasks/targets.js';
 import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { assertMeasurable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
 import type { EpochRecord } from './epoch-record.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
@@ -132,7 +133,13 @@ export async function fineTune(
       task,
       settings: { ...settings, classWeights, reach: reachOf(settings) },
       measure: (outputs, order) => measure(outputs, train, order),
-      validate: validation && ((current) => score(validation, current)),
+      validate:
+        validation &&
+        (async (current) => {
+          const held = await score(validation, current);
+          assertMeasurable(held);
+          return held;
+        }),
       start: atStart?.validation,
       from,
       history,

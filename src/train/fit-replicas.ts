@@ -144,7 +144,7 @@ export async function fitReplicas(
           const score = measure(each, onTrain[i]!, plainSet, isNoisy ? undefined : order);
           const validation = measure(each, onHeld[i]!, heldSet);
           each.history.push({ train: score, validation });
-          each.isLost ||= !Number.isFinite(score.loss);
+          each.isLost ||= !(Number.isFinite(score.loss) && Number.isFinite(validation.loss));
           if (settings.schedule === 'plateau') each.plateau = afterEpoch(each.plateau, validation.loss);
         }
       }

@@ -5,7 +5,7 @@ import type { Head, Standardization, TrainedHead } from '../heads/head.js';
 import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { assertUsable } from './assert-usable.js';
+import { assertMeasurable, assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
 import { describeUnfinished } from './describe-unfinished.js';
 import type { EpochRecord } from './epoch-record.js';
@@ -93,6 +93,7 @@ export async function trainHead(
     };
     const record: Fit['record'] = async (epoch, objective, parameters, trainScore) => {
       const held = validationSet && (await score(validationSet, parameters));
+      if (held) assertMeasurable(held);
       const entry: EpochRecord = {
         epoch,
         objective: objective / repeats,

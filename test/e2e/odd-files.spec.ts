@@ -110,6 +110,19 @@ describe('a folder of odd files', function () {
     expect(stderr).to.match(/pipe\.jpg/);
   });
 
+  it('is no measurement where nothing of it can be used', async () => {
+    const broken = path.join(folder, 'broken');
+    for (const label of ['left', 'right']) {
+      mkdirSync(path.join(broken, label), { recursive: true });
+      writeFileSync(path.join(broken, label, 'no.jpg'), 'no image');
+    }
+    const exported = path.join(folder, 'run', 'model.onnx');
+    const args = ['eval', '--model', exported, '--data', broken, '--device', 'cpu'];
+    const { status, stdout, stderr } = await graftHere(args, env);
+    expect(status, stdout).to.equal(1);
+    expect(stderr).to.match(/None of the 2 examples .* first one is .*left\/no\.jpg: .* not an image/);
+  });
+
   it('gives each odd photo its own right row, or leaves it out with a reason', async function () {
     const odd = path.resolve('../shared/datasets/odd-images');
     if (!existsSync(odd)) {

@@ -128,4 +128,29 @@ describe('an exported head on features made elsewhere', () => {
       /row 5, column 2 is NaN/,
     );
   });
+
+  it('names the row for which a model, or a head in training, gives no number', async () => {
+    const sharp = at('sharp.onnx');
+    await trainRun({ features: at('all.safetensors'), out: at('sharp'), l2: 1e-4 });
+    await exportRun({ run: at('sharp'), out: sharp });
+    const large = { ...set, features: set.features.slice() };
+    large.features.fill(3e38, 6 * 150, 6 * 151);
+    writeFeatureFile(at('large.safetensors'), large, { split });
+    const message = /gives NaN for row 150 of .*large\.safetensors/;
+    expect((await failure({ model: sharp, features: at('large.safetensors') })).message).to.match(message);
+    const refusal = (work: Promise<unknown>) =>
+      work.then(
+        () => 'nothing was refused',
+        (error: Error) => error.message,
+      );
+    expect(await refusal(predictFeatures({ model: sharp, features: at('large.safetensors') }))).to.match(
+      message,
+    );
+    for (const solver of ['lbfgs', 'adamw'] as const) {
+      const training = { features: at('large.safetensors'), out: at('large'), solver, l2: 1e-4 };
+      expect(await refusal(trainRun({ ...training, ...(solver === 'adamw' && { lr: 0.3 }) }))).to.match(
+        /loss on the validation part is NaN/,
+      );
+    }
+  });
 });

@@ -1,5 +1,6 @@
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
+import { describeSkipped } from '../describe-skipped.js';
 import { formatSeconds } from '../format-text.js';
 import { goesOn } from '../output.js';
 import { integer, positiveInteger } from '../numeric-options.js';
@@ -10,9 +11,6 @@ import { cacheLsCommand } from './cache-ls.js';
 import { cachePruneCommand } from './cache-prune.js';
 import { cacheStatsCommand } from './cache-stats.js';
 import { cacheVerifyCommand } from './cache-verify.js';
-
-/** Of skipped examples: where a whole disk is away, there are as many as examples. */
-const shownSkips = 20;
 
 export const cacheCommand = defineCommand({
   command: 'cache',
@@ -61,12 +59,10 @@ export const cacheCommand = defineCommand({
     const views = viewed?.report;
     const { report } = cached;
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
-    const unshown = report.skipped.length - shownSkips;
     const lines = [
       `${report.examples} examples${part}: ${report.cached} cached, ${report.computed} computed in ` +
         `${formatSeconds(report.seconds)} (${report.examplesPerSecond.toFixed(1)}/s), ${report.skipped.length} skipped`,
-      ...report.skipped.slice(0, shownSkips).map(({ path, reason }) => `  skipped ${path}: ${reason}`),
-      ...(unshown > 0 ? [`  … and ${unshown} more; --json lists all`] : []),
+      ...describeSkipped(report.skipped),
       `layer ${report.layer}, ${report.dim} numbers each`,
       report.store,
       ...(views ? [describeViews(views)] : []),

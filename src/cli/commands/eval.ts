@@ -5,6 +5,7 @@ import type { EvaluateOptions, EvaluationReport } from '../../pipeline/evaluate-
 import { shortenText } from '../../shorten-text.js';
 import { describeMetrics } from '../describe-metrics.js';
 import { defineCommand } from '../define-command.js';
+import { describeSkipped } from '../describe-skipped.js';
 import { formatShare, formatTable } from '../format-text.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
@@ -67,6 +68,7 @@ function describeEvaluation(report: EvaluationReport): string {
   const parts = [
     [
       `${report.examples} examples${skipped}`,
+      ...describeSkipped(report.skipped),
       `loss  ${report.loss.toFixed(4)}`,
       ...describeMetrics({ ...report }),
     ].join('\n'),
