@@ -35,9 +35,9 @@ export const evalCommand = defineCommand({
     ...deviceOptions,
   } as const,
   example: ['eval --model model.onnx --data photos/test', 'accuracy, F1, calibration'],
-  async run(args, output) {
-    const { data, features } = args;
-    if (features !== undefined) refuseBesideFeatures(args, { data });
+  async run(args, output, isGiven) {
+    const { features } = args;
+    if (features !== undefined) refuseBesideFeatures(isGiven);
     const evaluate =
       features === undefined ? await onExamples(args) : await onFeatures({ ...args, features });
     const onProgress = await output.progress('examples', 'examples');
