@@ -120,7 +120,7 @@ describe('The cache commands', () => {
     const rows = await parquetReadObjects({
       file: new Uint8Array(readFileSync(at('numbers.parquet'))).buffer,
     });
-    expect(rows.map(({ targets }) => targets)).to.deep.equal(
+    expect(rows.map((row) => row.targets as number[])).to.deep.equal(
       photos.map((_, i) => [Math.fround(0.1 * i - 0.25)]),
     );
     expect(rows.map((row) => row.label_name as string)[1]).to.equal('-0.15');
