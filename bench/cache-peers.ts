@@ -24,7 +24,7 @@ import type { PixelSpec } from '../src/models/input-spec.js';
 import type { PreprocessSpec } from '../src/models/preprocess-spec.js';
 import { encodeModel } from '../src/onnx/write-model.js';
 import { cacheFeatures } from '../src/pipeline/cache-features.js';
-import { type Backbone, encodeFeatures } from '../src/pipeline/prepare-backbone.js';
+import type { Backbone } from '../src/pipeline/prepare-backbone.js';
 import { median } from './peer-process.js';
 
 const { values: flags } = parseArgs({
@@ -132,7 +132,7 @@ try {
   const { backbone, dataset, store, keys } = await cacheFeatures({ ...options, cache });
   const ours = await loadFeatures(store, keys);
   const model = path.join(scratch, 'features.onnx');
-  await writeFile(model, encodeFeatures(backbone));
+  await writeFile(model, encodeModel(backbone.features));
   const spec = path.join(scratch, 'preprocess.json');
   await writeFile(spec, JSON.stringify((backbone.input as PixelSpec).preprocess));
   const photos = path.join(scratch, 'photos.txt');

@@ -28,7 +28,8 @@ import type { Pool } from '../src/graph/pool-features.js';
 import { preprocessImage } from '../src/image/preprocess-image.js';
 import { pixelShape } from '../src/models/read-preprocess.js';
 import type { PixelSpec } from '../src/models/input-spec.js';
-import { type Backbone, encodeFeatures, prepareBackbone, storeOf } from '../src/pipeline/prepare-backbone.js';
+import { encodeModel } from '../src/onnx/write-model.js';
+import { type Backbone, prepareBackbone, storeOf } from '../src/pipeline/prepare-backbone.js';
 import { openSession } from '../src/runtime/open-session.js';
 import type { Tensor } from '../src/tensor/tensor.js';
 import { peakMemory } from './peak-memory.js';
@@ -119,7 +120,7 @@ async function timeInference(backbone: Backbone, size: number): Promise<Cost> {
     (_, i) => ((i * 7919) % 511) / 255 - 1,
   );
   const input: Tensor = { dtype: 'float32', dims: [size, ...shape], data };
-  const session = await openSession(encodeFeatures(backbone), { device: 'cpu', threads: 1 });
+  const session = await openSession(encodeModel(backbone.features), { device: 'cpu', threads: 1 });
   try {
     const runs = Math.ceil(sample / size);
     for (let i = 0; i < 3; i++) await session.run({ [name]: input });
@@ -158,7 +159,7 @@ async function timePipeline(
   const cache = await mkdtemp(path.join(tmpdir(), 'graft-bench-'));
   try {
     const store = await FeatureStore.open(cache, storeOf(backbone, 'float32'));
-    const model = encodeFeatures(backbone);
+    const model = encodeModel(backbone.features);
     const idleBefore = idleMs();
     const before = process.cpuUsage();
     const { computed, seconds } = await extractFeatures({

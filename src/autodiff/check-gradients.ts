@@ -11,9 +11,8 @@ import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
 import { type Graph, type Model, tensorValue } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { createRng, type Rng } from '../rng.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
@@ -77,7 +76,7 @@ export async function checkGradients(
   );
   const open = parameters.filter((name) => model.graph.initializers.has(name));
   const wide = toFloat64(promote(model, open, shapes), { shapes });
-  const session = await openSession(encodeModel(wide), { optimization: 'basic' });
+  const session = await openModel(wide, { optimization: 'basic' });
   try {
     const point: Record<string, Tensor> = {};
     for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
@@ -191,7 +190,7 @@ async function analyticGradients(
     opset,
     ...(rules && { rules }),
   });
-  const session = await openSession(encodeModel({ ...model, graph }));
+  const session = await openModel({ ...model, graph });
   try {
     const outputs = await session.run(
       Object.fromEntries(session.inputNames.map((name) => [name, inputs[name]!])),

@@ -1,37 +1,43 @@
 import { GraftError } from '../errors.js';
 
-/** What says how to read a table of examples. */
-interface TableArguments {
-  readonly groupColumn?: string | undefined;
-  readonly labelColumn?: string | undefined;
-  readonly imageColumn?: string | undefined;
-  readonly textColumn?: string | undefined;
-  readonly order?: unknown;
-}
+const inPlace = ['backbone', 'data', 'unfreeze', 'layer'];
+/** Of how a table of examples is read. */
+const ofTables = ['group-column', 'label-column', 'image-column', 'text-column', 'order', 'header'];
+/** Of how examples become features. */
+const ofExamples = [
+  'pool',
+  'preprocess',
+  'tokenizer',
+  'max-length',
+  'backbone-batch',
+  'views',
+  'augment',
+  'view-seed',
+  'duplicates',
+  'dtype',
+  'rehash',
+  'on-error',
+];
 
 /**
- * @param inPlace - flags that --features stands in place of, by their names
+ * @param isGiven - whether a flag was given, rather than has its default
  * @throws GraftError USAGE for flags that have no meaning beside --features.
  */
-export function refuseBesideFeatures(
-  { groupColumn, labelColumn, imageColumn, textColumn, order }: TableArguments,
-  inPlace: Readonly<Record<string, unknown>>,
-): void {
-  const other = Object.entries(inPlace).find(([, given]) => given)?.[0];
-  if (other !== undefined)
-    throw new GraftError('USAGE', `--features stands in place of --${other}; give one of them.`);
-  const columns = {
-    'group-column': groupColumn,
-    'label-column': labelColumn,
-    'image-column': imageColumn,
-    'text-column': textColumn,
-    order,
+export function refuseBesideFeatures(isGiven: (flag: string) => boolean): void {
+  const refuse = (flags: readonly string[], say: (flag: string) => string): void => {
+    const flag = flags.find(isGiven);
+    if (flag !== undefined) throw new GraftError('USAGE', say(flag));
   };
-  const stray = Object.entries(columns).find(([, given]) => given !== undefined)?.[0];
-  if (stray === undefined) return;
-  throw new GraftError(
-    'USAGE',
-    `--${stray} is about a table of examples, but a file of --features holds labels, groups and the order of classes ` +
+  refuse(inPlace, (flag) => `--features stands in place of --${flag}; give one of them.`);
+  refuse(
+    ofTables,
+    (flag) =>
+      `--${flag} is about a table of examples, but a file of --features holds labels, groups and the order of classes ` +
       'itself: the tensors labels and groups, the metadata classes.',
+  );
+  refuse(
+    ofExamples,
+    (flag) =>
+      `--${flag} is about making features of examples, but --features has them; leave --${flag} away.`,
   );
 }

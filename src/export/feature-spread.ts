@@ -1,5 +1,4 @@
-import { encodeModel } from '../onnx/write-model.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import type { ReferenceInput } from './reference-outputs.js';
 
 /**
@@ -13,7 +12,7 @@ export async function featureSpread({
   examples,
 }: Omit<ReferenceInput, 'head'>): Promise<number> {
   if (examples.count < 2) return Number.NaN;
-  const session = await openSession(encodeModel(features));
+  const session = await openModel(features);
   try {
     const rows: Float32Array[] = [];
     for (let place = 0; place < examples.count; place++) {

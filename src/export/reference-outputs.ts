@@ -4,6 +4,7 @@ import type { TrainedHead } from '../heads/head.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
+import { layOutModel } from '../onnx/lay-out-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import type { Session } from '../runtime/session.js';
@@ -13,7 +14,8 @@ import type { Tensor } from '../tensor/tensor.js';
 /** What is compared, by the names of the merged file's outputs. */
 export type Outputs = ReadonlyMap<string, Float32Array>;
 
-export type Open = (model: Uint8Array) => Promise<Session>;
+/** From the encoded bytes, or from a path. */
+export type Open = (model: Uint8Array | string) => Promise<Session>;
 
 export interface ReferenceInput {
   readonly features: Model;
@@ -28,7 +30,8 @@ export async function referenceOutputs(
   { features, featuresOutput, head, examples }: ReferenceInput,
   open: Open,
 ): Promise<Outputs> {
-  const backbone = await open(encodeModel(features));
+  const layout = await layOutModel(features);
+  const backbone = await open(layout.source).finally(() => layout.release());
   const reference = await openReference(head);
   try {
     const rows: Tensor[] = [];

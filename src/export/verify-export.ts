@@ -39,8 +39,8 @@ interface Stoppable {
 }
 
 export interface VerifyInput extends ReferenceInput, Stoppable {
-  /** The exported file's bytes. */
-  readonly merged: Uint8Array;
+  /** The exported file's bytes, or its path. */
+  readonly merged: Uint8Array | string;
   readonly tolerance?: number;
 }
 
@@ -75,8 +75,8 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
 }
 
 export interface VerifyHeadInput extends Stoppable {
-  /** The exported file's bytes. */
-  readonly merged: Uint8Array;
+  /** The exported file's bytes, or its path. */
+  readonly merged: Uint8Array | string;
   readonly head: TrainedHead;
   /** [rows, dim] */
   readonly features: Tensor;
@@ -100,7 +100,7 @@ export async function verifyHead({ merged, head, features, signal }: VerifyHeadI
 }
 
 interface Comparison extends Stoppable {
-  readonly merged: Uint8Array;
+  readonly merged: Uint8Array | string;
   readonly examples: EncodedExamples;
   /** What the file should give, by the backbone in a session that `open` opens. */
   readonly expected: (open: Open) => Promise<Outputs>;
@@ -120,7 +120,7 @@ async function compareOnProviders({
     const session = await open(merged);
     try {
       const found = [await runMerged(session, examples, 1, byCpu.keys())];
-      if (examples.count > 1) found.push(await runMerged(session, examples, examples.count, byCpu.keys()));
+      if (isBatched(examples)) found.push(await runMerged(session, examples, examples.count, byCpu.keys()));
       const first = compareOutputs(found, byCpu, undefined, tolerance);
       if (first.isRight || open === openSession) return { name, ...first };
       return { name, ...compareOutputs(found, byCpu, await expected(open), tolerance) };
@@ -167,6 +167,13 @@ async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve));
   if (signal?.aborted)
     throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
+}
+
+/** Whether examples may share a run; a file that takes one at a time has then been compared already. */
+function isBatched(examples: EncodedExamples): boolean {
+  const { count } = examples;
+  for (let start = 0; start < count - 1; start++) if (examples.together(start, count) > 1) return true;
+  return false;
 }
 
 /** [rows, dim] as what a head alone takes. */

@@ -12,6 +12,7 @@ import { GraftError, invalidArgument } from '../errors.js';
 import type { OnProgress } from '../logger.js';
 import type { RandomView } from '../image/random-view.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
+import type { ModelLayout } from '../onnx/lay-out-model.js';
 import type { NodeProvider } from '../runtime/providers.js';
 import type { LocatedList } from '../sources/source.js';
 import { sizeOf } from '../tensor/shape.js';
@@ -28,10 +29,10 @@ import { WorkerPool } from './worker-pool.js';
 
 export interface ExtractOptions {
   /**
-   * Encoded ONNX model, or its path where the weights lie beside it, or a function that gives the bytes and is called
-   * only where something is missing: image or tokens → float32 [batch, dim], batch free.
+   * Encoded ONNX model, or a function that lays it out for the runtime and is called only where something is missing:
+   * image or tokens → float32 [batch, dim], batch free.
    */
-  readonly model: Uint8Array | string | (() => Uint8Array);
+  readonly model: Uint8Array | (() => Promise<ModelLayout>);
   readonly input: InputSpec;
   /** Where the model's outputs go; at least one. */
   readonly targets: readonly ExtractTarget[];
@@ -124,6 +125,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   const views = [...new Set(targets.map(({ view }) => view))];
   const viewOf = targets.map(({ view }) => views.indexOf(view));
 
+  let layout: ModelLayout | undefined;
   let pool: TryingPool | undefined;
   let writer: GroupWriter | undefined;
   const finish = new GroupFinish(signal);
@@ -131,10 +133,12 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   let first: { readonly at: number; readonly done: number } | undefined;
   const msPerExample = () => (first ? (performance.now() - first.at) / (done - first.done) : Number.NaN);
   const startComputing = async () => {
-    const model = typeof options.model === 'function' ? options.model() : options.model;
-    const plan = await planWorkers({ ...options, model, example: exampleSize(options.input) });
+    layout = typeof options.model === 'function' ? await options.model() : undefined;
+    const source = layout?.source ?? (options.model as Uint8Array);
+    const modelBytes = layout?.sizeBytes ?? source.length;
+    const plan = planWorkers({ ...options, modelBytes, example: exampleSize(options.input) });
     const setup = {
-      model: typeof model === 'string' ? model : shared(model),
+      model: typeof source === 'string' ? source : shared(source),
       input: options.input,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
@@ -206,6 +210,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     throw signal?.aborted ? interrupted(done, examples.length) : error;
   } finally {
     await pool?.close();
+    await layout?.release();
   }
   const computed = writer?.computed ?? 0;
   const { skipped, keys } = collectRows({ examples, stores, distinct, ordinals, unreadable });

@@ -1,7 +1,5 @@
 /** How many sessions of how many threads, and how large a batch. */
-import { stat } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { unreadable } from '../errors.js';
 import type { NodeProvider } from '../runtime/providers.js';
 
 export interface Division {
@@ -44,24 +42,23 @@ const textsPerRun = 8;
  * A CPU wants single images: larger batches leave its caches, take more memory and were never faster (1, 2, 4, 8, 16).
  * A row then does not even depend on its neighbours.
  */
-export async function planWorkers(options: {
-  readonly model: Uint8Array | string;
+export function planWorkers(options: {
+  /** With its weights. */
+  readonly modelBytes: number;
   readonly example: PlannedExample;
   readonly provider?: NodeProvider | undefined;
   readonly batch?: number | undefined;
   readonly threads?: number | undefined;
   readonly workers?: number | undefined;
-}): Promise<WorkerPlan> {
-  const { model, example, provider = 'cpu', batch, threads, workers } = options;
+}): WorkerPlan {
+  const { modelBytes, example, provider = 'cpu', batch, threads, workers } = options;
   if (provider !== 'cpu') {
     const perRun = batch ?? 32;
     const divisions = [{ workers: workers ?? 1, threads }];
     return { provider, divisions, perRun, batch: handedOver(example, perRun) };
   }
   const cores = threads ?? availableParallelism();
-  const fitting = Math.floor(
-    process.availableMemory() / 2 / (memoryPerModelByte * (await modelBytes(model))),
-  );
+  const fitting = Math.floor(process.availableMemory() / 2 / (memoryPerModelByte * Math.max(1, modelBytes)));
   const most = workers ?? Math.max(1, Math.min(cores, fitting));
   const counts = workers === undefined ? [most, Math.ceil(most / 2), 1] : [most];
   return {
@@ -79,13 +76,4 @@ export async function planWorkers(options: {
 function handedOver(example: PlannedExample, batch: number | undefined): number {
   if (example.kind === 'text') return Math.max(textWindow, batch ?? 0);
   return batch ?? Math.max(1, Math.min(mostPerBatch, Math.floor(batchBytes / example.sizeBytes)));
-}
-
-async function modelBytes(model: Uint8Array | string): Promise<number> {
-  if (typeof model !== 'string') return Math.max(1, model.length);
-  try {
-    return Math.max(1, (await stat(model)).size);
-  } catch (error) {
-    throw unreadable(model, error);
-  }
 }

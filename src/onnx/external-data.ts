@@ -135,6 +135,11 @@ export function readExternalInto(content: ExternalContent, target: Uint8Array): 
   }
 }
 
+/** @throws as `readExternal`. */
+export function assertUnchanged(content: ExternalContent): void {
+  closeSync(openVersion(content));
+}
+
 function openVersion({ path: file, version }: ExternalContent): number {
   let handle: number;
   try {

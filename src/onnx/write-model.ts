@@ -57,7 +57,7 @@ export async function writeModel(
     if (encoded.length <= largestMessage) return writeFiles(encoded, file);
     if (externalData === false) assertFits(encoded.length);
   }
-  const { location = `${path.basename(file)}_data`, minimumBytes = 1024 } =
+  const { location = sideFileName(file), minimumBytes = 1024 } =
     typeof externalData === 'object' ? externalData : {};
   if (location !== path.basename(location) || /[\\:]|^\.{0,2}$/.test(location)) {
     throw new GraftError(
@@ -65,8 +65,26 @@ export async function writeModel(
       `Expected a file name without folders for location but received ${JSON.stringify(location)}.`,
     );
   }
-  const side = new SideFile(location, minimumBytes);
-  const encoded = encode(model, side.place);
+  await writeWithSideFile(model, file, new SideFile(location, minimumBytes));
+}
+
+/** Bytes of the model as one file, its external data inside. */
+export function encodedLength(model: Model): number {
+  return encode(model).length;
+}
+
+/**
+ * Writes the model and its side file.
+ * @param place - where each initializer lies; default: in the side file
+ * @throws as `writeModel`
+ */
+export async function writeWithSideFile(
+  model: Model,
+  file: string,
+  side: SideFile,
+  place: Placement = side.place,
+): Promise<void> {
+  const encoded = encode(model, place);
   assertFits(encoded.length);
   await writeFiles(encoded, file, side);
 }
@@ -90,6 +108,11 @@ function assertFits(length: number): void {
     'UNSUPPORTED_MODEL',
     `The model takes ${length} bytes and one ONNX file holds at most 2 GiB; write it with external data.`,
   );
+}
+
+/** The side file that belongs to a model file unless it is told otherwise. */
+export function sideFileName(file: string): string {
+  return `${path.basename(file)}_data`;
 }
 
 /** Both files are whole before either is put in place; the model comes last, because it refers to the other. */

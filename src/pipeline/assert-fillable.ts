@@ -1,8 +1,7 @@
 import { GraftError } from '../errors.js';
 import { openTextEncoder } from '../inputs/encode-texts.js';
 import type { TokenSpec } from '../models/input-spec.js';
-import { encodeModel } from '../onnx/write-model.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import type { Backbone } from './prepare-backbone.js';
 
 /** Largest difference between a text as it is and filled up, in units of max(1, |value|). */
@@ -19,7 +18,7 @@ export async function assertFillable(
   filled: TokenSpec,
 ): Promise<void> {
   if (input.kind !== 'tokens' || input.inputs.fixedLength !== undefined) return;
-  const session = await openSession(encodeModel(features), { threads: 1 });
+  const session = await openModel(features, { threads: 1 });
   try {
     const rows: Float32Array[] = [];
     for (const spec of [input, filled]) {

@@ -9,6 +9,7 @@ import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
+import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
@@ -18,7 +19,6 @@ import {
   type Backbone,
   type BackboneHooks,
   type BackboneOptions,
-  encodeFeatures,
   prepareBackbone,
   storeOf,
 } from './prepare-backbone.js';
@@ -70,7 +70,7 @@ export interface CachedFeatures {
   readonly provider: NodeProvider;
   readonly backbone: Backbone;
   /** The model that gives the features of this backbone, and of the others that were cached in the same pass, each by its output. */
-  readonly encode: () => Uint8Array;
+  readonly layOut: () => Promise<ModelLayout>;
   /** What was looked at: with a shard, only its examples. */
   readonly dataset: Dataset;
   readonly store: FeatureStore;
@@ -93,7 +93,9 @@ export async function cacheFeatures(
 ): Promise<CachedFeatures> {
   const setting = await prepareSetting(options, hooks);
   const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
-  const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () => encodeFeatures(backbone));
+  const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>
+    layOutModel(backbone.features),
+  );
   return cached!;
 }
 
@@ -106,8 +108,8 @@ export async function cacheLayers(
   hooks: Hooks = {},
 ): Promise<CachedFeatures[]> {
   const setting = await prepareSetting(options, hooks);
-  const { backbones, encode } = await prepareLayers(options, options.layers, setting.backboneHooks);
-  return cacheOutputs(options, hooks, setting, backbones, encode);
+  const { backbones, layOut } = await prepareLayers(options, options.layers, setting.backboneHooks);
+  return cacheOutputs(options, hooks, setting, backbones, layOut);
 }
 
 interface Setting {
@@ -128,13 +130,13 @@ async function prepareSetting(
   return { device, dataset, backboneHooks: { folder, logger, signal } };
 }
 
-/** @param encode - the model that gives the features of all backbones at once */
+/** @param layOut - the model that gives the features of all backbones at once */
 async function cacheOutputs(
   options: CacheOptions,
   hooks: Hooks,
   { device, dataset }: Setting,
   backbones: readonly Backbone[],
-  encode: () => Uint8Array,
+  layOut: () => Promise<ModelLayout>,
 ): Promise<CachedFeatures[]> {
   const { logger = silentLogger } = hooks;
   const { dtype = 'float32' } = options;
@@ -148,7 +150,7 @@ async function cacheOutputs(
   const { input } = backbones[0]!;
   assertSameKind(dataset, input, options.data);
   const extraction = await extractFeatures({
-    model: encode,
+    model: layOut,
     input,
     targets,
     examples: dataset.examples,
@@ -185,7 +187,7 @@ async function cacheOutputs(
       const examples = dataset.examples.length;
       const shard = options.shard ?? null;
       const report = { store: store.folder, layer, dim, dtype, shard, examples, ...counts };
-      return { report, provider: device.provider, backbone, encode, dataset, store, keys };
+      return { report, provider: device.provider, backbone, layOut, dataset, store, keys };
     }),
   );
 }

@@ -57,7 +57,7 @@ export async function cacheViews(
   options: CacheOptions & ViewOptions,
   { logger, signal, onProgress }: Hooks = {},
 ): Promise<CachedViews[]> {
-  const [{ backbone: first, dataset, provider, encode }] = layers as readonly [CachedFeatures];
+  const [{ backbone: first, dataset, provider, layOut }] = layers as readonly [CachedFeatures];
   if (first.input.kind === 'tokens')
     throw new GraftError('USAGE', '--views makes random views of photos; leave it away for texts.');
   const augment = await readAugment(options.augment);
@@ -74,7 +74,7 @@ export async function cacheViews(
     targets.push(own);
   }
   const { cached, computed, skipped, seconds } = await extractFeatures({
-    model: encode,
+    model: layOut,
     input: first.input,
     targets: targets.flat(),
     examples: dataset.examples.choose(rows),

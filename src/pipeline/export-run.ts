@@ -13,13 +13,13 @@ import { type Logger, silentLogger } from '../logger.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
 import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { decodeModel, readModelFile } from '../onnx/read-model.js';
-import { encodeModel } from '../onnx/write-model.js';
+import { readModel } from '../onnx/read-model.js';
+import { stageModel } from '../onnx/stage-model.js';
 import { createRng } from '../rng.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { readSource } from '../sources/read-source.js';
-import { assertWritable, writeDurably } from '../write-durably.js';
+import { assertWritable } from '../write-durably.js';
 import type { Hooks } from './cache-features.js';
 import { backbonesFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
@@ -86,13 +86,18 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
         },
       })
     : exportHead(head);
-  const bytes = encodeModel(merged);
-  const verified = await verifyBytes(bytes, run, backbone, hooks);
-  sayWhatDiffers(verified, hooks.logger);
-  await writeDurably(file, bytes);
+  const staged = await stageModel(merged, file);
+  let verified: Verification;
+  try {
+    verified = await verifySource(staged.source, run, backbone, hooks);
+    sayWhatDiffers(verified, hooks.logger);
+    await staged.commit();
+  } finally {
+    await staged.discard();
+  }
   return {
     model: file,
-    bytes: bytes.length,
+    bytes: staged.sizeBytes,
     inputs: merged.graph.inputs.map(describeValue),
     outputs: merged.graph.outputs.map(describeValue),
     labels: config.classes,
@@ -105,12 +110,11 @@ export async function verifyRun(
   options: { model: string; run: string },
   hooks: Hooks = {},
 ): Promise<Verification> {
-  const bytes = await readModelFile(options.model).catch(explainBackboneName(options.model));
-  const model = decodeModel(bytes, { path: options.model });
+  const model = await readModel(options.model).catch(explainBackboneName(options.model));
   const run = await readRunFolder(options.run);
   const backbone = await backboneOfRun(run, {}, hooks);
   assertSameInputs(model.graph, options.model, backbone, run);
-  const verified = await verifyBytes(bytes, run, backbone, hooks);
+  const verified = await verifySource(options.model, run, backbone, hooks);
   sayWhatDiffers(verified, hooks.logger);
   return verified;
 }
@@ -189,8 +193,8 @@ async function backboneOfRun(
 /** Rows or images that are made up where there are no real ones. */
 const madeUpCount = 16;
 
-async function verifyBytes(
-  merged: Uint8Array,
+async function verifySource(
+  merged: Uint8Array | string,
   { config, head, folder }: RunFolder,
   backbone: Backbone | undefined,
   { signal }: Hooks,

@@ -4,9 +4,8 @@ import { openTextEncoder } from '../inputs/encode-texts.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import { toInitializer } from '../onnx/initializer.js';
 import type { Model } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { createRng } from '../rng.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import type { TensorMap } from '../runtime/session.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -21,7 +20,7 @@ export async function findConstants(
   input: InputSpec,
 ): Promise<Map<string, Tensor>> {
   if (names.length === 0) return new Map();
-  const session = await openSession(encodeModel(cutModel(model, names)), { threads: 1 });
+  const session = await openModel(cutModel(model, names), { threads: 1 });
   try {
     const [one, two] = [await session.run(trialFeeds(input, 1)), await session.run(trialFeeds(input, 2))];
     return new Map(

@@ -19,6 +19,7 @@ import { analyseModel } from './analyse-model.js';
 import { backbonesFolder } from './cache-folder.js';
 import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
+import { settleFloats } from './settle-floats.js';
 
 export interface Inspection {
   readonly model: string;
@@ -67,7 +68,8 @@ export async function inspectModel(
 ): Promise<Inspection> {
   const file = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
   const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
-  const begun = await settleBranches(emptyPasts(holdStates(model)));
+  const settled = await settleFloats(model, file, hooks.logger);
+  const begun = await settleBranches(emptyPasts(holdStates(settled)));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);

@@ -6,9 +6,8 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { declaredBatch, takeOneExample } from '../graph/take-one-example.js';
 import { takesOne } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { createRng } from '../rng.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
 import { dtypeInfo } from '../tensor/dtype.js';
@@ -77,7 +76,7 @@ interface Values {
 }
 
 async function valueOf(model: Model, feeds: TensorMap, name: string): Promise<Values> {
-  const session = await openSession(encodeModel(model));
+  const session = await openModel(model);
   try {
     const fed = Object.entries(feeds).filter(([input]) => session.inputNames.includes(input));
     const value = (await session.run(Object.fromEntries(fed)))[name]!;

@@ -2,8 +2,7 @@
 import { openTextEncoder } from '../inputs/encode-texts.js';
 import type { TokenSpec } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import type { Session, TensorMap } from '../runtime/session.js';
 import { toFloat32 } from '../tensor/to-float32.js';
 
@@ -50,7 +49,7 @@ async function outputsOf(
   batches: readonly TensorMap[],
   outputName: string,
 ): Promise<Float32Array[]> {
-  const session: Session = await openSession(encodeModel(model), { threads: 1 });
+  const session: Session = await openModel(model, { threads: 1 });
   try {
     const outputs: Float32Array[] = [];
     for (const feeds of batches) outputs.push(toFloat32((await session.run(feeds))[outputName]!));

@@ -33,13 +33,13 @@ import {
 import type { Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
-import { encodeModel } from '../onnx/write-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
 import { settleBranches } from './settle-branches.js';
+import { settleFloats } from './settle-floats.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 import type { fitLength } from './find-token-input.js';
 
@@ -83,10 +83,11 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const read = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const decoded = dropInitializerInputs(decodeModel(bytes, { path: file }));
+  const read = await settleFloats(inlineFunctions(decoded), file, logger);
   try {
     const one = await asOneExample(read);
-    const sha256 = modelDigest(bytes, read);
+    const sha256 = modelDigest(bytes, decoded);
     const prepared = await prepareDecoded(
       { file, sha256, model: one },
       { layer, pool, ...given },
@@ -110,11 +111,10 @@ export async function prepareBackbone(
 }
 
 async function prepareDecoded(
-  { file, sha256, model: decodedModel }: { file: string; sha256: string; model: Model },
+  { file, sha256, model: plain }: { file: string; sha256: string; model: Model },
   { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
   { logger }: { logger: Logger },
 ): Promise<Backbone> {
-  const plain = inlineFunctions(decodedModel);
   const decoded = emptyPasts(holdStates(plain));
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;
@@ -192,11 +192,6 @@ export function storeOf(
   dtype: FeatureDType,
 ): StoreOptions {
   return { backboneSha256, layer, pool, ...identifyInput(input), dim, dtype };
-}
-
-/** The encoded feature model, as sessions take it. */
-export function encodeFeatures(backbone: Backbone): Uint8Array {
-  return encodeModel(backbone.features);
 }
 
 interface ChosenLayer {

@@ -12,7 +12,7 @@ import {
   tokenMask,
   type TokenSpec,
 } from '../models/input-spec.js';
-import { encodeModel } from '../onnx/write-model.js';
+import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { invalidArgument } from '../errors.js';
 import {
@@ -32,7 +32,7 @@ export interface PreparedLayers {
   /** One for each layer, as `prepareBackbone` gives it, but `outputName` is that of the shared model. */
   readonly backbones: readonly Backbone[];
   /** image or tokens → the features of every layer. */
-  encode(): Uint8Array;
+  layOut(): Promise<ModelLayout>;
 }
 
 /** @throws GraftError as `prepareBackbone`, INVALID_ARGUMENT for no layers. */
@@ -65,7 +65,7 @@ export async function prepareLayers(
     input: taken,
     outputName: pooled.outputs[i]!.name,
   }));
-  return { backbones, encode: () => encodeModel(pooled.model) };
+  return { backbones, layOut: () => layOutModel(pooled.model) };
 }
 
 const tokenInputs = ({ input }: Backbone): TokenInputs => (input as TokenSpec).inputs;

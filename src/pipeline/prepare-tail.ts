@@ -2,7 +2,7 @@
 import { GraftError } from '../errors.js';
 import { copyInputs } from '../graph/copy-inputs.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
-import { halfToFloat32 } from '../graph/half-to-float32.js';
+import { asFloat32 } from '../graph/as-float32.js';
 import { liftConstants } from '../graph/lift-constants.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { sizeSources } from '../graph/size-sources.js';
@@ -58,7 +58,7 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   const shared = [...split.tail.graph.initializers.keys()].filter((name) =>
     split.frozen.graph.initializers.has(name),
   );
-  const { model, inputs } = takeFloats(halfToFloat32(withConstants(split.tail, constants)), cached);
+  const { model, inputs } = takeFloats(asFloat32(withConstants(split.tail, constants), ['float16']), cached);
   return {
     backbone,
     frozen: {

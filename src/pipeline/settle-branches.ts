@@ -6,8 +6,7 @@ import { planFeeds } from '../graph/plan-feeds.js';
 import { takeBranches } from '../graph/take-branches.js';
 import { factsOf } from '../graph/value-facts.js';
 import type { Model } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
-import { openSession } from '../runtime/open-session.js';
+import { openModel } from '../runtime/open-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
 import type { TensorMap } from '../runtime/session.js';
 import type { Tensor } from '../tensor/tensor.js';
@@ -67,7 +66,7 @@ async function valuesOf(
   names: readonly string[],
   runs: readonly TensorMap[],
 ): Promise<Map<string, boolean>> {
-  const session = await openSession(encodeModel(cutModel(model, names)), { threads: 1 });
+  const session = await openModel(cutModel(model, names), { threads: 1 });
   try {
     const known = new Map<string, boolean>();
     for (const [i, feeds] of runs.entries()) {

@@ -14,11 +14,14 @@ import { type Logger, silentLogger } from '../logger.js';
 import { countTargets, type Targets } from '../tasks/targets.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
+import { staysOnDisk } from './stays-on-disk.js';
 
 export interface SplitOptions extends DivideOptions {
   readonly classWeights?: 'none' | 'balanced' | undefined;
-  /** Features stay on disk and are read when they are needed. */
+  /** Features stay on disk and are read when they are needed; default: where memory does not hold them. */
   readonly stream?: boolean | undefined;
+  /** Neighbours to compare with, for which features are taken into memory unless `stream` is set. */
+  readonly knn?: number | undefined;
 }
 
 /** Verification looks at this many images. */
@@ -68,9 +71,12 @@ export async function splitFeatures(
     opened.push(reader);
     return reader;
   };
+  const { dim } = backbone;
+  const count = [train, validation].reduce((sum, part) => sum + (part?.targets.rows ?? 0) * dim, 0);
+  const isStreamed = staysOnDisk(options, count, logger);
   const select = async ({ targets, keys }: PartRows): Promise<AnyFeatureSet> => {
-    const set = { ...targets, dim: backbone.dim };
-    return options.stream
+    const set = { ...targets, dim };
+    return isStreamed
       ? { ...set, features: await open(store, keys) }
       : { ...set, features: await loadFeatures(store, keys) };
   };

@@ -1,13 +1,17 @@
 /** `graft gradient`: a model with its gradients as further outputs, and their check against finite differences. */
+import { asFloat32, hasDType } from '../graph/as-float32.js';
+import { inlineFunctions } from '../graph/inline-functions.js';
+import type { Logger } from '../logger.js';
 import { checkGradients, type GradientCheck } from '../autodiff/check-gradients.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
-import type { Dimension, Graph } from '../onnx/ir.js';
+import type { Dimension, Graph, Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { writeModel } from '../onnx/write-model.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { addGradients, type InputShapes } from './add-gradients.js';
 import { backbonesFolder } from './cache-folder.js';
+import { settleFloats } from './settle-floats.js';
 import { spareInputs } from './spare-inputs.js';
 
 export interface GradientOptions {
@@ -61,7 +65,8 @@ export async function writeGradients(
   const { logger, signal } = hooks;
   const path = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
   if (out !== undefined) await spareInputs(out, [path]);
-  const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(await readModel(path), {
+  const given = await settleForGradients(await readModel(path), path, logger);
+  const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(given, {
     parameters: wrt,
     ...(options.loss !== undefined && { loss: options.loss }),
     ...(inputShapes && { inputShapes }),
@@ -92,6 +97,16 @@ export async function writeGradients(
     ...(checks && { check: checks }),
   };
 } // prettier-ignore
+
+/** In float32, for which the gradients are written, and in which they keep their digits. */
+async function settleForGradients(read: Model, file: string, logger?: Logger): Promise<Model> {
+  const plain = await settleFloats(inlineFunctions(read), file, logger);
+  if (!hasDType(plain.graph, ['float16'])) return plain;
+  logger?.info(
+    `${file} computes in float16: its gradients are computed in float32, and the file with them is float32.`,
+  );
+  return asFloat32(plain, ['float16']);
+}
 
 function declaredShape({ outputs }: Graph, name: string): readonly Dimension[] {
   const type = outputs.find((output) => output.name === name)?.type;

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { type FeedOptions, hasOpenImageSize, hasOpenSoundLength, planFeeds } from '../graph/plan-feeds.js';
 import { subgraphs } from '../onnx/attributes.js';
 import { type Graph, type Model, node, type Node, tensorValue } from '../onnx/ir.js';
-import { encodeModel } from '../onnx/write-model.js';
+import { layOutModel } from '../onnx/lay-out-model.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { openSession } from './open-session.js';
 import type { Session, TensorMap } from './session.js';
@@ -50,7 +50,7 @@ export async function probeShapes(
       outputs: [...shapeOf.keys()].map((output) => tensorValue(output, 'int64', [null])),
     },
   };
-  const session = await openWhole(encodeModel(measured));
+  const session = await openWhole(measured);
   try {
     const shapes = new Map<string, readonly number[]>();
     const given = Object.entries(options.feeds ?? {});
@@ -74,15 +74,18 @@ export async function probeShapes(
  * Unoptimised: fused nodes would hide the values between them. Some float16 models (a Cast of float16 to itself, as
  * converters leave it) are taken with optimisations alone, of which the basic ones keep what is looked at.
  */
-async function openWhole(encoded: Uint8Array): Promise<Session> {
+async function openWhole(model: Model): Promise<Session> {
+  const { source, release } = await layOutModel(model);
   try {
-    return await openSession(encoded, { optimization: 'disabled' });
+    return await openSession(source, { optimization: 'disabled' });
   } catch (error) {
     try {
-      return await openSession(encoded, { optimization: 'basic' });
+      return await openSession(source, { optimization: 'basic' });
     } catch {
       throw error;
     }
+  } finally {
+    await release();
   }
 }
 

@@ -165,4 +165,25 @@ describe('a run on features made elsewhere', function () {
       expect(stderr).to.match(message);
     }
   });
+
+  it('is refused beside what makes features of photos or texts, by every command, rather than passed over', async () => {
+    const of = {
+      train: ['--out', run],
+      tune: ['--out', run],
+      eval: ['--model', report.model],
+      predict: ['--model', report.model],
+    };
+    for (const [command, flag] of [
+      ['train', ['--max-length', '64']],
+      ['train', ['--backbone-batch', '4']],
+      ['train', ['--duplicates', 'remove']],
+      ['tune', ['--pool', 'avg']],
+      ['eval', ['--on-error', 'fail']],
+      ['predict', ['--on-error', 'fail']],
+    ] as const) {
+      const { status, stderr } = await graftHere([command, '--features', features, ...of[command], ...flag]);
+      expect(stderr).to.match(new RegExp(`${flag[0]} is about making features .* leave ${flag[0]} away`));
+      expect(status).to.equal(2);
+    }
+  });
 });

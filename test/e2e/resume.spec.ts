@@ -100,6 +100,12 @@ describe('a training run that is killed', function () {
         [['--standardize'], /another configuration \(standardize was false and is true/],
         [['--validation', '0.2'], /another configuration \(validation was 0.3 and is 0.2/],
         [['--layer', 'conv5'], /--features stands in place of --layer/],
+        [
+          ['--max-length', '64'],
+          /--max-length is about making features of examples.*leave --max-length away/,
+        ],
+        [['--backbone-batch', '4'], /--backbone-batch is about making features/],
+        [['--no-header'], /--header is about a table/],
       ] as const) {
         const { status, stderr } = await graftHere(['train', '--out', own, '--resume', ...flag]);
         expect(stderr).to.match(message);

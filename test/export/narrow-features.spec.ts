@@ -1,9 +1,10 @@
 import { expect } from 'chai';
 import { exportHead } from '../../src/export/export-model.js';
 import { featureSpread } from '../../src/export/feature-spread.js';
-import { verifyExport } from '../../src/export/verify-export.js';
+import { type Verification, verifyExport } from '../../src/export/verify-export.js';
 import { mergeModels } from '../../src/graph/merge-models.js';
 import type { TrainedHead } from '../../src/heads/head.js';
+import type { EncodedExamples } from '../../src/inputs/encoded-examples.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
@@ -33,16 +34,17 @@ function headOf(scale: number): TrainedHead {
   };
 }
 
-async function failureOf(scale: number): Promise<string> {
+const rows = [
+  [1, 2],
+  [-1, 0.5],
+  [0.25, -2],
+];
+
+function verify(scale: number, offset: number, given: Partial<EncodedExamples> = {}): Promise<Verification> {
   const head = headOf(scale);
-  const merged = mergeModels(backbone(scale, 40), exportHead(head), {
+  const merged = mergeModels(backbone(scale, offset), exportHead(head), {
     connect: { features: exportHead(head).graph.inputs[0]!.name },
   });
-  const rows = [
-    [1, 2],
-    [-1, 0.5],
-    [0.25, -2],
-  ];
   return verifyExport({
     merged: encodeModel(merged),
     features: backbone(scale, 0),
@@ -53,8 +55,13 @@ async function failureOf(scale: number): Promise<string> {
       order: rows.map((_, i) => i),
       together: (start, most) => Math.min(most, rows.length - start),
       feeds: (start, end) => ({ x: float32([end - start, 2], rows.slice(start, end).flat()) }),
+      ...given,
     },
-  }).then(
+  });
+}
+
+async function failureOf(scale: number): Promise<string> {
+  return verify(scale, 40).then(
     () => '',
     (error: Error) => error.message,
   );
@@ -88,5 +95,24 @@ describe('a verification that fails', () => {
       },
     });
     expect(spread).to.be.closeTo(4e-5, 1e-6);
+  });
+});
+
+describe('a verification', () => {
+  it('runs a file that takes one example at a time once over the examples, others in a batch too', async () => {
+    const runsWith = async (most: number): Promise<number> => {
+      let runs = 0;
+      const { providers } = await verify(1, 0, {
+        together: (start, wanted) => Math.min(wanted, most, rows.length - start),
+        feeds: (start, end) => {
+          runs++;
+          return { x: float32([end - start, 2], rows.slice(start, end).flat()) };
+        },
+      });
+      // The reference has a run an example.
+      return (runs - rows.length) / providers.length;
+    };
+    expect(await runsWith(1)).to.equal(3);
+    expect(await runsWith(3)).to.equal(4);
   });
 });

@@ -35,9 +35,9 @@ export const evalCommand = defineCommand({
     ...deviceOptions,
   } as const,
   example: ['eval --model model.onnx --data photos/test', 'accuracy, F1, calibration'],
-  async run(args, output) {
-    const { data, features } = args;
-    if (features !== undefined) refuseBesideFeatures(args, { data });
+  async run(args, output, isGiven) {
+    const { features } = args;
+    if (features !== undefined) refuseBesideFeatures(isGiven);
     const evaluate =
       features === undefined ? await onExamples(args) : await onFeatures({ ...args, features });
     const onProgress = await output.progress('examples', 'examples');
@@ -97,14 +97,16 @@ function classTable(report: EvaluationReport): (string | number)[][] {
     ]);
     return [['number', 'R²', 'MAE', 'RMSE'], ...rows];
   }
-  const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
+  const rows = report.perClass.map(({ label, precision, recall, f1, support, ...more }) => [
     clip(label),
     formatShare(precision),
     formatShare(recall),
     formatShare(f1),
     support,
+    ...('ece' in more ? [more.ece.toFixed(4)] : []),
   ]);
-  return [['class', 'precision', 'recall', 'F1', 'examples'], ...rows];
+  const head = ['class', 'precision', 'recall', 'F1', 'examples'];
+  return [[...head, ...(report.task === 'multi' ? ['ECE'] : [])], ...rows];
 }
 
 /** A long name would push the figures of all classes out of sight. */

@@ -5,6 +5,7 @@ import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.j
 import { beginningOf, endOf } from '../../shorten-text.js';
 import { defineCommand } from '../define-command.js';
 import { formatShare, formatTable } from '../format-text.js';
+import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import { isStandardInput } from '../standard-input.js';
 import {
   deviceOptions,
@@ -40,11 +41,12 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
     'predict --model model.onnx photo.jpg',
     'the label (of texts: "where is my card?", or - for lines)',
   ],
-  async run(args, output) {
+  async run(args, output, isGiven) {
     const { features } = args;
     const inputs = (args.inputs ?? []).map((input) => (isStandardInput(input) ? '-' : input));
     if (features !== undefined && inputs.length > 0)
       throw new GraftError('USAGE', '--features stands in place of inputs; give one of them.');
+    if (features !== undefined) refuseBesideFeatures(isGiven);
     if (features === undefined && inputs.length === 0)
       throw new GraftError(
         'USAGE',

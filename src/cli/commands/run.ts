@@ -77,7 +77,11 @@ export const runCommand = defineCommand({
     const onProgress = await output.progress('features', 'examples');
     if (args.tune) {
       const onCandidate = await output.progress('candidates', 'candidates');
-      const report = await tuneAndExport(await tuneOptions(args), { ...output, onProgress, onCandidate });
+      const report = await tuneAndExport(await tuneOptions(args, isGiven), {
+        ...output,
+        onProgress,
+        onCandidate,
+      });
       output.result(report, `${describeTuning(report.tune)}\n${describeExport(report)}\n${report.report}`);
       return;
     }

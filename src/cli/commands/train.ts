@@ -59,11 +59,11 @@ export async function trainOptions(
     readonly data?: string | undefined;
     readonly features?: string | undefined;
   },
-  isGiven: (flag: string) => boolean = () => true,
+  isGiven: (flag: string) => boolean,
 ): Promise<TrainOptions | FeatureTrainOptions> {
   const { backbone, data, features, ...rest } = args;
   if (features !== undefined) {
-    refuseBesideFeatures(args, { backbone, data, unfreeze: args.unfreeze, layer: args.layer });
+    refuseBesideFeatures(isGiven);
     return { ...rest, features };
   }
   if (backbone !== undefined && data !== undefined) return { ...rest, backbone, data };
@@ -72,7 +72,7 @@ export async function trainOptions(
     const begun = (await optionsOfUnfinished(args.out)) as unknown as TrainOptions | FeatureTrainOptions;
     // What is given beside --resume counts: other settings are refused, also where they are the usual ones.
     const given = Object.fromEntries(Object.entries(rest).filter(([name]) => isGiven(name)));
-    if ('features' in begun) refuseBesideFeatures(given, { unfreeze: given.unfreeze, layer: given.layer });
+    if ('features' in begun) refuseBesideFeatures(isGiven);
     return { ...begun, ...given, out: args.out, resume: true };
   }
   const missing = [backbone === undefined && '--backbone', data === undefined && '--data'].filter(Boolean);

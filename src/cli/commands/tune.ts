@@ -95,11 +95,15 @@ export const tuneCommand = defineCommand({
     'tune --backbone model.onnx --data photos --out runs/a --layers auto',
     'the best layer and penalty',
   ],
-  async run(args, output) {
+  async run(args, output, isGiven) {
     const { tuneRun } = await import('../../pipeline/tune-run.js');
     const onProgress = await output.progress('features', 'examples');
     const onCandidate = await output.progress('candidates', 'candidates');
-    const { report, cache } = await tuneRun(await tuneOptions(args), { ...output, onProgress, onCandidate });
+    const { report, cache } = await tuneRun(await tuneOptions(args, isGiven), {
+      ...output,
+      onProgress,
+      onCandidate,
+    });
     output.result({ ...report, ...(cache && { cache }) }, describeTuning(report));
   },
 });
@@ -108,8 +112,9 @@ export const tuneCommand = defineCommand({
 export async function tuneOptions(
   args: SearchOptions &
     Omit<Parameters<typeof trainOptions>[0], 'l2' | 'lr' | 'head' | 'solver' | 'weightDecay' | 'dropout'>,
+  isGiven: (flag: string) => boolean,
 ): Promise<TuneOptions> {
   const { l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds, ...rest } = args;
-  const found = await trainOptions({ ...rest, resume: undefined });
+  const found = await trainOptions({ ...rest, resume: undefined }, isGiven);
   return { ...found, l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds };
 }

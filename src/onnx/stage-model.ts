@@ -1,0 +1,65 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises';
+import path from 'node:path';
+import { unwritable } from '../errors.js';
+import { writeDurably } from '../write-durably.js';
+import type { Model } from './ir.js';
+import { encodedLength, encodeModel, sideFileName, writeModel } from './write-model.js';
+import { largestMessage } from './wire-format.js';
+
+/** A model that can be tried before it stands in its place. Ends with `commit` or `discard`. */
+export interface StagedModel {
+  /** What a runtime opens it from: the bytes, or the path of a file with a side file. */
+  readonly source: Uint8Array | string;
+  /** Of both files. */
+  readonly sizeBytes: number;
+  /** Puts the files in place. @throws GraftError FILE_UNWRITABLE */
+  commit(): Promise<void>;
+  /** Removes what was written. Does nothing after `commit`. */
+  discard(): Promise<void>;
+}
+
+/**
+ * The model as it will be at `file`: in memory, or, where one file cannot hold it, on the same disk with its weights in a side file.
+ * @param most - bytes that one file may have
+ * @throws GraftError FILE_UNWRITABLE
+ */
+export async function stageModel(
+  model: Model,
+  file: string,
+  { most = largestMessage }: { readonly most?: number } = {},
+): Promise<StagedModel> {
+  const sizeBytes = encodedLength(model);
+  if (sizeBytes <= most) {
+    const source = encodeModel(model);
+    return { source, sizeBytes, commit: () => writeDurably(file, source), discard: async () => {} };
+  }
+  const { dir, base } = path.parse(file);
+  const folder = await mkdtemp(path.join(dir, `.${base}.`)).catch((error: unknown) => {
+    throw unwritable(file, error);
+  });
+  const discard = (): Promise<void> => rm(folder, { recursive: true, force: true });
+  const source = path.join(folder, base);
+  try {
+    await writeModel(model, source, { externalData: true });
+  } catch (error) {
+    await discard();
+    throw error;
+  }
+  return {
+    source,
+    sizeBytes,
+    async commit() {
+      try {
+        // The model comes last, because it refers to the other.
+        for (const name of [sideFileName(file), base]) {
+          await rename(path.join(folder, name), path.join(dir, name));
+        }
+      } catch (error) {
+        throw unwritable(file, error);
+      } finally {
+        await discard();
+      }
+    },
+    discard,
+  };
+}
