@@ -89,8 +89,8 @@ async function* delimitedRows(
     // All are errors still, but for a line of blanks, which is an empty one.
     skip_records_with_error: true,
   });
-  parser.on('skip', (error) => {
-    if (!isBlank((error as { readonly record?: readonly string[] }).record)) parser.destroy(error);
+  parser.on('skip', (error: Error & { readonly record?: readonly string[] }) => {
+    if (!isBlank(error.record)) parser.destroy(error);
   });
   const text = Readable.from(from(start, pieces));
   text.on('error', (error) => parser.destroy(error));
