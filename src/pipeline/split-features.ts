@@ -6,6 +6,7 @@ import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError, nameSome } from '../errors.js';
 import type { FeatureStore } from '../features/feature-store.js';
+import { keyBytes } from '../features/key-index.js';
 import { loadFeatures } from '../features/load-features.js';
 import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
@@ -140,12 +141,11 @@ export function splitRows(
   };
 }
 
-function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {
-  const rows: number[] = [];
-  for (let row = 0; row < dataset.examples.length; row++) {
-    if (keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0)) rows.push(row);
-  }
-  return rows;
+/** Rows of the data set that were not skipped, ascending. */
+export function rowsWithFeatures({ examples }: Dataset, keys: Uint8Array): number[] {
+  return examples.rowsWhere((_, row) =>
+    keys.subarray(row * keyBytes, (row + 1) * keyBytes).some((byte) => byte !== 0),
+  );
 }
 
 interface KnownClasses {
