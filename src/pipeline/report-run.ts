@@ -60,7 +60,7 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
 }
 
 /** Lines of `metrics.jsonl`; a torn one, as a killed process leaves behind, is passed over. */
-export async function readMetrics(file: string): Promise<EpochRecord[]> {
+async function readMetrics(file: string): Promise<EpochRecord[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.split('\n').flatMap((line) => {
     try {

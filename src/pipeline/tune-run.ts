@@ -19,7 +19,7 @@ import { trainingOf } from './training-of-candidate.js';
 import { parseTailGrid } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
-export const tuneFile = 'tune.json';
+const tuneFile = 'tune.json';
 /** For a list of all candidates before the data are known: numbers that depend on the rows do not matter then. */
 const fewestRows = 100;
 
