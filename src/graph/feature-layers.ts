@@ -101,7 +101,8 @@ function recommend(
   const foreign = best && isImage ? foreignNodes(graph, own) : new Set<Node>();
   if (!best || !foreign.has(whole.producer(best.value)!)) return { flow: whole, best };
   const flow = traceData(graph, own, new Set([...mixing, ...foreign]));
-  return { flow, best: recommendLayer(flow, shapes, layouts, mixing) ?? beforeJoin(flow, foreign, shapes) };
+  const alone = recommendLayer(flow, shapes, layouts, mixing) ?? beforeJoin(flow, foreign, shapes);
+  return alone ? { flow, best: alone } : { flow: whole, best };
 }
 
 /** The last value that is made of the image alone. */
