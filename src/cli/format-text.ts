@@ -3,10 +3,13 @@ import { showControls } from './show-controls.js';
 
 /** 75 → "1m15s". */
 export function formatSeconds(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)}s`;
-  if (seconds < 60) return `${Math.round(seconds)}s`;
-  if (seconds < 3600) return `${Math.floor(seconds / 60)}m${Math.round(seconds % 60)}s`;
-  return `${Math.floor(seconds / 3600)}h${Math.round((seconds % 3600) / 60)}m`;
+  if (seconds < 9.95) return `${seconds.toFixed(1)}s`;
+  // Rounded first: 119.6 s are 2m0s, not 1m60s.
+  const whole = Math.round(seconds);
+  if (whole < 60) return `${whole}s`;
+  if (whole < 3600) return `${Math.floor(whole / 60)}m${whole % 60}s`;
+  const minutes = Math.round(seconds / 60);
+  return `${Math.floor(minutes / 60)}h${minutes % 60}m`;
 }
 
 /** 12345678 → "12.3 MB". */

@@ -59,8 +59,8 @@ export const trainingOptions = {
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
   stream: {
     type: 'boolean',
-    default: false,
-    describe: 'Leave features on disk and read them when they are needed: for data larger than memory',
+    describe:
+      'Leave features on disk and read them when they are needed [default: where half of the free memory does not hold them]',
   },
   unfreeze: {
     type: 'string',

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { makeFolder, stageFile, writeDurably } from '../write-durably.js';
-import { type FeatureTable, keyText, type LabelledRows } from './feature-table.js';
+import { type FeatureTable, keyText, labelText, type LabelledRows } from './feature-table.js';
 import { bytesOf } from './write-feature-file.js';
 
 /** @returns the files. @throws GraftError FILE_UNWRITABLE, INVALID_CACHE. */
@@ -45,9 +45,9 @@ function examplesCsv({ rows, keys, examples }: FeatureTable): string {
   return `${lines.join('\n')}\n`;
 }
 
-function cellsOf({ classes, of }: LabelledRows, row: number): string[] {
-  const { path: file, label, split = '' } = of.at(row);
-  return [file, classes[label]!, split];
+function cellsOf(examples: LabelledRows, row: number): string[] {
+  const { path: file, split = '' } = examples.of.at(row);
+  return [file, labelText(examples, row), split];
 }
 
 function csvCell(text: string): string {

@@ -5,7 +5,7 @@ export interface ReliabilityBin {
   readonly from: number;
   readonly to: number;
   readonly examples: number;
-  /** Mean confidence and share of right predictions; 0 in an empty bin. */
+  /** Mean confidence and share of right predictions (of a label: share of examples that have it); 0 in an empty bin. */
   readonly confidence: number;
   readonly accuracy: number;
 }
@@ -17,17 +17,35 @@ export function reliabilityCurve(
   classCount: number,
   binCount = 15,
 ): ReliabilityBin[] {
-  const bins = Array.from({ length: binCount }, () => ({ examples: 0, confidence: 0, right: 0 }));
-  for (let row = 0; row < labels.length; row++) {
+  const rows = labels.length;
+  const confidences = new Float32Array(rows);
+  const isRight = new Uint8Array(rows);
+  for (let row = 0; row < rows; row++) {
     const at = row * classCount;
     let best = 0;
     for (let c = 1; c < classCount; c++) if (probabilities[at + c]! > probabilities[at + best]!) best = c;
-    const confidence = probabilities[at + best]!;
-    const bin = bins[Math.min(binCount - 1, Math.max(0, Math.ceil(confidence * binCount) - 1))]!;
-    bin.examples++;
-    bin.confidence += confidence;
-    if (best === labels[row]) bin.right++;
+    confidences[row] = probabilities[at + best]!;
+    isRight[row] = best === labels[row] ? 1 : 0;
   }
+  return reliabilityOfLabel(confidences, isRight, binCount);
+}
+
+/**
+ * Equal bins of the probability of one label, whether it is predicted or not.
+ * @param isPresent - 0 or 1 an example
+ */
+export function reliabilityOfLabel(
+  probabilities: Float32Array,
+  isPresent: ArrayLike<number>,
+  binCount = 15,
+): ReliabilityBin[] {
+  const bins = Array.from({ length: binCount }, () => ({ examples: 0, confidence: 0, right: 0 }));
+  probabilities.forEach((probability, row) => {
+    const bin = bins[Math.min(binCount - 1, Math.max(0, Math.ceil(probability * binCount) - 1))]!;
+    bin.examples++;
+    bin.confidence += probability;
+    if (isPresent[row] === 1) bin.right++;
+  });
   return bins.map(({ examples, confidence, right }, i) => ({
     from: i / binCount,
     to: (i + 1) / binCount,

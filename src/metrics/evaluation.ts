@@ -1,5 +1,6 @@
 /** All that is measured of a model's outputs, by what it predicts: one document for `graft eval`, a run and its report. */
 import { bootstrapIntervals, type Interval } from './bootstrap.js';
+import { expectedCalibrationError, reliabilityOfLabel } from './calibration.js';
 import { type ClassificationMetrics, type ClassMetrics, classificationMetrics } from './classification.js';
 import { type ConfusedPair, confusedPairs } from './confused-pairs.js';
 import { type LabelMetrics, measureLabels } from './multi-label.js';
@@ -23,7 +24,11 @@ export interface LabelEvaluation extends Omit<LabelMetrics, 'perLabel'> {
     /** Null where the label is on every example or on none. */
     readonly rocAuc: number | null;
     readonly averagePrecision: number | null;
+    /** Expected calibration error of the label's probability, over fifteen equal bins. */
+    readonly ece: number;
   })[];
+  /** Mean over the labels (the classwise error of Kull et al. 2019). */
+  readonly ece: number;
   /** Means over the labels for which they are defined. */
   readonly rocAuc: number | null;
   readonly averagePrecision: number | null;
@@ -91,6 +96,7 @@ function evaluateLabels(
       ...row,
       rocAuc: isMixed ? rocAuc(scores, isPresent) : null,
       averagePrecision: isMixed ? averagePrecision(scores, isPresent) : null,
+      ece: expectedCalibrationError(reliabilityOfLabel(scores, isPresent)),
     };
   });
   return {
@@ -100,6 +106,7 @@ function evaluateLabels(
     perClass,
     rocAuc: meanOf(perClass.map((row) => row.rocAuc)),
     averagePrecision: meanOf(perClass.map((row) => row.averagePrecision)),
+    ece: meanOf(perClass.map((row) => row.ece)) ?? 0,
   };
 }
 

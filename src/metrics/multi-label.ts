@@ -15,6 +15,8 @@ export interface LabelMetrics {
     readonly f1: number;
     readonly support: number;
   }[];
+  /** confusion[label]: examples as [[true negatives, false positives], [false negatives, true positives]]. */
+  readonly confusion: readonly (readonly [readonly [number, number], readonly [number, number]])[];
 }
 
 /**
@@ -67,5 +69,9 @@ export function measureLabels(
     microF1: share(2 * total(hits), total(predicted) + total(support)),
     loss: share(loss, examples),
     perLabel,
+    confusion: perLabel.map((_, c) => [
+      [examples - support[c]! - predicted[c]! + hits[c]!, predicted[c]! - hits[c]!],
+      [support[c]! - hits[c]!, hits[c]!],
+    ]),
   };
 }

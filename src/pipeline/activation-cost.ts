@@ -10,6 +10,7 @@ import { sizeOf } from '../tensor/shape.js';
 import { defaultBatch } from '../train/fine-tune-options.js';
 import { buildTailGraph } from '../train/tail-step.js';
 import { featuresFolder } from './cache-folder.js';
+import { formatBytes } from './format-bytes.js';
 import { storeOf } from './prepare-backbone.js';
 import type { UnfrozenBackbone } from './prepare-tail.js';
 import type { TrainOptions } from './training-run.js';
@@ -81,9 +82,4 @@ async function assertDiskHolds(
       `${formatBytes(bavail * bsize)} free; free some space, name another folder with --cache, take --dtype float16, ` +
       'or unfreeze a later layer.',
   );
-}
-
-/** @example formatBytes(647_000_000) // '647 MB' */
-function formatBytes(bytes: number): string {
-  return bytes < 1e9 ? `${Math.ceil(bytes / 1e6)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

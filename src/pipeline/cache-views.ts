@@ -14,7 +14,7 @@ import { stackStreamedViews, stackViews } from '../train/views.js';
 import type { CachedFeatures, CacheOptions, Hooks } from './cache-features.js';
 import { featuresFolder } from './cache-folder.js';
 import { storeOf } from './prepare-backbone.js';
-import type { Parts } from './split-features.js';
+import { type Parts, rowsWithFeatures } from './split-features.js';
 
 export interface ViewOptions {
   /** How many random views of each training photo; default none. */
@@ -117,8 +117,6 @@ export async function addViews(
 
 /** Rows of the data set that it does not itself hold out, and that have features. */
 export function rowsToView({ dataset, keys }: CachedFeatures): number[] {
-  return dataset.examples.rowsWhere(
-    ({ split = 'train' }, row) =>
-      split === 'train' && keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
-  );
+  const { examples } = dataset;
+  return rowsWithFeatures(dataset, keys).filter((row) => (examples.at(row).split ?? 'train') === 'train');
 }

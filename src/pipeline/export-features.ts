@@ -1,6 +1,7 @@
 /** `graft cache export`: the rows of a data set, or of a whole store, in a format that other tools read. */
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
+import { selectKeys } from '../dataset/divide-dataset.js';
 import { GraftError } from '../errors.js';
 import type { FeatureTable, LabelledRows } from '../features/feature-table.js';
 import { FeatureStore } from '../features/feature-store.js';
@@ -15,6 +16,7 @@ import { featuresFolder } from './cache-folder.js';
 import { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './cache-features.js';
 import { findStore } from './maintain-cache.js';
 import { spareInputs } from './spare-inputs.js';
+import { rowsWithFeatures } from './split-features.js';
 
 export type FeatureFormat = 'npy' | 'parquet' | 'huggingface' | 'safetensors';
 
@@ -83,10 +85,9 @@ async function chooseRows(
     );
   }
   const { dataset, keys, store, report } = await cacheFeatures({ ...options, backbone, data }, hooks);
-  const used = dataset.examples.rowsWhere((_, row) =>
-    keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0),
-  );
-  const examples = { classes: dataset.classes, of: dataset.examples.choose(used) };
+  const used = rowsWithFeatures(dataset, keys);
+  const { classes, task, targets } = dataset;
+  const examples = { classes, task, targets, of: dataset.examples.choose(used) };
   return { table: tableOf(store, selectKeys(keys, used), hooks, examples), store, cache: report };
 }
 
@@ -124,15 +125,9 @@ function splitTables(
     else rowsOf.set(name, [row]);
   }
   return [...rowsOf].map(([name, chosen]) => {
-    const part = examples && { classes: examples.classes, of: examples.of.choose(chosen) };
+    const part = examples && { ...examples, of: examples.of.choose(chosen) };
     return { name, table: tableOf(store, selectKeys(keys, chosen), hooks, part) };
   });
-}
-
-function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {
-  const selected = new Uint8Array(rows.length * 32);
-  for (const [i, row] of rows.entries()) selected.set(keys.subarray(row * 32, row * 32 + 32), i * 32);
-  return selected;
 }
 
 /** A mistake in `--out` must not cost the time of caching first. */

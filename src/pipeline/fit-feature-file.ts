@@ -2,12 +2,14 @@
 import { openFeatureFile } from './feature-file.js';
 import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { fitHead } from './fit-head.js';
+import { staysOnDisk } from './stays-on-disk.js';
 import type { FeatureTrainOptions, FitContext, FittedRun } from './training-run.js';
 
 export async function fitFeatureFile(options: FeatureTrainOptions, context: FitContext): Promise<FittedRun> {
   const file = await openFeatureFile(options.features, options);
   try {
-    const { train, validation } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
+    const isStreamed = staysOnDisk(options, file.rows * file.dim, context.logger);
+    const { train, validation } = isStreamed ? openFeatureParts(file) : await loadFeatureParts(file);
     const named = validation ? file.validation : file.train;
     const fitted = await fitHead(
       {

@@ -18,6 +18,7 @@ import { loadFeatureParts, openFeatureParts } from './feature-parts.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import { prepareTail } from './prepare-tail.js';
 import { type Parts, splitFeatures, type SplitOptions } from './split-features.js';
+import { staysOnDisk } from './stays-on-disk.js';
 
 export interface Place {
   readonly layer: string;
@@ -54,7 +55,7 @@ export async function loadPlaces(
   if ('features' in options) {
     if (layers !== undefined)
       throw new GraftError('USAGE', '--layers needs a backbone, but --features stands in its place.');
-    return [await loadFile(options.features, options)];
+    return [await loadFile(options.features, options, hooks)];
   }
   await checkViewOptions(options);
   if (layers === undefined) {
@@ -85,7 +86,12 @@ async function placesOf(
   hooks: Hooks,
 ): Promise<Place[]> {
   const parts: Parts[] = [];
-  for (const each of cached) parts.push(await splitFeatures(each, options));
+  const count = cached.reduce(
+    (sum, { backbone, dataset }) => sum + dataset.examples.length * backbone.dim,
+    0,
+  );
+  const stream = staysOnDisk(options, count, hooks.logger);
+  for (const each of cached) parts.push(await splitFeatures(each, { ...options, stream }));
   const { rows } = parts[0]!;
   const views = options.views ? await cacheViews(cached, rows.train, options, hooks) : [];
   const places: Place[] = [];
@@ -114,11 +120,13 @@ async function placeOf(
 async function loadFile(
   name: string,
   options: SplitOptions & { readonly task?: TaskKind | undefined },
+  { logger }: Hooks,
 ): Promise<Place> {
   const file = await openFeatureFile(name, options);
   try {
-    const { train } = options.stream ? openFeatureParts(file) : await loadFeatureParts(file);
-    if (!options.stream) await file.close();
+    const isStreamed = staysOnDisk(options, file.rows * file.dim, logger);
+    const { train } = isStreamed ? openFeatureParts(file) : await loadFeatureParts(file);
+    if (!isStreamed) await file.close();
     return {
       layer: name,
       pool: 'none',
@@ -129,7 +137,7 @@ async function loadFile(
       groups: file.trainGroups,
       identity: file.fingerprint,
       // In memory, it is closed by then.
-      close: options.stream ? () => file.close() : async () => {},
+      close: isStreamed ? () => file.close() : async () => {},
     };
   } catch (error) {
     await file.close();

@@ -7,17 +7,21 @@ import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError, nameSome } from '../errors.js';
 import type { FeatureStore } from '../features/feature-store.js';
+import { keyBytes } from '../features/key-index.js';
 import { loadFeatures } from '../features/load-features.js';
 import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { countTargets, type Targets } from '../tasks/targets.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
+import { staysOnDisk } from './stays-on-disk.js';
 
 export interface SplitOptions extends DivideOptions {
   readonly classWeights?: 'none' | 'balanced' | undefined;
-  /** Features stay on disk and are read when they are needed. */
+  /** Features stay on disk and are read when they are needed; default: where memory does not hold them. */
   readonly stream?: boolean | undefined;
+  /** Neighbours to compare with, for which features are taken into memory unless `stream` is set. */
+  readonly knn?: number | undefined;
 }
 
 /** Verification looks at this many images. */
@@ -67,9 +71,12 @@ export async function splitFeatures(
     opened.push(reader);
     return reader;
   };
+  const { dim } = backbone;
+  const count = [train, validation].reduce((sum, part) => sum + (part?.targets.rows ?? 0) * dim, 0);
+  const isStreamed = staysOnDisk(options, count, logger);
   const select = async ({ targets, keys }: PartRows): Promise<AnyFeatureSet> => {
-    const set = { ...targets, dim: backbone.dim };
-    return options.stream
+    const set = { ...targets, dim };
+    return isStreamed
       ? { ...set, features: await open(store, keys) }
       : { ...set, features: await loadFeatures(store, keys) };
   };
@@ -125,12 +132,11 @@ export function splitRows(
   };
 }
 
-function rowsWithFeatures(dataset: Dataset, keys: Uint8Array): number[] {
-  const rows: number[] = [];
-  for (let row = 0; row < dataset.examples.length; row++) {
-    if (keys.subarray(row * 32, row * 32 + 32).some((byte) => byte !== 0)) rows.push(row);
-  }
-  return rows;
+/** Rows of the data set that were not skipped, ascending. */
+export function rowsWithFeatures({ examples }: Dataset, keys: Uint8Array): number[] {
+  return examples.rowsWhere((_, row) =>
+    keys.subarray(row * keyBytes, (row + 1) * keyBytes).some((byte) => byte !== 0),
+  );
 }
 
 interface KnownClasses {

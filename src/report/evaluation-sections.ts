@@ -17,9 +17,9 @@ export function figures({ evaluation, examples, part, crossValidation }: RunPage
     cards.push(['R²', of(r2, undefined, plain)], ['mean absolute error', of(mae, intervals?.mae, plain)]);
     cards.push(['RMSE', of(rmse, intervals?.rmse, plain)]);
   } else if (evaluation.task === 'multi') {
-    const { accuracy, macroF1, microF1, loss } = evaluation;
+    const { accuracy, macroF1, microF1, loss, ece } = evaluation;
     cards.push(['all labels right', of(accuracy)], ['macro F1', of(macroF1)], ['micro F1', of(microF1)]);
-    cards.push(['loss', of(loss, undefined, plain)]);
+    cards.push(['loss', of(loss, undefined, plain)], ['calibration error', of(ece)]);
   } else {
     const { accuracy, macroF1, loss, ece, intervals } = evaluation;
     cards.push(
@@ -42,7 +42,7 @@ export function figures({ evaluation, examples, part, crossValidation }: RunPage
 }
 
 export function confusion(evaluation: Evaluation): string {
-  if (!('confusion' in evaluation)) return '';
+  if (!('confusedPairs' in evaluation)) return '';
   const { svg, omitted } = drawConfusion(evaluation.confusion, evaluation.classes);
   const note =
     'Rows are labels, columns predictions; the stronger the colour, the larger the share of the row.' +

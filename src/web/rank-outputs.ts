@@ -28,7 +28,7 @@ const threshold = 0.5;
 
 export function rankOutputs({ task, labels }: ServedModel, outputs: Float32Array): Ranking {
   if (!outputs.every(Number.isFinite)) {
-    throw new Error('The model gave something that is no number for this image.');
+    throw new Error('The model gave something that is no number for this input.');
   }
   const byValue = [...labels.keys()].sort((a, b) => outputs[b]! - outputs[a]!);
   const best = byValue[0] ?? 0;

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { formatTable } from '../../src/cli/format-text.js';
+import { formatSeconds, formatTable } from '../../src/cli/format-text.js';
 import { showControls } from '../../src/cli/show-controls.js';
 
 describe('Text for a terminal', () => {
@@ -18,5 +18,10 @@ describe('Text for a terminal', () => {
       ['tab\there', 20],
     ]);
     expect(table.split('\n')).to.deep.equal(['line\\nbreak   1', 'tab\\there    20']);
+  });
+
+  it('has no sixty seconds and no sixty minutes', () => {
+    const shown = [9.96, 59.7, 119.6, 3599.7, 7199, 90].map(formatSeconds);
+    expect(shown).to.deep.equal(['10s', '1m0s', '2m0s', '1h0m', '2h0m', '1m30s']);
   });
 });

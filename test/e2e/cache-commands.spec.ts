@@ -10,6 +10,7 @@ import type {
   CacheVerification,
   PruneReport,
 } from '../../src/pipeline/maintain-cache.js';
+import type { TrainReport } from '../../src/pipeline/training-run.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import { dim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { graftJson, temporaryFolder } from './graft.js';
@@ -87,7 +88,52 @@ describe('The cache commands', () => {
     expect(JSON.parse(metadata.classes!)).to.deep.equal(['cat', 'dog, "big"']);
     expect(tensors.get('features')).to.deep.include({ dtype: 'float32', dims: [15, dim] });
     expect([...(tensors.get('labels')!.data as BigInt64Array)].join('')).to.equal('000000011111000');
+    expect([...(tensors.get('split')!.data as BigInt64Array)].join('')).to.equal('000000000000111');
     expected = tensors.get('features')!.data as Float32Array;
+  });
+
+  it('export sets of classes, numbers and groups as the table has them, and train on the file as on the photos', async () => {
+    const photos = readdirSync(path.join(data, 'train', 'cat')).map((name) =>
+      path.join(data, 'train', 'cat', name),
+    );
+    const cells = ['furry|small', 'small', '[]', 'furry', 'small', 'furry', 'furry|small'];
+    const table = path.join(folder, 'table.csv');
+    const lines = photos.map((photo, i) => [photo, cells[i], 0.1 * i - 0.25, `owner ${i >> 1}`].join(','));
+    writeFileSync(table, ['image,tags,weight,owner', ...lines].join('\n'));
+    const from = [...source.slice(0, -1), table];
+    const at = (name: string): string => path.join(folder, name);
+    const tensorsOf = (name: string) => decodeSafetensors(readFileSync(at(name)), name).tensors;
+    const sets = [...from, '--label-column', 'tags', '--task', 'multi'];
+    await ask('export', ...sets, '--out', at('sets.safetensors'));
+    const { data: hot, dims } = tensorsOf('sets.safetensors').get('targets')!;
+    expect(dims).to.deep.equal([7, 2]);
+    expect([...(hot as Float32Array)].join('')).to.equal('11010010011011');
+    await ask('export', ...sets, '--format', 'npy', '--out', at('sets'));
+    const listed = readFileSync(at('sets/examples.csv'), 'utf8').trimEnd().split('\n').slice(1);
+    expect(listed.map((line) => line.split(',')[2])).to.deep.equal(cells);
+
+    const numbers = [...from, '--label-column', 'weight', '--task', 'regression', '--group-column', 'owner'];
+    await ask('export', ...numbers, '--out', at('numbers.safetensors'));
+    const { data: groups } = tensorsOf('numbers.safetensors').get('groups')!;
+    expect([...(groups as BigInt64Array)].join('')).to.equal('0011223');
+    await ask('export', ...numbers, '--out', at('numbers.parquet'));
+    const rows = await parquetReadObjects({
+      file: new Uint8Array(readFileSync(at('numbers.parquet'))).buffer,
+    });
+    expect(rows.map((row) => row.targets as number[])).to.deep.equal(
+      photos.map((_, i) => [Math.fround(0.1 * i - 0.25)]),
+    );
+    expect(rows.map((row) => row.label_name as string)[1]).to.equal('-0.15');
+    const train = ['train', '--task', 'regression', '--validation', '0', '--threads', '1', '--out'];
+    const onPhotos = await graftJsonHere<TrainReport>(
+      [...train, at('photos'), ...numbers.filter((flag) => flag !== '--task' && flag !== 'regression')],
+      env,
+    );
+    const onFile = await graftJsonHere<TrainReport>(
+      [...train, at('file'), '--features', at('numbers.safetensors')],
+      env,
+    );
+    expect(onFile.objective).to.equal(onPhotos.objective);
   });
 
   it('export NumPy and CSV, a line a row', async () => {

@@ -15,8 +15,7 @@ import { createRng } from '../../src/rng.js';
 interface Fixture {
   readonly multi: Readonly<
     Record<'accuracy' | 'macroF1' | 'microF1' | 'rocAuc' | 'averagePrecision', number>
-  > &
-    Table;
+  > & { readonly confusion: readonly unknown[]; readonly ece: readonly number[] } & Table;
   readonly numbers: Readonly<Record<'r2' | 'mae' | 'rmse', number>> & Table;
   readonly temperature: readonly {
     readonly name: string;
@@ -60,6 +59,9 @@ describe('an evaluation', () => {
     }) as LabelEvaluation;
     for (const key of ['accuracy', 'macroF1', 'microF1', 'rocAuc', 'averagePrecision'] as const)
       expect(found[key], key).to.be.closeTo(wanted[key], 1e-9);
+    expect(found.confusion).to.deep.equal(wanted.confusion);
+    wanted.ece.forEach((ece, c) => expect(found.perClass[c]!.ece, `label ${c}`).to.be.closeTo(ece, 1e-6));
+    expect(found.ece).to.be.closeTo(wanted.ece.reduce((a, b) => a + b) / classes, 1e-6);
   });
 
   it('has the figures of scikit-learn for several numbers an example', () => {

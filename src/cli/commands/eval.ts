@@ -97,14 +97,16 @@ function classTable(report: EvaluationReport): (string | number)[][] {
     ]);
     return [['number', 'R²', 'MAE', 'RMSE'], ...rows];
   }
-  const rows = report.perClass.map(({ label, precision, recall, f1, support }) => [
+  const rows = report.perClass.map(({ label, precision, recall, f1, support, ...more }) => [
     clip(label),
     formatShare(precision),
     formatShare(recall),
     formatShare(f1),
     support,
+    ...('ece' in more ? [more.ece.toFixed(4)] : []),
   ]);
-  return [['class', 'precision', 'recall', 'F1', 'examples'], ...rows];
+  const head = ['class', 'precision', 'recall', 'F1', 'examples'];
+  return [[...head, ...(report.task === 'multi' ? ['ECE'] : [])], ...rows];
 }
 
 /** A long name would push the figures of all classes out of sight. */
