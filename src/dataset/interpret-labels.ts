@@ -27,6 +27,7 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
       return { ...written, task: 'single' };
     case 'multi': {
       const sets = classes.map(splitLabels);
+      sayCommas(sets, root, logger);
       const names = [...new Set(sets.flat())].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       const targets = new Float32Array(classes.length * names.length);
       sets.forEach((set, i) => {
@@ -54,6 +55,17 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
       return { ...written, task: 'ordered', classes: names, examples: written.examples.relabel(places) };
     }
   }
+}
+
+/** Commas divide nothing, since names may hold them. */
+function sayCommas(sets: readonly (readonly string[])[], root: string, logger: Logger): void {
+  if (sets.some((set) => set.length > 1)) return;
+  const whole = sets.flat().find((name) => name.includes(','));
+  if (whole === undefined) return;
+  logger.warn(
+    `Labels of ${root} hold commas, for instance ${JSON.stringify(whole)}, which are part of their names; write | or ; between ` +
+      'several labels of an example.',
+  );
 }
 
 /** Lists are taken for sets of labels where their parts come again elsewhere, or all are JSON; a lone "a|b" may be a name. */
@@ -94,8 +106,17 @@ function parseList(text: string): string[] | undefined {
     const parsed: unknown = JSON.parse(text);
     return Array.isArray(parsed) ? parsed.map(String) : undefined;
   } catch {
-    return undefined;
+    return parsePythonList(text);
   }
+}
+
+/** A list or an array of NumPy as pandas writes it into a table: `['a', 'b']`, `['a' 'b']`, `[1 0]`. */
+function parsePythonList(text: string): string[] | undefined {
+  const item = /'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)"|([-+\d.e]+)/g;
+  if (!text.endsWith(']') || /[^\s,]/.test(text.slice(1, -1).replace(item, ''))) return undefined;
+  return Array.from(text.matchAll(item), ([, single, double, number]) =>
+    (single ?? double ?? number!).replace(/\\(.)/g, '$1'),
+  );
 }
 
 /** As a float32 too, which targets are. */
@@ -110,7 +131,7 @@ function parseNumbers(number: number, { root, classes, examples }: Dataset): num
   if (bad === undefined && parts.length > 0) return parts.map(Number);
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected finite numbers as labels of ${root} for --task regression but found ${JSON.stringify(bad ?? label)}, ` +
+    `Expected finite numbers such as 1500.5 as labels of ${root} for --task regression but found ${JSON.stringify(bad ?? label)}, ` +
       `of ${examples.at(examples.rowsWhere((example) => example.label === number)[0]!).path}; mend it, or take the example out.`,
   );
 }

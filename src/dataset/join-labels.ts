@@ -18,8 +18,9 @@ export function joinLabels(
       `Several label columns of ${file} are numbers or labels: say --task regression or --task multi.`,
     );
   }
-  const strange = values.find((value) => !/^(0|1|true|false)$/i.test(value));
-  if (strange === undefined) return JSON.stringify(names.filter((_, i) => /^(1|true)$/i.test(values[i]!)));
+  const strange = values.find((value) => !/^([01](\.0*)?|true|false)$/i.test(value));
+  if (strange === undefined)
+    return JSON.stringify(names.filter((_, i) => /^(1(\.0*)?|true)$/i.test(values[i]!)));
   throw new GraftError(
     'INVALID_DATASET',
     `Expected 0 or 1 in the label columns of ${file} but found ${JSON.stringify(strange)}.`,

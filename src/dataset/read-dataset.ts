@@ -9,6 +9,7 @@ import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
 import { readTable } from './read-table.js';
 import { readTar } from './read-tar.js';
+import { sayLookAlikes } from './say-look-alikes.js';
 import { asShard, expandBraces, type ShardFile, shardsOfFolder } from './shard-files.js';
 
 export interface DataOptions extends LabelOptions {
@@ -45,6 +46,7 @@ export async function readDataset(
       `--group-column is for tables (CSV, TSV, JSONL, Parquet), but ${path} is none; list its ${dataset.kind} in one.`,
     );
   }
+  if (dataset.task !== 'regression') sayLookAlikes(dataset.classes, path, logger);
   const isOneOf = dataset.task === 'single' || dataset.task === 'ordered';
   const needed = options.fewestClasses ?? (isOneOf ? 2 : 1);
   if (dataset.classes.length < needed) {

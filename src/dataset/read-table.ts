@@ -47,7 +47,10 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
     kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
     const labels = texts.slice(-labelNames.length);
     const group = groupAt < 0 ? undefined : texts[groupAt]!;
-    const missing = !content ? names[0]! : labels.includes('') ? labelNames[labels.indexOf('')]! : undefined;
+    const unlabelled = labels.findIndex((label) =>
+      options.task === 'regression' ? label === '' || isNone(label) : label === '',
+    );
+    const missing = !content ? names[0]! : labelNames[unlabelled];
     if (missing !== undefined || group === '') {
       const column = missing ?? groupColumn!;
       const known = lacking.get(column);
@@ -71,12 +74,28 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       `${count} ${count === 1 ? 'row' : 'rows'} of ${file} without ${column} left out, the first one row ${row}.`,
     );
   }
+  sayNone(found, file, logger);
   if (found.size === 0)
     throw new GraftError(
       'INVALID_DATASET',
       `The table ${file} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
     );
   return found.finish(path.resolve(file), kind, logger);
+}
+
+/** What programs write for a value that is missing. */
+const noneNames = ['NaN', 'nan', 'NA', 'N/A', 'n/a', '#N/A', '<NA>', 'None', 'NULL', 'null'];
+
+const isNone = (label: string): boolean => noneNames.includes(label);
+
+/** They may be names: of Namibia, or of what has no defect. */
+function sayNone(found: ExampleCollector, file: string, logger: Logger): void {
+  const named = noneNames.filter((name) => found.hasClass(name));
+  if (named.length === 0) return;
+  logger.warn(
+    `${named.join(', ')} in ${file} ${named.length === 1 ? 'is' : 'are'} taken for the ${named.length === 1 ? 'name of a class' : 'names of classes'}; ` +
+      'leave the cell empty where it means that there is no label.',
+  );
 }
 
 interface TableColumns {
@@ -104,7 +123,7 @@ function chooseColumns(columns: readonly string[], file: string, options: DataOp
     if (name !== undefined) return assertOnlyOne(name, columns, file);
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected ${given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
+      `Expected ${given === undefined && !header ? `a column ${position}, counted from 0,` : given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
         `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
     );
   };

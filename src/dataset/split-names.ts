@@ -32,6 +32,7 @@ export function parseSplit(text: string, row: number, file: string): Split {
   if (split) return split;
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(text)}.`,
+    `Expected train, validation or test for split in row ${row} of ${file} but it is ${JSON.stringify(text)}; ` +
+      'rename the column where it means something else.',
   );
 }

@@ -74,15 +74,23 @@ async function* delimitedRows(
   const { parse } = await import('csv-parse');
   const pieces = readText(file);
   const first = await pieces.next();
-  const start = first.done ? '' : first.value;
-  refuseJson(start, file);
+  const begun = first.done ? '' : first.value;
+  refuseJson(begun, file);
+  // Some programs tell Excel the delimiter in a line of its own.
+  const said = /^sep=(.)\r?\n/i.exec(begun);
+  const start = said ? begun.slice(said[0].length) : begun;
   const parser = parse({
-    delimiter: delimiter ?? delimiterOf(start),
+    delimiter: delimiter ?? said?.[1] ?? delimiterOf(start),
     bom: true,
     skip_empty_lines: true,
     max_record_size: longestRow,
     relax_quotes: false,
     quote: isQuoted ? '"' : false,
+    // All are errors still, but for a line of blanks, which is an empty one.
+    skip_records_with_error: true,
+  });
+  parser.on('skip', (error: Error & { readonly record?: readonly string[] }) => {
+    if (!isBlank(error.record)) parser.destroy(error);
   });
   const text = Readable.from(from(start, pieces));
   text.on('error', (error) => parser.destroy(error));
@@ -106,6 +114,10 @@ async function* delimitedRows(
     text.destroy();
     parser.destroy();
   }
+}
+
+function isBlank(record: readonly string[] | undefined): boolean {
+  return record?.length === 1 && record[0]!.trim() === '';
 }
 
 /** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs or bars. */
@@ -153,7 +165,7 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       const isOther = row === 1 && !/^\s*[[{]/.test(text);
       throw new GraftError(
         'INVALID_DATASET',
-        `Row ${row} of ${file} is not JSON: ${messageOf(error)}${isOther ? '; a table with commas is to be called .csv, one with tabs .tsv' : ''}.`,
+        `Row ${row} of ${file} is not JSON: ${messageOf(error)}${isOther ? '; a table with commas is to be called .csv, one with tabs .tsv' : hintOf(text)}.`,
       );
     }
     if (Array.isArray(fields) && isRecord(fields[0])) throw oneDocument(file);
@@ -169,6 +181,12 @@ async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<Ta
       values.push(Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined);
     yield { row, values };
   }
+}
+
+/** Python writes numbers that JSON does not have. */
+function hintOf(text: string): string {
+  const word = /[:,[]\s*(NaN|-?Infinity)\s*[,}\]]/.exec(text)?.[1];
+  return word === undefined ? '' : `; JSON has no ${word}, write null`;
 }
 
 /** Its quotation marks would be what the parser of tables complains of. */

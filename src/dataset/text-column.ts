@@ -3,7 +3,7 @@
  * kept, as UTF-8. A million paths of 60 letters take about 10 MB, where strings would take 100.
  *
  * An entry is: bytes in common with the text before, bytes of its own (both as LEB128), those bytes. Every 16th text
- * stands alone, so that finding one reads 16 entries at most.
+ * stands alone, so that finding one reads 16 entries at most, and one after another reads each but once.
  */
 import { GrowingArray } from '../tensor/growing-array.js';
 
@@ -16,8 +16,13 @@ export class TextColumn {
   #length = 0;
   /** The latest text. */
   #latest: Uint8Array = new Uint8Array(0);
-  /** A text is put together here. */
+  /** The text that was read last is put together here. */
   #scratch = Buffer.alloc(512);
+  #scratchLength = 0;
+  /** Its block, its index, and where the next entry begins. */
+  #block = -1;
+  #index = -1;
+  #next = 0;
 
   get length(): number {
     return this.#length;
@@ -37,27 +42,38 @@ export class TextColumn {
 
   /** @param index - from 0 to `length` - 1 */
   at(index: number): string {
-    let at = this.#blocks.at(Math.floor(index / blockLength));
-    const count = (): number => {
-      let value = 0;
-      for (let shift = 0; ; shift += 7) {
-        const byte = this.#bytes.at(at++);
-        value |= (byte & 0x7f) << shift;
-        if (byte < 0x80) return value;
-      }
-    };
-    let length = 0;
-    for (let entry = 0; entry <= index % blockLength; entry++) {
-      const shared = count();
-      const own = count();
-      length = shared + own;
-      if (length > this.#scratch.length) {
-        this.#scratch = Buffer.concat([this.#scratch.subarray(0, shared)], length * 2);
-      }
-      // Most are a few bytes: a loop is faster than a view and a copy.
-      for (let i = shared; i < length; i++) this.#scratch[i] = this.#bytes.at(at++);
+    const block = Math.floor(index / blockLength);
+    if (block !== this.#block || index < this.#index) {
+      this.#block = block;
+      this.#index = block * blockLength - 1;
+      this.#next = this.#blocks.at(block);
     }
-    return this.#scratch.toString('utf8', 0, length);
+    while (this.#index < index) this.#readNext();
+    return this.#scratch.toString('utf8', 0, this.#scratchLength);
+  }
+
+  #readNext(): void {
+    const shared = this.#readCount();
+    const own = this.#readCount();
+    const length = shared + own;
+    if (length > this.#scratch.length) {
+      this.#scratch = Buffer.concat([this.#scratch.subarray(0, shared)], length * 2);
+    }
+    // Of paths most are a few bytes: a loop is faster than a view and a copy.
+    if (own < 32) for (let i = 0; i < own; i++) this.#scratch[shared + i] = this.#bytes.at(this.#next + i);
+    else this.#scratch.set(this.#bytes.values.subarray(this.#next, this.#next + own), shared);
+    this.#next += own;
+    this.#scratchLength = length;
+    this.#index++;
+  }
+
+  #readCount(): number {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = this.#bytes.at(this.#next++);
+      value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
   }
 
   #pushCount(count: number): void {

@@ -20,7 +20,7 @@ export type InputIdentity = (
 
 export interface TokenIdentity {
   /** Raised when the same tokenizer comes to give other ids. */
-  readonly version: 3;
+  readonly version: 4;
   readonly tokenizerSha256: string;
   readonly maxLength: number;
   /** Features of a model that takes one text a run. */
@@ -33,7 +33,7 @@ export function identifyInput(input: InputSpec): InputIdentity {
   const { tokenizer, maxLength, inputs } = input;
   return {
     tokens: {
-      version: 3,
+      version: 4,
       tokenizerSha256: tokenizerSha256(tokenizer),
       maxLength,
       ...(inputs.isSingle && { isSingle: true }),

@@ -3,7 +3,7 @@
  *
  *   Nmt        characters that show nothing are removed, blanks of other kinds become spaces
  *   Strip      blanks as Unicode has them are removed at the ends
- *   Whitespace, WhitespaceSplit, Punctuation, Digits
+ *   BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits
  *              Split at what Unicode holds to be letters, blanks, punctuation, numbers
  *   WordLevel  WordPiece whose pieces inside of words begin with what no token holds: a word is one token or unknown
  */
@@ -66,7 +66,12 @@ function strip({ strip_left: left, strip_right: right }: Part): object[] {
 
 /** Inside of a class of characters. */
 const word = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d';
-const punctuation = '\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e';
+/** What Unicode holds to be punctuation since version 9; the tables of Hugging Face's library are those of version 8. */
+const newPunctuation =
+  '\\u061d\\u09fd-\\u0a76\\u0c77-\\u0c84\\u1b4e\\u1b4f\\u1b7d-\\u1b7f\\u2e43-\\u2e5d\\u{10d6e}-\\u{10f89}\\u{113d4}-\\u{1145d}' +
+  '\\u{11660}-\\u{116b9}\\u{1183b}-\\u{11fff}\\u{12ff1}\\u{12ff2}\\u{16d6d}-\\u{16fe2}\\u{1e5ff}-\\u{1e95f}';
+/** One character; the last two are symbols by now. */
+const punctuation = `(?![${newPunctuation}])[\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e]|[\\u166d\\u{111c9}]`;
 
 function knownPreTokenizer(preTokenizer: unknown): unknown {
   const part = (preTokenizer ?? {}) as Part;
@@ -80,7 +85,9 @@ function knownPreTokenizer(preTokenizer: unknown): unknown {
       return splitInto('\\P{White_Space}+');
     case 'Punctuation':
       // Runs of them together are what the library makes of every other behaviour.
-      return part.behavior === 'Isolated' ? splitAt(`[${punctuation}]`) : preTokenizer;
+      return part.behavior === 'Isolated' ? splitAt(punctuation) : preTokenizer;
+    case 'BertPreTokenizer':
+      return { type: 'Sequence', pretokenizers: [splitInto('\\P{White_Space}+'), splitAt(punctuation)] };
     case 'Digits':
       return splitAt(part.individual_digits === true ? '\\p{N}' : '\\p{N}+');
     default:

@@ -7,8 +7,8 @@ interface NormalizerConfig {
   readonly normalizers?: readonly NormalizerConfig[];
 }
 
-/** Han beyond the 16 bits of one code unit, which the library does not set apart. */
-const rareHan = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+/** Han beyond the 16 bits of one code unit, which the library does not set apart; the reference passes over 2b820 to 2b91f. */
+const rareHan = /[\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
 
 /** @param normalizer - that of a `tokenizer.json` */
 export function referenceText(normalizer: unknown): (text: string) => string {

@@ -361,6 +361,7 @@ describe('Reading a data set', () => {
         ],
         ['{\n  "image": ["a.jpg"]\n}\n', 'csv', /csv cannot be read: it is one JSON document/],
         ['image,label\na.jpg,cat\n', 'jsonl', /Row 1 of .*jsonl is not JSON.*; a table with commas.* \.csv/],
+        ['{"text":"a","label":NaN}\n', 'jsonl', /Row 1 .* is not JSON: .*; JSON has no NaN, write null/],
         [Buffer.from('PK\x03\x04\x14\0'), 'csv', /csv cannot be read: it is .*Excel.*; save it as CSV/],
         [Buffer.from('PK\x03\x04\x14\0'), 'xlsx', /xlsx cannot be read: it is .*Excel.*; save it as CSV/],
         [Buffer.from([31, 139, 8, 0]), 'csv', /csv cannot be read: it is compressed with gzip; unpack it/],
@@ -415,6 +416,50 @@ describe('Reading a data set', () => {
       expect(await refusal(rows('1', '[9007199254740993, 7]'), { task: 'multi' })).to.match(
         /number for label in row 1 .* too large/,
       );
+    });
+
+    it('reads past the line that tells Excel the delimiter, and lines of blanks, as pandas does the latter', async () => {
+      const file = tableOf('sep=;\r\ntext;label\r\none, two;a\r\n   \r\nthree;b\r\n\t\r\n');
+      const { examples, classes } = await readDataset(file);
+      const texts = [...examples].map(({ source, label }) => [
+        (source as { text: string }).text,
+        classes[label],
+      ]);
+      expect(texts).to.deep.equal([
+        ['one, two', 'a'],
+        ['three', 'b'],
+      ]);
+      expect(await refusal(tableOf('text,label\na,b\n   \nc,d,e\n'))).to.match(
+        /line 4 should have 2 fields but has 3/,
+      );
+    });
+
+    it('takes lists as pandas writes them, of Python and of NumPy, for lists', async () => {
+      const lists = `"['it''s, a', ""b""]"`.replace("''", "\\'");
+      const text = `text,label\na,${lists}\nb,['b']\nc,[]\nd,"['b' 'c d']"\ne,[Ham & Eggs]\n`;
+      const data = await readDataset(tableOf(text), { task: 'multi' });
+      const sets = [...data.examples].map(({ label }) =>
+        data.classes.filter((_, c) => data.targets![label * data.classes.length + c] === 1),
+      );
+      expect(sets).to.deep.equal([['b', "it's, a"], ['b'], [], ['b', 'c d'], ['[Ham & Eggs]']]);
+      const numbers = await readDataset(tableOf('text,label\na,[1.5 -2.]\nb,"[3, 1e-3]"\n'), {
+        task: 'regression',
+      });
+      expect([...numbers.targets!]).to.deep.equal([1.5, -2, 3, Math.fround(1e-3)]);
+    });
+
+    it('says which classes look alike, are called as what is missing, or hold the commas of a list', async () => {
+      const said = (rows: string, options?: DataOptions) => warnings(tableOf(`text,label\n${rows}`), options);
+      expect((await said('a,Cat\nb,cat\nc,1\nd,1.0\ne,ice\u00a0 cream\nf,ice cream\n')).join()).to.match(
+        /look alike .*: "1" and "1\.0", "Cat" and "cat", "ice cream" and "ice\u00a0 cream"; spell/,
+      );
+      expect(await said('a,A\nb,a\n'), 'letters').to.deep.equal([]);
+      expect((await said('a,NaN\nb,None\nc,x\n')).join()).to.match(/NaN, None in .* are taken for the names/);
+      expect((await said('a,"x, y"\nb,z\n', { task: 'multi' })).join()).to.match(
+        /hold commas, .* write \| or ;/,
+      );
+      const numbers = await said('a,1\nb,NaN\nc,NA\n', { task: 'regression' });
+      expect(numbers.join()).to.match(/2 rows of .* without label left out, the first one row 3/);
     });
 
     it('is not led astray by columns named like parts of every object', async () => {

@@ -17,7 +17,7 @@ describe('Feature key', () => {
 
   it('holds the tokenizer and the greatest length in place of the preprocessing for texts', () => {
     const { preprocess, ...settings } = source;
-    const tokens = { version: 3, tokenizerSha256: 'c'.repeat(64), maxLength: 128 } as const;
+    const tokens = { version: 4, tokenizerSha256: 'c'.repeat(64), maxLength: 128 } as const;
     const key = featureKey({ ...settings, tokens });
     expect(key).to.not.equal(featureKey({ ...settings, preprocess }));
     expect(key).to.not.equal(featureKey({ ...settings, tokens: { ...tokens, maxLength: 64 } }));
