@@ -18,12 +18,14 @@ import type { TensorMap } from '../runtime/session.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { centralDifference } from './central-difference.js';
+import { checkDirection, type DirectionCheck } from './check-direction.js';
 import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
 import { randomFeeds } from './random-feeds.js';
 import { toDouble, toFloat64 } from './to-float64.js';
 import { type Compared, type GradientCheck, largestOf, worstDifference } from './worst-difference.js';
 
+export type { DirectionCheck } from './check-direction.js';
 export type { GradientCheck } from './worst-difference.js';
 
 export interface CheckGradientsOptions {
@@ -42,11 +44,20 @@ export interface CheckGradientsOptions {
    */
   readonly timeMs?: number;
   readonly seed?: number;
+  /** Relative error above which parameters are suspected, and looked at first. */
+  readonly tolerance?: number;
   readonly rules?: readonly GradientRule[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is found of each parameter, in their order. @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
+export interface CheckedGradients {
+  /** What is found of each parameter by its elements, in their order. */
+  readonly parameters: readonly GradientCheck[];
+  /** All of them along one random direction; undefined where that leads over kinks, or no gradient is other than 0. */
+  readonly together?: DirectionCheck;
+}
+
+/** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
 export async function checkGradients(
   source: Model,
   {
@@ -58,9 +69,10 @@ export async function checkGradients(
     seed = 1,
     rules,
     signal,
+    tolerance = 1e-3,
     ...limits
   }: CheckGradientsOptions,
-): Promise<GradientCheck[]> {
+): Promise<CheckedGradients> {
   const { timeMs = samples === undefined ? 60_000 : Number.POSITIVE_INFINITY } = limits;
   const deadline = performance.now() + timeMs;
   const rng = createRng(seed);
@@ -71,9 +83,10 @@ export async function checkGradients(
   const weighting = drawWeighting(shapes.get(loss)!, rng);
   const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, weighting, rules });
 
-  const values = new Map(
-    parameters.map((name) => [name, toDouble(inputs[name] ?? toTensor(model.graph.initializers.get(name)!))]),
+  const narrow = new Map(
+    parameters.map((name) => [name, inputs[name] ?? toTensor(model.graph.initializers.get(name)!)]),
   );
+  const values = new Map([...narrow].map(([name, tensor]) => [name, toDouble(tensor)]));
   const open = parameters.filter((name) => model.graph.initializers.has(name));
   const wide = toFloat64(promote(model, open, shapes), { shapes });
   const session = await openModel(wide, { optimization: 'basic' });
@@ -88,11 +101,30 @@ export async function checkGradients(
     };
     const here = await run();
     compareLosses(here, analytic.loss);
+    const isOver = (): boolean => performance.now() > deadline;
+    const together = await checkDirection(
+      [...values].map(([name, { data }]) => {
+        const before = narrow.get(name)!.data as Float32Array;
+        return { name, gradient: analytic.gradients.get(name)!, data: data as Float64Array, before };
+      }),
+      {
+        evaluate: async () => (await run()).total,
+        ...{ here: here.total, magnitude: here.magnitude },
+        ...{ rng, tolerance, hasTime: () => !isOver() },
+      },
+    );
     const compared = [...values].map(([name, { dims, data }]) => {
       const gradient = analytic.gradients.get(name)!;
       const wanted = chooseElements(sizeOf(dims), samples ?? usualSamples, rng);
       const found: Compared = { name, shape: dims, gradient, elements: [], differences: [], kinks: 0 };
-      return { found, wanted, data: data as Float64Array, tolerance: 1e-4 * largestOf(gradient.data) };
+      const isSuspect = together?.suspects.includes(name) === true;
+      return {
+        found,
+        wanted,
+        isSuspect,
+        data: data as Float64Array,
+        tolerance: 1e-4 * largestOf(gradient.data),
+      };
     });
     for (const { row, i } of inTurns(compared, rng)) {
       const { found, data, tolerance } = row;
@@ -107,10 +139,11 @@ export async function checkGradients(
         found.elements.push(i);
         found.differences.push(slope);
       }
-      if (performance.now() > deadline) break;
+      if (isOver()) break;
     }
     const largest = Math.max(...compared.map(({ found }) => largestOf(found.differences)));
-    return compared.map(({ found }) => worstDifference(found, largest));
+    const checked = compared.map(({ found }) => worstDifference(found, largest));
+    return { parameters: checked, ...(together && { together }) };
   } finally {
     await session.release();
   }
@@ -118,12 +151,16 @@ export async function checkGradients(
 
 const usualSamples = 8;
 
-/** One element of every parameter, then another one of each, …: the parameters at random, as the time may end before all had one. */
-function* inTurns<Row extends { readonly wanted: readonly number[] }>(
+/** One element of every parameter, then another one of each, …: the suspected parameters first, then the others at random, as the time may end before all had one. */
+function* inTurns<Row extends { readonly wanted: readonly number[]; readonly isSuspect: boolean }>(
   rows: readonly Row[],
   rng: Rng,
 ): Generator<{ readonly row: Row; readonly i: number }> {
-  const order = rng.shuffle([...rows]);
+  const drawn = rng.shuffle([...rows]);
+  const order = [
+    ...drawn.filter(({ isSuspect }) => isSuspect),
+    ...drawn.filter(({ isSuspect }) => !isSuspect),
+  ];
   const most = Math.max(...rows.map(({ wanted }) => wanted.length));
   for (let turn = 0; turn < most; turn++) {
     for (const row of order) {

@@ -30,7 +30,7 @@ import {
   takingOne,
   tokenMask,
 } from '../models/input-spec.js';
-import type { Model, ValueInfo } from '../onnx/ir.js';
+import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -40,6 +40,7 @@ import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
+import { imageInputs } from './find-pixel-input.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 import type { fitLength } from './find-token-input.js';
 
@@ -96,6 +97,7 @@ export async function prepareBackbone(
     await assertSameAlone(read, one, prepared);
     return prepared;
   } catch (error) {
+    explainOtherInputs(error, read.graph, file);
     const isOfBatch =
       declaredBatch(read.graph) !== undefined &&
       error instanceof GraftError &&
@@ -115,7 +117,9 @@ async function prepareDecoded(
   { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
   { logger }: { logger: Logger },
 ): Promise<Backbone> {
-  const decoded = emptyPasts(holdStates(plain));
+  const whole = emptyPasts(holdStates(plain));
+  const decoded =
+    imageInputs(whole.graph).length > 1 && layer !== undefined ? cutModel(whole, [layer]) : whole;
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;
   const model = await settleBranches(found.model, probe);
@@ -245,6 +249,24 @@ function assertMadeOf({ graph }: Model, { names, what }: FoundInput, layer: stri
       (areConstants
         ? ', or write those inputs into the file as constants: they have no batch, so they are no part of an example.'
         : '.'),
+  );
+}
+
+/** Where a model does not run because of what was made up for inputs beside the image. @throws GraftError UNSUPPORTED_MODEL then */
+function explainOtherInputs(error: unknown, graph: Graph, file: string): void {
+  const images = imageInputs(graph);
+  const others = graph.inputs.filter((input) => !images.includes(input));
+  const isOfOthers =
+    error instanceof GraftError &&
+    error.code === 'RUNTIME_FAILURE' &&
+    images.length === 1 &&
+    others.length > 0;
+  if (!isOfOthers) return;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `${file} does not run with numbers that were made up for its inputs ${describeInputs(others)}; write into the file, as constants, what they should hold ` +
+      `(${error.message.split('\n', 1)[0]!.slice(0, 160)}…).`,
+    { cause: error },
   );
 }
 
