@@ -22,7 +22,13 @@ export interface LabelOptions {
  */
 export function interpretLabels(written: Dataset, options: LabelOptions, logger: Logger): Dataset {
   const { classes, root } = written;
-  switch (options.task ?? inferTask(written, logger)) {
+  const task = options.task ?? inferTask(written, logger);
+  if (options.order !== undefined && task !== 'ordered')
+    throw new GraftError(
+      'USAGE',
+      `--order is for --task ordered, but the task is ${task}; say --task ordered.`,
+    );
+  switch (task) {
     case 'single':
       return { ...written, task: 'single' };
     case 'multi': {
