@@ -170,6 +170,22 @@ describe('what a data set hides', function () {
     expect(stderr).to.match(/Heavy imbalance: \d+ training examples .*--class-weights balanced/);
   });
 
+  it('features that never differ: said', async () => {
+    const features = path.join(folder, 'flat.safetensors');
+    const set = madeUpFeatures({ rows: 40, dim: 3, classCount: 2 });
+    const run = ['train', '--features', features, '--out', path.join(folder, 'flat')];
+    for (const [values, message] of [
+      [set.features.map((_, i) => [5, 0, -1e9][i % 3]!), /All \d+ training examples have the same features/],
+      // A spread of exactly 1 is what constant features are scaled by.
+      [set.features.map((_, i) => (i % 6 < 3 ? 1 : -1)), /^(?!.*have the same features)/s],
+    ] as const) {
+      writeFeatureFile(features, { ...set, features: values });
+      const { status, stderr } = await graftHere([...run, '--validation', '0']);
+      expect(status).to.equal(0);
+      expect(stderr).to.match(message);
+    }
+  });
+
   it('labels that never differ: said, of sets and of amounts', async () => {
     const sets = rowsOf(40, (i) => ({ label: ['a|b', 'a'][i % 2]! }));
     expect((await report(sets, '--task', 'multi')).said).to.match(
