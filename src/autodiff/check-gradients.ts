@@ -10,7 +10,7 @@ import { GraftError } from '../errors.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
-import { type Graph, type Model, tensorValue } from '../onnx/ir.js';
+import type { Graph, Model } from '../onnx/ir.js';
 import { createRng, type Rng } from '../rng.js';
 import { openModel } from '../runtime/open-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -21,6 +21,7 @@ import { centralDifference } from './central-difference.js';
 import { checkDirection, type DirectionCheck } from './check-direction.js';
 import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
+import { openParameters, uniqueName } from './open-parameters.js';
 import { randomFeeds } from './random-feeds.js';
 import { toDouble, toFloat64 } from './to-float64.js';
 import { type Compared, type GradientCheck, largestOf, worstDifference } from './worst-difference.js';
@@ -84,15 +85,21 @@ export async function checkGradients(
   const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, weighting, rules });
 
   const narrow = new Map(
-    parameters.map((name) => [name, inputs[name] ?? toTensor(model.graph.initializers.get(name)!)]),
+    parameters.map((name) => {
+      const initializer = model.graph.initializers.get(name);
+      const fed = inputs[name] ?? (initializer && toTensor(initializer));
+      return [name, fed ?? float32(shapes.get(name)!, new Float32Array(sizeOf(shapes.get(name)!)))];
+    }),
   );
   const values = new Map([...narrow].map(([name, tensor]) => [name, toDouble(tensor)]));
-  const open = parameters.filter((name) => model.graph.initializers.has(name));
-  const wide = toFloat64(promote(model, open, shapes), { shapes });
+  const opened = openParameters(model, parameters, shapes);
+  const wide = toFloat64(opened.model, { shapes: opened.shapes });
   const session = await openModel(wide, { optimization: 'basic' });
   try {
     const point: Record<string, Tensor> = {};
-    for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
+    for (const name of session.inputNames) {
+      point[name] = values.get(opened.shiftOf.get(name) ?? name) ?? toDouble(inputs[name]!);
+    }
     const run = async (): Promise<Weighted> => {
       // Runs follow one another without a turn of the event loop, in which alone Ctrl-C is heard.
       await new Promise((resolve) => setTimeout(resolve));
@@ -250,21 +257,6 @@ async function analyticGradients(
   }
 }
 
-/** The named initializers as inputs, so that they can be varied. */
-function promote(
-  model: Model,
-  names: readonly string[],
-  shapes: ReadonlyMap<string, readonly number[]>,
-): Model {
-  const { graph } = model;
-  const initializers = new Map(graph.initializers);
-  for (const name of names) initializers.delete(name);
-  const inputs = names.map((name) =>
-    tensorValue(name, graph.initializers.get(name)!.dtype, shapes.get(name)),
-  );
-  return { ...model, graph: { ...graph, initializers, inputs: [...graph.inputs, ...inputs] } };
-}
-
 function chooseElements(count: number, most: number, rng: Rng): number[] {
   if (count <= most) return Array.from({ length: count }, (_, i) => i);
   const chosen = new Set<number>();
@@ -279,8 +271,4 @@ function compareLosses(wide: Weighted, narrow: Weighted): void {
     'VERIFICATION_FAILED',
     `The model's loss is ${narrow.total} in float32 but ${wide.total} in float64, so finite differences say nothing of its gradients.`,
   );
-}
-
-function uniqueName(wanted: string, taken: ReadonlyMap<string, unknown>): string {
-  return taken.has(wanted) ? uniqueName(`${wanted}_`, taken) : wanted;
 }

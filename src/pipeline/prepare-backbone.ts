@@ -17,6 +17,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
+import { explainTrainingMode, trainingRemedy } from '../graph/training-mode.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -138,6 +139,13 @@ async function prepareDecoded(
   }
   const cut = cutModel(model, [chosen]);
   assertMadeOf(cut, found, chosen, file);
+  const training = explainTrainingMode(cut.graph);
+  if (training !== undefined) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} ${training}, so an example has no features of its own. ${trainingRemedy}`,
+    );
+  }
   // Pooling may read an input that the layer itself does not depend on.
   const inputs = model.graph.inputs.filter(({ name }) => found.names.includes(name));
   const fed = { ...cut, graph: { ...cut.graph, inputs } };
@@ -146,14 +154,17 @@ async function prepareDecoded(
   const several = poolFeatures(freed, chosen, pooling);
   const restricted = restrictInput(input, several.model.graph);
   const single = takesOne(restricted) ? poolFeatures(fed, chosen, pooling) : several;
-  const isMixing = mixesExamples(several.model);
-  const taken = isMixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
+  const mixing = mixesExamples(several.model);
+  const taken = mixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
   const pooled = takesOne(taken) ? single : several;
-  if (isMixing)
-    logger.info(
-      `${file} quantises as it runs, by one scale for all examples of a run: it is run one ${found.what} at a time.`,
-    );
-  else if (takesOne(taken))
+  if (mixing) {
+    const how = {
+      scale: 'quantises as it runs, by one scale for all examples of a run',
+      branch: 'chooses by what it is given which branch (If) all examples of a run take',
+    }[mixing];
+    logger.info(`${file} ${how}: it is run one ${found.what} at a time.`);
+  }
+  if (!mixing && takesOne(taken))
     logger.warn(
       `${file} takes one text a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
