@@ -1,5 +1,10 @@
 /** The public surface: one function per command, and the pieces they are made of. */
-export { checkGradients, type GradientCheck } from './autodiff/check-gradients.js';
+export {
+  checkGradients,
+  type CheckedGradients,
+  type DirectionCheck,
+  type GradientCheck,
+} from './autodiff/check-gradients.js';
 export {
   type Differentiated,
   type DifferentiateOptions,

@@ -10,6 +10,7 @@ const rows: readonly (readonly string[])[] = [
     'errors.ts',
     'rng.ts',
     'logger.ts',
+    'quote-for-shell.ts',
     'shorten-text.ts',
     'split-list.ts',
     'version.ts',

@@ -25,22 +25,34 @@ const [largestStep, smallestStep] = [1e-5, 1e-8];
 export async function centralDifference(
   data: Float64Array,
   i: number,
-  { evaluate, here, magnitude, tolerance }: DifferenceOptions,
+  { evaluate, ...point }: DifferenceOptions,
 ): Promise<number | undefined> {
   const before = data[i]!;
-  const at = async (value: number): Promise<number> => {
-    data[i] = value;
+  const at = async (t: number): Promise<number> => {
+    data[i] = before + t;
     return evaluate();
   };
   try {
-    for (let step = largestStep; step >= smallestStep; step /= 10) {
-      const h = step * Math.max(1, Math.abs(before));
-      const [above, below] = [await at(before + h), await at(before - h)];
-      const gap = Math.abs(above - here - (here - below)) / h;
-      if (!(gap > Math.max(tolerance, (rounding * magnitude) / h))) return (above - below) / (2 * h);
-    }
-    return undefined;
+    return await slopeAlong(at, { ...point, scale: Math.max(1, Math.abs(before)) });
   } finally {
     data[i] = before;
   }
+}
+
+/**
+ * The same along any line.
+ * @param at - the function at a distance from the point
+ * @param scale - what the steps are shares of
+ */
+export async function slopeAlong(
+  at: (t: number) => Promise<number>,
+  { here, magnitude, tolerance, scale }: Omit<DifferenceOptions, 'evaluate'> & { readonly scale: number },
+): Promise<number | undefined> {
+  for (let step = largestStep; step >= smallestStep; step /= 10) {
+    const h = step * scale;
+    const [above, below] = [await at(h), await at(-h)];
+    const gap = Math.abs(above - here - (here - below)) / h;
+    if (!(gap > Math.max(tolerance, (rounding * magnitude) / h))) return (above - below) / (2 * h);
+  }
+  return undefined;
 }

@@ -10,7 +10,7 @@ import { GraftError } from '../errors.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
-import { type Graph, type Model, tensorValue } from '../onnx/ir.js';
+import type { Graph, Model } from '../onnx/ir.js';
 import { createRng, type Rng } from '../rng.js';
 import { openModel } from '../runtime/open-model.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -18,12 +18,15 @@ import type { TensorMap } from '../runtime/session.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { centralDifference } from './central-difference.js';
+import { checkDirection, type DirectionCheck } from './check-direction.js';
 import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
+import { openParameters, uniqueName } from './open-parameters.js';
 import { randomFeeds } from './random-feeds.js';
 import { toDouble, toFloat64 } from './to-float64.js';
 import { type Compared, type GradientCheck, largestOf, worstDifference } from './worst-difference.js';
 
+export type { DirectionCheck } from './check-direction.js';
 export type { GradientCheck } from './worst-difference.js';
 
 export interface CheckGradientsOptions {
@@ -42,11 +45,20 @@ export interface CheckGradientsOptions {
    */
   readonly timeMs?: number;
   readonly seed?: number;
+  /** Relative error above which parameters are suspected, and looked at first. */
+  readonly tolerance?: number;
   readonly rules?: readonly GradientRule[];
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What is found of each parameter, in their order. @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
+export interface CheckedGradients {
+  /** What is found of each parameter by its elements, in their order. */
+  readonly parameters: readonly GradientCheck[];
+  /** All of them along one random direction; undefined where that leads over kinks, or no gradient is other than 0. */
+  readonly together?: DirectionCheck;
+}
+
+/** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED where the float64 model computes another loss than the float32 one. */
 export async function checkGradients(
   source: Model,
   {
@@ -58,9 +70,10 @@ export async function checkGradients(
     seed = 1,
     rules,
     signal,
+    tolerance = 1e-3,
     ...limits
   }: CheckGradientsOptions,
-): Promise<GradientCheck[]> {
+): Promise<CheckedGradients> {
   const { timeMs = samples === undefined ? 60_000 : Number.POSITIVE_INFINITY } = limits;
   const deadline = performance.now() + timeMs;
   const rng = createRng(seed);
@@ -71,15 +84,22 @@ export async function checkGradients(
   const weighting = drawWeighting(shapes.get(loss)!, rng);
   const analytic = await analyticGradients(model, { loss, parameters, shapes, inputs, weighting, rules });
 
-  const values = new Map(
-    parameters.map((name) => [name, toDouble(inputs[name] ?? toTensor(model.graph.initializers.get(name)!))]),
+  const narrow = new Map(
+    parameters.map((name) => {
+      const initializer = model.graph.initializers.get(name);
+      const fed = inputs[name] ?? (initializer && toTensor(initializer));
+      return [name, fed ?? float32(shapes.get(name)!, new Float32Array(sizeOf(shapes.get(name)!)))];
+    }),
   );
-  const open = parameters.filter((name) => model.graph.initializers.has(name));
-  const wide = toFloat64(promote(model, open, shapes), { shapes });
+  const values = new Map([...narrow].map(([name, tensor]) => [name, toDouble(tensor)]));
+  const opened = openParameters(model, parameters, shapes);
+  const wide = toFloat64(opened.model, { shapes: opened.shapes });
   const session = await openModel(wide, { optimization: 'basic' });
   try {
     const point: Record<string, Tensor> = {};
-    for (const name of session.inputNames) point[name] = values.get(name) ?? toDouble(inputs[name]!);
+    for (const name of session.inputNames) {
+      point[name] = values.get(opened.shiftOf.get(name) ?? name) ?? toDouble(inputs[name]!);
+    }
     const run = async (): Promise<Weighted> => {
       // Runs follow one another without a turn of the event loop, in which alone Ctrl-C is heard.
       await new Promise((resolve) => setTimeout(resolve));
@@ -88,11 +108,30 @@ export async function checkGradients(
     };
     const here = await run();
     compareLosses(here, analytic.loss);
+    const isOver = (): boolean => performance.now() > deadline;
+    const together = await checkDirection(
+      [...values].map(([name, { data }]) => {
+        const before = narrow.get(name)!.data as Float32Array;
+        return { name, gradient: analytic.gradients.get(name)!, data: data as Float64Array, before };
+      }),
+      {
+        evaluate: async () => (await run()).total,
+        ...{ here: here.total, magnitude: here.magnitude },
+        ...{ rng, tolerance, hasTime: () => !isOver() },
+      },
+    );
     const compared = [...values].map(([name, { dims, data }]) => {
       const gradient = analytic.gradients.get(name)!;
       const wanted = chooseElements(sizeOf(dims), samples ?? usualSamples, rng);
       const found: Compared = { name, shape: dims, gradient, elements: [], differences: [], kinks: 0 };
-      return { found, wanted, data: data as Float64Array, tolerance: 1e-4 * largestOf(gradient.data) };
+      const isSuspect = together?.suspects.includes(name) === true;
+      return {
+        found,
+        wanted,
+        isSuspect,
+        data: data as Float64Array,
+        tolerance: 1e-4 * largestOf(gradient.data),
+      };
     });
     for (const { row, i } of inTurns(compared, rng)) {
       const { found, data, tolerance } = row;
@@ -107,10 +146,11 @@ export async function checkGradients(
         found.elements.push(i);
         found.differences.push(slope);
       }
-      if (performance.now() > deadline) break;
+      if (isOver()) break;
     }
     const largest = Math.max(...compared.map(({ found }) => largestOf(found.differences)));
-    return compared.map(({ found }) => worstDifference(found, largest));
+    const checked = compared.map(({ found }) => worstDifference(found, largest));
+    return { parameters: checked, ...(together && { together }) };
   } finally {
     await session.release();
   }
@@ -118,12 +158,16 @@ export async function checkGradients(
 
 const usualSamples = 8;
 
-/** One element of every parameter, then another one of each, …: the parameters at random, as the time may end before all had one. */
-function* inTurns<Row extends { readonly wanted: readonly number[] }>(
+/** One element of every parameter, then another one of each, …: the suspected parameters first, then the others at random, as the time may end before all had one. */
+function* inTurns<Row extends { readonly wanted: readonly number[]; readonly isSuspect: boolean }>(
   rows: readonly Row[],
   rng: Rng,
 ): Generator<{ readonly row: Row; readonly i: number }> {
-  const order = rng.shuffle([...rows]);
+  const drawn = rng.shuffle([...rows]);
+  const order = [
+    ...drawn.filter(({ isSuspect }) => isSuspect),
+    ...drawn.filter(({ isSuspect }) => !isSuspect),
+  ];
   const most = Math.max(...rows.map(({ wanted }) => wanted.length));
   for (let turn = 0; turn < most; turn++) {
     for (const row of order) {
@@ -213,21 +257,6 @@ async function analyticGradients(
   }
 }
 
-/** The named initializers as inputs, so that they can be varied. */
-function promote(
-  model: Model,
-  names: readonly string[],
-  shapes: ReadonlyMap<string, readonly number[]>,
-): Model {
-  const { graph } = model;
-  const initializers = new Map(graph.initializers);
-  for (const name of names) initializers.delete(name);
-  const inputs = names.map((name) =>
-    tensorValue(name, graph.initializers.get(name)!.dtype, shapes.get(name)),
-  );
-  return { ...model, graph: { ...graph, initializers, inputs: [...graph.inputs, ...inputs] } };
-}
-
 function chooseElements(count: number, most: number, rng: Rng): number[] {
   if (count <= most) return Array.from({ length: count }, (_, i) => i);
   const chosen = new Set<number>();
@@ -242,8 +271,4 @@ function compareLosses(wide: Weighted, narrow: Weighted): void {
     'VERIFICATION_FAILED',
     `The model's loss is ${narrow.total} in float32 but ${wide.total} in float64, so finite differences say nothing of its gradients.`,
   );
-}
-
-function uniqueName(wanted: string, taken: ReadonlyMap<string, unknown>): string {
-  return taken.has(wanted) ? uniqueName(`${wanted}_`, taken) : wanted;
 }

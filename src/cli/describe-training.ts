@@ -3,13 +3,20 @@ import { describeFolds, describeScore } from '../tasks/describe-score.js';
 import { describeMetrics } from './describe-metrics.js';
 import { formatSeconds } from './format-text.js';
 
-/** What `classes` are, by task. */
+/** What one of `classes` is, and several, by task. */
 const outputsOf = {
-  single: 'classes',
-  ordered: 'ordered classes',
-  multi: 'labels',
-  regression: 'predicted number(s)',
+  single: ['class', 'classes'],
+  ordered: ['ordered class', 'ordered classes'],
+  multi: ['label', 'labels'],
+  regression: ['predicted number', 'predicted numbers'],
 } as const;
+
+/** @example count(1, ['label', 'labels']) // '1 label' */
+function count(number: number, [one, several]: readonly [string, string]): string {
+  return `${number} ${number === 1 ? one : several}`;
+}
+
+const examplesOf = (number: number): string => count(number, ['example', 'examples']);
 
 function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
   if (solver === undefined) return '';
@@ -21,11 +28,11 @@ function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
 export function describeTraining(report: TrainReport): string {
   const { train, validation, examples } = report;
   const lines = [
-    `${report.classes.length} ${outputsOf[report.task]}, trained on ${examples.train} examples in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
+    `${count(report.classes.length, outputsOf[report.task])}, trained on ${examplesOf(examples.train)} in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
     `train       ${describeScore(train)}`,
   ];
   if (validation) {
-    lines.push(`validation  ${describeScore(validation)}  (${examples.validation} examples)`);
+    lines.push(`validation  ${describeScore(validation)}  (${examplesOf(examples.validation)})`);
   }
   if (report.neighbours) {
     lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);

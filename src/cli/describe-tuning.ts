@@ -1,68 +1,13 @@
 /** What a search found, as text: its candidates in a table, why one was taken, and what its further questions say. */
+import { describeTail, hasFailed, tabulateSearch } from '../pipeline/tabulate-search.js';
 import type { TuneReport } from '../pipeline/tuning-run.js';
 import { formatFigure } from '../tasks/describe-score.js';
-import type { ReportedCandidate } from '../train/candidate.js';
 import { describeTraining } from './describe-training.js';
 import { formatSeconds, formatTable } from './format-text.js';
 
-/** Columns that not every search has. */
-const searched: Readonly<Record<string, (candidate: ReportedCandidate) => number | undefined>> = {
-  decay: ({ weightDecay }) => weightDecay,
-  dropout: ({ head }) => (head.kind === 'mlp' && head.dropout > 0 ? head.dropout : undefined),
-  lr: ({ lr }) => lr,
-  seed: ({ seed }) => seed,
-};
-
-/** Lines of the table: the best of them, and how many are left. */
-const mostLines = 24;
-
 export function describeTuning(report: TuneReport): string {
-  const { best, highest, candidates, figure, folds, seconds, standardError, layers } = report;
-  const show = (value: number): string => formatFigure(figure, value);
-  const shown = candidates
-    .toSorted((a, b) => Number(hasFailed(a)) - Number(hasFailed(b)) || b.mean - a.mean)
-    .slice(0, mostLines);
-  // Of what candidates may have, what one of them has.
-  const columns = Object.entries(searched).filter(([, read]) =>
-    candidates.some((candidate) => read(candidate) !== undefined),
-  );
-  const hasTails = candidates.some(({ tail }) => tail !== undefined);
-  const rows = shown.map((candidate) => [
-    candidate === best || isSame(candidate, best) ? '*' : '',
-    ...(layers.length > 1 ? [candidate.layer] : []),
-    candidate.head.kind,
-    candidate.solver,
-    String(candidate.l2),
-    ...columns.map(([, read]) => String(read(candidate) ?? '')),
-    ...(hasTails ? describeTail(candidate.tail) : []),
-    ...(hasFailed(candidate)
-      ? ['', '', '', '', 'its loss became infinite']
-      : [
-          show(candidate.mean),
-          `± ${show(candidate.std)}`,
-          candidate.loss.toFixed(4),
-          show(candidate.train),
-          candidate.droppedAt === undefined ? '' : `dropped after ${candidate.droppedAt} epochs`,
-        ]),
-  ]);
-  const header = [
-    '',
-    ...(layers.length > 1 ? ['layer'] : []),
-    'head',
-    'solver',
-    'l2',
-    ...columns.map(([name]) => name),
-    ...(hasTails ? ['unfrozen after', 'tail lr', 'epochs'] : []),
-    figure,
-    'over folds',
-    'loss',
-    'on training',
-    '',
-  ];
-  const left = candidates.length - shown.length;
-  const why = isSame(best, highest)
-    ? `* has the highest mean over ${folds} folds`
-    : `* is the simplest within one standard error (${show(standardError)}) of the highest mean, ${show(highest.mean)}`;
+  const { candidates, figure, seconds, layers } = report;
+  const { header, rows, left, why } = tabulateSearch(report);
   return [
     formatTable([header, ...rows]) + (left > 0 ? `\n   and ${left} more in tune.json` : ''),
     `${why}; ${candidates.length} candidates judged in ${formatSeconds(seconds)}.`,
@@ -73,12 +18,6 @@ export function describeTuning(report: TuneReport): string {
     describeTraining(report.trained),
   ].join('\n\n');
 }
-
-/** What has no figures, and 0 in their place. */
-const hasFailed = ({ droppedAt }: ReportedCandidate): boolean => droppedAt === 0;
-
-const describeTail = (tail: ReportedCandidate['tail']): string[] =>
-  tail ? [tail.unfreeze, String(tail.lr), String(tail.epochs)] : ['', '', ''];
 
 function describeUnfreezing(
   { headAlone, tuned, gain, better }: NonNullable<TuneReport['unfreezing']>,
@@ -142,15 +81,4 @@ function describeLayers({ layers, candidates, best, figure }: TuneReport): strin
     ];
   });
   return formatTable([['', 'layer', 'features', `best ${figure}`, 'with', 'what it is'], ...rows]);
-}
-
-function isSame(a: ReportedCandidate, b: ReportedCandidate): boolean {
-  return (
-    a.layer === b.layer &&
-    a.head.kind === b.head.kind &&
-    a.solver === b.solver &&
-    a.l2 === b.l2 &&
-    Object.values(searched).every((read) => read(a) === read(b)) &&
-    describeTail(a.tail).join() === describeTail(b.tail).join()
-  );
 }

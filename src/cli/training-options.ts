@@ -1,5 +1,6 @@
 /** Flags of what is trained and how, and of keeping and following a run. */
 import type { Options } from 'yargs';
+import { scheduleKinds } from '../optim/schedules.js';
 import { foldCount, integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
 
 export const trainingOptions = {
@@ -33,7 +34,7 @@ export const trainingOptions = {
   momentum: { ...share('momentum'), describe: 'Of sgd [default: 0.9]' },
   nesterov: { type: 'boolean', describe: "Nesterov's momentum in sgd [default: true]" },
   schedule: {
-    choices: ['constant', 'step', 'cosine', 'one-cycle', 'plateau'],
+    choices: scheduleKinds,
     describe: 'Learning rate over time (adamw, sgd) [default: constant]',
   },
   'warm-up': { ...share('warm-up'), describe: 'Share of the steps in which the rate rises [default: 0]' },

@@ -86,8 +86,8 @@ export function holdOutGroups(
   if (rowsHeld.size > 0) return rowsHeld;
   throw new GraftError(
     'INVALID_DATASET',
-    `The ${units.length} groups are too few or too large to hold ${(100 * share).toFixed(0)} % out without dividing one; ` +
-      'use finer groups, or train on everything with --validation 0.',
+    `What stays together (a group, or examples with the same bytes) is too few units, ${units.length}, or too large ones to hold ` +
+      `${(100 * share).toFixed(0)} % out without dividing one; use finer groups, or train on everything with --validation 0.`,
   );
 }
 

@@ -36,7 +36,9 @@ export function splitDataset(
   if (members.every(({ length }) => length < 2)) {
     throw new GraftError(
       'INVALID_DATASET',
-      'Expected two examples or more of some class to hold a validation part out, but no class has more than one; ' +
+      (classCount === 1
+        ? `Expected two examples or more to hold a validation part out, but there is ${labels.length === 0 ? 'none' : 'one'}; `
+        : 'Expected two examples or more of some class to hold a validation part out, but no class has more than one; ') +
         'add examples, or train on everything with --validation 0.',
     );
   }

@@ -1,13 +1,14 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
-import type { Model } from '../onnx/ir.js';
+import type { Graph, Model, Node } from '../onnx/ir.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
 import { defaultPool, hasClassToken } from './default-pool.js';
 import { explainNoLayers } from './explain-no-layers.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
+import { foreignNodes } from './foreign-nodes.js';
 import { mainInputs } from './main-inputs.js';
 import type { Pool } from './pool-features.js';
-import { recommendLayer } from './recommend-layer.js';
+import { type Recommendation, recommendLayer } from './recommend-layer.js';
 import { recurrencesOverBatch } from './recurrences-over-batch.js';
 import { channelCount, type Layout, positionCount, type Shapes, valueLayouts } from './value-layout.js';
 
@@ -53,9 +54,8 @@ export function analyseStructure(
 ): ModelStructure {
   const { graph } = model;
   const mixing = recurrencesOverBatch(graph, shapes);
-  const flow = traceData(graph, mainInputs(graph, shapes), mixing);
   const layouts = valueLayouts(graph, shapes);
-  const best = recommendLayer(flow, shapes, layouts, mixing);
+  const { flow, best } = recommend(graph, shapes, layouts, mixing);
   if (!best) return { layers: [], obstacle: explainNoLayers(flow) };
   const blocks = findBlocks(flow, shapes, layouts, best.value);
   const parameters = countParameters(graph);
@@ -85,6 +85,31 @@ export function analyseStructure(
     .sort(([a], [b]) => order.get(a)! - order.get(b)!)
     .map(([name, reason]) => describe(name, reason));
   return { layers, blocks };
+}
+
+/** Where an image is joined by other inputs (a box, a prompt), what it is alone comes before that. */
+function recommend(
+  graph: Graph,
+  shapes: Shapes,
+  layouts: ReadonlyMap<string, Layout>,
+  mixing: ReadonlySet<Node>,
+): { readonly flow: DataFlow; readonly best: Recommendation | undefined } {
+  const own = mainInputs(graph, shapes);
+  const whole = traceData(graph, own, mixing);
+  const best = recommendLayer(whole, shapes, layouts, mixing);
+  const isImage = own.length === 1 && shapes.get(own[0]!)?.length === 4;
+  const foreign = best && isImage ? foreignNodes(graph, own) : new Set<Node>();
+  if (!best || !foreign.has(whole.producer(best.value)!)) return { flow: whole, best };
+  const flow = traceData(graph, own, new Set([...mixing, ...foreign]));
+  const alone = recommendLayer(flow, shapes, layouts, mixing) ?? beforeJoin(flow, foreign, shapes);
+  return alone ? { flow, best: alone } : { flow: whole, best };
+}
+
+/** The last value that is made of the image alone. */
+function beforeJoin(flow: DataFlow, foreign: ReadonlySet<Node>, shapes: Shapes): Recommendation | undefined {
+  const entering = [...foreign].flatMap(({ inputs }) => inputs).filter((name) => flow.producer(name));
+  const value = entering.findLast((name) => shapes.get(name)?.[0] === 1 && shapes.get(name)!.length >= 2);
+  return value === undefined ? undefined : { value, reason: 'last value made of the image alone' };
 }
 
 /** Ends of stages; ends of all blocks where those are transformer blocks or the last stage. */

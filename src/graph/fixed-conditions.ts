@@ -86,7 +86,8 @@ export function fixedConditions(graph: Graph, shapes?: Shapes): FixedConditions 
   }
 }
 
-function isOfKnownSizes({ type }: ValueInfo): boolean {
+/** Whether the file declares all sizes but the batch. */
+export function isOfKnownSizes({ type }: ValueInfo): boolean {
   if (type?.kind !== 'tensor' || !type.shape) return false;
   return type.shape.slice(1).every((dim) => typeof dim === 'number' && dim > 0);
 }

@@ -9,7 +9,7 @@
 import type { ResizeKernel } from '../models/preprocess-spec.js';
 
 /** Fractional bits of a weight; 8-bit pixels times weights that sum to 1 stay inside 32 bits. */
-export const weightBits = 22;
+const weightBits = 22;
 
 /** Output position `x` is the sum over k < count[x] of source[first[x] + k] · values[x · stride + k] / 2^22. */
 export interface ResizeWeights {
@@ -41,7 +41,7 @@ const kernels: Readonly<Record<Exclude<ResizeKernel, 'nearest'>, Kernel>> = {
 };
 
 /** Weights for output positions `start` to `start + length` of a line resized from `inSize` to `outSize`. */
-export function computeWeights(
+function computeWeights(
   inSize: number,
   outSize: number,
   start: number,

@@ -39,15 +39,15 @@ export function scheduleFactor({ kind, steps, warmUp = 0 }: Schedule, t: number)
   }
 }
 
-export function stepDecay(t: number, { size, gamma = 0.1 }: { size: number; gamma?: number }): number {
+function stepDecay(t: number, { size, gamma = 0.1 }: { size: number; gamma?: number }): number {
   return gamma ** Math.floor(t / size);
 }
 
-export function cosineDecay(t: number, total: number): number {
+function cosineDecay(t: number, total: number): number {
   return 0.5 * (1 + Math.cos((Math.PI * Math.min(t, total)) / total));
 }
 
-export function oneCycle(
+function oneCycle(
   t: number,
   total: number,
   { rise = 0.3, start = 1 / 25, end = 1 / 250_000 }: { rise?: number; start?: number; end?: number } = {},

@@ -1,5 +1,6 @@
 /** What is told of one store of the cache. */
 import type { StoreSummary } from '../features/list-stores.js';
+import { quoteForShell } from '../quote-for-shell.js';
 
 export interface CachedStore {
   readonly key: string;
@@ -66,11 +67,7 @@ export function commandFor({ usage, description }: StoreSummary): string | null 
   if (!last || !description) return null;
   const { layer, pool, dtype } = description;
   const flags = Object.entries({ backbone: last.backbone, layer, pool, dtype, data: last.data });
-  return ['graft cache', ...flags.map(([name, value]) => `--${name} ${quoted(value)}`)].join(' ');
-}
-
-function quoted(text: string): string {
-  return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return ['graft cache', ...flags.map(([name, value]) => `--${name} ${quoteForShell(value)}`)].join(' ');
 }
 
 /** Share of the rows asked for that were there already; null of none. */

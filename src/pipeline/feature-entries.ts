@@ -96,8 +96,12 @@ export function entryOf(
   return entry;
 }
 
-/** One integer a row. */
-export async function readIntegers(source: FeatureSource, name: string, rows: number): Promise<Float64Array> {
+/** One integer a row, exactly. */
+export async function readIntegers(
+  source: FeatureSource,
+  name: string,
+  rows: number,
+): Promise<BigInt64Array | Int32Array | Uint8Array> {
   const { handle, where } = source;
   const entry = entryOf(source, name, ['int64', 'int32', 'uint8']);
   if (entry.dims.length !== 1 || entry.dims[0] !== rows) {
@@ -106,10 +110,12 @@ export async function readIntegers(source: FeatureSource, name: string, rows: nu
       `${name} should have the shape [${rows}], one a row of features, but has [${entry.dims}]`,
     );
   }
-  return toNumbers(await readBytes(handle, entry.begin, entry.end - entry.begin, where), entry);
+  const { buffer } = await readBytes(handle, entry.begin, entry.end - entry.begin, where);
+  if (entry.dtype === 'int64') return new BigInt64Array(buffer);
+  return entry.dtype === 'int32' ? new Int32Array(buffer) : new Uint8Array(buffer);
 }
 
-/** Numbers or sets of labels: [rows, classes]. */
+/** Numbers or sets of labels: [rows, classes], of one class [rows] too. */
 export async function readValues(
   source: FeatureSource,
   dims: readonly [rows: number, classes: number],
@@ -117,7 +123,8 @@ export async function readValues(
 ): Promise<Float32Array> {
   const { handle, where } = source;
   const entry = entryOf(source, 'targets', ['float32']);
-  if (entry.dims.join() !== dims.join()) {
+  const isColumn = dims[1] === 1 && entry.dims.length === 1 && entry.dims[0] === dims[0];
+  if (entry.dims.join() !== dims.join() && !isColumn) {
     throw invalid(
       where,
       `targets should have the shape [${dims}], a number for each of classes, but has [${entry.dims}]`,
@@ -125,13 +132,6 @@ export async function readValues(
   }
   const bytes = await readBytes(handle, entry.begin, entry.end - entry.begin, where);
   return checkValues(new Float32Array(bytes.buffer), task, dims[1], where);
-}
-
-/** Integers as numbers; those beyond 2⁵³ lose their last digits, which no label has. */
-function toNumbers(bytes: Uint8Array, { dtype }: SafetensorsEntry): Float64Array {
-  const { buffer } = bytes.slice();
-  if (dtype === 'int64') return Float64Array.from(new BigInt64Array(buffer), Number);
-  return Float64Array.from(dtype === 'int32' ? new Int32Array(buffer) : new Uint8Array(buffer));
 }
 
 /** @throws GraftError INVALID_DATASET for what is no number, or no 0 or 1 where sets of labels are expected. */
@@ -147,13 +147,15 @@ function checkValues(values: Float32Array, task: TaskKind, columns: number, wher
   );
 }
 
+/** Those from 0 to below `count`, as numbers. */
 export function checkRange(
-  values: Float64Array,
+  given: BigInt64Array | Int32Array | Uint8Array,
   count: number,
   name: string,
   expected: string,
   where: string,
 ): Float64Array {
+  const values = Float64Array.from(given as Iterable<number | bigint>, Number);
   const bad = values.findIndex((value) => value < 0 || value >= count);
   if (bad < 0) return values;
   throw invalid(where, `row ${bad} has the ${name} ${values[bad]}, but there are ${expected}`);

@@ -80,8 +80,8 @@ async function describe(source: FeatureSource, options: TableOptions): Promise<F
 }
 
 /** Numbers of groups, from 0. */
-function numberGroups(groups: Float64Array): Int32Array {
-  const numbers = new Map<number, number>();
+function numberGroups(groups: Iterable<number | bigint>): Int32Array {
+  const numbers = new Map<number | bigint, number>();
   return Int32Array.from(groups, (group) => {
     if (!numbers.has(group)) numbers.set(group, numbers.size);
     return numbers.get(group)!;

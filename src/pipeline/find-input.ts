@@ -1,10 +1,12 @@
 /** What a backbone takes: pixels of an image, or tokens of a text; with how they are made. */
+import { descendants, traceData } from '../graph/data-flow.js';
+import { foreignNodes } from '../graph/foreign-nodes.js';
 import { findTokenInputs } from '../graph/find-token-inputs.js';
 import type { Shapes } from '../graph/value-layout.js';
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { InputSpec } from '../models/input-spec.js';
-import type { Model, ValueInfo } from '../onnx/ir.js';
+import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import type { ProbeOptions } from '../runtime/probe-shapes.js';
 import { formatShape } from '../tensor/shape.js';
 import { findPixelInput, imageInputs } from './find-pixel-input.js';
@@ -50,9 +52,28 @@ export async function findInput(
     const { findTokenInput } = await import('./find-token-input.js');
     return findTokenInput(model, tokens, file, options, logger);
   }
+  if (images.length > 1) refuseSeveral(graph, images, file);
   throw new GraftError(
     'UNSUPPORTED_MODEL',
     `Expected ${file} to have one image input of 4 axes, or inputs of token ids, but it has ${describeInputs(graph.inputs)}.`,
+  );
+}
+
+function refuseSeveral(graph: Graph, images: readonly ValueInfo[], file: string): never {
+  const alone = images.flatMap(({ name }) => {
+    const foreign = foreignNodes(graph, [name]);
+    const own = descendants(traceData(graph, [name], foreign), [name]);
+    const joined = [...foreign]
+      .flatMap(({ inputs }) => inputs)
+      .findLast((value) => value !== name && own.has(value));
+    return joined === undefined ? [] : [`"${joined}" of "${name}"`];
+  });
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `${file} takes several images (${describeInputs(images)}), and an example of a data set is one; ` +
+      (alone.length > 0
+        ? `name a layer with --layer that is made of one of them alone, as ${alone.join(' or ')}.`
+        : 'no layer is made of one of them alone. Write the others into the file as constants, if they are always the same.'),
   );
 }
 

@@ -5,6 +5,7 @@ import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { emptyPasts, pastInputs } from '../graph/empty-pasts.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
+import { explainTrainingMode, trainingRemedy } from '../graph/training-mode.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -73,6 +74,8 @@ export async function inspectModel(
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
+  const training = explainTrainingMode(begun.graph);
+  if (training !== undefined) hooks.logger?.warn(`${file} ${training}. ${trainingRemedy}`);
   const analysed = await analyseModel(begun).catch((error: unknown) => {
     if (error instanceof GraftError) return error;
     throw error;

@@ -17,6 +17,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
+import { explainTrainingMode, trainingRemedy } from '../graph/training-mode.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -30,7 +31,7 @@ import {
   takingOne,
   tokenMask,
 } from '../models/input-spec.js';
-import type { Model, ValueInfo } from '../onnx/ir.js';
+import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -40,6 +41,7 @@ import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
+import { imageInputs } from './find-pixel-input.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 import type { fitLength } from './find-token-input.js';
 
@@ -96,6 +98,7 @@ export async function prepareBackbone(
     await assertSameAlone(read, one, prepared);
     return prepared;
   } catch (error) {
+    explainOtherInputs(error, read.graph, file);
     const isOfBatch =
       declaredBatch(read.graph) !== undefined &&
       error instanceof GraftError &&
@@ -115,7 +118,9 @@ async function prepareDecoded(
   { layer, pool, ...given }: Omit<BackboneOptions, 'backbone'>,
   { logger }: { logger: Logger },
 ): Promise<Backbone> {
-  const decoded = emptyPasts(holdStates(plain));
+  const whole = emptyPasts(holdStates(plain));
+  const decoded =
+    imageInputs(whole.graph).length > 1 && layer !== undefined ? cutModel(whole, [layer]) : whole;
   const found = await findInput(decoded, file, given, logger);
   const { probe } = found;
   const model = await settleBranches(found.model, probe);
@@ -134,6 +139,13 @@ async function prepareDecoded(
   }
   const cut = cutModel(model, [chosen]);
   assertMadeOf(cut, found, chosen, file);
+  const training = explainTrainingMode(cut.graph);
+  if (training !== undefined) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} ${training}, so an example has no features of its own. ${trainingRemedy}`,
+    );
+  }
   // Pooling may read an input that the layer itself does not depend on.
   const inputs = model.graph.inputs.filter(({ name }) => found.names.includes(name));
   const fed = { ...cut, graph: { ...cut.graph, inputs } };
@@ -142,14 +154,17 @@ async function prepareDecoded(
   const several = poolFeatures(freed, chosen, pooling);
   const restricted = restrictInput(input, several.model.graph);
   const single = takesOne(restricted) ? poolFeatures(fed, chosen, pooling) : several;
-  const isMixing = mixesExamples(several.model);
-  const taken = isMixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
+  const mixing = mixesExamples(several.model);
+  const taken = mixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
   const pooled = takesOne(taken) ? single : several;
-  if (isMixing)
-    logger.info(
-      `${file} quantises as it runs, by one scale for all examples of a run: it is run one ${found.what} at a time.`,
-    );
-  else if (takesOne(taken))
+  if (mixing) {
+    const how = {
+      scale: 'quantises as it runs, by one scale for all examples of a run',
+      branch: 'chooses by what it is given which branch (If) all examples of a run take',
+    }[mixing];
+    logger.info(`${file} ${how}: it is run one ${found.what} at a time.`);
+  }
+  if (!mixing && takesOne(taken))
     logger.warn(
       `${file} takes one text a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
@@ -245,6 +260,24 @@ function assertMadeOf({ graph }: Model, { names, what }: FoundInput, layer: stri
       (areConstants
         ? ', or write those inputs into the file as constants: they have no batch, so they are no part of an example.'
         : '.'),
+  );
+}
+
+/** Where a model does not run because of what was made up for inputs beside the image. @throws GraftError UNSUPPORTED_MODEL then */
+function explainOtherInputs(error: unknown, graph: Graph, file: string): void {
+  const images = imageInputs(graph);
+  const others = graph.inputs.filter((input) => !images.includes(input));
+  const isOfOthers =
+    error instanceof GraftError &&
+    error.code === 'RUNTIME_FAILURE' &&
+    images.length === 1 &&
+    others.length > 0;
+  if (!isOfOthers) return;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `${file} does not run with numbers that were made up for its inputs ${describeInputs(others)}; write into the file, as constants, what they should hold ` +
+      `(${error.message.split('\n', 1)[0]!.slice(0, 160)}…).`,
+    { cause: error },
   );
 }
 

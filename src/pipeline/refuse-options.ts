@@ -66,7 +66,7 @@ export function assertViewable({
 }
 
 /** @throws GraftError USAGE for what needs all features in memory. */
-export function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'knn'>): void {
+function assertStreamable({ stream, knn }: Pick<FitOptions, 'stream' | 'knn'>): void {
   if (!stream || knn === undefined) return;
   throw new GraftError(
     'USAGE',

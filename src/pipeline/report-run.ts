@@ -5,7 +5,8 @@ import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode } from '../errors.js';
 import type { HeadKindName } from '../heads/head.js';
 import { thumbnail } from '../image/thumbnail.js';
-import { renderRunPage, type ShownExample } from '../report/run-page.js';
+import { quoteForShell } from '../quote-for-shell.js';
+import { renderRunPage, type RunPage, type ShownExample } from '../report/run-page.js';
 import { describeFolds } from '../tasks/describe-score.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
@@ -21,7 +22,9 @@ import {
   type RunConfig,
   runFiles,
 } from './run-folder.js';
+import { tabulateSearch } from './tabulate-search.js';
 import type { TrainReport } from './training-run.js';
+import type { TuneReport } from './tuning-run.js';
 
 export interface PageReport {
   /** The page that was written. */
@@ -48,6 +51,7 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
     crossValidation: sentenceOf(result),
     trainCounts: evaluated?.trainCounts ?? [],
     ...(evaluated?.calibration && { calibration: evaluated.calibration }),
+    search: await searchOf(path.join(folder, runFiles.search)),
     mistakes: await withPictures(evaluated?.mistakes ?? []),
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
@@ -60,7 +64,7 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
 }
 
 /** Lines of `metrics.jsonl`; a torn one, as a killed process leaves behind, is passed over. */
-export async function readMetrics(file: string): Promise<EpochRecord[]> {
+async function readMetrics(file: string): Promise<EpochRecord[]> {
   const text = await readFile(file, 'utf8').catch(() => '');
   return text.split('\n').flatMap((line) => {
     try {
@@ -96,13 +100,18 @@ function factsOf(
   config: RunConfig | FeatureRunConfig,
   { task, classes, examples, seconds }: TrainReport,
 ): string[] {
-  const outputs = task === 'regression' ? 'numbers' : task === 'multi' ? 'labels' : 'classes';
+  const [one, several] =
+    task === 'regression'
+      ? ['number', 'numbers']
+      : task === 'multi'
+        ? ['label', 'labels']
+        : ['class', 'classes'];
   const source = isFeatureRun(config)
     ? `features of ${path.basename(config.features)}`
     : `${path.basename(config.backbone)}, layer ${config.layer}`;
   return [
     source,
-    `${classes.length} ${outputs}`,
+    `${classes.length} ${classes.length === 1 ? one : several}`,
     `${examples.train} training and ${examples.validation} validation examples`,
     `fitted in ${seconds.toFixed(1)} s`,
   ];
@@ -112,6 +121,27 @@ function sentenceOf({ crossValidation, examples }: TrainReport): string | undefi
   if (!crossValidation) return undefined;
   const said = describeFolds(crossValidation);
   return `${said[0]!.toUpperCase()}${said.slice(1)} (mean and standard deviation, of the ${examples.train} training examples).`;
+}
+
+/** Of a run that a search ended with. */
+async function searchOf(file: string): Promise<RunPage['search']> {
+  let report: TuneReport;
+  try {
+    report = JSON.parse(await readFile(file, 'utf8')) as TuneReport;
+  } catch {
+    return undefined;
+  }
+  const { learningCurve, lrFind, candidates } = report;
+  const drawings = [
+    ['Learning curve', learningCurve?.svg],
+    ['Learning-rate range test', lrFind?.svg],
+  ] as const;
+  const pictures: { title: string; address: string }[] = [];
+  for (const [title, svg] of drawings) {
+    const drawn = svg === undefined ? undefined : await readFile(svg).catch(() => undefined);
+    if (drawn) pictures.push({ title, address: dataAddress('image/svg+xml', drawn) });
+  }
+  return { ...tabulateSearch(report), judged: candidates.length, pictures };
 }
 
 /** Ratio of classes from which it is imbalance. */
@@ -156,13 +186,17 @@ async function withPictures(examples: readonly RatedExample[]): Promise<ShownExa
       if (example.text !== undefined) return example;
       try {
         const small = await thumbnail(await readFile(example.path));
-        return { ...example, picture: `data:image/jpeg;base64,${Buffer.from(small).toString('base64')}` };
+        return { ...example, picture: dataAddress('image/jpeg', small) };
       } catch {
         // The image has moved, lies in an archive, or never was one.
         return example;
       }
     }),
   );
+}
+
+function dataAddress(type: string, bytes: Uint8Array): string {
+  return `data:${type};base64,${Buffer.from(bytes).toString('base64')}`;
 }
 
 /** @example settingOf({ kind: 'mlp', hidden: [64] }) // 'mlp, hidden [64]' */
@@ -177,7 +211,8 @@ function settingOf(value: unknown): string {
 function pairsOf(record: Readonly<Record<string, unknown>>): [string, string][] {
   return Object.entries(record)
     .filter(([, value]) => value !== undefined && value !== null)
-    .map(([name, value]) => [name, settingOf(value)]);
+    .map(([name, value]): [string, string] => [name, settingOf(value)])
+    .filter(([, value]) => value !== '');
 }
 
 function environmentOf({ environment }: RunConfig | FeatureRunConfig): [string, string][] {
@@ -191,21 +226,23 @@ async function usesOf(
   config: RunConfig | FeatureRunConfig,
   task: TaskKind,
 ): Promise<[string, string][]> {
-  const model = path.join(folder, runFiles.model);
-  const isExported = await access(model).then(
+  const file = path.join(folder, runFiles.model);
+  const isExported = await access(file).then(
     () => true,
     () => false,
   );
+  const [run, model] = [quoteForShell(folder), quoteForShell(file)];
   const uses: [string, string][] = [];
-  if (!isExported) uses.push(['Write the model:', `graft export --run ${folder} --out ${model}`]);
+  if (!isExported) uses.push(['Write the model:', `graft export --run ${run} --out ${model}`]);
   if (isFeatureRun(config)) {
     uses.push([
       'Merge it with the backbone that makes the features:',
-      `graft export --run ${folder} --backbone BACKBONE.onnx --out ${model}`,
+      `graft export --run ${run} --backbone BACKBONE.onnx --out ${model}`,
     ]);
+    const { outputs } = taskOf(task).outputNames;
     uses.push([
-      `Run it in any program with ONNX Runtime: float32 [batch, ${config.dim}] in, probabilities out:`,
-      `const session = await InferenceSession.create('${model}')\nconst { probabilities } = await session.run({ features })`,
+      `Run it in any program with ONNX Runtime: float32 [batch, ${config.dim}] in, ${outputs} out:`,
+      `const session = await InferenceSession.create(${JSON.stringify(file)})\nconst { ${outputs} } = await session.run({ features })`,
     ]);
     return uses;
   }

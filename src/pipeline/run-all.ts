@@ -1,6 +1,7 @@
 /** `graft run`: cache, train, export and verify in one go. */
 import path from 'node:path';
 import { GraftError, isInterruption } from '../errors.js';
+import { quoteForShell } from '../quote-for-shell.js';
 import type { CacheReport, Hooks } from './cache-features.js';
 import { type ExportReport, exportRun } from './export-run.js';
 import { reportRun } from './report-run.js';
@@ -49,7 +50,7 @@ async function exportTrained({ report, cache }: TrainedRun, hooks: Hooks): Promi
     if (!isInterruption(error)) throw error;
     throw new GraftError(
       'INTERRUPTED',
-      `Stopped before the model was verified. The head is trained and kept: graft export --run ${report.run} --out ${out} writes the file.`,
+      `Stopped before the model was verified. The head is trained and kept: graft export --run ${quoteForShell(report.run)} --out ${quoteForShell(out)} writes the file.`,
     );
   });
   const { report: page } = await reportRun({ run: report.run });

@@ -74,6 +74,7 @@ export const runFiles = {
   head: 'head.safetensors',
   weights: 'backbone-weights.safetensors',
   model: 'model.onnx',
+  search: 'tune.json',
   tokenizer: 'tokenizer.json',
   tokenizerConfig: 'tokenizer_config.json',
 } as const;

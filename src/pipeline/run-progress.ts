@@ -61,7 +61,10 @@ const filesOf = (folder: string) => ({
 });
 const defaultSeconds = 30;
 /** Of an earlier run in the folder: they must not stand beside this one's. */
-const results = [runFiles.head, runFiles.result, runFiles.evaluation, runFiles.report, runFiles.weights];
+const results = [
+  ...[runFiles.head, runFiles.result, runFiles.evaluation, runFiles.report, runFiles.weights],
+  ...[runFiles.model, runFiles.search],
+];
 
 /**
  * Goes on with what the folder holds where that is the same run, else begins.

@@ -29,7 +29,7 @@ export interface RunInputs {
 }
 
 /** A run writes or removes them, and a folder with a model of the user's may hold them. */
-const commonNames = [runFiles.config, runFiles.tokenizer, runFiles.tokenizerConfig];
+const commonNames = [runFiles.config, runFiles.tokenizer, runFiles.tokenizerConfig, runFiles.model];
 
 /**
  * That a run may be written into the folder: no file that it reads is replaced, the folder does not lie in a data set,

@@ -2,7 +2,6 @@
 import type { Dataset } from '../dataset/dataset.js';
 import { type DivideOptions, divideDataset, selectKeys } from '../dataset/divide-dataset.js';
 import { readDataset } from '../dataset/read-dataset.js';
-import { sayBalance } from '../dataset/say-balance.js';
 import { splitDataset } from '../dataset/split-dataset.js';
 import { stratify } from '../dataset/stratify.js';
 import { GraftError, nameSome } from '../errors.js';
@@ -11,9 +10,10 @@ import { keyBytes } from '../features/key-index.js';
 import { loadFeatures } from '../features/load-features.js';
 import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { countTargets, type Targets } from '../tasks/targets.js';
+import type { Targets } from '../tasks/targets.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
+import { sayTraining } from './say-training.js';
 import { staysOnDisk } from './stays-on-disk.js';
 
 export interface SplitOptions extends DivideOptions {
@@ -34,12 +34,23 @@ const verifyCount = 32;
 export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
   const dataset = await readDataset(options.data, options);
   const { examples } = dataset;
-  if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
   const rows = examples.rowsWhere(({ split = 'train' }) => split === 'train');
+  assertTrained(rows, dataset);
+  if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
   const { validation = 0.2 } = options;
   const { of, count } = stratify(dataset, rows, validation);
   splitDataset(of, count, { validation });
   return dataset;
+}
+
+/** @throws GraftError INVALID_DATASET where no row is left to train on. */
+function assertTrained(train: readonly number[], { root, examples, kind }: Dataset): void {
+  if (train.length > 0) return;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `None of the ${examples.length} ${kind} of ${root} is in the training part: a column split, folders or names of files put ` +
+      'all into validation and test. Put some into train.',
+  );
 }
 
 export interface Parts {
@@ -119,12 +130,10 @@ export function splitRows(
     targets: targetsOf(rows, dataset, known),
     keys: selectKeys(keys, rows),
   });
-  if (dataset.task !== 'regression') {
-    const isWeighted = options.classWeights === 'balanced';
-    sayBalance(known.names, countTargets(targetsOf(train, dataset, known)), { isWeighted }, logger);
-  }
+  const chosen = select(train);
+  sayTraining(chosen.targets, { task: dataset.task, classWeights: options.classWeights }, logger);
   return {
-    train: select(train),
+    train: chosen,
     validation: judged.length > 0 ? select(judged) : undefined,
     rows: { train, validation: judged },
     held: spread(judged.length > 0 ? judged : train, verifyCount),
@@ -150,7 +159,7 @@ interface KnownClasses {
  * should have but of which no image is left is an error.
  */
 function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger): KnownClasses {
-  const { examples, classes, root, task, targets } = dataset;
+  const { examples, classes, root, kind, task, targets } = dataset;
   const all = { names: classes, placeOf: Int32Array.from(classes, (_, c) => c) };
   if (task === 'regression') return all;
   const isSeen = new Uint8Array(classes.length);
@@ -166,7 +175,7 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
   if (!isOnlyHeld || names.length < (targets ? 1 : 2)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `No usable training image is left for ${empty.length === 1 ? 'class' : 'classes'} ${nameSome(empty)} of ${root}; ` +
+      `No usable training ${kind.slice(0, -1)} is left for ${empty.length === 1 ? 'class' : 'classes'} ${nameSome(empty)} of ${root}; ` +
         'add examples or remove the class.',
     );
   }

@@ -57,7 +57,7 @@ export async function drawLearningCurve(
 }
 
 /** @example 'At 1650 examples 96.1 %; twice as many would bring about 97.0 %.' */
-export function describeCurve({ sizes, twice }: LearningCurve, figure: FigureName): string {
+function describeCurve({ sizes, twice }: LearningCurve, figure: FigureName): string {
   const last = sizes.at(-1)!;
   const show = (value: number): string => formatFigure(figure, value);
   return `At ${last.examples} examples ${show(last.mean)} ± ${show(last.std)}; ${twice.examples} would bring about ${show(twice.mean)}.`;

@@ -9,7 +9,7 @@ import { writeDurably } from '../write-durably.js';
 import { assertSearchable } from './assert-searchable.js';
 import { loadPlaces } from './load-places.js';
 import { assertViewable } from './refuse-options.js';
-import { assertWritableFolder } from './run-folder.js';
+import { assertWritableFolder, runFiles } from './run-folder.js';
 import { spareFolder } from './spare-inputs.js';
 import { parseGrid } from './search-grid.js';
 import { searchPlaces } from './search-places.js';
@@ -19,7 +19,6 @@ import { trainingOf } from './training-of-candidate.js';
 import { parseTailGrid } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
-export const tuneFile = 'tune.json';
 /** For a list of all candidates before the data are known: numbers that depend on the rows do not matter then. */
 const fewestRows = 100;
 
@@ -49,7 +48,7 @@ export async function tuneRun(
     layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
     trained,
   };
-  await writeDurably(path.join(folder, tuneFile), `${JSON.stringify(report, null, 2)}\n`);
+  await writeDurably(path.join(folder, runFiles.search), `${JSON.stringify(report, null, 2)}\n`);
   await log.remove();
   return { report, cache };
 }

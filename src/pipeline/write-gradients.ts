@@ -2,7 +2,7 @@
 import { asFloat32, hasDType } from '../graph/as-float32.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Logger } from '../logger.js';
-import { checkGradients, type GradientCheck } from '../autodiff/check-gradients.js';
+import { checkGradients, type DirectionCheck, type GradientCheck } from '../autodiff/check-gradients.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import type { Dimension, Graph, Model } from '../onnx/ir.js';
@@ -34,6 +34,8 @@ export interface GradientOptions {
   /** As of `checkGradients`. */
   readonly timeMs?: number;
   readonly seed?: number;
+  /** Largest relative error, above which parameters are suspected. */
+  readonly tolerance?: number;
 }
 
 export interface GradientReport {
@@ -51,6 +53,8 @@ export interface GradientReport {
   readonly inputShapes: Readonly<Record<string, readonly number[]>>;
   readonly model?: string;
   readonly check?: readonly GradientCheck[];
+  /** All gradients along one random direction; undefined where that leads over kinks. */
+  readonly checkTogether?: DirectionCheck;
 }
 
 /**
@@ -59,7 +63,7 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED, INTERRUPTED.
  */
 export async function writeGradients(
-  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, timeMs, seed = 1, ...options }: GradientOptions,
+  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, timeMs, tolerance, seed = 1, ...options }: GradientOptions,
   hooks: FetchHooks = {},
 ): Promise<GradientReport> {
   const { logger, signal } = hooks;
@@ -80,7 +84,7 @@ export async function writeGradients(
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
   if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
   const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }), ...(timeMs !== undefined && { timeMs }) })
+    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }), ...(timeMs !== undefined && { timeMs }), ...(tolerance !== undefined && { tolerance }) })
     : undefined;
   if (out !== undefined) await writeModel(model, out);
   return {
@@ -94,7 +98,7 @@ export async function writeGradients(
     })),
     inputShapes: Object.fromEntries(inputDims),
     ...(out !== undefined && { model: out }),
-    ...(checks && { check: checks }),
+    ...(checks && { check: checks.parameters, ...(checks.together && { checkTogether: checks.together }) }),
   };
 } // prettier-ignore
 

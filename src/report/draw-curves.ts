@@ -1,4 +1,5 @@
 /** A line chart as SVG: curves with error bars over a linear or logarithmic axis. */
+import { formatTick, roundTicks } from './axis-ticks.js';
 import { box, element, line } from './svg-elements.js';
 
 export interface CurvePoint {
@@ -36,13 +37,13 @@ const plot = { left: 76, right: 696, top: 92, bottom: 384 };
 const grey = '#52606d';
 
 export function drawCurves(chart: Chart): string {
-  const { curves, isLogX = false, marks = [], formatX = formatPlain, formatY = formatPlain } = chart;
+  const { curves, isLogX = false, marks = [], formatX = formatTick, formatY = formatTick } = chart;
   const points = curves.flatMap((curve) => curve.points).filter(({ x, y }) => Number.isFinite(x + y));
   const toAxis = (x: number): number => (isLogX ? Math.log10(x) : x);
   const [xLow, xHigh] = extent(points.map(({ x }) => toAxis(x)));
   const [yLow, yHigh] = extent(points.flatMap(({ y, spread = 0 }) => [y - spread, y + spread]));
-  const xTicks = isLogX ? logTicks(xLow, xHigh) : ticks(xLow, xHigh);
-  const yTicks = ticks(yLow, yHigh);
+  const xTicks = isLogX ? logTicks(xLow, xHigh) : roundTicks(xLow, xHigh);
+  const yTicks = roundTicks(yLow, yHigh);
   const low = Math.min(yLow, yTicks[0] ?? yLow);
   const high = Math.max(yHigh, yTicks.at(-1) ?? yHigh);
   const px = (x: number): number =>
@@ -158,16 +159,6 @@ function extent(values: readonly number[]): [number, number] {
   return low === high ? [low - 0.5, high + 0.5] : [low, high];
 }
 
-/** Round numbers from at most `low` to at least `high`: 1, 2 or 5 times a power of ten apart. */
-function ticks(low: number, high: number): number[] {
-  const rough = (high - low) / 5;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough)!;
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.ceil(high / step - 1e-9);
-  return Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)));
-}
-
 function logTicks(low: number, high: number): number[] {
   const found: number[] = [];
   for (let power = Math.floor(low); power <= Math.ceil(high); power++) {
@@ -177,8 +168,4 @@ function logTicks(low: number, high: number): number[] {
     }
   }
   return found;
-}
-
-function formatPlain(value: number): string {
-  return String(Number(value.toPrecision(6)));
 }

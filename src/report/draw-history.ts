@@ -1,4 +1,5 @@
 /** A figure over the epochs, of the training part and of the validation part. Colours come from the page's style. */
+import { formatTick, roundTicks } from './axis-ticks.js';
 import { element, escapeXml } from './svg-elements.js';
 
 export interface Curve {
@@ -9,18 +10,23 @@ export interface Curve {
 export interface HistoryChart {
   readonly title: string;
   readonly curves: readonly Curve[];
+  /** Shares are shown as percentages. */
+  readonly isShare: boolean;
   readonly format: (value: number) => string;
   /** The epoch whose weights were kept. */
   readonly kept?: number;
 }
 
 const size = { width: 460, height: 250 } as const;
+/** Of two that have a number below them. */
+const mostPowers = 8;
 const frame = { left: 58, right: 14, top: 14, bottom: 34 } as const;
 
-export function drawHistory({ title, curves, format, kept }: HistoryChart): string {
+export function drawHistory({ title, curves, isShare, format, kept }: HistoryChart): string {
   const points = curves.flatMap((curve) => curve.points);
   const [firstEpoch, lastEpoch] = rangeOf(points.map(([epoch]) => epoch));
-  const [low, high] = padded(rangeOf(points.map(([, value]) => value)));
+  const values = roundTicks(...apart(rangeOf(points.map(([, value]) => value))));
+  const [low, high] = [values[0]!, values.at(-1)!];
   // The iterations of L-BFGS are recorded at powers of two.
   const isLogarithmic = lastEpoch > 20 && points.length / curves.length < lastEpoch / 2;
   const along = isLogarithmic ? Math.log2 : (epoch: number): number => epoch;
@@ -30,13 +36,14 @@ export function drawHistory({ title, curves, format, kept }: HistoryChart): stri
   const y = (value: number): number =>
     size.height - frame.bottom - ((value - low) / (high - low)) * (size.height - frame.top - frame.bottom);
   const parts: string[] = [];
-  for (let i = 0; i <= 4; i++) {
-    const value = low + ((high - low) * i) / 4;
+  for (const value of values) {
     const at = y(value);
     parts.push(
       element('line', { class: 'grid', x1: frame.left, x2: size.width - frame.right, y1: at, y2: at }),
     );
-    parts.push(label(frame.left - 8, at + 4, format(value), 'end'));
+    parts.push(
+      label(frame.left - 8, at + 4, isShare ? `${formatTick(100 * value)}%` : shortTick(value), 'end'),
+    );
   }
   for (const epoch of ticks(firstEpoch, lastEpoch, isLogarithmic))
     parts.push(label(x(epoch), size.height - frame.bottom + 18, String(epoch), 'middle'));
@@ -83,19 +90,27 @@ function rangeOf(values: readonly number[]): [number, number] {
   return values.length > 0 ? [low, high] : [0, 1];
 }
 
-/** Shares end at 1, whatever the room around a curve. */
-function padded([low, high]: [number, number]): [number, number] {
-  const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
-  return [low >= 0 ? Math.max(0, low - pad) : low - pad, high <= 1 ? Math.min(1, high + pad) : high + pad];
+/** Values that are all the same need an axis too. */
+function apart([low, high]: [number, number]): [number, number] {
+  const room = 0.05 * Math.abs(high) || 0.05;
+  return low < high ? [low, high] : [low, low + room];
 }
 
+/** The noughts of a very small or large number would not fit beside the axis. */
+function shortTick(value: number): string {
+  const size = Math.abs(value);
+  const fits = value === 0 || (size >= 1e-3 && size < 1e5);
+  return fits ? formatTick(value) : Number(value.toPrecision(3)).toExponential();
+}
+
+/** Epochs with a number below them: round ones, or powers of two. */
 function ticks(first: number, last: number, isLogarithmic: boolean): number[] {
   if (first === last) return [first];
-  const wanted = 5;
-  const at = Array.from({ length: wanted + 1 }, (_, i) =>
-    isLogarithmic ? first * (last / first) ** (i / wanted) : first + ((last - first) * i) / wanted,
-  );
-  return [...new Set(at.map(Math.round))];
+  if (!isLogarithmic)
+    return roundTicks(first, last).filter((at) => Number.isInteger(at) && at >= first && at <= last);
+  const powers = Array.from({ length: 32 }, (_, i) => 2 ** i).filter((at) => at >= first && at <= last);
+  const stride = Math.ceil(powers.length / mostPowers);
+  return powers.filter((_, i) => i % stride === 0);
 }
 
 function round(value: number): number {

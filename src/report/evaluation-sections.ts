@@ -81,9 +81,9 @@ export function perClass(evaluation: Evaluation, trainCounts: readonly number[])
         `<tr><td>${name(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
         `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${percent(f1)}</td><td>${support}</td><td>${trained}</td></tr>`,
     );
-  const title = `Each of ${rows.length} classes, the weakest first`;
-  const head =
-    '<tr><th>class</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr>';
+  const what = evaluation.task === 'multi' ? ['label', 'labels'] : ['class', 'classes'];
+  const title = `Each of ${rows.length} ${what[1]}, the weakest first`;
+  const head = `<tr><th>${what[0]}</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr>`;
   return section(
     title,
     scrolling(title, `<table><thead>${head}</thead><tbody>${rows.join('')}</tbody></table>`),
@@ -97,7 +97,7 @@ export function reliability({ evaluation, calibration, part }: RunPage): string 
       `On average they are off by ${percent(evaluation.ece)} (expected calibration error).`,
     calibration
       ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error went from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
-      : evaluation.ece > 0.05 && part === 'validation'
+      : evaluation.ece > 0.05 && part === 'validation' && evaluation.task === 'single'
         ? 'Train with --calibrate to bring it down.'
         : '',
   ];

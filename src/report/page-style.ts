@@ -37,6 +37,8 @@ th:first-child,td:first-child{min-width:7em;text-align:left;white-space:normal;o
 thead th{color:var(--muted);font-weight:600;position:sticky;top:0;background:var(--card)}
 td.words,th.words{min-width:7em;text-align:left;white-space:normal;overflow-wrap:anywhere}
 .pairs td:first-child{white-space:nowrap;overflow-wrap:normal;vertical-align:top}
+.search th,.search td{text-align:left}.search th:first-child,.search td:first-child{min-width:1.5em}
+.chart{width:100%;border-radius:8px;display:block;margin-top:12px}
 .flag{white-space:nowrap}
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}

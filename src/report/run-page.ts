@@ -4,7 +4,7 @@ import type { EpochRecord } from '../train/epoch-record.js';
 import { type Curve, drawHistory } from './draw-history.js';
 import { confusion, figures, perClass, reliability } from './evaluation-sections.js';
 import { pageStyle } from './page-style.js';
-import { percent, section, sentence } from './page-text.js';
+import { percent, scrolling, section, sentence } from './page-text.js';
 import { escapeXml } from './svg-elements.js';
 
 export interface ShownExample {
@@ -16,6 +16,16 @@ export interface ShownExample {
   readonly text?: string | undefined;
   /** A data: address of a small picture. */
   readonly picture?: string | undefined;
+}
+
+export interface FoundBySearch {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly string[])[];
+  readonly left: number;
+  readonly judged: number;
+  readonly why: string;
+  /** Drawings by data: addresses. */
+  readonly pictures: readonly { readonly title: string; readonly address: string }[];
 }
 
 export interface RunPage {
@@ -36,6 +46,8 @@ export interface RunPage {
     readonly before: { readonly ece: number };
     readonly after: { readonly ece: number };
   };
+  /** Of a run that a search ended with. */
+  readonly search?: FoundBySearch | undefined;
   readonly mistakes: readonly ShownExample[];
   readonly leastCertain: readonly ShownExample[];
   /** Settings and where it was made. */
@@ -51,6 +63,7 @@ export function renderRunPage(page: RunPage): string {
     `<h1>${escapeXml(title)}</h1><p class="muted">${facts.map(escapeXml).join(' · ')}</p>`,
     figures(page),
     warnings(page),
+    search(page),
     curves(page),
     evaluation ? confusion(evaluation) : '',
     evaluation ? perClass(evaluation, page.trainCounts) : '',
@@ -74,15 +87,31 @@ function warnings({ warnings: sentences }: RunPage): string {
   return `<section class="warning"><h2>Worth a look</h2><ul>${items}</ul></section>`;
 }
 
+function search({ search: found }: RunPage): string {
+  if (!found) return '';
+  const { header, rows, left, why, judged, pictures } = found;
+  const row = (cells: readonly string[], tag: 'td' | 'th'): string =>
+    `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join('')}</tr>`;
+  const body = rows.map((cells) => row(cells, 'td')).join('');
+  const table = `<table class="search"><thead>${row(header, 'th')}</thead><tbody>${body}</tbody></table>`;
+  const more = left > 0 ? `, of which ${left} are not shown` : '';
+  const drawn = pictures.map(
+    ({ title, address }) =>
+      `<figure><img class="chart" alt="${escapeXml(title)}" src="${escapeXml(address)}"></figure>`,
+  );
+  return section(
+    'What was searched',
+    `${scrolling('Candidates of the search', table)}<p class="muted">${escapeXml(why)}; ${judged} candidates were judged${more}.</p>` +
+      (drawn.length > 0 ? `<div class="pair">${drawn.join('')}</div>` : ''),
+  );
+}
+
+type ChartedFigure = 'loss' | 'accuracy' | 'macroF1' | 'rmse';
+
 function curves({ history, stoppedAt, evaluation }: RunPage): string {
   if (history.length < 2) return '';
   const parts = (['train', 'validation'] as const).filter((part) => history.some((record) => record[part]));
-  const figure = evaluation?.task === 'regression' ? 'rmse' : 'accuracy';
-  const chart = (
-    title: string,
-    key: 'loss' | 'accuracy' | 'rmse',
-    format: (value: number) => string,
-  ): string => {
+  const chart = (title: string, key: ChartedFigure, format = figureOf): string => {
     const drawn = parts
       .map((name): Curve => ({
         name,
@@ -93,21 +122,22 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
       }))
       .filter(({ points }) => points.length > 0);
     if (drawn.length === 0) return '';
-    const svg = drawHistory({ title, curves: drawn, format, kept: stoppedAt });
+    const svg = drawHistory({ title, curves: drawn, isShare: format === percent, format, kept: stoppedAt });
     return `<figure>${svg}<figcaption>${escapeXml(title)}</figcaption></figure>`;
   };
   const names = parts.map((part) => `<span><i style="background:var(--${part})"></i>${part}</span>`);
   const key = `<p class="key muted">${names.join('')}the dashed line is the epoch (of L-BFGS the iteration) whose weights were kept</p>`;
-  const charts = [
-    chart('loss', 'loss', figureOf),
-    figure === 'rmse'
-      ? chart('RMSE', 'rmse', figureOf)
-      : chart('accuracy', 'accuracy', (value) => `${(100 * value).toFixed(value > 0.9 ? 1 : 0)}%`),
-  ];
+  const ofTask = {
+    single: () => chart('accuracy', 'accuracy', percent),
+    ordered: () => chart('accuracy', 'accuracy', percent),
+    multi: () => chart('macro F1', 'macroF1', percent),
+    regression: () => chart('RMSE', 'rmse'),
+  };
+  const charts = [chart('loss', 'loss'), ofTask[evaluation?.task ?? 'single']()];
   return section('How it learned', `<div class="pair">${charts.join('')}</div>${key}`);
 }
 
-/** Three digits, or two where the noughts of a small number would not fit beside the axis: 0.0434, 2.0e-4. */
+/** Three digits, of a very small number two: 0.0434, 2.0e-4. */
 function figureOf(value: number): string {
   const isSmall = value !== 0 && Math.abs(value) < 0.001;
   return isSmall ? value.toExponential(1) : value.toPrecision(3);

@@ -1,7 +1,7 @@
 import { type BasicMetrics, basicMetrics } from '../metrics/classification.js';
 import { labelsInOrder, type Targets } from './targets.js';
 
-export interface ClassMetricsInput {
+interface ClassMetricsInput {
   /** Probabilities, [rows, classes]. */
   readonly outputs: Float32Array;
   readonly targets: Targets;

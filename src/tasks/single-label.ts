@@ -14,9 +14,10 @@
  * A mini-batch has the mass m of each class instead of a label: loss = -Σ m log p, dz = p Σm - m; focal with
  * k = (1-p)^γ - γ p (1-p)^(γ-1) log p:  dz = p Σ(m k) - m k.
  */
-import { type ClassMetricsInput, measureClasses } from './measure-classes.js';
+import { measureClasses } from './measure-classes.js';
 import { lossTape } from './loss-tape.js';
 import { balanceLabels, sumLabels } from './targets.js';
+import { plainScores } from './plain-scores.js';
 import { biasName, type Task } from './task.js';
 
 /** Below it, p would be a denormal number of float32 or near one, with which products take ten times as long. */
@@ -27,16 +28,13 @@ export const singleLabel: Task = {
   targetForm: 'label',
   figure: { name: 'accuracy', title: 'accuracy' },
   outputNames: { logits: 'logits', outputs: 'probabilities' },
+  ...plainScores,
   readout: (outputCount) => ({
     columns: outputCount,
     hasBias: true,
     onlyDifferencesCount: true,
     logits: outputCount,
   }),
-  ownParameters: () => new Map(),
-  keptParameters: () => new Map(),
-  finishOwn: () => new Map(),
-  appendLogits: (_builder, scores) => scores,
   appendExactLoss(builder, { logits, target, outputCount, precision, loss: spec, classWeights }) {
     const { op, constant, scalar, cast, toFloat64, sumRows, spread } = lossTape(builder, precision);
     const tape64 = lossTape(builder, 'float64');
@@ -114,11 +112,7 @@ export const singleLabel: Task = {
     };
   },
   measure: (outputs, targets, _loss, order) => {
-    const { accuracy, macroF1, loss } = measureClasses({
-      outputs,
-      targets,
-      order,
-    } satisfies ClassMetricsInput);
+    const { accuracy, macroF1, loss } = measureClasses({ outputs, targets, order });
     return { accuracy, macroF1, loss };
   },
 };

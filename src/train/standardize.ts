@@ -35,6 +35,16 @@ export async function measureStandardization(set: AnyFeatureSet): Promise<Standa
   return { mean, std: deviations(squares, mean, rows) };
 }
 
+/** Whether all rows are the same, bit for bit. */
+export async function isConstant(set: AnyFeatureSet): Promise<boolean> {
+  let first: Float32Array | undefined;
+  for await (const { values } of blocksOf(set)()) {
+    first ??= values.slice(0, set.dim);
+    for (let i = 0; i < values.length; i++) if (values[i] !== first[i % set.dim]) return false;
+  }
+  return set.rows > 1;
+}
+
 /** The features as (x - mean) / std: a copy, or what is read from now on. */
 export function standardize<Set extends AnyFeatureSet>(set: Set, scaling: Standardization): Set {
   if (isInMemory(set)) {

@@ -19,7 +19,7 @@ import { openHeadScorer } from './head-scorer.js';
 import { layoutParameters } from './parameter-layout.js';
 import { sumSquares } from './parameter-values.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
-import { measureStandardization, standardize } from './standardize.js';
+import { isConstant, measureStandardization, standardize } from './standardize.js';
 import { startingParameters } from './starting-parameters.js';
 import { fillIn, type FilledOptions, type TrainOptions } from './train-options.js';
 import { keepStates } from './training-state.js';
@@ -66,6 +66,12 @@ export async function trainHead(
   // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
   const isPenaltyRaw = !settings.standardize && isExact;
   const scaling = settings.standardize || isPenaltyRaw ? await measureStandardization(train) : undefined;
+  if (scaling?.std.every((deviation) => deviation === 1) && (await isConstant(train))) {
+    settings.logger.warn(
+      `All ${train.rows} training examples have the same features, so nothing tells them apart; choose another --layer, or look at ` +
+        'how the features were made.',
+    );
+  }
   const scaled = (set: AnyFeatureSet): AnyFeatureSet => (scaling ? standardize(set, scaling) : set);
   const trainSet = scaled(train);
   const plainSet = withoutViews(trainSet);

@@ -91,7 +91,7 @@ export async function expectGradients(
   const loss = losses.reduce((left, right) => b.op('Add', [left, right], { name: 'loss' }));
   b.outputs.length = 0;
   b.outputs.push({ name: loss, docString: '', metadata: new Map() });
-  const checks = await checkGradients(forward(), { loss, parameters, samples: 200, seed });
+  const { parameters: checks } = await checkGradients(forward(), { loss, parameters, samples: 200, seed });
   for (const { name, shape, analytic, numeric, maxRelativeError } of checks) {
     expect(
       maxRelativeError,

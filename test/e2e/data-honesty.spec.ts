@@ -3,6 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { preprocess, tinyBackbone } from '../features/tiny-backbone.js';
+import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { type Outcome, temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
 
@@ -152,6 +153,66 @@ describe('what a data set hides', function () {
     expect(said).to.match(/A class is tiny: little \(2\)/);
     expect(said).to.match(/Heavy imbalance: 30 .* of much but 2 of little.*--class-weights balanced/);
     expect((await report(rows, '--class-weights', 'balanced')).said).not.to.match(/Heavy imbalance/);
+  });
+
+  it('imbalance in a file of features: said too', async () => {
+    const features = path.join(folder, 'uneven.safetensors');
+    const even = madeUpFeatures({ rows: 60, dim: 4, classCount: 2 });
+    const labels = even.labels.map((_, row) => (row < 56 ? 0 : 1));
+    writeFeatureFile(features, { ...even, labels });
+    const { stderr } = await graftHere([
+      'train',
+      '--features',
+      features,
+      '--out',
+      path.join(folder, 'uneven'),
+    ]);
+    expect(stderr).to.match(/Heavy imbalance: \d+ training examples .*--class-weights balanced/);
+  });
+
+  it('features that never differ: said', async () => {
+    const features = path.join(folder, 'flat.safetensors');
+    const set = madeUpFeatures({ rows: 40, dim: 3, classCount: 2 });
+    const run = ['train', '--features', features, '--out', path.join(folder, 'flat')];
+    for (const [values, message] of [
+      [set.features.map((_, i) => [5, 0, -1e9][i % 3]!), /All \d+ training examples have the same features/],
+      // A spread of exactly 1 is what constant features are scaled by.
+      [set.features.map((_, i) => (i % 6 < 3 ? 1 : -1)), /^(?!.*have the same features)/s],
+    ] as const) {
+      writeFeatureFile(features, { ...set, features: values });
+      const { status, stderr } = await graftHere([...run, '--validation', '0']);
+      expect(status).to.equal(0);
+      expect(stderr).to.match(message);
+    }
+  });
+
+  it('labels that never differ: said, of sets and of amounts', async () => {
+    const sets = rowsOf(40, (i) => ({ label: ['a|b', 'a'][i % 2]! }));
+    expect((await report(sets, '--task', 'multi')).said).to.match(
+      /Every training example has a\. A model learns nothing/,
+    );
+    const amounts = rowsOf(40, () => ({ label: '7' }));
+    expect((await report(amounts, '--task', 'regression')).said).to.match(
+      /The same amount in every .* value\./,
+    );
+  });
+
+  it('no training part, and too few units that stay together: said as what they are', async () => {
+    const refusal = async (rows: readonly Row[], ...flags: string[]): Promise<string> => {
+      const { status, stderr } = await graftHere(train(rows, ...flags), env);
+      expect(status).to.equal(1);
+      return stderr;
+    };
+    const held = rowsOf(8, (i) => ({ label: 'ab'[i % 2]!, split: i < 4 ? 'test' : 'validation' }));
+    expect(await refusal(held)).to.match(
+      /None of the 8 images of .* is in the training part: a column split/,
+    );
+    const copies = Array.from({ length: 8 }, (_, i) => ({ image: 'image0.png', label: 'ab'[i % 2]! }));
+    expect(await refusal(copies)).to.match(/examples with the same bytes\) is too few units, 1,/);
+    const one = rowsOf(1, () => ({ label: '1.5' }));
+    expect(await refusal(one, '--task', 'regression')).to.match(
+      /Expected two examples or more to .* there is one;/,
+    );
   });
 
   it('lists as labels: taken as several labels, and said; as one class each on request', async () => {

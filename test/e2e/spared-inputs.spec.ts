@@ -74,6 +74,18 @@ describe('What a command reads', function () {
     await expectSpared(backbone, args, /would overwrite .*model\.onnx/);
   });
 
+  it('is not, where it is a model of another name: nor is a model.onnx that no run has written', async () => {
+    mkdirSync(at('models'));
+    writeFileSync(at('models', 'model.onnx'), 'a model of the user');
+    const args = ['--backbone', backbone, '--data', data, '--out', at('models')];
+    for (const command of ['run', 'train'])
+      await expectSpared(
+        at('models', 'model.onnx'),
+        [command, ...args],
+        /no run folder but holds a model\.onnx/,
+      );
+  });
+
   it('is no run folder: a data set would get classes of our files', async () => {
     for (const out of [data, path.join(data, 'runs', 'a')]) {
       const { status, stderr } = await train(out);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { decodeModel } from '../../src/onnx/read-model.js';
@@ -98,6 +98,25 @@ describe('graft tune', function () {
     expect(report.learningCurve!.sizes.map(({ share }) => share)).to.deep.equal([0.1, 0.2, 0.4, 0.7, 1]);
     expect(report.lrFind!.suggestion).to.be.above(0);
     expect(existsSync(path.join(out, 'tune-progress.json'))).to.equal(false);
+  });
+
+  it('is told in the report of the run, which a training that replaces the run does without', async () => {
+    const run = path.join(folder, 'replaced');
+    cpSync(out, run, { recursive: true });
+    const page = async (): Promise<string> => {
+      await graftJsonHere(['report', run], env);
+      return readFileSync(path.join(run, 'report.html'), 'utf8');
+    };
+    const [table] = /<table class="search">.*?<\/table>/s.exec(await page())!;
+    expect(table.match(/<tr>/g)).to.have.length(13);
+    expect(table.match(/<td>\*<\/td><td>linear<\/td><td>lbfgs<\/td><td>([^<]*)/)![1]).to.equal(
+      String(report.best.l2),
+    );
+    expect((await page()).match(/src="data:image\/svg\+xml;base64,/g)).to.have.length(2);
+    writeFileSync(path.join(run, 'model.onnx'), 'of the run before');
+    await graftJsonHere(['train', '--features', features, '--out', run, '--threads', '1'], env);
+    expect(existsSync(path.join(run, 'model.onnx'))).to.equal(false);
+    expect(await page()).not.to.contain('class="search"');
   });
 
   it('finds the same again, in another process', async () => {

@@ -104,6 +104,25 @@ describe('a file of features', () => {
     expect((failure as Error).message).to.match(/targets should be 0 or 1 but row 0, column 0 is 0.5/);
   });
 
+  it('tells groups apart whose numbers differ in the last of 64 bits', async () => {
+    const data = BigInt64Array.from({ length: 40 }, (_, row) => 2n ** 60n + BigInt(Math.floor(row / 10)));
+    writeFeatureFile(file, set, { groups: { dtype: 'int64', dims: [40], data } });
+    const { opened } = await load({ validation: 0.25 });
+    expect(new Set(opened.trainGroups)).to.have.property('size', 3);
+    expect(new Set(Array.from(opened.validation, (row) => Math.floor(row / 10)))).to.have.property('size', 1);
+  });
+
+  it('may hold one number a row as a vector, as NumPy has it', async () => {
+    const values = Float32Array.from({ length: 40 }, (_, row) => row / 4);
+    const tensors = new Map([
+      ['features', float32([40, 3], set.features)],
+      ['targets', float32([40], values)],
+    ]);
+    writeFileSync(file, encodeSafetensors(tensors, { classes: '["y"]' }));
+    const { opened } = await load({ task: 'regression' });
+    expect([...opened.targets.targets!]).to.deep.equal([...values]);
+  });
+
   it('that has targets is told, where no task says what they are, which tasks do', async () => {
     const tensors = new Map([
       ['features', float32([40, 3], set.features)],

@@ -94,6 +94,22 @@ describe('writeGradients', () => {
     for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
   });
 
+  it('agrees with finite differences for values in between too', async () => {
+    const { check, checkTogether } = await writeGradients({
+      model: await textModel(17),
+      loss: 'loss',
+      wrt: ['words', 'embedded', 'mixed'],
+      check: true,
+    });
+    expect(check!.map(({ name, compared }) => [name, compared])).to.deep.equal([
+      ['words', 8],
+      ['embedded', 8],
+      ['mixed', 8],
+    ]);
+    for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
+    expect(checkTogether!.relativeError).to.be.below(1e-4);
+  });
+
   it('begins no further element when the time is over, and tells what was compared', async () => {
     const model = await textModel(13);
     const { check } = await writeGradients({ model, loss: 'loss', check: true, timeMs: 0 });

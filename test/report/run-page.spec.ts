@@ -70,6 +70,16 @@ describe('the page of a run', function () {
       expect(y - names[i]!.y, `from row ${i} to the next`).to.be.at.least(0.75 * names[i]!.height);
   });
 
+  it('has round numbers beside its charts, of losses and of shares', async () => {
+    const numbers = await page.evaluate<string[][]>(`
+      [...document.querySelectorAll('svg[aria-label$="over the epochs"]')].map((svg) =>
+        [...svg.querySelectorAll('text[text-anchor="end"]')].map((text) => text.textContent))`);
+    expect(numbers).to.deep.equal([
+      ['0.2', '0.4', '0.6', '0.8', '1'],
+      ['50%', '60%', '70%', '80%', '90%'],
+    ]);
+  });
+
   it('is no wider than a telephone, shows whole commands, and tears no word of a setting', async () => {
     const [width, hidden, rows, lines] = await page.evaluate<[number, number[], number[], number[]]>(`[
       document.documentElement.scrollWidth,

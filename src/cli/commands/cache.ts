@@ -72,6 +72,6 @@ export const cacheCommand = defineCommand({
 });
 
 /** One line. */
-export function describeViews({ stores, examples, cached, computed, seconds }: ViewReport): string {
+function describeViews({ stores, examples, cached, computed, seconds }: ViewReport): string {
   return `${stores.length} views of ${examples} examples: ${cached} cached, ${computed} computed in ${formatSeconds(seconds)}`;
 }

@@ -61,6 +61,7 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
         inputShapes,
         check,
         cache,
+        tolerance: tolerance!,
         ...(samples !== undefined && { samples }),
         seed: seed!,
         ...(loss !== undefined && { loss }),
@@ -84,6 +85,17 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
         ])
       : formatTable(report.gradients.map(({ output: name, shape }) => [name, formatShape(shape)]));
     const wrong = report.check?.filter(({ maxRelativeError }) => !(maxRelativeError <= tolerance!)) ?? [];
+    const { checkTogether: together } = report;
+    const along = together
+      ? `along one random direction the slope is ${together.analytic.toPrecision(6)} by the gradients and ${together.numeric.toPrecision(6)} by the difference, relative error ${together.relativeError.toExponential(1)}`
+      : 'not compared along one random direction, which leads over kinks';
+    if (wrong.length === 0 && together && !(together.relativeError <= tolerance!)) {
+      const names = together.suspects.join(', ') || 'none by itself';
+      throw new GraftError(
+        'VERIFICATION_FAILED',
+        `All ${together.parameters} gradients together are further than ${tolerance} from finite differences: ${along}. Suspected: ${names}.\n${table}`,
+      );
+    }
     if (wrong.length > 0) {
       throw new GraftError(
         'VERIFICATION_FAILED',
@@ -93,10 +105,9 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
     const kinks = report.check?.reduce((total, row) => total + row.kinks, 0) ?? 0;
     const note = `${kinks} more lay on a kink (of Relu, MaxPool or the like), where there is no one slope.`;
     const count = report.gradients.length;
-    const sample =
-      checked && checked.length < count
-        ? `; ${checked.length} of them, chosen at random, were compared in the time, the others were not (--samples 1 takes all)`
-        : '';
+    const sample = checked
+      ? `; all of them together: ${along}; by elements: ${checked.length === count ? 'all' : `${checked.length}, chosen at random, as the time was over (--samples 1 takes all)`}`
+      : '';
     const summary = `${count} gradients of ${report.loss}${sample}`;
     output.result(
       report,

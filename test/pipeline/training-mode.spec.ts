@@ -1,0 +1,115 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { expect } from 'chai';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { checked, float32 } from '../../src/tensor/tensor.js';
+import { graph as subgraph } from '../../src/onnx/ir.js';
+import { toAttribute } from '../../src/onnx/attributes.js';
+import { writeModel } from '../../src/onnx/write-model.js';
+import { inspectModel } from '../../src/pipeline/inspect-model.js';
+import { type Backbone, prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
+import { runAll } from '../../src/pipeline/run-all.js';
+import { createRng } from '../../src/rng.js';
+import { sizeOf } from '../../src/tensor/shape.js';
+import { drawImages } from '../features/tiny-backbone.js';
+
+const rng = createRng(4);
+const normal = (...dims: number[]) =>
+  float32(
+    dims,
+    Array.from({ length: sizeOf(dims) }, () => rng.normal()),
+  );
+
+describe('A backbone whose examples change each other', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-training-'));
+  after(() => rmSync(folder, { recursive: true, force: true }));
+  const said: string[] = [];
+  const logger = { info: (text: string) => said.push(text), warn: (text: string) => said.push(text) };
+  let count = 0;
+
+  /** image → Conv → `middle` → Relu → mean → classes */
+  async function written(middle: (b: GraphBuilder, maps: string) => string): Promise<string> {
+    const b = new GraphBuilder();
+    const image = b.input('image', 'float32', ['batch', 3, 12, 12]);
+    const maps = b.op('Conv', [image, b.constant('kernel', normal(6, 3, 3, 3))]);
+    const features = b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Relu', [middle(b, maps)])])]);
+    b.output(b.op('MatMul', [features, b.constant('classes', normal(6, 4))]), 'float32', ['batch', 4]);
+    const file = path.join(folder, `${count++}.onnx`);
+    await writeModel(b.model(), file);
+    return file;
+  }
+  const prepare = (backbone: string): Promise<Backbone> => prepareBackbone({ backbone }, { folder, logger });
+
+  for (const [what, middle, reason] of [
+    [
+      'BatchNormalization in training',
+      (b: GraphBuilder, maps: string) =>
+        b.ops('BatchNormalization', [maps, ...['s', 'b', 'm', 'v'].map((name) => b.constant(name, float32([6], [1, 2, 3, 4, 5, 6])))], 3, { name: 'norm', attributes: { training_mode: 1 } })[0]!, // prettier-ignore
+      /normalises by the examples that are run together \(BatchNormalization "norm" has training_mode 1\).*model\.eval\(\)/,
+    ],
+    [
+      'Dropout in training',
+      (b: GraphBuilder, maps: string) =>
+        b.op('Dropout', [maps, b.scalar(0.5), b.constant('on', checked('bool', [], Uint8Array.of(1)))], {
+          name: 'drop',
+        }),
+      /leaves out other numbers in every run \(Dropout "drop" has training_mode true\)/,
+    ],
+    [
+      'random numbers',
+      (b: GraphBuilder, maps: string) =>
+        b.op('Add', [maps, b.op('RandomNormalLike', [maps], { name: 'noise' })]),
+      /draws random numbers in every run \(RandomNormalLike "noise"\)/,
+    ],
+  ] as const) {
+    it(`is refused before anything is cached, and inspected with a warning: ${what}`, async () => {
+      const file = await written(middle);
+      const error = await prepare(file).catch((reason: unknown) => reason);
+      expect(error).to.have.property('code', 'UNSUPPORTED_MODEL');
+      expect((error as Error).message).to.match(reason);
+      said.splice(0);
+      await inspectModel(file, {}, { logger });
+      expect(said.join('\n')).to.match(reason);
+    });
+  }
+
+  it('is run one image at a time where the images decide a branch together, also as exported', async () => {
+    const data = path.join(folder, 'data');
+    await drawImages(path.join(data, 'a'), 8, 1);
+    await drawImages(path.join(data, 'b'), 8, 2);
+    const backbone = await written((b, maps) => {
+      const mean = b.op('ReduceMean', [maps], { attributes: { keepdims: 0 } });
+      const branch = (factor: number) => {
+        const inner = new GraphBuilder();
+        const y = inner.op('Mul', [maps, inner.scalar(factor)], { name: `times${factor}` });
+        inner.output(y, 'float32');
+        return toAttribute(subgraph({ ...inner.model().graph, name: 'branch' }));
+      };
+      const positive = b.op('Greater', [mean, b.scalar(0)]);
+      const [chosen] = b.ops('If', [positive], 1, { name: 'choice' });
+      const node = b.nodes.findLast(({ opType }) => opType === 'If')!;
+      b.nodes[b.nodes.indexOf(node)] = {
+        ...node,
+        attributes: new Map([
+          ['then_branch', branch(2)],
+          ['else_branch', branch(-1)],
+        ]),
+      };
+      return chosen!;
+    });
+    said.splice(0);
+    const { input } = await prepare(backbone);
+    expect(input).to.have.property('isSingle', true);
+    expect(said.join('\n')).to.match(/chooses by what it is given which branch \(If\).*one image at a time/);
+    const out = path.join(folder, 'run');
+    const { verified } = await runAll({
+      backbone,
+      data,
+      out,
+      cache: path.join(folder, 'cache'),
+      device: 'cpu',
+    });
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+  });
+});
