@@ -30,9 +30,7 @@ export function transposedBlocks(
 ): TransposedBlocks {
   const blocks = blocksOf({ features, dim, rows });
   const isKept =
-    keep &&
-    features instanceof Float32Array &&
-    features.byteLength <= shareOfMemory * freeMemory();
+    keep && features instanceof Float32Array && features.byteLength <= shareOfMemory * freeMemory();
   const kept = new Map<number, Float32Array>();
   let memory = new Float32Array(0);
   const memoryFor = (length: number): Float32Array => {
