@@ -7,10 +7,17 @@ import type { Dataset } from './dataset.js';
 import { interpretLabels, type LabelOptions } from './interpret-labels.js';
 import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
-import { readTable } from './read-table.js';
+import { readTables } from './read-table.js';
 import { readTar } from './read-tar.js';
 import { sayLookAlikes } from './say-look-alikes.js';
-import { asShard, expandBraces, type ShardFile, shardsOfFolder } from './shard-files.js';
+import {
+  asShard,
+  asTable,
+  expandBraces,
+  type ShardFile,
+  shardsOfFolder,
+  tablesOfFolder,
+} from './shard-files.js';
 
 export interface DataOptions extends LabelOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
@@ -27,8 +34,8 @@ export interface DataOptions extends LabelOptions {
 
 /**
  * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths or
- * texts and labels; or from tar
- * archives or Parquet files: one, a folder of them, or a list in braces such as `train-{000..011}.tar`.
+ * texts and labels; or from tar archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
+ * as `train-{000..011}.tar` or `{train,test}.csv`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
 export async function readDataset(
@@ -71,7 +78,12 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
   const shard = info.isDirectory() ? undefined : asShard(path);
   const shards = shard ? [shard] : info.isDirectory() ? await shardsOfFolder(path) : undefined;
   if (shards) return readShards(shards, path, options, logger);
-  if (info.isDirectory()) return readFolder(path, logger);
+  if (info.isDirectory()) {
+    const tables = await tablesOfFolder(path);
+    if (tables) return readTables(tables, resolve(path), options, logger);
+    refuseColumns(path, options);
+    return readFolder(path, logger);
+  }
   if (/\.(tgz|gz|bz2|xz|zst|zip|7z|rar)$/i.test(path)) {
     throw new GraftError(
       'INVALID_DATASET',
@@ -84,7 +96,24 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
       `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is named as a single image.`,
     );
   }
-  return readTable(path, options, logger);
+  // Alone a table is the whole data set, whatever it is called.
+  return readTables([{ path, split: undefined }], resolve(path), options, logger);
+}
+
+/** @throws GraftError USAGE for flags of tables where a folder is one of classes. */
+function refuseColumns(path: string, { imageColumn, textColumn, labelColumn, header }: DataOptions): void {
+  const given = {
+    'image-column': imageColumn,
+    'text-column': textColumn,
+    'label-column': labelColumn,
+    'no-header': header === false || undefined,
+  };
+  const flag = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (flag === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    `--${flag} is for tables, but ${path} is a folder with one folder a class; leave it away, or name a table.`,
+  );
 }
 
 function readShards(
@@ -93,15 +122,16 @@ function readShards(
   options: DataOptions,
   logger: Logger,
 ): Promise<Dataset> {
-  const read = shards[0]!.kind === 'tar' ? readTar : readParquet;
+  const read = { tar: readTar, parquet: readParquet, table: readTables }[shards[0]!.kind];
   return read(shards, resolve(path), options, logger);
 }
 
 function shardOfList(file: string, _: number, files: readonly string[]): ShardFile {
-  const shard = asShard(file);
-  if (shard && shard.kind === asShard(files[0]!)?.kind) return shard;
+  const of = (name: string): ShardFile | undefined => asShard(name) ?? asTable(name);
+  const shard = of(file);
+  if (shard && shard.kind === of(files[0]!)?.kind) return shard;
   throw new GraftError(
     'USAGE',
-    `A list in braces is one of .tar or .parquet files, but ${file} is none of its kind.`,
+    `A list in braces is one of .tar or .parquet files, or of tables, but ${file} is none of its kind.`,
   );
 }

@@ -10,17 +10,42 @@ import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
 import type { DataOptions } from './read-dataset.js';
+import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
 import { readTableRows } from './table-rows.js';
 import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
- * A table of images or texts, and labels: CSV, TSV or JSONL by its extension. An image is an absolute path, a path
- * relative to the table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one.
- * Rows without an image, a text or a label are left out, and said.
+ * Tables of images or texts, and labels: CSV, TSV or JSONL by their extensions. An image is an absolute path, a path
+ * relative to the table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one,
+ * else the part that the whole table is. Rows without an image, a text or a label are left out, and said.
  * @throws GraftError INVALID_DATASET naming file, row and column.
  */
-export async function readTable(file: string, options: DataOptions, logger: Logger): Promise<Dataset> {
+export async function readTables(
+  tables: readonly Pick<ShardFile, 'path' | 'split'>[],
+  root: string,
+  options: DataOptions,
+  logger: Logger,
+): Promise<Dataset> {
+  const found = new ExampleCollector();
+  let kind: ExampleKind | undefined;
+  for (const table of tables) kind = await readTable(table, { found, kind }, options, logger);
+  if (found.size === 0)
+    throw new GraftError(
+      'INVALID_DATASET',
+      `${root} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
+    );
+  sayNone(found, root, logger);
+  return found.finish(root, kind, logger);
+}
+
+/** @returns what the table holds; undefined where nothing tells */
+async function readTable(
+  { path: file, split: own }: Pick<ShardFile, 'path' | 'split'>,
+  { found, kind: known }: { readonly found: ExampleCollector; readonly kind: ExampleKind | undefined },
+  options: DataOptions,
+  logger: Logger,
+): Promise<ExampleKind | undefined> {
   const { groupColumn, header = true } = options;
   const folder = path.dirname(path.resolve(file));
   let columns: TableColumns | undefined;
@@ -28,8 +53,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
     columns = chooseColumns(names, file, options);
     return columns.names;
   };
-  const found = new ExampleCollector();
-  let kind: ExampleKind | undefined;
+  let kind = known;
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
@@ -44,7 +68,6 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       );
     }
     const content = texts[0]!;
-    kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
     const labels = texts.slice(-labelNames.length);
     const group = groupAt < 0 ? undefined : texts[groupAt]!;
     const unlabelled = labels.findIndex((label) =>
@@ -53,13 +76,14 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
     const missing = !content ? names[0]! : labelNames[unlabelled];
     if (missing !== undefined || group === '') {
       const column = missing ?? groupColumn!;
-      const known = lacking.get(column);
-      if (known) known.count++;
+      const before = lacking.get(column);
+      if (before) before.count++;
       else lacking.set(column, { count: 1, row });
       continue;
     }
+    kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
     const part = splitAt < 0 ? '' : texts[splitAt]!;
-    const split = part ? parseSplit(part, row, file) : undefined;
+    const split = part ? parseSplit(part, row, file) : own;
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
     // White space at the ends of a text is its own.
     const text = typeof values[0] === 'string' ? values[0] : content;
@@ -74,13 +98,7 @@ export async function readTable(file: string, options: DataOptions, logger: Logg
       `${count} ${count === 1 ? 'row' : 'rows'} of ${file} without ${column} left out, the first one row ${row}.`,
     );
   }
-  sayNone(found, file, logger);
-  if (found.size === 0)
-    throw new GraftError(
-      'INVALID_DATASET',
-      `The table ${file} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
-    );
-  return found.finish(path.resolve(file), kind, logger);
+  return kind;
 }
 
 /** What programs write for a value that is missing. */
@@ -89,11 +107,11 @@ const noneNames = ['NaN', 'nan', 'NA', 'N/A', 'n/a', '#N/A', '<NA>', 'None', 'NU
 const isNone = (label: string): boolean => noneNames.includes(label);
 
 /** They may be names: of Namibia, or of what has no defect. */
-function sayNone(found: ExampleCollector, file: string, logger: Logger): void {
+function sayNone(found: ExampleCollector, root: string, logger: Logger): void {
   const named = noneNames.filter((name) => found.hasClass(name));
   if (named.length === 0) return;
   logger.warn(
-    `${named.join(', ')} in ${file} ${named.length === 1 ? 'is' : 'are'} taken for the ${named.length === 1 ? 'name of a class' : 'names of classes'}; ` +
+    `${named.join(', ')} in ${root} ${named.length === 1 ? 'is' : 'are'} taken for the ${named.length === 1 ? 'name of a class' : 'names of classes'}; ` +
       'leave the cell empty where it means that there is no label.',
   );
 }

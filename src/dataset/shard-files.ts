@@ -1,11 +1,11 @@
-/** Which shards a data set consists of: one file, a list in braces, or a folder of them. */
+/** Which files a data set consists of: one archive or table, a list of them in braces, or a folder of them. */
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import { readFolderContent } from '../sources/list-files.js';
 import type { Split } from './dataset.js';
 import { splitOfFile, splitOfFolder } from './split-names.js';
 
-export type ShardKind = 'tar' | 'parquet';
+export type ShardKind = 'tar' | 'parquet' | 'table';
 
 export interface ShardFile {
   readonly path: string;
@@ -22,10 +22,37 @@ export function shardKind(file: string): ShardKind | undefined {
   return extension as ShardKind | undefined;
 }
 
-/** A path as a shard of its own; undefined where it is none by its extension. */
+/** A path as a shard of its own; undefined where it is no archive by its extension. */
 export function asShard(file: string): ShardFile | undefined {
   const kind = shardKind(file);
   return kind && { path: path.resolve(file), kind, split: splitOfFile(path.basename(file)) };
+}
+
+/** The same of a table. */
+export function asTable(file: string): ShardFile | undefined {
+  if (!/\.(csv|tsv|tab|jsonl|ndjson|json)$/i.test(file)) return undefined;
+  return { path: path.resolve(file), kind: 'table', split: splitOfFile(path.basename(file)) };
+}
+
+/**
+ * The tables of a folder without class folders, each of one part by its name: `train.csv`, `validation.csv`. undefined for
+ * any other folder.
+ * @throws GraftError INVALID_DATASET where there are tables, but by their names not of which part.
+ */
+export async function tablesOfFolder(folder: string): Promise<ShardFile[] | undefined> {
+  const { folders, files } = await readFolderContent(folder);
+  if (folders.length > 0) return undefined;
+  const tables = files.flatMap((name) => asTable(path.join(folder, name)) ?? []);
+  if (tables.length === 0) return undefined;
+  const parts = tables.filter(({ split }) => split !== undefined);
+  if (parts.length === tables.length) return tables;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The folder ${folder} holds tables (${nameSome(
+      tables.map((table) => path.basename(table.path)),
+      4,
+    )}); name the one that is meant, ` + 'or call them train.csv, validation.csv and test.csv.',
+  );
 }
 
 /**

@@ -156,6 +156,19 @@ describe('Reading a data set', () => {
       expect(await refusal(folder)).to.match(/caf\ufffd; its name holds bytes that are not UTF-8; rename it/);
     });
 
+    it('refuses flags of tables, which would be passed over', async () => {
+      const folder = folderOf('a/1.jpg', 'b/2.jpg');
+      for (const [options, flag] of [
+        [{ labelColumn: 'x' }, '--label-column'],
+        [{ textColumn: 'x' }, '--text-column'],
+        [{ imageColumn: 'x' }, '--image-column'],
+        [{ header: false }, '--no-header'],
+      ] as const)
+        expect(await refusal(folder, options)).to.match(
+          new RegExp(`^${flag} is for tables, but .* is a folder`),
+        );
+    });
+
     it('names an empty class folder', async () => {
       expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/'))).to.match(
         /class folder .*c holds no images/,
@@ -460,6 +473,39 @@ describe('Reading a data set', () => {
       );
       const numbers = await said('a,1\nb,NaN\nc,NA\n', { task: 'regression' });
       expect(numbers.join()).to.match(/2 rows of .* without label left out, the first one row 3/);
+    });
+
+    it('takes a folder of train.csv, validation.csv, test.csv, or a list of them, as the parts of one data set', async () => {
+      const folder = folderOf();
+      const write = (name: string, text: string) => writeFileSync(path.join(folder, name), text);
+      write('train.csv', 'text,label\na,x\nb,y\n');
+      write('validation.jsonl', '{"label":"y","text":"c"}\n');
+      write('test.tsv', 'label\ttext\nx\td\n');
+      write('README.md', 'about');
+      const told = async (data: string): Promise<string[]> => {
+        const { examples, classes, root } = await readDataset(data);
+        expect(root).to.equal(path.resolve(data));
+        return [...examples].map(({ source, label, split }) =>
+          [(source as { text: string }).text, classes[label], split].join(' '),
+        );
+      };
+      expect(await told(folder)).to.deep.equal(['d x test', 'a x train', 'b y train', 'c y validation']);
+      expect(await told(path.join(folder, '{train.csv,test.tsv}'))).to.deep.equal([
+        'a x train',
+        'b y train',
+        'd x test',
+      ]);
+      expect(await told(path.join(folder, 'test.tsv')).catch(String)).to.match(/single class/);
+      expect(await told(path.join(folder, 'train.csv')), 'alone it is all').to.deep.equal(['a x ', 'b y ']);
+      write('labels.csv', 'text,label\n');
+      expect(await refusal(folder)).to.match(
+        /holds tables \(labels\.csv, test\.tsv, .*; name the one that is meant, or call/,
+      );
+    });
+
+    it('sees what a table without usual names holds by the first row that has something', async () => {
+      const { kind } = await readDataset(tableOf(',x\nsome words,y\nothers,x\n'), { header: false });
+      expect(kind).to.equal('texts');
     });
 
     it('is not led astray by columns named like parts of every object', async () => {
