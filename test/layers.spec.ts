@@ -8,6 +8,7 @@ const root = path.resolve('src');
 const rows: readonly (readonly string[])[] = [
   [
     'errors.ts',
+    'free-memory.ts',
     'rng.ts',
     'logger.ts',
     'quote-for-shell.ts',

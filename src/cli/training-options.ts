@@ -61,7 +61,7 @@ export const trainingOptions = {
   stream: {
     type: 'boolean',
     describe:
-      'Leave features on disk and read them when they are needed [default: where half of the free memory does not hold them]',
+      'Leave features on disk and read them when they are needed [default: where memory does not hold them]',
   },
   unfreeze: {
     type: 'string',

@@ -22,11 +22,18 @@ export interface LabelOptions {
  */
 export function interpretLabels(written: Dataset, options: LabelOptions, logger: Logger): Dataset {
   const { classes, root } = written;
-  switch (options.task ?? inferTask(written, logger)) {
+  const task = options.task ?? inferTask(written, logger);
+  if (options.order !== undefined && task !== 'ordered')
+    throw new GraftError(
+      'USAGE',
+      `--order is for --task ordered, but the task is ${task}; say --task ordered.`,
+    );
+  switch (task) {
     case 'single':
       return { ...written, task: 'single' };
     case 'multi': {
       const sets = classes.map(splitLabels);
+      refuseIndicators(sets, root);
       sayCommas(sets, root, logger);
       const names = [...new Set(sets.flat())].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
       const targets = new Float32Array(classes.length * names.length);
@@ -55,6 +62,21 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
       return { ...written, task: 'ordered', classes: names, examples: written.examples.relabel(places) };
     }
   }
+}
+
+/** Rows of 0 and 1 would be sets of the labels "0" and "1". A set holds nothing twice, so one that does is none. */
+function refuseIndicators(sets: readonly (readonly string[])[], root: string): void {
+  const [first] = sets;
+  const areRows = sets.every(
+    (set) => set.length === first!.length && set.every((part) => /^[01](\.0*)?$/.test(part)),
+  );
+  const repeating = areRows ? sets.find((set) => new Set(set).size < set.length) : undefined;
+  if (repeating === undefined) return;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected lists of labels in ${root} for --task multi but they are rows of 0 and 1, such as [${repeating.join()}]; write the ` +
+      'names or numbers of the labels that have a 1.',
+  );
 }
 
 /** Commas divide nothing, since names may hold them. */

@@ -80,7 +80,9 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
   if (shards) return readShards(shards, path, options, logger);
   if (info.isDirectory()) {
     const tables = await tablesOfFolder(path);
-    return tables ? readTables(tables, resolve(path), options, logger) : readFolder(path, logger);
+    if (tables) return readTables(tables, resolve(path), options, logger);
+    refuseColumns(path, options);
+    return readFolder(path, logger);
   }
   if (/\.(tgz|gz|bz2|xz|zst|zip|7z|rar)$/i.test(path)) {
     throw new GraftError(
@@ -96,6 +98,22 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
   }
   // Alone a table is the whole data set, whatever it is called.
   return readTables([{ path, split: undefined }], resolve(path), options, logger);
+}
+
+/** @throws GraftError USAGE for flags of tables where a folder is one of classes. */
+function refuseColumns(path: string, { imageColumn, textColumn, labelColumn, header }: DataOptions): void {
+  const given = {
+    'image-column': imageColumn,
+    'text-column': textColumn,
+    'label-column': labelColumn,
+    'no-header': header === false || undefined,
+  };
+  const flag = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (flag === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    `--${flag} is for tables, but ${path} is a folder with one folder a class; leave it away, or name a table.`,
+  );
 }
 
 function readShards(

@@ -69,7 +69,10 @@ export async function readParquet(
     [unlabelled, 'a label'],
     [ungrouped, options.groupColumn],
   ] as const)
-    if (count > 0) logger.warn(`${count} rows without ${what} are left out, the first one ${first}.`);
+    if (count > 0)
+      logger.warn(
+        `${count} ${count === 1 ? 'row' : 'rows'} without ${what} left out, the first one ${first}.`,
+      );
   if (found.size === 0) {
     throw new GraftError(
       'INVALID_DATASET',
@@ -154,7 +157,7 @@ function chooseColumns(
     image,
     labels,
     names: Array.isArray(names) ? names : undefined,
-    split: find(['split'], ['text']),
+    split: find(['split'], ['text', 'number', 'boolean']),
     group,
   };
 }
@@ -196,8 +199,8 @@ function valuesOf(file: ParquetFile, column: string) {
 }
 
 function partOf(value: unknown, row: number, file: string): Split | undefined {
-  const text = textOf(value);
-  return text ? parseSplit(text, row, file) : undefined;
+  const text = nameOf(value, undefined, '');
+  return text === undefined ? undefined : parseSplit(text, row, file);
 }
 
 function textOf(value: unknown): string | undefined {
@@ -213,6 +216,8 @@ function labelOf(value: unknown, names: readonly unknown[] | undefined, place: s
 }
 
 function nameOf(value: unknown, names: readonly unknown[] | undefined, place: string): string | undefined {
+  // As other tables hold it: a day alone where there is no time.
+  if (value instanceof Date) return value.toISOString().replace('T00:00:00.000Z', '');
   if (typeof value !== 'number' && typeof value !== 'bigint') {
     return typeof value === 'boolean' ? String(value) : textOf(value) || undefined;
   }

@@ -24,5 +24,6 @@ function appearanceOf(name: string): string {
     .replace(/\s+/g, ' ')
     .trim()
     .toLowerCase();
-  return /^[-+]?[\d.]+$/.test(shown) && Number.isFinite(Number(shown)) ? String(Number(shown)) : shown;
+  // Of more digits two numbers may be rounded to one.
+  return /^[-+]?[\d.]{1,15}$/.test(shown) && Number.isFinite(Number(shown)) ? String(Number(shown)) : shown;
 }

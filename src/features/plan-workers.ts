@@ -1,5 +1,6 @@
 /** How many sessions of how many threads, and how large a batch. */
 import { availableParallelism } from 'node:os';
+import { freeMemory } from '../free-memory.js';
 import type { NodeProvider } from '../runtime/providers.js';
 
 export interface Division {
@@ -58,7 +59,7 @@ export function planWorkers(options: {
     return { provider, divisions, perRun, batch: handedOver(example, perRun) };
   }
   const cores = threads ?? availableParallelism();
-  const fitting = Math.floor(process.availableMemory() / 2 / (memoryPerModelByte * Math.max(1, modelBytes)));
+  const fitting = Math.floor(freeMemory() / 2 / (memoryPerModelByte * Math.max(1, modelBytes)));
   const most = workers ?? Math.max(1, Math.min(cores, fitting));
   const counts = workers === undefined ? [most, Math.ceil(most / 2), 1] : [most];
   return {

@@ -1,10 +1,10 @@
 /** What unfreezing costs, told and checked before anything is computed: disk for the activations, memory for a step. */
 import { statfs } from 'node:fs/promises';
-import { freemem } from 'node:os';
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import { FeatureStore } from '../features/feature-store.js';
 import { keyBytes } from '../features/key-index.js';
+import { freeMemory } from '../free-memory.js';
 import type { Logger } from '../logger.js';
 import { sizeOf } from '../tensor/shape.js';
 import { defaultBatch } from '../train/fine-tune-options.js';
@@ -46,7 +46,7 @@ export async function assessCost(
       (dtype === 'float32' ? ' (half of it with --dtype float16)' : '') +
       `; they are read as they are needed. A step of ${batch} examples takes about ${formatBytes(stepBytes)} of memory.`,
   );
-  const free = Math.min(freemem(), process.constrainedMemory() || Number.POSITIVE_INFINITY);
+  const free = freeMemory();
   if (stepBytes > memoryShare * free) {
     throw new GraftError(
       'OUT_OF_MEMORY',

@@ -1,9 +1,10 @@
 /** Whether features are read as they are needed: where that is asked for, or where memory does not hold them. */
+import { freeMemory } from '../free-memory.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { formatBytes } from './format-bytes.js';
 
-/** Share of the free memory that features may take: beside them lie shards as they are read and blocks of them transposed. */
-const memoryShare = 0.5;
+/** Share of the free memory that features may take: training standardises a copy of them. */
+const memoryShare = 0.4;
 /** What a typed array can hold in Node 20. */
 const mostValues = 2 ** 32 - 1;
 
@@ -17,7 +18,7 @@ export function staysOnDisk(
   { stream, knn }: { readonly stream?: boolean | undefined; readonly knn?: number | undefined },
   count: number,
   logger: Logger = silentLogger,
-  freeBytes = process.availableMemory(),
+  freeBytes = freeMemory(),
 ): boolean {
   if (stream !== undefined) return stream;
   // It compares with all of them at once.

@@ -258,7 +258,8 @@ function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
   return Number(rows) >= 0;
 }
 
-const numberTypes: ReadonlySet<string> = new Set(['INT32', 'INT64', 'FLOAT', 'DOUBLE']);
+/** Moments are stored as numbers too; INT96 are some of old. */
+const numberTypes: ReadonlySet<string> = new Set(['INT32', 'INT64', 'INT96', 'FLOAT', 'DOUBLE']);
 
 /** Columns with one value a row, and lists of plain values; lists of anything else are left out. */
 function leavesOf(node: SchemaTree): ParquetColumn[] {
@@ -287,6 +288,7 @@ function kindOf({ element: { type, converted_type: converted, logical_type: logi
   const isText = converted === 'UTF8' || converted === 'ENUM' || logical?.type === 'STRING';
   if (type === 'BYTE_ARRAY') return isText ? 'text' : 'bytes';
   if (type === 'BOOLEAN') return 'boolean';
+  if (converted === 'DECIMAL' || logical?.type === 'DECIMAL' || logical?.type === 'FLOAT16') return 'number';
   return type !== undefined && numberTypes.has(type) ? 'number' : 'other';
 }
 

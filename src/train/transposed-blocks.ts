@@ -2,6 +2,7 @@
  * The blocks of a set, each with its transpose: Xᵀ dY reads X across its rows, which a matrix kernel turns a panel at a
  * time in every pass. With few columns in dY that took longer than the product.
  */
+import { freeMemory } from '../free-memory.js';
 import { transpose } from '../simd/matrix-rows.js';
 import { blockRows, blocksOf, type FeatureBlock } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -29,9 +30,7 @@ export function transposedBlocks(
 ): TransposedBlocks {
   const blocks = blocksOf({ features, dim, rows });
   const isKept =
-    keep &&
-    features instanceof Float32Array &&
-    features.byteLength <= shareOfMemory * process.availableMemory();
+    keep && features instanceof Float32Array && features.byteLength <= shareOfMemory * freeMemory();
   const kept = new Map<number, Float32Array>();
   let memory = new Float32Array(0);
   const memoryFor = (length: number): Float32Array => {

@@ -156,6 +156,19 @@ describe('Reading a data set', () => {
       expect(await refusal(folder)).to.match(/caf\ufffd; its name holds bytes that are not UTF-8; rename it/);
     });
 
+    it('refuses flags of tables, which would be passed over', async () => {
+      const folder = folderOf('a/1.jpg', 'b/2.jpg');
+      for (const [options, flag] of [
+        [{ labelColumn: 'x' }, '--label-column'],
+        [{ textColumn: 'x' }, '--text-column'],
+        [{ imageColumn: 'x' }, '--image-column'],
+        [{ header: false }, '--no-header'],
+      ] as const)
+        expect(await refusal(folder, options)).to.match(
+          new RegExp(`^${flag} is for tables, but .* is a folder`),
+        );
+    });
+
     it('names an empty class folder', async () => {
       expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/'))).to.match(
         /class folder .*c holds no images/,

@@ -39,7 +39,7 @@ describe('Reading Parquet', () => {
       const file = path.join(fixtures, name);
       const dataset = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
       expect(dataset.classes).to.deep.equal(['cat', 'dog']);
-      expect(heard.join()).to.match(/4 rows without a label .* row 4 of/);
+      expect(heard.join()).to.match(/4 rows without a label left out, .* row 4 of/);
       const rows = [...dataset.examples].map(({ source }) => (source?.kind === 'parquet' ? source.row : -1));
       expect(rows).to.deep.equal(Array.from({ length: 20 }, (_, i) => i).filter((i) => i % 5 !== 4));
       for (const example of createRng(1).shuffle([...dataset.examples])) {
@@ -135,7 +135,7 @@ describe('Reading Parquet', () => {
       false,
       true,
     ]);
-    expect(heard.join()).to.match(/1 rows without patient are left out, the first one row 3/);
+    expect(heard.join()).to.match(/1 row without patient left out, the first one row 3/);
   });
 
   it('takes several label columns as numbers, or as labels where there is a 1', async () => {
@@ -256,6 +256,25 @@ describe('Reading Parquet', () => {
     size.writeUInt32LE(metadata.length);
     writeFileSync(file, Buffer.concat([bytes.subarray(0, start), metadata, size, Buffer.from('PAR1')]));
     expect(await refusal(file)).to.match(/claims 134217728 rows in \d+ bytes/);
+  });
+
+  it('takes days, decimals and half floats, which pandas writes, for what they are', async () => {
+    const file = path.join(fixtures, 'kinds.parquet');
+    const namesBy = async (labelColumn: string) => (await readDataset(file, { labelColumn })).classes;
+    expect(await namesBy('day')).to.deep.equal(['2020-02-29', '2021-01-01']);
+    expect(await namesBy('moment')).to.deep.equal(['2020-02-29T12:30:00.000Z', '2021-01-01']);
+    for (const labelColumn of ['decimal', 'half']) {
+      const { examples, targets } = await readDataset(file, { labelColumn, task: 'regression' });
+      expect(Array.from(examples, ({ label }) => targets![label])).to.deep.equal([1.5, -2.25]);
+    }
+    const error = await readDataset(file, { labelColumn: 'hot', task: 'multi' }).catch(
+      (reason: unknown) => reason,
+    );
+    expect((error as Error).message).to.match(
+      /lists of labels .* but they are rows of 0 and 1, such as \[0,1,0\]; write the names/,
+    );
+    const numbered = table({ text: ['a', 'b'], label: ['x', 'y'], split: [0, 1] });
+    expect(await refusal(numbered)).to.match(/train, validation or test for split in row 0 of .*"0"; rename/);
   });
 
   it('refuses a part that is none, rather than train on it', async () => {

@@ -254,6 +254,7 @@ describe('what a data set hides', function () {
       [['--head', 'prototype', '--class-weights', 'balanced'], /--class-weights is about a loss/],
       [['--head', 'prototype', '--lr', '0.1'], /--lr is for heads that are trained/],
       [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
+      [['--order', 'even,odd'], /--order is for --task ordered, but the task is single/],
     ] as const) {
       expectRefusal(await graftHere(train(rows, ...flags), env), 2, message);
     }

@@ -13,13 +13,13 @@ function decide(
 }
 
 describe('Where features lie in training', () => {
-  it('is memory while they take half of what is free, and the disk, which is said, from then on', () => {
-    expect(decide({}, 1000, 8000)).to.deep.equal({ isStreamed: false, said: [] });
-    const { isStreamed, said } = decide({}, 1_000_001, 8_000_000);
+  it('is memory while they take two fifths of what is free, and the disk, which is said, from then on', () => {
+    expect(decide({}, 1000, 10_000)).to.deep.equal({ isStreamed: false, said: [] });
+    const { isStreamed, said } = decide({}, 1_000_001, 10_000_000);
     expect(isStreamed).to.equal(true);
     expect(said).to.have.lengthOf(1);
     expect(said[0]).to.match(
-      /^Features take 5 MB, and 8 MB of memory is free: they stay on disk .*--no-stream/,
+      /^Features take 5 MB, and 10 MB of memory is free: they stay on disk .*--no-stream/,
     );
   });
 
