@@ -482,6 +482,7 @@ describe('Reading a data set', () => {
       write('validation.jsonl', '{"label":"y","text":"c"}\n');
       write('test.tsv', 'label\ttext\nx\td\n');
       write('README.md', 'about');
+      write('settings.json', '{}');
       const told = async (data: string): Promise<string[]> => {
         const { examples, classes, root } = await readDataset(data);
         expect(root).to.equal(path.resolve(data));
