@@ -91,6 +91,13 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
         `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}`,
       );
     }
+    if (evaluated.length === 0) {
+      const { path, reason } = skipped[0]!;
+      throw new GraftError(
+        'INVALID_DATASET',
+        `None of the ${examples.length} examples of ${options.data} can be used, the first one, ${path}, as: ${reason}`,
+      );
+    }
     const found = outputs.subarray(0, evaluated.length * classes.length);
     const labels = evaluated.map((row) => expected.labels[row]!);
     const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);

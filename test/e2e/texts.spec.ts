@@ -105,6 +105,24 @@ describe('the main job on texts', () => {
     expect(error).to.have.property('message', 'There is no file missing.txt; check the path.');
   });
 
+  it('fails where no text of a data set can be used, in cache and in eval', async () => {
+    const blank = path.join(folder, 'blank');
+    for (const label of ['good', 'bad']) {
+      mkdirSync(path.join(blank, label), { recursive: true });
+      writeFileSync(path.join(blank, label, '1.txt'), '');
+    }
+    for (const call of [
+      ['cache', '--backbone', 'hashed-ngrams', '--data', blank],
+      ['eval', '--model', model, '--data', blank],
+    ]) {
+      const { status, stderr } = await graftHere([...call, '--device', 'cpu'], env);
+      expect(stderr).to.match(
+        /None of the 2 examples of .* can be used, the first one, .*1\.txt, as: .*token/,
+      );
+      expect(status).to.equal(1);
+    }
+  });
+
   it('does not label a table as one long text, and says what to do with it', async () => {
     const table = path.join(folder, 'rows.csv');
     writeFileSync(table, 'text\na great film\nan awful film\n');

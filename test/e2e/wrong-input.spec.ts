@@ -238,7 +238,7 @@ describe('wrong input', function () {
       out,
       l2: 3,
       seed: 2,
-      labelColumn: 'label',
+      onError: 'skip',
       device: 'cpu',
     };
     writeFileSync(config, JSON.stringify(flags));
