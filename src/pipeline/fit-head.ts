@@ -81,7 +81,7 @@ export async function fitHead(
     );
   }
   const k = options.knn && Math.min(options.knn, plain.rows);
-  if (k && k < options.knn!)
+  if (k && k < options.knn)
     logger.warn(`--knn ${options.knn} takes all ${k} training examples, as there are no more of them.`);
   const neighbours =
     k && validation && isInMemory(plain) && isInMemory(validation)
