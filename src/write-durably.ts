@@ -69,14 +69,28 @@ export async function stageFile(file: string): Promise<StagedFile> {
  * Puts `content` at `file`, wholly or not at all, and durably.
  * @throws GraftError FILE_UNWRITABLE; what stood there before is then untouched, and nothing of the failed write is left.
  */
-export async function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
+export function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
+  return writePieces(file, (write) => write(content));
+}
+
+/**
+ * The same of what comes in pieces.
+ * @param fill - calls `write` with one after another; what it throws itself is thrown on
+ */
+export async function writePieces(
+  file: string,
+  fill: (write: (piece: Uint8Array | string) => Promise<void>) => Promise<void>,
+): Promise<void> {
   const staged = await stageFile(file);
   try {
-    await staged.handle.writeFile(content);
+    await fill(async (piece) => {
+      await staged.handle.writeFile(piece).catch((error: unknown) => {
+        throw unwritable(file, error);
+      });
+    });
     await staged.commit();
-  } catch (error) {
+  } finally {
     await staged.discard();
-    throw unwritable(file, error);
   }
 }
 

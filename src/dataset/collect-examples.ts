@@ -6,6 +6,7 @@ import { GrowingArray } from '../tensor/growing-array.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import { ExampleList, type SourceColumns, type SourcePlace, splitNames } from './example-list.js';
 import { NameNumbers } from './name-numbers.js';
+import { sortNames } from './sort-names.js';
 import { TextColumn } from './text-column.js';
 
 /** Columns that most data sets do not fill end with the last example that has something in them. */
@@ -50,7 +51,7 @@ export class ExampleCollector {
           '(in Unicode, composed and decomposed): taken as one class each.',
       );
     }
-    const classes = [...met].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+    const classes = sortNames(met);
     const numberOf = new Map(classes.map((label, number) => [label, number]));
     const list = new ExampleList({
       paths: this.#paths,

@@ -6,6 +6,7 @@ import { GraftError, nameSome } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { Dataset } from './dataset.js';
+import { sortNames } from './sort-names.js';
 
 export interface LabelOptions {
   /** Default: multi where labels are lists, else single. */
@@ -35,10 +36,11 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
       const sets = classes.map(splitLabels);
       refuseIndicators(sets, root);
       sayCommas(sets, root, logger);
-      const names = [...new Set(sets.flat())].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      const names = sortNames(sets.flat());
+      const placeOf = new Map(names.map((name, place) => [name, place]));
       const targets = new Float32Array(classes.length * names.length);
       sets.forEach((set, i) => {
-        for (const name of set) targets[i * names.length + names.indexOf(name)] = 1;
+        for (const name of set) targets[i * names.length + placeOf.get(name)!] = 1;
       });
       return { ...written, task: 'multi', classes: names, targets };
     }
@@ -58,7 +60,8 @@ export function interpretLabels(written: Dataset, options: LabelOptions, logger:
     }
     case 'ordered': {
       const names = orderClasses(classes, options.order, root);
-      const places = classes.map((name) => names.indexOf(name));
+      const placeOf = new Map(names.map((name, place) => [name, place]));
+      const places = classes.map((name) => placeOf.get(name)!);
       return { ...written, task: 'ordered', classes: names, examples: written.examples.relabel(places) };
     }
   }
@@ -177,9 +180,11 @@ function orderClasses(classes: readonly string[], order: LabelOptions['order'], 
   const given = typeof order === 'string' ? order.split(',').map((name) => name.trim()) : order;
   // As classes are.
   const names = given.map((name) => name.normalize());
-  const strange = classes.filter((name) => !names.includes(name));
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (strange.length === 0 && twice === undefined) return names.filter((name) => classes.includes(name));
+  const [isNamed, isClass] = [new Set(names), new Set(classes)];
+  const strange = classes.filter((name) => !isNamed.has(name));
+  const twice =
+    isNamed.size === names.length ? undefined : names.find((name, i) => names.indexOf(name) !== i);
+  if (strange.length === 0 && twice === undefined) return names.filter((name) => isClass.has(name));
   throw new GraftError(
     'INVALID_DATASET',
     twice === undefined

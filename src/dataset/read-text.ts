@@ -30,7 +30,7 @@ export async function* readText(file: string): AsyncGenerator<string> {
       const where = `in line ${line + linesIn(start)}`;
       throw damaged(
         file,
-        `it is not ${decoder?.encoding.toUpperCase()} text ${where}; save it as UTF-8`,
+        `it is not ${decoder?.encoding.toUpperCase()} text ${where}; save it as UTF-8, which Excel calls CSV UTF-8`,
         error,
       );
     }

@@ -22,16 +22,16 @@ export function sayBalance(
 ): void {
   const sizes = Array.from(counts);
   const least = Math.max(2, Math.ceil(folds / 2));
-  const tiny = classes.filter((_, c) => sizes[c]! < least);
+  const tiny = [...classes.keys()].filter((c) => sizes[c]! < least);
   if (tiny.length > 0) {
-    const shown = tiny.slice(0, 5).map((name) => `${name} (${sizes[classes.indexOf(name)]})`);
+    const shown = tiny.slice(0, 5).map((c) => `${classes[c]} (${sizes[c]})`);
     logger.warn(
       `${tiny.length === 1 ? 'A class is tiny' : `${tiny.length} classes are tiny`}: ${shown.join(', ')}${tiny.length > 5 ? ', …' : ''} ` +
         'for training. What is learned and measured of them is chance; collect more, or leave them out.',
     );
   }
-  const most = sizes.indexOf(Math.max(...sizes));
-  const fewest = sizes.indexOf(Math.min(...sizes));
+  const most = sizes.reduce((best, size, c) => (size > sizes[best]! ? c : best), 0);
+  const fewest = sizes.reduce((best, size, c) => (size < sizes[best]! ? c : best), 0);
   if (isWeighted || sizes[most]! < heavyImbalance * Math.max(1, sizes[fewest]!)) return;
   logger.warn(
     `Heavy imbalance: ${sizes[most]} training examples of ${classes[most]} but ${sizes[fewest]} of ${classes[fewest]}. ` +

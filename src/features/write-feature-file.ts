@@ -5,7 +5,7 @@
 import type { Example, Split } from '../dataset/dataset.js';
 import { GraftError } from '../errors.js';
 import { safetensorsHeader } from '../tensor/safetensors.js';
-import { stageFile } from '../write-durably.js';
+import { writePieces } from '../write-durably.js';
 import { type FeatureTable, type LabelledRows, targetsOf } from './feature-table.js';
 
 /**
@@ -32,20 +32,15 @@ export async function writeFeatureFile(file: string, table: FeatureTable): Promi
     ],
     { classes: JSON.stringify(classes) },
   );
-  const staged = await stageFile(file);
-  try {
-    await staged.handle.writeFile(header);
-    for (const { values } of columns) await staged.handle.writeFile(new Uint8Array(values.buffer));
-    for await (const { features } of table.pieces()) await staged.handle.writeFile(bytesOf(features));
-    if (examples.targets) {
-      const targets = new Float32Array(rows * classes.length);
-      for (let row = 0; row < rows; row++) targets.set(targetsOf(examples, row)!, row * classes.length);
-      await staged.handle.writeFile(bytesOf(targets));
-    }
-    await staged.commit();
-  } finally {
-    await staged.discard();
-  }
+  await writePieces(file, async (write) => {
+    await write(header);
+    for (const { values } of columns) await write(new Uint8Array(values.buffer));
+    for await (const { features } of table.pieces()) await write(bytesOf(features));
+    if (!examples.targets) return;
+    const targets = new Float32Array(rows * classes.length);
+    for (let row = 0; row < rows; row++) targets.set(targetsOf(examples, row)!, row * classes.length);
+    await write(bytesOf(targets));
+  });
 }
 
 /** By the number that the file has for each. */

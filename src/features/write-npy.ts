@@ -3,7 +3,7 @@
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import path from 'node:path';
-import { makeFolder, stageFile, writeDurably } from '../write-durably.js';
+import { makeFolder, writeDurably, writePieces } from '../write-durably.js';
 import { type FeatureTable, keyText, labelText, type LabelledRows } from './feature-table.js';
 import { bytesOf } from './write-feature-file.js';
 
@@ -11,14 +11,10 @@ import { bytesOf } from './write-feature-file.js';
 export async function writeNpy(folder: string, table: FeatureTable): Promise<string[]> {
   await makeFolder(folder);
   const file = path.join(folder, 'features.npy');
-  const staged = await stageFile(file);
-  try {
-    await staged.handle.writeFile(npyHeader([table.rows, table.dim]));
-    for await (const { features } of table.pieces()) await staged.handle.writeFile(bytesOf(features));
-    await staged.commit();
-  } finally {
-    await staged.discard();
-  }
+  await writePieces(file, async (write) => {
+    await write(npyHeader([table.rows, table.dim]));
+    for await (const { features } of table.pieces()) await write(bytesOf(features));
+  });
   const list = path.join(folder, 'examples.csv');
   await writeDurably(list, examplesCsv(table));
   return [file, list];

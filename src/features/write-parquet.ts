@@ -2,8 +2,7 @@
  * Parquet with a row for each example: `path`, `label` (number), `label_name`, `split`, `sha256`, and `embedding`, a list
  * of float32. Of sets of classes and of numbers there is `targets`, a list of float32, in place of `label`. The key `huggingface` tells the `datasets` library that labels are classes; other readers pass it over.
  */
-import { GraftError, messageOf } from '../errors.js';
-import { stageFile } from '../write-durably.js';
+import { writePieces } from '../write-durably.js';
 import { type FeatureTable, keyText, labelText, targetsOf } from './feature-table.js';
 import type { FeaturePiece } from './iterate-features.js';
 
@@ -34,12 +33,11 @@ export async function writeParquet(file: string, table: FeatureTable): Promise<v
   const label = examples?.targets ? listColumn('targets') : [labelColumn];
   const labelled = examples ? [[text('path')], label, [text('label_name')], [text('split')]] : [];
   const columns = [...labelled, [text('sha256')], listColumn('embedding')];
-  const staged = await stageFile(file);
-  try {
+  await writePieces(file, async (write) => {
     const buffer = new ByteWriter();
     // Called after each row group: what is written leaves the memory.
     const flush = async (): Promise<void> => {
-      await staged.handle.writeFile(buffer.getBytes());
+      await write(buffer.getBytes());
       buffer.index = 0;
     };
     const writer = new ParquetWriter({
@@ -58,14 +56,7 @@ export async function writeParquet(file: string, table: FeatureTable): Promise<v
     }
     await writer.finish();
     await flush();
-    await staged.commit();
-  } catch (error) {
-    throw error instanceof GraftError
-      ? error
-      : new GraftError('FILE_UNWRITABLE', `Cannot write ${file}: ${messageOf(error)}.`, { cause: error });
-  } finally {
-    await staged.discard();
-  }
+  });
 }
 
 function columnsOf(

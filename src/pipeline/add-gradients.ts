@@ -6,6 +6,7 @@ import { describeValues } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { liftConstants } from '../graph/lift-constants.js';
+import { unrollLoops } from '../graph/unroll-loops.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -49,15 +50,25 @@ export async function addGradients(
   original: Model,
   { parameters = 'all', inputShapes, ...options }: AddGradientsOptions = {},
 ): Promise<AddedGradients> {
-  const plain = liftConstants(await settleBranches(inlineFunctions(dropInitializerInputs(original))));
+  const settled = await settleBranches(inlineFunctions(dropInitializerInputs(original)));
+  const graph = unrollLoops(settled.graph, settled.opsets.get('') ?? 17);
+  const plain = liftConstants(
+    graph === settled.graph ? settled : await settleBranches({ ...settled, graph }),
+  );
   const loss = options.loss ?? onlyOutput(plain.graph);
   const wanted = new Map(inputShapes instanceof Map ? inputShapes : Object.entries(inputShapes ?? {}));
   const { inputDims } = await probeFreeShapes(plain, wanted);
-  const { source, shapes, graph, gradients, gradientOf } = await differentiateRaised(plain, inputDims, {
+  const {
+    source,
+    shapes,
+    graph: withGradients,
+    gradients,
+    gradientOf,
+  } = await differentiateRaised(plain, inputDims, {
     loss,
     parameters,
   });
-  const model: Model = { ...source, graph: withOutput(graph, source, loss) };
+  const model: Model = { ...source, graph: withOutput(withGradients, source, loss) };
   await checkGradientShapes(model, gradientOf, inputDims);
   const chosen = source.graph.inputs.filter(({ name, type }) => {
     const shape = type?.kind === 'tensor' ? type.shape : undefined;

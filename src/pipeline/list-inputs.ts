@@ -14,7 +14,7 @@ export interface ListedInput extends Located {
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
  * like a path; everything else is a text. Lines are paths of images, or texts. What is missing has its error: FILE_NOT_FOUND,
- * FILE_UNREADABLE, or INVALID_DATASET for a folder without examples.
+ * FILE_UNREADABLE, or INVALID_DATASET for a folder without examples and for a table.
  */
 export async function listInputs(
   { inputs, readLines }: Pick<PredictOptions, 'inputs' | 'readLines'>,
@@ -50,9 +50,20 @@ async function isPath(input: string): Promise<boolean> {
   );
 }
 
+function isTable(file: string): GraftError {
+  return new GraftError(
+    'INVALID_DATASET',
+    `${file} is a table, and graft predict reads no rows: give what is in them as lines to -, or measure on its labels with graft eval.`,
+  );
+}
+
 async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<ListedInput[]> {
   const info = await stat(input);
-  if (!info.isDirectory()) return [{ path: input }];
+  if (!info.isDirectory()) {
+    // For a model of texts it would be one long text.
+    if (/\.(csv|tsv|tab|jsonl|ndjson|parquet)$/i.test(input)) throw isTable(input);
+    return [{ path: input }];
+  }
   const found: ListedInput[] = [];
   for await (const file of listFiles(input)) {
     const isWanted = kind === 'pixels' ? isImagePath(file) : /\.txt$/i.test(file);

@@ -39,7 +39,7 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .bars{table-layout:fixed;margin-bottom:6px}
 .bars th,.bars td{padding:2px 0;border:0;font-size:13.5px}
 .bars th{width:34%;font-weight:400;color:var(--muted);line-height:1.35;padding-right:12px}
-.bars td:last-child{width:64px;text-align:right;color:var(--muted);font-variant-numeric:tabular-nums}
+.bars td:last-child{width:72px;text-align:right;color:var(--muted);font-variant-numeric:tabular-nums}
 .bars .chosen th,.bars .chosen td{color:var(--text);font-weight:600}
 .bars tr:not(:has(.track)) td{color:var(--text);width:120px}
 .track div{position:relative;height:9px;border-radius:5px;background:var(--ground);overflow:hidden}

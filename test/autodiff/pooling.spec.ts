@@ -1,5 +1,6 @@
 import type { AttributeInput } from '../../src/onnx/attributes.js';
 import type { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { int64, type Tensor } from '../../src/tensor/tensor.js';
 import { expectAdjoint } from './expect-adjoint.js';
 import { claimGradients } from './expect-gradients.js';
 
@@ -47,6 +48,36 @@ const norms: readonly Pooling[] = [
   { name: 'LpPool of one axis', x: [2, 3, 9], attributes: { kernel_shape: [3], strides: [2] } },
   { name: 'GlobalLpPool', x: [2, 3, 5, 4], attributes: { p: 2 } },
 ]; // prettier-ignore
+
+/** One place of each 2x2 window of [2, 3, 6, 8], as MaxPool tells it: in the whole of the tensor. */
+function places(): Tensor {
+  const found: number[] = [];
+  for (let plane = 0; plane < 6; plane++) {
+    for (let i = 0; i < 12; i++) {
+      const [row, column] = [2 * (i >> 2) + (i % 2), 2 * (i % 4) + ((i >> 1) % 2)];
+      found.push(plane * 48 + row * 8 + column);
+    }
+  }
+  return int64([2, 3, 3, 4], found);
+}
+
+describe('gradients of MaxUnpool', () => {
+  const attributes = { kernel_shape: [2, 2], strides: [2, 2] };
+  claimGradients(
+    [11, 18, 22].flatMap((opset) =>
+      [false, true].map((isShaped) => ({
+        name: isShaped ? 'MaxUnpool of a given shape' : 'MaxUnpool',
+        opset,
+        build: (b, { weight }) => {
+          const shape = isShaped ? [b.constant('shape', int64([4], [2, 3, 6, 8]))] : [];
+          return b.op('MaxUnpool', [weight('x', [2, 3, 3, 4]), b.constant('places', places()), ...shape], {
+            attributes,
+          });
+        },
+      })),
+    ),
+  );
+});
 
 describe('gradients of norms over windows', () => {
   claimGradients(

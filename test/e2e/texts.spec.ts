@@ -105,6 +105,14 @@ describe('the main job on texts', () => {
     expect(error).to.have.property('message', 'There is no file missing.txt; check the path.');
   });
 
+  it('does not label a table as one long text, and says what to do with it', async () => {
+    const table = path.join(folder, 'rows.csv');
+    writeFileSync(table, 'text\na great film\nan awful film\n');
+    const { status, stderr } = await graftHere(['predict', '--model', model, table, '--device', 'cpu'], env);
+    expect(stderr).to.match(/rows\.csv is a table, and graft predict reads no rows: .* graft eval/);
+    expect(status).to.equal(1);
+  });
+
   it('labels the good ones among inputs that cannot be used, and says why each of those was left out', async () => {
     const broken = path.join(folder, 'latin1.txt');
     writeFileSync(broken, Uint8Array.of(0x66, 0xfc, 0x72));

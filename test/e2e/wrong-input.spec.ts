@@ -394,6 +394,11 @@ describe('wrong input', function () {
         env,
       );
       expectRefusal(outcome, 1, /disk is full/);
+      for (const format of ['npy', 'parquet', 'safetensors']) {
+        const from = ['--backbone', 'scattering', '--data', good, '--device', 'cpu', '--format', format];
+        const exported = await graftHere(['cache', 'export', ...from, '--out', path.join(full, format)], env);
+        expectRefusal(exported, 1, /Cannot write .*full.* disk is full/);
+      }
       const left = readdirSync(full, { recursive: true, encoding: 'utf8' });
       expect(left.filter((name) => /\.onnx|\.tmp$|head\.safetensors$/.test(name))).to.deep.equal([]);
     } finally {

@@ -4,6 +4,7 @@ import type { Composition } from './composition.js';
 import { fusedConvolution, fusedGemm, fusedMatMul } from './fused-product.js';
 import { gridSample } from './grid-sample.js';
 import { globalLpPool, lpPool } from './lp-pool.js';
+import { maxUnpool } from './max-unpool.js';
 import { microsoftAttention, multiHeadAttention } from './microsoft-attention.js';
 import { recurrentGru, recurrentLstm, recurrentRnn } from './recurrent.js';
 import { microsoftRotaryEmbedding, rotaryEmbedding } from './rotary.js';
@@ -31,6 +32,7 @@ export const composedOperators: readonly ComposedOperator[] = [
   { opType: 'RotaryEmbedding', domain: '', differentiable: [0], composition: rotaryEmbedding },
   { opType: 'LpPool', domain: '', differentiable: [0], composition: lpPool },
   { opType: 'GridSample', domain: '', differentiable: [0, 1], composition: gridSample },
+  { opType: 'MaxUnpool', domain: '', differentiable: [0], composition: maxUnpool },
   { opType: 'GlobalLpPool', domain: '', differentiable: [0], composition: globalLpPool },
   { opType: 'RNN', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentRnn },
   { opType: 'GRU', domain: '', differentiable: [0, 1, 2, 3, 5], composition: recurrentGru },
