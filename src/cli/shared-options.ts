@@ -72,7 +72,7 @@ export const deviceOptions = {
 } as const satisfies Record<string, Options>;
 
 export const exampleBatchOption = {
-  batch: { ...positiveInteger('batch'), describe: 'Examples a run of the model [default: 16]' },
+  batch: { ...positiveInteger('batch'), describe: 'Examples a run of the model [default: by the device]' },
 } as const satisfies Record<string, Options>;
 
 export const onErrorOption = {

@@ -11,21 +11,20 @@ import { dirname } from 'node:path';
 import { GraftError, invalidArgument } from '../errors.js';
 import type { OnProgress } from '../logger.js';
 import type { RandomView } from '../image/random-view.js';
-import { exampleDims, type InputSpec } from '../models/input-spec.js';
+import type { InputSpec } from '../models/input-spec.js';
 import type { ModelLayout } from '../onnx/lay-out-model.js';
 import type { NodeProvider } from '../runtime/providers.js';
 import type { LocatedList } from '../sources/source.js';
-import { sizeOf } from '../tensor/shape.js';
 import { collectRows, type Skipped } from './collect-rows.js';
 import type { FeatureStore } from './feature-store.js';
 import { GroupFinish } from './finish-group.js';
 import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
 import { KeyIndex } from './key-index.js';
-import { type Division, type PlannedExample, planWorkers } from './plan-workers.js';
+import { openPool } from './open-pool.js';
+import type { Division } from './plan-workers.js';
 import { readExample, readExamples } from './read-examples.js';
-import { TryingPool } from './trying-pool.js';
-import { WorkerPool } from './worker-pool.js';
+import type { TryingPool } from './trying-pool.js';
 
 export interface ExtractOptions {
   /**
@@ -79,8 +78,6 @@ export interface ExtractResult {
 /** Most bytes of features in one shard, and most rows. */
 const shardBytes = 64 * 2 ** 20;
 const shardRows = 256;
-/** Most decoded pixels that wait for the models: three photos of 12 megapixels, a hundred and more of half a megapixel. */
-const pixelBytes = 128 * 2 ** 20;
 
 /**
  * @throws GraftError INVALID_IMAGE (with onError 'fail'), INTERRUPTED (by `signal`), FILE_UNWRITABLE,
@@ -136,23 +133,17 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     layout = typeof options.model === 'function' ? await options.model() : undefined;
     const source = layout?.source ?? (options.model as Uint8Array);
     const modelBytes = layout?.sizeBytes ?? source.length;
-    const plan = planWorkers({ ...options, modelBytes, example: exampleSize(options.input) });
-    const setup = {
-      model: typeof source === 'string' ? source : shared(source),
-      input: options.input,
+    const opened = openPool({
+      ...options,
+      model: source,
+      modelBytes,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
-      perRun: plan.perRun,
-      provider: plan.provider,
-    };
-    pool = new TryingPool({
-      divisions: plan.divisions,
-      open: ({ workers, threads }) =>
-        new WorkerPool({ ...setup, threads, pixelBytes: pixelBytes / workers }, workers),
       remaining: () => examples.length - done,
     });
+    pool = opened.pool;
     return new GroupWriter(stores, pool, {
-      batch: plan.batch,
+      batch: opened.batch,
       views: viewOf,
       onBatch(count) {
         advance(count);
@@ -224,19 +215,6 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     ...(pool && { division: { ...pool.division, tried: pool.tried } }),
     keys,
   };
-}
-
-function exampleSize(input: InputSpec): PlannedExample {
-  if (input.kind === 'tokens') return { kind: 'text' };
-  const [dims] = exampleDims(input).values();
-  return { kind: 'image', sizeBytes: Float32Array.BYTES_PER_ELEMENT * sizeOf(dims!) };
-}
-
-/** One copy for all workers. */
-function shared(bytes: Uint8Array): SharedArrayBuffer {
-  const memory = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(memory).set(bytes);
-  return memory;
 }
 
 function interrupted(done: number, total: number): GraftError {

@@ -144,5 +144,5 @@ function crashMessage(cause: unknown): string {
   const remedy = isMemory
     ? 'Use fewer workers (--threads) or smaller batches (--batch).'
     : 'Try again with --threads 1.';
-  return `A worker that computes features stopped: ${messageOf(cause).replace(/\.$/, '')}. ${remedy} Finished shards are kept.`;
+  return `A thread that runs the model stopped: ${messageOf(cause).replace(/\.$/, '')}. ${remedy}`;
 }

@@ -1,25 +1,18 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
-import { GraftError, unreadable } from '../errors.js';
+import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
-import { assertFinite } from '../predict/assert-finite.js';
-import { openPredictor } from '../predict/predictor.js';
-import type { Device } from '../runtime/session.js';
 import { shortenText } from '../shorten-text.js';
-import { readSource } from '../sources/read-source.js';
+import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import type { Hooks } from './cache-features.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
 
-export interface PredictOptions {
+export interface PredictOptions extends AskOptions {
   readonly model: string;
   /** Paths of images or folders; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */
   readonly inputs: readonly string[];
   /** The lines that `-` stands for: paths of images, or texts. */
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
-  readonly device?: Device | undefined;
-  readonly threads?: number | undefined;
-  /** Examples a run of the model. */
-  readonly batch?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
 }
 
@@ -40,8 +33,6 @@ export interface Prediction {
   readonly reason?: string;
 }
 
-const usualBatch = 16;
-
 /**
  * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. An input that cannot be used is
  * left out, with a warning and with its reason in its place, unless `onError` is 'fail'.
@@ -49,38 +40,31 @@ const usualBatch = 16;
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
-  const { batch: batchSize = usualBatch } = options;
-  const predictor = await openPredictor(options.model, {
-    device: options.device ?? 'auto',
-    ...(options.threads && { threads: options.threads }),
-  });
-  const { metadata, predict } = predictor;
-  try {
-    const inputs = await listInputs(options, metadata.input.kind);
-    const predictions: Prediction[] = [];
-    let firstFailure: GraftError | undefined;
-    for (let start = 0; start < inputs.length; start += batchSize) {
-      if (signal?.aborted)
-        throw new GraftError('INTERRUPTED', `Stopped after ${start} of ${inputs.length} inputs.`);
-      const batch = inputs.slice(start, start + batchSize);
-      for (const [i, outcome] of (await predictBatch(batch, predict)).entries()) {
-        const input = batch[i]!.path;
-        if (!(outcome instanceof GraftError)) {
-          predictions.push(describePrediction(input, outcome, metadata));
-          continue;
-        }
-        firstFailure ??= cannotPredict(batch[i]!, outcome);
-        if (options.onError === 'fail') throw firstFailure;
-        logger.warn(`Left out ${quoteInput(batch[i]!)}: ${outcome.message}`);
-        predictions.push(describeLeftOut(input, outcome.message, metadata));
+  const { metadata, ask } = await openExported(options.model, options);
+  const inputs = await listInputs(options, metadata.input.kind);
+  const predictions: Prediction[] = [];
+  let firstFailure: GraftError | undefined;
+  for await (const outcomes of ask(
+    inputs.length,
+    async (index) => inputs[index]!.error ?? contentOf(inputs[index]!),
+  )) {
+    for (const outcome of outcomes) {
+      const input = inputs[predictions.length]!;
+      if (!(outcome instanceof GraftError)) {
+        predictions.push(describePrediction(input.path, outcome, metadata));
+        continue;
       }
-      onProgress?.({ done: start + batch.length, total: inputs.length });
+      firstFailure ??= cannotPredict(input, outcome);
+      if (options.onError === 'fail') throw firstFailure;
+      logger.warn(`Left out ${quoteInput(input)}: ${outcome.message}`);
+      predictions.push(describeLeftOut(input.path, outcome.message, metadata));
     }
-    if (firstFailure && predictions.every(({ reason }) => reason !== undefined)) throw firstFailure;
-    return predictions;
-  } finally {
-    await predictor.release();
+    onProgress?.({ done: predictions.length, total: inputs.length });
+    if (signal?.aborted && predictions.length < inputs.length)
+      throw new GraftError('INTERRUPTED', `Stopped after ${predictions.length} of ${inputs.length} inputs.`);
   }
+  if (firstFailure && predictions.every(({ reason }) => reason !== undefined)) throw firstFailure;
+  return predictions;
 }
 
 /** A message of the file system names its path itself. */
@@ -95,56 +79,6 @@ function cannotPredict(input: ListedInput, error: GraftError): GraftError {
 function quoteInput({ path, source }: ListedInput): string {
   if (source === undefined) return path;
   return JSON.stringify(shortenText(path, 80));
-}
-
-/** Of each input what the model says, or why it cannot be asked. */
-async function predictBatch(
-  batch: readonly ListedInput[],
-  predict: (examples: readonly Uint8Array[]) => Promise<Float32Array>,
-): Promise<(Float32Array | GraftError)[]> {
-  const contents = await Promise.all(batch.map(readContent));
-  const good = contents.filter((content) => content instanceof Uint8Array);
-  const outputs = await predictContents(good, predict);
-  return contents.map((content) => (content instanceof GraftError ? content : finite(outputs.shift()!)));
-}
-
-function finite(outcome: Float32Array | GraftError): Float32Array | GraftError {
-  if (outcome instanceof GraftError) return outcome;
-  try {
-    assertFinite(outcome);
-    return outcome;
-  } catch (error) {
-    return error as GraftError;
-  }
-}
-
-async function readContent(input: ListedInput): Promise<Uint8Array | GraftError> {
-  if (input.error) return input.error;
-  try {
-    return (await readSource(input)).bytes;
-  } catch (error) {
-    return unreadable(input.path, error);
-  }
-}
-
-async function predictContents(
-  contents: readonly Uint8Array[],
-  predict: (examples: readonly Uint8Array[]) => Promise<Float32Array>,
-): Promise<(Float32Array | GraftError)[]> {
-  if (contents.length === 0) return [];
-  try {
-    const outputs = await predict(contents);
-    const width = outputs.length / contents.length;
-    return contents.map((_, i) => outputs.subarray(i * width, (i + 1) * width));
-  } catch (error) {
-    if (!(error instanceof GraftError) || !['INVALID_IMAGE', 'INVALID_TEXT'].includes(error.code))
-      throw error;
-    if (contents.length === 1) return [error];
-    // One broken example fails its batch: find it by going one by one.
-    const outcomes: (Float32Array | GraftError)[] = [];
-    for (const content of contents) outcomes.push(...(await predictContents([content], predict)));
-    return outcomes;
-  }
 }
 
 function describeLeftOut(input: string, reason: string, { task }: HeadMetadata): Prediction {

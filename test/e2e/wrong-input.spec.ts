@@ -238,7 +238,6 @@ describe('wrong input', function () {
       out,
       l2: 3,
       seed: 2,
-      labelColumn: 'label',
       device: 'cpu',
     };
     writeFileSync(config, JSON.stringify(flags));

@@ -417,7 +417,7 @@ describe('Feature extraction', () => {
       extract(store, examples.slice(0, 3), { input: { ...pixels, preprocess: { ...preprocess, resize } } }),
     );
     expect(error.code).to.equal('RUNTIME_FAILURE');
-    expect(error.message).to.match(/A worker that computes features stopped: .*Finished shards are kept/);
+    expect(error.message).to.match(/A thread that runs the model stopped: .*Try again with --threads 1/);
     expect(await readdir(store.folder)).to.deep.equal(['store.json']);
   });
 

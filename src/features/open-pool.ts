@@ -1,0 +1,61 @@
+/** Workers that run one model, as many as the plan says, and what is handed to them at a time. */
+import type { RandomView } from '../image/random-view.js';
+import { exampleDims, type InputSpec } from '../models/input-spec.js';
+import type { NodeProvider } from '../runtime/providers.js';
+import { sizeOf } from '../tensor/shape.js';
+import { type PlannedExample, planWorkers } from './plan-workers.js';
+import { TryingPool } from './trying-pool.js';
+import type { WorkerSetup } from './worker-messages.js';
+import { WorkerPool } from './worker-pool.js';
+
+export interface PoolOptions {
+  /** Encoded model, or its path. */
+  readonly model: Uint8Array | string;
+  /** With its weights. */
+  readonly modelBytes: number;
+  readonly input: InputSpec;
+  readonly views: readonly (RandomView | undefined)[];
+  readonly outputs: WorkerSetup['outputs'];
+  readonly provider?: NodeProvider | undefined;
+  /** Most examples a run of the model; default: by the provider. */
+  readonly batch?: number | undefined;
+  /** Cores to use; default: all. */
+  readonly threads?: number | undefined;
+  /** Sessions at once; default: one a core on the CPU while the memory lasts, one on a GPU. */
+  readonly workers?: number | undefined;
+  /** Examples that are still to come, at most. */
+  remaining(): number;
+}
+
+/** Most decoded pixels that wait for the models: three photos of 12 megapixels, a hundred and more of half a megapixel. */
+const pixelBytes = 128 * 2 ** 20;
+
+/** @returns the pool, and how many examples to hand to it at once */
+export function openPool(options: PoolOptions): { readonly pool: TryingPool; readonly batch: number } {
+  const { model, input, views, outputs, remaining } = options;
+  const { provider, perRun, divisions, batch } = planWorkers({ ...options, example: plannedExample(input) });
+  const setup = {
+    model: typeof model === 'string' ? model : shared(model),
+    ...{ input, views, outputs, perRun, provider },
+  };
+  const pool = new TryingPool({
+    divisions,
+    open: ({ workers, threads }) =>
+      new WorkerPool({ ...setup, threads, pixelBytes: pixelBytes / workers }, workers),
+    remaining,
+  });
+  return { pool, batch };
+}
+
+function plannedExample(input: InputSpec): PlannedExample {
+  if (input.kind === 'tokens') return { kind: 'text' };
+  const [dims] = exampleDims(input).values();
+  return { kind: 'image', sizeBytes: Float32Array.BYTES_PER_ELEMENT * sizeOf(dims!) };
+}
+
+/** One copy for all workers. */
+function shared(bytes: Uint8Array): SharedArrayBuffer {
+  const memory = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(memory).set(bytes);
+  return memory;
+}

@@ -1,0 +1,119 @@
+/** What an exported model says of many examples: by sessions in threads of their own, as features are computed. */
+import { GraftError, unreadable } from '../errors.js';
+import { openPool } from '../features/open-pool.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
+import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
+import { readModel } from '../onnx/read-model.js';
+import { encodedLength } from '../onnx/write-model.js';
+import { assertFinite } from '../predict/assert-finite.js';
+import { resolveDevice } from '../runtime/providers.js';
+import type { Device } from '../runtime/session.js';
+import { readSource } from '../sources/read-source.js';
+import type { Located } from '../sources/source.js';
+import { taskOf } from '../tasks/task-of.js';
+
+/** Probabilities, or the numbers of a regression, in the order of the labels; or why the example cannot be used. */
+export type Outcome = Float32Array | GraftError;
+
+export interface AskOptions {
+  readonly device?: Device | undefined;
+  readonly threads?: number | undefined;
+  /** Most examples a run of the model; default: by the device. */
+  readonly batch?: number | undefined;
+}
+
+export interface ExportedModel {
+  readonly metadata: ModelMetadata;
+  /**
+   * Outcomes in the order of the examples, some at a time. Nothing is opened before the first is asked for, and all is closed at
+   * the end, also of a loop that is left.
+   * @param read - the bytes of the example at an index, in memory of its own, or why they cannot be read
+   * @throws GraftError PROVIDER_UNAVAILABLE, INVALID_MODEL or RUNTIME_FAILURE, which are no example's fault
+   */
+  ask(
+    count: number,
+    read: (index: number) => Promise<Uint8Array<ArrayBuffer> | GraftError>,
+  ): AsyncGenerator<readonly Outcome[]>;
+}
+
+/** So few are done before a second session has been opened; one takes all cores then. */
+const few = 4;
+/** Only views need to know. */
+const noKey = new Uint8Array();
+
+/** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
+export async function openExported(path: string, options: AskOptions = {}): Promise<ExportedModel> {
+  const model = await readModel(path).catch(explainBackboneName(path));
+  const metadata = readMetadata(model, path);
+  const modelBytes = encodedLength(model);
+  const { device = 'auto', batch, threads } = options;
+  const { labels, task, input } = metadata;
+  const output = { name: taskOf(task).outputNames.outputs, view: 0, dim: labels.length };
+  return {
+    metadata,
+    async *ask(count, read) {
+      let done = 0;
+      const { provider } = await resolveDevice(device);
+      const { pool, batch: handed } = openPool({
+        ...{ model: path, modelBytes, input, provider, batch, threads },
+        ...(count <= few && { workers: 1 }),
+        views: [undefined],
+        outputs: [output],
+        remaining: () => count - done,
+      });
+      const outcomesOf = async (from: number, to: number): Promise<readonly Outcome[]> => {
+        const contents = await Promise.all(Array.from({ length: to - from }, (_, i) => read(from + i)));
+        const examples = contents.filter((content) => content instanceof Uint8Array);
+        if (examples.length === 0) return contents as GraftError[];
+        const { features, broken } = await pool.run({
+          examples,
+          keys: examples.map(() => noKey),
+          views: [0],
+        });
+        const reasons = new Map(broken.map(({ slot, reason }) => [slot, reason]));
+        const code = input.kind === 'pixels' ? 'INVALID_IMAGE' : 'INVALID_TEXT';
+        let slot = 0;
+        return contents.map((content) => {
+          if (content instanceof GraftError) return content;
+          const reason = reasons.get(slot);
+          const values = features[0]!.subarray(slot * labels.length, ++slot * labels.length);
+          return reason === undefined ? finite(values) : new GraftError(code, reason);
+        });
+      };
+      const asked: Promise<readonly Outcome[]>[] = [];
+      try {
+        for (let next = 0; done < count;) {
+          for (; next < count && asked.length < pool.capacity; next += handed) {
+            const outcomes = outcomesOf(next, Math.min(count, next + handed));
+            // It is heard when its turn comes.
+            outcomes.catch(() => {});
+            asked.push(outcomes);
+          }
+          const outcomes = await asked.shift()!;
+          done += outcomes.length;
+          yield outcomes;
+        }
+      } finally {
+        await pool.close();
+      }
+    },
+  };
+}
+
+/** The bytes of an example, or why there are none. */
+export async function contentOf(example: Located): Promise<Uint8Array<ArrayBuffer> | GraftError> {
+  try {
+    return (await readSource(example)).bytes;
+  } catch (error) {
+    return unreadable(example.path, error);
+  }
+}
+
+function finite(values: Float32Array): Outcome {
+  try {
+    assertFinite(values);
+    return values;
+  } catch (error) {
+    return error as GraftError;
+  }
+}
