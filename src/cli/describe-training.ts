@@ -20,8 +20,8 @@ const examplesOf = (number: number): string => count(number, ['example', 'exampl
 
 function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
   if (solver === undefined) return '';
-  if (convergence) return ` (${stoppedAt} iterations, gradient ${convergence.gradient.toExponential(1)})`;
-  return ` (${stoppedAt} ${solver === 'lbfgs' ? 'iterations' : 'epochs'})`;
+  const steps = count(stoppedAt, solver === 'lbfgs' ? ['iteration', 'iterations'] : ['epoch', 'epochs']);
+  return convergence ? ` (${steps}, gradient ${convergence.gradient.toExponential(1)})` : ` (${steps})`;
 }
 
 /** The result in a few lines. */

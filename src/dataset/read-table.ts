@@ -9,6 +9,7 @@ import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
+import { isRounded, textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
@@ -207,18 +208,9 @@ export function locate(image: string, { row, file }: { row: number; file: string
   return { path: path.resolve(path.dirname(file), image) };
 }
 
-/** Numbers of JSON are doubles: two that differ may have become the same name. */
-function isRounded(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(isRounded);
-  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
-}
-
 function textOf(value: unknown, column: string, row: number, file: string): string {
-  if (typeof value === 'string') return value.trim();
-  if (value === undefined) return '';
-  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
-  if (Array.isArray(value) && value.every((item) => typeof item === 'string' || typeof item === 'number'))
-    return JSON.stringify(value);
+  const text = value === undefined ? '' : textOfJson(value);
+  if (text !== undefined) return text;
   throw new GraftError(
     'INVALID_DATASET',
     `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${shortenText(JSON.stringify(value), 60)}.`,

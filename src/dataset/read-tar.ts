@@ -9,6 +9,7 @@ import type { Logger } from '../logger.js';
 import { listTar, type TarMember } from '../sources/list-tar.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, Split } from './dataset.js';
+import { isRounded, textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
 import type { ShardFile } from './shard-files.js';
 import { splitOfFolder } from './split-names.js';
@@ -127,7 +128,7 @@ async function* readAhead(shards: readonly ShardFile[], options: DataOptions): A
 
 /** Samples with an image; successive members of one key belong together. */
 async function readSamples(archive: string, options: DataOptions): Promise<ArchiveContent> {
-  const { imageColumn, labelColumn } = options;
+  const { imageColumn } = options;
   const samples: Sample[] = [];
   const links: string[] = [];
   let current: Sample | undefined;
@@ -149,7 +150,7 @@ async function readSamples(archive: string, options: DataOptions): Promise<Archi
     }
     const isWanted = imageColumn === undefined ? isImagePath(name) : extension === imageColumn.toLowerCase();
     if (isWanted) current.image ??= { name, start, length };
-    else await takeLabel(current, member, extension, labelColumn, archive);
+    else await takeLabel(current, member, extension, options, archive);
   }
   if (current?.image) samples.push(current);
   return { samples, links };
@@ -159,16 +160,17 @@ async function takeLabel(
   sample: Sample,
   member: TarMember,
   extension: string,
-  labelColumn: string | undefined,
+  options: DataOptions,
   archive: string,
 ): Promise<void> {
+  const { labelColumn } = options;
   const isNamed = labelColumn !== undefined && extension === labelColumn.toLowerCase();
   const rank = isNamed ? -1 : labelExtensions.indexOf(extension);
   if ((rank < 0 && !isNamed) || rank >= sample.rank) return;
   if (labelColumn !== undefined && !isNamed && extension !== 'json') return;
   const label =
     extension === 'json'
-      ? labelOfJson(await member.read(longestJson), labelColumn, `"${member.name}" of ${archive}`)
+      ? labelOfJson(await member.read(longestJson), options, `"${member.name}" of ${archive}`)
       : Buffer.from(await member.read(longestLabel))
           .toString('utf8')
           .trim();
@@ -177,7 +179,11 @@ async function takeLabel(
   sample.rank = rank;
 }
 
-function labelOfJson(content: Uint8Array, column: string | undefined, place: string): string | undefined {
+function labelOfJson(
+  content: Uint8Array,
+  { labelColumn: column, task }: DataOptions,
+  place: string,
+): string | undefined {
   let fields: unknown;
   try {
     fields = JSON.parse(Buffer.from(content).toString('utf8'));
@@ -185,14 +191,15 @@ function labelOfJson(content: Uint8Array, column: string | undefined, place: str
     throw new GraftError('INVALID_DATASET', `${place} is not JSON: ${messageOf(error)}.`);
   }
   // A sample's JSON may be the label itself, as `json.dumps(3)`.
-  if (typeof fields === 'number' || typeof fields === 'string') return String(fields);
-  if (typeof fields !== 'object' || fields === null) return undefined;
-  for (const name of column === undefined ? labelColumns : [column]) {
-    if (!Object.hasOwn(fields, name)) continue;
-    const value = (fields as Readonly<Record<string, unknown>>)[name];
-    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') {
-      return String(value);
-    }
-  }
-  return undefined;
+  const names = column === undefined ? labelColumns : [column];
+  const values =
+    typeof fields === 'object' && fields !== null && !Array.isArray(fields)
+      ? names.map((name) => (Object.hasOwn(fields, name) ? (fields as Record<string, unknown>)[name] : null))
+      : [fields];
+  const value = values.find((each) => textOfJson(each) !== undefined);
+  if (task === 'regression' || !isRounded(value)) return textOfJson(value);
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The label in ${place} is a number too large to be read to its last digit; write it as a text.`,
+  );
 }

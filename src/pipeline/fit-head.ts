@@ -80,9 +80,12 @@ export async function fitHead(
       '--knn is measured on a validation part, but there is none; hold one out with --validation 0.2.',
     );
   }
+  const k = options.knn && Math.min(options.knn, plain.rows);
+  if (k && k < options.knn)
+    logger.warn(`--knn ${options.knn} takes all ${k} training examples, as there are no more of them.`);
   const neighbours =
-    options.knn && validation && isInMemory(plain) && isInMemory(validation)
-      ? { k: options.knn, ...(await scoreNeighbours(taskOf(task), plain, validation, options.knn, threads)) }
+    k && validation && isInMemory(plain) && isInMemory(validation)
+      ? { k, ...(await scoreNeighbours(taskOf(task), plain, validation, k, threads)) }
       : undefined;
   return {
     ...(neighbours && { neighbours }),

@@ -87,6 +87,35 @@ describe('Reading tar shards', () => {
     expect(await listed(byMember)).to.deep.equal(['animal left 1', 'pet left 2']);
   });
 
+  it('takes lists in the JSON for several labels, and refuses numbers that lost digits', async () => {
+    const file = await archive('lists.tar', [
+      ['1.jpg', 'one'],
+      ['1.json', '{"labels": ["cat", "dog"]}'],
+      ['2.jpg', 'two'],
+      ['2.json', '["dog"]'],
+      ['3.jpg', 'three'],
+      ['3.json', '{"label": null, "labels": []}'],
+    ]);
+    const { examples, classes, targets, task } = await readDataset(file);
+    expect([task, ...classes]).to.deep.equal(['multi', 'cat', 'dog']);
+    const rows = Array.from(examples, ({ label }) => [...targets!.subarray(2 * label, 2 * label + 2)]);
+    expect(rows).to.deep.equal([
+      [1, 1],
+      [0, 1],
+      [0, 0],
+    ]);
+    const large = await archive('large.tar', [
+      ['1.jpg', 'one'],
+      ['1.json', '{"label": 9007199254740993}'],
+      ['2.jpg', 'two'],
+      ['2.json', '{"label": 1}'],
+    ]);
+    expect(await refusal(large)).to.match(
+      /label in "1\.json" of .*large\.tar is a number too large to be read/,
+    );
+    expect((await readDataset(large, { task: 'regression' })).targets).to.have.length(2);
+  });
+
   it('takes the folder for the class where no sample has a label of its own', async () => {
     const file = await archive('folders.tar', [
       ['photos/cat/1.jpg', 'one'],

@@ -12,6 +12,7 @@ interface Report {
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly train: Readonly<Record<string, number>>;
+  readonly neighbours?: Readonly<Record<string, number>>;
 }
 
 interface Row {
@@ -184,6 +185,12 @@ describe('what a data set hides', function () {
       expect(status).to.equal(0);
       expect(stderr).to.match(message);
     }
+  });
+
+  it('neighbours beyond the training examples: said, and counted as they are', async () => {
+    const few = await report(rowsOf(20, twoClasses), '--knn', '50');
+    expect(few.said).to.match(/--knn 50 takes all 16 training examples/);
+    expect(few.neighbours).to.include({ k: 16 });
   });
 
   it('labels that never differ: said, of sets and of amounts', async () => {
