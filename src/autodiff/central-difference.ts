@@ -4,7 +4,7 @@
  *   dL/dp ≈ (L(p + h) − L(p − h)) / 2h
  *
  * Where the slopes to both sides differ, a kink (of Relu, MaxPool, Clip, …) lies between them, and h is made smaller. A
- * point on a kink has no one slope.
+ * point on a kink has no one slope, nor has one at the edge of where the function is defined.
  */
 export interface DifferenceOptions {
   /** The function at the point that `data` holds now. */
@@ -51,6 +51,8 @@ export async function slopeAlong(
   for (let step = largestStep; step >= smallestStep; step /= 10) {
     const h = step * scale;
     const [above, below] = [await at(h), await at(-h)];
+    // Beyond where the function is defined: another exponent of a negative number, of a square.
+    if (Number.isNaN(above) || Number.isNaN(below)) continue;
     const gap = Math.abs(above - here - (here - below)) / h;
     if (!(gap > Math.max(tolerance, (rounding * magnitude) / h))) return (above - below) / (2 * h);
   }

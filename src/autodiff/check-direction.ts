@@ -12,7 +12,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { slopeAlong } from './central-difference.js';
 
 export interface DirectionCheck {
-  /** How many parameters were moved together. */
+  /** How many parameters were moved together: all, or all but scalars where those lead out of where the loss is defined. */
   readonly parameters: number;
   /** The slope by the gradients, and by the difference. */
   readonly analytic: number;
@@ -57,7 +57,9 @@ export async function checkDirection(
       moved.map((row) => Math.max(norms.get(row)!, smallest)),
       options,
     );
-  const together = await compare(rows);
+  // Among scalars are exponents, which no negative number lets be moved.
+  const several = rows.filter(({ data }) => data.length > 1);
+  const together = (await compare(rows)) ?? (several.length > 0 ? await compare(several) : undefined);
   if (!together) return undefined;
   const suspects: string[] = [];
   /** @param isWrong - whether that is known already */

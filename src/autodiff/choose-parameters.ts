@@ -1,13 +1,16 @@
 import { GraftError } from '../errors.js';
 import { nearNames } from '../graph/near-names.js';
 import { valuesRead } from '../onnx/graph-index.js';
-import type { Graph, Node } from '../onnx/ir.js';
+import { toTensor } from '../onnx/initializer.js';
+import type { Graph, Initializer, Node } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
+import { sizeOf } from '../tensor/shape.js';
+import { toFloat32 } from '../tensor/to-float32.js';
 import { reaching, type RuleTable } from './reachability.js';
 
 /**
  * The values to differentiate by: those asked for, or every float initializer from which a gradient path leads to the
- * loss, but for running statistics, which are measured and not learned.
+ * loss, but for running statistics, which are measured and not learned, and for the numbers that masks are filled with.
  * @param known - all values of the graph
  * @throws GraftError UNKNOWN_VALUE, or NO_GRADIENT_RULE for a value that holds no floats and where there is none.
  */
@@ -24,7 +27,8 @@ export function chooseParameters(
   }
   const statistics = runningStatistics(graph);
   const floats = [...graph.initializers].filter(
-    ([name, { dtype }]) => /^float(16|32|64)$/.test(dtype) && !statistics.has(name),
+    ([name, initializer]) =>
+      /^float(16|32|64)$/.test(initializer.dtype) && !statistics.has(name) && !fillsMask(initializer),
   );
   const found = reaching(graph, floats.map(([name]) => name), [loss], ruleOf); // prettier-ignore
   if (found.length > 0) return found;
@@ -33,6 +37,15 @@ export function chooseParameters(
     `No gradient of "${loss}" reaches any float initializer of the model.`,
   );
 }
+
+/** Whether it holds infinities, or numbers that stand for them: there is no step that they could be moved by. */
+function fillsMask(initializer: Initializer): boolean {
+  if (sizeOf(initializer.dims) > mostMasked || initializer.content.kind === 'strings') return false;
+  return toFloat32(toTensor(initializer)).some((value) => Math.abs(value) > 1e30);
+}
+
+/** A mask of 512 by 512 positions; larger ones are not looked into. */
+const mostMasked = 2 ** 18;
 
 /** What is read as mean or variance of a BatchNormalization, and nowhere else. */
 function runningStatistics({ nodes }: Graph): ReadonlySet<string> {

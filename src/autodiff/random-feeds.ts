@@ -8,7 +8,7 @@ import type { Tensor } from '../tensor/tensor.js';
 
 /**
  * Inputs to run a model on: those of `feeds`, the others drawn with the sizes of `inputDims` (else as declared, 1 where a
- * size is free): normal floats, integers 0 and 1.
+ * size is free): normal floats, integers 0 and 1, masks that keep the first tokens of each text.
  * @throws GraftError UNSUPPORTED_MODEL for an input that is no tensor.
  */
 export function randomFeeds(
@@ -26,11 +26,24 @@ export function randomFeeds(
     const dims = inputDims?.get(name) ?? declared;
     const { dtype } = type;
     const data = new (dtypeInfo(dtype).array)(sizeOf(dims));
+    // Texts are filled up behind: attention has no gradient where a mask leaves nothing to look at.
+    const kept =
+      /mask/i.test(name) && dims.length > 1 && !dtype.startsWith('float') ? keptOf(dims, rng) : undefined;
     for (let i = 0; i < data.length; i++) {
-      if (data instanceof BigInt64Array || data instanceof BigUint64Array) data[i] = BigInt(rng.integer(2));
+      if (kept)
+        (data as Int32Array)[i] = (data instanceof BigInt64Array ? BigInt(kept(i)) : kept(i)) as number;
+      else if (data instanceof BigInt64Array || data instanceof BigUint64Array)
+        data[i] = BigInt(rng.integer(2));
       else data[i] = dtype.startsWith('float') ? rng.normal() : rng.integer(2);
     }
     result[name] = feeds[name] ?? { dtype, dims, data };
   }
   return result;
+}
+
+/** 1 up to a length of its own, at least 1, in each row of the last axis. */
+function keptOf(dims: readonly number[], rng: Rng): (i: number) => number {
+  const size = dims.at(-1)!;
+  const lengths = Array.from({ length: sizeOf(dims.slice(0, -1)) }, () => 1 + rng.integer(Math.max(1, size)));
+  return (i) => (i % size < lengths[Math.floor(i / size)]! ? 1 : 0);
 }

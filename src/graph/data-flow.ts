@@ -71,8 +71,7 @@ export function traceData(
       if (known) known.push(node);
       else users.set(input, [node]);
     }
-    for (const output of node.outputs) {
-      if (output === '') continue;
+    for (const output of dataOutputs(node)) {
       carrying.add(output);
       producers.set(output, node);
     }
@@ -84,10 +83,15 @@ export function traceData(
     isConstant: (value) => value !== '' && !varying.has(value),
     carries: (value) => carrying.has(value),
     inputs: (node) => entering.get(node) ?? none,
-    outputs: (node) => (entering.has(node) ? node.outputs.filter((output) => output !== '') : none),
+    outputs: (node) => (entering.has(node) ? dataOutputs(node) : none),
     producer: (value) => producers.get(value),
     users: (value) => users.get(value) ?? none,
   };
+}
+
+/** The second output of EmbedLayerNormalization counts what the mask keeps. */
+function dataOutputs({ opType, outputs }: Node): readonly string[] {
+  return outputs.filter((name, i) => name !== '' && !(opType === 'EmbedLayerNormalization' && i === 1));
 }
 
 /** Ids beside every id that there is, as a one-hot encoding compares them; a mask compares with a single one. */

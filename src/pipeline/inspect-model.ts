@@ -5,7 +5,7 @@ import { countParameters } from '../graph/count-parameters.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { emptyPasts, pastInputs } from '../graph/empty-pasts.js';
 import type { FeatureLayer } from '../graph/feature-layers.js';
-import { explainTrainingMode, trainingRemedy } from '../graph/training-mode.js';
+import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -21,6 +21,7 @@ import { backbonesFolder } from './cache-folder.js';
 import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
+import { settleMode } from './settle-mode.js';
 
 export interface Inspection {
   readonly model: string;
@@ -69,13 +70,13 @@ export async function inspectModel(
 ): Promise<Inspection> {
   const file = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
   const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
-  const settled = await settleFloats(model, file, hooks.logger);
+  const settled = await settleFloats(settleMode(model, file, hooks.logger), file, hooks.logger);
   const begun = await settleBranches(emptyPasts(holdStates(settled)));
   const { graph } = model;
   const operators = new Map<string, number>();
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
-  const training = explainTrainingMode(begun.graph);
-  if (training !== undefined) hooks.logger?.warn(`${file} ${training}. ${trainingRemedy}`);
+  const training = explainOtherEachTime(begun.graph);
+  if (training !== undefined) hooks.logger?.warn(`${file} ${training}. ${exportRemedy}`);
   const analysed = await analyseModel(begun).catch((error: unknown) => {
     if (error instanceof GraftError) return error;
     throw error;

@@ -17,7 +17,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
-import { explainTrainingMode, trainingRemedy } from '../graph/training-mode.js';
+import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
@@ -41,6 +41,7 @@ import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
+import { settleMode } from './settle-mode.js';
 import { imageInputs } from './find-pixel-input.js';
 import { describeInputs, type FoundInput, findInput, type InputOptions } from './find-input.js';
 import type { fitLength } from './find-token-input.js';
@@ -86,7 +87,8 @@ export async function prepareBackbone(
     throw unreadable(file, error);
   }
   const decoded = dropInitializerInputs(decodeModel(bytes, { path: file }));
-  const read = await settleFloats(inlineFunctions(decoded), file, logger);
+  const inferring = settleMode(inlineFunctions(decoded), file, logger);
+  const read = await settleFloats(inferring, file, logger);
   try {
     const one = await asOneExample(read);
     const sha256 = modelDigest(bytes, decoded);
@@ -139,11 +141,11 @@ async function prepareDecoded(
   }
   const cut = cutModel(model, [chosen]);
   assertMadeOf(cut, found, chosen, file);
-  const training = explainTrainingMode(cut.graph);
+  const training = explainOtherEachTime(cut.graph);
   if (training !== undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `${file} ${training}, so an example has no features of its own. ${trainingRemedy}`,
+      `${file} ${training}, so an example has no features of its own. ${exportRemedy}`,
     );
   }
   // Pooling may read an input that the layer itself does not depend on.

@@ -1,7 +1,10 @@
 /** `graft gradient`: a model with its gradients as further outputs, and their check against finite differences. */
 import { asFloat32, hasDType } from '../graph/as-float32.js';
+import { explainRandom } from '../graph/explain-other-each-time.js';
+import { forInference } from '../graph/for-inference.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Logger } from '../logger.js';
+import { GraftError } from '../errors.js';
 import { checkGradients, type DirectionCheck, type GradientCheck } from '../autodiff/check-gradients.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
@@ -80,6 +83,7 @@ export async function writeGradients(
       `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of convolutions and pooling hold for these sizes, with any batch; say others with --input-shape.`,
     );
   }
+  if (check) assertSameEachTime(source, path);
   const isSummed = sizeOf(lossShape) !== 1;
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
   if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
@@ -101,6 +105,18 @@ export async function writeGradients(
     ...(checks && { check: checks.parameters, ...(checks.together && { checkTogether: checks.together }) }),
   };
 } // prettier-ignore
+
+/** @throws GraftError UNSUPPORTED_MODEL */
+function assertSameEachTime({ graph }: Model, file: string): void {
+  const reason = forInference(graph).changed.includes('Dropout')
+    ? 'leaves out other numbers in every run (Dropout in training mode)'
+    : explainRandom(graph);
+  if (reason === undefined) return;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Differences tell nothing of the gradients of ${file}, which ${reason}: check an export for inference (model.eval() before torch.onnx.export), or leave --check away.`,
+  );
+}
 
 /** In float32, for which the gradients are written, and in which they keep their digits. */
 async function settleForGradients(read: Model, file: string, logger?: Logger): Promise<Model> {

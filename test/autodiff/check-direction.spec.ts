@@ -56,4 +56,25 @@ describe('Gradients along one random direction', () => {
     const wrong = parameters.filter(({ maxRelativeError }) => maxRelativeError > 1e-3);
     expect(wrong.map(({ name }) => name)).to.deep.equal(['w0', 'w1']);
   });
+
+  it('are compared without an exponent, which negative numbers let not be moved', async () => {
+    const b = new GraphBuilder();
+    const weight = b.constant('w', float32([2, 2], [-1, 2, -3, 4]));
+    const power = b.op('Pow', [
+      b.op('Mul', [b.input('x', 'float32', [2, 2]), weight]),
+      b.constant('e', float32([], [2])),
+    ]);
+    b.output(b.op('ReduceSum', [power], { name: 'loss', attributes: { keepdims: 0 } }), 'float32', []);
+    const { parameters, together } = await checkGradients(b.model(), {
+      loss: 'loss',
+      parameters: ['w', 'e'],
+    });
+    expect(together).to.include({ parameters: 1 });
+    expect(together!.relativeError).to.be.below(1e-5);
+    expect(parameters.map(({ name, compared, kinks }) => [name, compared, kinks])).to.deep.equal([
+      ['w', 4, 0],
+      ['e', 0, 1],
+    ]);
+    for (const { maxRelativeError } of parameters) expect(maxRelativeError).to.be.below(1e-5);
+  });
 });

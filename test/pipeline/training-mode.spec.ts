@@ -3,18 +3,20 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { checked, float32 } from '../../src/tensor/tensor.js';
+import { checked, float32, type Tensor } from '../../src/tensor/tensor.js';
 import { graph as subgraph } from '../../src/onnx/ir.js';
 import { toAttribute } from '../../src/onnx/attributes.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import { inspectModel } from '../../src/pipeline/inspect-model.js';
 import { type Backbone, prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
+import { openModel } from '../../src/runtime/open-model.js';
 import { runAll } from '../../src/pipeline/run-all.js';
 import { createRng } from '../../src/rng.js';
 import { sizeOf } from '../../src/tensor/shape.js';
 import { drawImages } from '../features/tiny-backbone.js';
 
-const rng = createRng(4);
+let rng = createRng(4);
+const noise = Float32Array.from({ length: 2 * 3 * 12 * 12 }, () => rng.normal());
 const normal = (...dims: number[]) =>
   float32(
     dims,
@@ -41,38 +43,42 @@ describe('A backbone whose examples change each other', () => {
   }
   const prepare = (backbone: string): Promise<Backbone> => prepareBackbone({ backbone }, { folder, logger });
 
-  for (const [what, middle, reason] of [
-    [
-      'BatchNormalization in training',
-      (b: GraphBuilder, maps: string) =>
-        b.ops('BatchNormalization', [maps, ...['s', 'b', 'm', 'v'].map((name) => b.constant(name, float32([6], [1, 2, 3, 4, 5, 6])))], 3, { name: 'norm', attributes: { training_mode: 1 } })[0]!, // prettier-ignore
-      /normalises by the examples that are run together \(BatchNormalization "norm" has training_mode 1\).*model\.eval\(\)/,
-    ],
-    [
-      'Dropout in training',
-      (b: GraphBuilder, maps: string) =>
-        b.op('Dropout', [maps, b.scalar(0.5), b.constant('on', checked('bool', [], Uint8Array.of(1)))], {
-          name: 'drop',
-        }),
-      /leaves out other numbers in every run \(Dropout "drop" has training_mode true\)/,
-    ],
-    [
-      'random numbers',
-      (b: GraphBuilder, maps: string) =>
-        b.op('Add', [maps, b.op('RandomNormalLike', [maps], { name: 'noise' })]),
-      /draws random numbers in every run \(RandomNormalLike "noise"\)/,
-    ],
-  ] as const) {
-    it(`is refused before anything is cached, and inspected with a warning: ${what}`, async () => {
-      const file = await written(middle);
-      const error = await prepare(file).catch((reason: unknown) => reason);
-      expect(error).to.have.property('code', 'UNSUPPORTED_MODEL');
-      expect((error as Error).message).to.match(reason);
-      said.splice(0);
-      await inspectModel(file, {}, { logger });
-      expect(said.join('\n')).to.match(reason);
-    });
-  }
+  it('is refused before anything is cached, and inspected with a warning, where it draws random numbers', async () => {
+    const reason = /draws random numbers in every run \(RandomNormalLike "noise"\)/;
+    const file = await written((b, maps) =>
+      b.op('Add', [maps, b.op('RandomNormalLike', [maps], { name: 'noise' })]),
+    );
+    const error = await prepare(file).catch((failure: unknown) => failure);
+    expect(error).to.have.property('code', 'UNSUPPORTED_MODEL');
+    expect((error as Error).message).to.match(reason);
+    said.splice(0);
+    await inspectModel(file, {}, { logger });
+    expect(said.join('\n')).to.match(reason);
+  });
+
+  it('is taken as in inference, which is said, where it was exported in training mode', async () => {
+    const middle = (isTraining: boolean) => (b: GraphBuilder, maps: string) => {
+      const parameters = ['s', 'b', 'm', 'v'].map((name) =>
+        b.constant(name, float32([6], [1, 2, 3, 4, 5, 6])),
+      );
+      const attributes = { training_mode: isTraining ? 1 : 0 };
+      const norm = b.ops('BatchNormalization', [maps, ...parameters], isTraining ? 3 : 1, { attributes })[0]!;
+      const training = b.constant('training', checked('bool', [], Uint8Array.of(isTraining ? 1 : 0)));
+      return b.op('Dropout', [norm, b.scalar(0.5), training]);
+    };
+    const featuresOf = async (isTraining: boolean): Promise<Tensor> => {
+      rng = createRng(4);
+      const { features, outputName } = await prepare(await written(middle(isTraining)));
+      const session = await openModel(features, { optimization: 'disabled' });
+      const outputs = await session.run({ image: float32([2, 3, 12, 12], noise) });
+      await session.release();
+      return outputs[outputName]!;
+    };
+    const expected = await featuresOf(false);
+    expect(said.join('\n')).not.to.include('training mode');
+    expect(await featuresOf(true)).to.deep.equal(expected);
+    expect(said.join('\n')).to.match(/training mode .*BatchNormalization by its running statistics, Dropout/);
+  });
 
   it('is run one image at a time where the images decide a branch together, also as exported', async () => {
     const data = path.join(folder, 'data');

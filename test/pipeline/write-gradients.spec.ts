@@ -8,7 +8,7 @@ import { writeModel } from '../../src/onnx/write-model.js';
 import { writeGradients } from '../../src/pipeline/write-gradients.js';
 import { createRng } from '../../src/rng.js';
 import { openSession } from '../../src/runtime/open-session.js';
-import { float32, int64 } from '../../src/tensor/tensor.js';
+import { checked, float32, int64 } from '../../src/tensor/tensor.js';
 import { splitBackbone } from './split-backbone.js';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'graft-gradient-'));
@@ -92,6 +92,55 @@ describe('writeGradients', () => {
     });
     expect(check!.map(({ name }) => name)).to.deep.equal(['words', 'bias', 'classifier']);
     for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-5);
+  });
+
+  it('takes no numbers that a mask is filled with for weights, and checks a fused embedding with its count of tokens', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const [ids, mask] = ['ids', 'mask'].map((name) => b.input(name, 'int32', ['batch', 'length']));
+    const weights = { words: [6, 4], places: [9, 4], scale: [4], shift: [4] };
+    const tables = Object.entries(weights).map(([name, dims]) => b.constant(name, normal(dims)));
+    const [words, places, scale, shift] = tables as [string, string, string, string];
+    const [x, count] = b.ops(
+      'EmbedLayerNormalization',
+      [ids!, '', words, places, '', scale, shift, mask!],
+      2,
+      {
+        domain: 'com.microsoft',
+      },
+    );
+    const qkv = [b.constant('qkv', normal([4, 12])), b.constant('qkvBias', normal([12]))];
+    const y = b.op('Attention', [x!, ...qkv, count!], {
+      domain: 'com.microsoft',
+      attributes: { num_heads: 2 },
+    });
+    const kept = b.op('Greater', [y, b.scalar(-100)]);
+    const hidden = b.constant('hidden', float32([1], [-Infinity]));
+    b.output(b.op('Tanh', [b.op('Where', [kept, y, hidden])], { name: 'loss' }), 'float32');
+    const model = path.join(folder, 'embedding.onnx');
+    await writeModel(
+      b.model({
+        opsets: new Map([
+          ['', 17],
+          ['com.microsoft', 1],
+        ]),
+      }),
+      model,
+    );
+    const { gradients, check } = await writeGradients({ model, check: true });
+    expect(gradients.map(({ name }) => name)).to.deep.equal([...Object.keys(weights), 'qkv', 'qkvBias']);
+    for (const { name, maxRelativeError } of check!) expect(maxRelativeError, name).to.be.below(1e-4);
+  });
+
+  it('refuses to check what draws at random', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.op('Mul', [b.input('x', 'float32', [2, 3]), b.constant('w', normal([3]))]);
+    const training = b.constant('training', checked('bool', [], Uint8Array.of(1)));
+    b.output(b.op('Dropout', [x, b.scalar(0.5), training], { name: 'loss' }), 'float32', [2, 3]);
+    const model = path.join(folder, 'dropout.onnx');
+    await writeModel(b.model(), model);
+    const error = await writeGradients({ model, check: true }).catch((reason: unknown) => reason);
+    expect(error).to.have.property('code', 'UNSUPPORTED_MODEL');
+    expect((error as Error).message).to.match(/Dropout in training mode.*--check/);
   });
 
   it('agrees with finite differences for values in between too', async () => {

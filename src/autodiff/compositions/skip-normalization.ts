@@ -6,6 +6,8 @@
  *   EmbedLayerNormalization            norm(words + places + segments)     the sum is the third output
  */
 import { type AttributeInput, floatAttribute } from '../../onnx/attributes.js';
+import { toInitializer } from '../../onnx/initializer.js';
+import { checked } from '../../tensor/tensor.js';
 import type { Composition, CompositionContext } from './composition.js';
 
 function epsilonOf({ node }: CompositionContext, fallback: number): Readonly<Record<string, AttributeInput>> {
@@ -43,8 +45,23 @@ export const embedLayerNormalization: Composition = (at) => {
   let sum = look(words!, ids);
   sum = at.op('Add', [sum, positions ? look(places!, positions) : firstRows(at, places!, ids)]);
   if (segments) sum = at.op('Add', [sum, look(kinds!, segments)]);
-  return [normalize(at, sum, scale!, shift), '', sum];
+  return [normalize(at, sum, scale!, shift), at.node.outputs[1] ? maskIndex(at) : '', sum];
 };
+
+/** How many tokens of each text the mask keeps, int32 [batch]; 0 where there is no mask. */
+function maskIndex(at: CompositionContext): string {
+  const [ids, mask] = [at.x[0]!, at.x[7]];
+  const shape = [at.shapeOf(ids)[0]!];
+  if (mask) {
+    return at.opset < 13
+      ? at.op('ReduceSum', [mask], { attributes: { axes: [1], keepdims: 0 }, shape })
+      : at.op('ReduceSum', [mask, at.ints([1])], { attributes: { keepdims: 0 }, shape });
+  }
+  const sizes = at.op('Shape', [ids], { shape: [2] });
+  const batch = at.op('Gather', [sizes, at.ints([0])], { attributes: { axis: 0 }, shape: [1] });
+  const value = toInitializer('', checked('int32', [1], Int32Array.of(0)));
+  return at.op('ConstantOfShape', [batch], { attributes: { value }, shape });
+}
 
 /** As many rows of the table as a sequence of [batch, length] is long. */
 function firstRows(at: CompositionContext, table: string, ids: string): string {

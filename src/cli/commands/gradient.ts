@@ -106,7 +106,7 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
     const note = `${kinks} more lay on a kink (of Relu, MaxPool or the like), where there is no one slope.`;
     const count = report.gradients.length;
     const sample = checked
-      ? `; all of them together: ${along}; by elements: ${checked.length === count ? 'all' : `${checked.length}, chosen at random, as the time was over (--samples 1 takes all)`}`
+      ? `; ${together ? (together.parameters === count ? 'all of them' : `${together.parameters} of them, without scalars,`) : 'all of them'} together: ${along}; by elements: ${checked.length === count ? 'all' : `${checked.length}, chosen at random, as the time was over (--samples 1 takes all)`}`
       : '';
     const summary = `${count} gradients of ${report.loss}${sample}`;
     output.result(
