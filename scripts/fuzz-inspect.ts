@@ -15,6 +15,7 @@ import { createRng } from '../src/rng.js';
 import { mutateBytes } from './mutate-bytes.js';
 
 const [count = '', seed = '', ...files] = process.argv.slice(2);
+if (files.length === 0) throw new Error('Expected COUNT SEED FILE….');
 const perMutationMs = 60_000;
 
 async function inspectFrom(start: number): Promise<void> {

@@ -1,10 +1,11 @@
 /** Flags of what is trained and how, and of keeping and following a run. */
 import type { Options } from 'yargs';
+import { headKinds } from '../heads/head.js';
 import { scheduleKinds } from '../optim/schedules.js';
 import { foldCount, integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
 
 export const trainingOptions = {
-  head: { choices: ['linear', 'mlp', 'cosine', 'prototype'], default: 'linear', describe: 'Kind of head' },
+  head: { choices: headKinds, default: 'linear', describe: 'Kind of head' },
   hidden: {
     type: 'string',
     requiresArg: true,
@@ -30,15 +31,24 @@ export const trainingOptions = {
     describe: 'lbfgs goes to the optimum; adamw and sgd go by epochs [default: linear lbfgs, else adamw]',
   },
   l2: { ...nonNegative('l2'), default: 1, describe: 'L2 penalty lambda: sum of losses + lambda/2 ||W||^2' },
-  lr: { ...positive('lr'), describe: 'Learning rate of adamw and sgd' },
+  lr: {
+    ...positive('lr'),
+    describe: 'Learning rate of adamw and sgd [default: 0.001, sgd 0.01, unfrozen 0.005]',
+  },
   momentum: { ...share('momentum'), describe: 'Of sgd [default: 0.9]' },
   nesterov: { type: 'boolean', describe: "Nesterov's momentum in sgd [default: true]" },
   schedule: {
     choices: scheduleKinds,
     describe: 'Learning rate over time (adamw, sgd) [default: constant]',
   },
-  'warm-up': { ...share('warm-up'), describe: 'Share of the steps in which the rate rises [default: 0]' },
-  epochs: { ...positiveInteger('epochs'), describe: 'Most epochs (lbfgs: iterations)' },
+  'warm-up': {
+    ...share('warm-up'),
+    describe: 'Share of the steps in which the rate rises [default: 0, unfrozen 0.1]',
+  },
+  epochs: {
+    ...positiveInteger('epochs'),
+    describe: 'Most epochs (lbfgs: iterations) [default: 100, lbfgs 1000, unfrozen 8]',
+  },
   tolerance: {
     ...positive('tolerance'),
     describe:
@@ -99,7 +109,8 @@ export const trainingOptions = {
   },
   patience: {
     ...positiveInteger('patience'),
-    describe: 'Epochs without a better validation loss before training stops',
+    describe:
+      'Epochs without a better validation loss (unfrozen: score) before training stops [default: 10, unfrozen none]',
   },
 } as const satisfies Record<string, Options>;
 

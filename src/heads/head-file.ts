@@ -4,7 +4,7 @@ import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskKinds } from '../tasks/task-of.js';
 import { buildHead, shapeOfHead } from './build-head.js';
-import type { HeadSpec, TrainedHead } from './head.js';
+import { headKinds, type HeadSpec, type TrainedHead } from './head.js';
 
 export function encodeHead({ spec, task, dim, classes, parameters, temperature }: TrainedHead): Uint8Array {
   return encodeSafetensors(parameters, {
@@ -18,16 +18,24 @@ export function encodeHead({ spec, task, dim, classes, parameters, temperature }
 
 /** @throws GraftError FILE_UNREADABLE where the file is damaged or holds no head. */
 export function decodeHead(bytes: Uint8Array, where: string): TrainedHead {
+  const { tensors, metadata } = decodeSafetensors(bytes, where);
   try {
-    const { tensors, metadata } = decodeSafetensors(bytes, where);
     const task = metadata.task as TaskKind;
     if (!taskKinds.includes(task))
       throw new Error(`task should be one of ${taskKinds.join(', ')} but is ${task}`);
+    const spec = JSON.parse(metadata.spec ?? 'null') as HeadSpec | null;
+    if (spec === null || !headKinds.includes(spec.kind))
+      throw new Error(
+        `the kind of head should be one of ${headKinds.join(', ')} but spec is ${metadata.spec}`,
+      );
+    const classes: unknown = JSON.parse(metadata.classes ?? 'null');
+    if (!Array.isArray(classes) || !classes.every((name) => typeof name === 'string'))
+      throw new Error(`classes should be a list of texts but is ${metadata.classes}`);
     const head: TrainedHead = {
-      spec: JSON.parse(metadata.spec ?? '') as HeadSpec,
+      spec,
       task,
       dim: Number(metadata.dim),
-      classes: JSON.parse(metadata.classes ?? '') as string[],
+      classes,
       parameters: tensors,
       ...(metadata.temperature !== undefined && { temperature: Number(metadata.temperature) }),
     };
@@ -41,8 +49,12 @@ export function decodeHead(bytes: Uint8Array, where: string): TrainedHead {
     }
     return head;
   } catch (error) {
-    throw new GraftError('FILE_UNREADABLE', `${where} holds no trained head: ${messageOf(error)}.`, {
-      cause: error,
-    });
+    throw new GraftError(
+      'FILE_UNREADABLE',
+      `${where} holds no trained head: ${messageOf(error).replace(/\.$/, '')}.`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -32,6 +32,8 @@ export type HeadSpec =
 
 export type HeadKindName = HeadSpec['kind'];
 
+export const headKinds = ['linear', 'mlp', 'cosine', 'prototype'] as const satisfies readonly HeadKindName[];
+
 /** Per-feature mean and standard deviation, [dim] each, that the features were scaled with in training. */
 export interface Standardization {
   readonly mean: Float64Array;

@@ -1,6 +1,6 @@
 /** Which candidates a search compares, from flags: `--l2 0.1,1,10`, `--lr 1e-3,1e-2`, `--heads linear,mlp`, `--seeds 1,2`. */
 import { GraftError } from '../errors.js';
-import type { HeadKindName, HeadSpec } from '../heads/head.js';
+import { type HeadKindName, headKinds, type HeadSpec } from '../heads/head.js';
 import { eachOnce, splitList } from '../split-list.js';
 import { type HeadOptions, headSpec } from './head-options.js';
 import type { Candidate } from '../train/candidate.js';
@@ -24,7 +24,6 @@ export interface GridOptions extends Pick<HeadOptions, 'hidden' | 'activation' |
   readonly solvers?: string | undefined;
 }
 
-const headKinds = ['linear', 'mlp', 'cosine', 'prototype'] as const satisfies readonly HeadKindName[];
 const solvers = ['lbfgs', 'adamw', 'sgd'] as const satisfies readonly Solver[];
 const usualRates = { adamw: [3e-4, 1e-3, 3e-3], sgd: [1e-3, 1e-2, 1e-1] } as const;
 /** Where a penalty is no path but a fit each, fewer are tried: these shares of the number of examples. */

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { GraftError } from '../../src/errors.js';
 import { appendHeadOutputs } from '../../src/heads/build-head.js';
 import type { HeadSpec } from '../../src/heads/head.js';
 import { decodeHead, encodeHead } from '../../src/heads/head-file.js';
@@ -10,6 +11,7 @@ import { openWebSession } from '../../src/runtime/open-web-session.js';
 import type { Session } from '../../src/runtime/session.js';
 import type { TaskKind } from '../../src/tasks/task.js';
 import { taskOf } from '../../src/tasks/task-of.js';
+import { encodeSafetensors } from '../../src/tensor/safetensors.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { trainHead } from '../../src/train/train-head.js';
@@ -136,6 +138,36 @@ describe('the heads', () => {
       }
     });
   }
+
+  for (const { title, change, says } of [
+    {
+      title: 'a kind nobody knows',
+      change: { spec: '{"kind":"lineal"}' },
+      says: 'linear, mlp, cosine, prototype',
+    },
+    { title: 'no names of classes', change: { classes: '"abc"' }, says: 'a list of texts but is "abc"' },
+    { title: 'another size', change: { dim: '7' }, says: 'should have the shape [7,3] but has [6,3]' },
+  ]) {
+    it(`are refused where the file holds ${title}, in one sentence`, () => {
+      const parameters = new Map([
+        ['head/weight', float32([6, 3], new Float32Array(18))],
+        ['head/bias', float32([3], new Float32Array(3))],
+      ]);
+      const metadata = { spec: '{"kind":"linear"}', task: 'single', dim: '6', classes: '["a","b","c"]' };
+      expect(decodeHead(encodeSafetensors(parameters, metadata), 'head').classes).to.deep.equal(classes);
+      const broken = encodeSafetensors(parameters, { ...metadata, ...change });
+      expect(() => decodeHead(broken, 'head'))
+        .to.throw(GraftError, says)
+        .with.property('code', 'FILE_UNREADABLE');
+    });
+  }
+
+  it('is refused once where the file is cut off', () => {
+    expect(() => decodeHead(new Uint8Array([200, 0, 0, 0, 0, 0, 0, 0]), 'head')).to.throw(
+      GraftError,
+      /^head is not a readable safetensors file: [^.]*\.$/,
+    );
+  });
 
   it('keep only what the finished graph reads: an mlp of ordered classes, the thresholds but not the steps between them', async () => {
     const set = drawSet('ordered');
