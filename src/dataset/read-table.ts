@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { GraftError, nameSome } from '../errors.js';
+import { fileURLToPath } from 'node:url';
+import { GraftError, messageOf, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import { shortenText } from '../shorten-text.js';
@@ -191,12 +192,25 @@ function namesImage(content: string, folder: string): boolean {
   );
 }
 
+/** @throws GraftError INVALID_DATASET for one that stands for no path. */
+function pathOfAddress(address: string, row: number, file: string): string {
+  try {
+    return fileURLToPath(address);
+  } catch (error) {
+    throw new GraftError(
+      'INVALID_DATASET',
+      `${shorten(address)} in row ${row} of ${file} stands for no path: ${messageOf(error)}.`,
+    );
+  }
+}
+
 /**
  * @param place - the row that names it; relative paths are relative to the folder of its table
  * @throws GraftError INVALID_DATASET for an address of a kind that is not read.
  */
 export function locate(image: string, { row, file }: { row: number; file: string }): Located {
   if (/^https?:\/\//i.test(image)) return { path: image, source: { kind: 'url', url: image } };
+  if (/^file:\/\/\//i.test(image)) return { path: pathOfAddress(image, row, file) };
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(image)?.[1];
   if (scheme !== undefined) {
     throw new GraftError(
@@ -205,7 +219,10 @@ export function locate(image: string, { row, file }: { row: number; file: string
         'fetch the images and name their paths.',
     );
   }
-  return { path: path.resolve(path.dirname(file), image) };
+  const own = path.resolve(path.dirname(file), image);
+  // A table made on Windows divides folders by what is part of a name elsewhere.
+  if (path.sep === '\\' || !image.includes('\\') || existsSync(own)) return { path: own };
+  return { path: path.resolve(path.dirname(file), image.replaceAll('\\', '/')) };
 }
 
 function textOf(value: unknown, column: string, row: number, file: string): string {

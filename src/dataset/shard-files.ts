@@ -42,7 +42,9 @@ export function asTable(file: string): ShardFile | undefined {
 export async function tablesOfFolder(folder: string): Promise<ShardFile[] | undefined> {
   const { folders, files } = await readFolderContent(folder);
   if (folders.length > 0) return undefined;
-  const tables = files.flatMap((name) => asTable(path.join(folder, name)) ?? []);
+  // A .json may be anything that lies beside images.
+  const named = files.filter((name) => !/\.json$/i.test(name));
+  const tables = named.flatMap((name) => asTable(path.join(folder, name)) ?? []);
   if (tables.length === 0) return undefined;
   const parts = tables.filter(({ split }) => split !== undefined);
   if (parts.length === tables.length) return tables;

@@ -253,6 +253,25 @@ describe('Reading a data set', () => {
       ]);
     });
 
+    it('takes file addresses, and folders as Windows divides them, where no file is called so', async () => {
+      const folder = folderOf('photos/b.jpg', 'odd\\name.jpg');
+      const file = path.join(folder, 'table.csv');
+      const rows = [
+        'file:///photos/a%20b.jpg,cat',
+        'photos\\b.jpg,dog',
+        'odd\\name.jpg,cat',
+        'gone\\c.jpg,dog',
+      ];
+      writeFileSync(file, ['image,label', ...rows].join('\n'));
+      const { examples } = await readDataset(file);
+      expect(Array.from(examples, ({ path: found }) => found)).to.deep.equal([
+        '/photos/a b.jpg',
+        path.join(folder, 'photos/b.jpg'),
+        path.join(folder, 'odd\\name.jpg'),
+        path.join(folder, 'gone/c.jpg'),
+      ]);
+    });
+
     it('takes the parts from a column split', async () => {
       const file = tableOf('image,label,split\na.jpg,cat,train\nb.jpg,dog,val\nc.jpg,cat,test\nd.jpg,dog,\n');
       const { examples } = await readDataset(file);
@@ -345,6 +364,11 @@ describe('Reading a data set', () => {
           'image,label\ns3://bucket/a.jpg,cat\n',
           'csv',
           /found s3:\/\/bucket\/a\.jpg in row 2 of .*csv: what lies at s3: addresses is not read/,
+        ],
+        [
+          'image,label\nfile:///a%2Fb.jpg,cat\n',
+          'csv',
+          /file:\/\/\/a%2Fb\.jpg in row 2 of .*csv stands for no path/,
         ],
         [`image,label\n"${'x'.repeat(2 ** 21)}`, 'csv', /longer than 1048576 characters; a quotation mark/],
         [`{"image":"${'x'.repeat(2 ** 21)}`, 'jsonl', /longer than 1048576 characters/],
@@ -482,6 +506,7 @@ describe('Reading a data set', () => {
       write('validation.jsonl', '{"label":"y","text":"c"}\n');
       write('test.tsv', 'label\ttext\nx\td\n');
       write('README.md', 'about');
+      write('settings.json', '{}');
       const told = async (data: string): Promise<string[]> => {
         const { examples, classes, root } = await readDataset(data);
         expect(root).to.equal(path.resolve(data));

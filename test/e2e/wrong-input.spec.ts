@@ -238,6 +238,7 @@ describe('wrong input', function () {
       out,
       l2: 3,
       seed: 2,
+      onError: 'skip',
       device: 'cpu',
     };
     writeFileSync(config, JSON.stringify(flags));

@@ -1,3 +1,4 @@
+import { GraftError } from '../../errors.js';
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
 import { describeSkipped } from '../describe-skipped.js';
@@ -59,6 +60,14 @@ export const cacheCommand = defineCommand({
     const views = viewed?.report;
     const { report } = cached;
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
+    // A part of many may hold nothing but broken ones; a data set of which nothing is left is no use.
+    if (part === '' && report.examples > 0 && report.skipped.length === report.examples) {
+      const [{ path, reason }] = report.skipped as [(typeof report.skipped)[0]];
+      throw new GraftError(
+        'INVALID_DATASET',
+        `None of the ${report.examples} examples of ${args.data} can be used, the first one, ${path}, as: ${reason}`,
+      );
+    }
     const lines = [
       `${report.examples} examples${part}: ${report.cached} cached, ${report.computed} computed in ` +
         `${formatSeconds(report.seconds)} (${report.examplesPerSecond.toFixed(1)}/s), ${report.skipped.length} skipped`,
