@@ -4,6 +4,7 @@ import { cutModel, describeValues } from './cut-model.js';
 import { namesOf } from './names-of.js';
 import { removeUnused } from './remove-unused.js';
 import { removeUnusedFunctions } from './remove-unused-functions.js';
+import { valueDtype } from './value-dtype.js';
 import { UniqueNames } from './unique-names.js';
 
 /**
@@ -35,7 +36,7 @@ export function splitModel(
   const isOutput = new Set(graph.outputs.map(({ name }) => name));
   const isRead = (name: string): boolean => users(name).length > 0 || isOutput.has(name);
   const taken = describeValues(graph, [...cut]).map((info) =>
-    info.type ? info : { ...info, type: tensorValue(info.name, 'float32').type! },
+    info.type ? info : { ...info, type: tensorValue(info.name, valueDtype(graph, info.name)).type! },
   );
   const inputs = [
     ...taken.filter(({ name }) => isRead(name)),

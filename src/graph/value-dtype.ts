@@ -23,9 +23,18 @@ const fixed: ReadonlyMap<string, DType> = new Map([
   ['DynamicQuantizeMatMul', 'float32'],
 ]);
 
+/** Of the second output, where it is another. */
+const ofSecond: ReadonlyMap<string, DType> = new Map([
+  ['MaxPool', 'int64'],
+  ['TopK', 'int64'],
+  ['Dropout', 'bool'],
+  ['EmbedLayerNormalization', 'int32'],
+]);
+
 /** Which input has the type of the result, where it is not the first. */
 const like: ReadonlyMap<string, number> = new Map([
   ['Where', 1],
+  ['EmbedLayerNormalization', 2],
   ['DequantizeLinear', 1],
   ['QLinearConv', 7],
   ['QLinearMatMul', 7],
@@ -61,6 +70,8 @@ export function valueDtype(graph: Graph, value: string): DType {
 
 function madeDtype({ opType, attributes, inputs }: Node, output: number): DType | undefined {
   if (opType === 'DynamicQuantizeLinear') return output === 1 ? 'float32' : 'uint8';
+  const second = output === 1 ? ofSecond.get(opType) : undefined;
+  if (second) return second;
   const known = fixed.get(opType);
   if (known) return known;
   if (opType === 'QuantizeLinear' && inputs.length < 3) return 'uint8';

@@ -1,4 +1,4 @@
-import { factsOf } from '../graph/value-facts.js';
+import { valueDtype } from '../graph/value-dtype.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { type Model, tensorValue } from '../onnx/ir.js';
 import { float32 } from '../tensor/tensor.js';
@@ -19,11 +19,9 @@ export function packActivations(
     ...graph.nodes.flatMap(({ name, outputs }) => [name, ...outputs]),
   ];
   const builder = new GraphBuilder({ opset: frozen.opsets.get('') ?? 17, taken });
-  const { dtypeOf } = factsOf(graph);
   const rows = crossing.map((name) => {
     const flat = builder.op('Flatten', [name], { name: `activations/${name}`, attributes: { axis: 1 } });
-    const dtype = dtypeOf(name);
-    if (dtype === undefined || dtype === 'float32') return flat;
+    if (valueDtype(graph, name) === 'float32') return flat;
     return builder.op('Cast', [flat], { name: `activations/${name}/float32`, attributes: { to: 1 } });
   });
   const joined =
