@@ -24,8 +24,8 @@ export interface Division {
   /** Rows of the data set. */
   readonly train: number[];
   readonly validation: number[];
-  /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
-  readonly trainGroups: Int32Array | undefined;
+  /** For each of these rows what it must stay together with, from 0; undefined where each stands alone. */
+  groupsOf(rows: readonly number[]): Int32Array | undefined;
 }
 
 /**
@@ -55,9 +55,9 @@ export function divideDataset(
     assertGroupsWhole(dataset, kept);
     const train = kept.filter((row) => partOf(row) === 'train');
     const validation = kept.filter((row) => partOf(row) === 'validation');
-    return { train, validation, trainGroups: groupsOf(train) };
+    return { train, validation, groupsOf };
   }
-  if (share === 0) return { train: kept, validation: [], trainGroups: groupsOf(kept) };
+  if (share === 0) return { train: kept, validation: [], groupsOf };
   const strata = stratify(dataset, kept, share);
   const groups = groupsOf(kept);
   const ownKeys = selectKeys(keys, kept);
@@ -66,12 +66,12 @@ export function divideDataset(
     return {
       train: Array.from(split.train, (i) => kept[i]!),
       validation: Array.from(split.validation, (i) => kept[i]!),
-      trainGroups: undefined,
+      groupsOf,
     };
   }
   const held = holdOutGroups(strata.of, strata.count, share, { seed, groups, keys: ownKeys });
   const train = kept.filter((_, i) => !held.has(i));
-  return { train, validation: kept.filter((_, i) => held.has(i)), trainGroups: groupsOf(train) };
+  return { train, validation: kept.filter((_, i) => held.has(i)), groupsOf };
 }
 
 export function selectKeys(keys: Uint8Array, rows: readonly number[]): Uint8Array {

@@ -77,11 +77,15 @@ export function basicMetrics(
   };
 }
 
-/** @param probabilities - [examples, classCount] row-major */
+/**
+ * @param probabilities - [examples, classCount] row-major
+ * @param groups - of each row, where rows of one group are alike
+ */
 export function classificationMetrics(
   probabilities: Float32Array,
   labels: ArrayLike<number>,
   classCount: number,
+  groups?: Int32Array,
 ): ClassificationMetrics {
   const basic = basicMetrics(probabilities, labels, classCount);
   const reliability = reliabilityCurve(probabilities, labels, classCount);
@@ -91,7 +95,7 @@ export function classificationMetrics(
   const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
   return {
     ...basic,
-    intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount) : null,
+    intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount, groups) : null,
     balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
     microF1: basic.accuracy,
     top3: top(3),
@@ -108,6 +112,7 @@ function bootstrapClasses(
   probabilities: Float32Array,
   labels: ArrayLike<number>,
   classCount: number,
+  groups: Int32Array | undefined,
 ): ClassificationIntervals {
   const rows = labels.length;
   const predicted = Int32Array.from({ length: rows }, (_, row) =>
@@ -120,11 +125,11 @@ function bootstrapClasses(
   const hits = new Int32Array(classCount);
   // Labels and predictions of a class together: F1 = 2 · hits / (support + predicted).
   const named = new Int32Array(classCount);
-  const [accuracy, macroF1, loss] = bootstrapIntervals(rows, (drawn) => {
+  const measure = (drawn: Int32Array): readonly number[] => {
     hits.fill(0);
     named.fill(0);
     let lossSum = 0;
-    for (let i = 0; i < rows; i++) {
+    for (let i = 0; i < drawn.length; i++) {
       const row = drawn[i]!;
       const label = labels[row]!;
       const guess = predicted[row]!;
@@ -142,8 +147,9 @@ function bootstrapClasses(
       f1 += (2 * hits[c]!) / named[c]!;
       present++;
     }
-    return [right / rows, f1 / present, lossSum / rows];
-  });
+    return [right / drawn.length, f1 / present, lossSum / drawn.length];
+  };
+  const [accuracy, macroF1, loss] = bootstrapIntervals(rows, measure, { groups });
   return { accuracy: accuracy!, macroF1: macroF1!, loss: loss! };
 }
 

@@ -55,12 +55,15 @@ export interface EvaluationInput {
   readonly labels: ArrayLike<number>;
   /** [rows, classes], where it is a row of numbers. */
   readonly targets?: Float32Array | undefined;
+  /** Group of each row where rows of one group are alike: what intervals draw. */
+  readonly groups?: Int32Array | undefined;
 }
 
-export function evaluateOutputs({ task, outputs, classes, labels, targets }: EvaluationInput): Evaluation {
+export function evaluateOutputs(input: EvaluationInput): Evaluation {
+  const { task, outputs, classes, labels, targets, groups } = input;
   if (task === 'multi') return evaluateLabels(outputs, targets!, classes);
-  if (task === 'regression') return evaluateNumbers(outputs, targets!, classes);
-  const metrics = classificationMetrics(outputs, labels, classes.length);
+  if (task === 'regression') return evaluateNumbers(outputs, targets!, classes, groups);
+  const metrics = classificationMetrics(outputs, labels, classes.length, groups);
   return {
     task,
     classes,
@@ -114,6 +117,7 @@ function evaluateNumbers(
   outputs: Float32Array,
   targets: Float32Array,
   classes: readonly string[],
+  groups: Int32Array | undefined,
 ): NumberEvaluation {
   const width = classes.length;
   const rows = targets.length / width;
@@ -125,7 +129,7 @@ function evaluateNumbers(
     perClass.reduce((sum, row) => sum + pick(row), 0) / width;
   let loss = 0;
   for (let i = 0; i < targets.length; i++) loss += 0.5 * (outputs[i]! - targets[i]!) ** 2;
-  const intervals = bootstrapIntervals(rows, (drawn) => {
+  const measure = (drawn: Int32Array): readonly number[] => {
     let absolute = 0;
     let squared = 0;
     for (const row of drawn) {
@@ -135,8 +139,10 @@ function evaluateNumbers(
         squared += error * error;
       }
     }
-    return [absolute / (rows * width), Math.sqrt(squared / (rows * width))];
-  });
+    const count = drawn.length * width;
+    return [absolute / count, Math.sqrt(squared / count)];
+  };
+  const intervals = bootstrapIntervals(rows, measure, { groups });
   return {
     task: 'regression',
     classes,

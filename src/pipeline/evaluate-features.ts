@@ -36,7 +36,8 @@ export async function evaluateFeatures(
         ...{ task, data: table.path, model: options.model },
       });
       const outputs = await predictRows(predictor, table, rows, options.model, hooks);
-      return { ...evaluateOutputs({ task, outputs, classes, labels, targets }), skipped: [] };
+      const groups = table.groups && rows.map((row) => table.groups![row]!);
+      return { ...evaluateOutputs({ task, outputs, classes, labels, targets, groups }), skipped: [] };
     } finally {
       await table.close();
     }

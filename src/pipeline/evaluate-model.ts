@@ -1,4 +1,5 @@
 /** `graft eval`: metrics of an exported file on a labelled data set. */
+import { groupRows } from '../dataset/group-rows.js';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
 import { GraftError } from '../errors.js';
 import type { Skipped } from '../features/collect-rows.js';
@@ -74,7 +75,8 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const found = outputs.subarray(0, evaluated.length * classes.length);
   const labels = evaluated.map((row) => expected.labels[row]!);
   const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);
-  return { ...evaluateOutputs({ task, outputs: found, classes, labels, targets }), skipped };
+  const groups = groupRows(evaluated, (row) => examples.at(row).group, []);
+  return { ...evaluateOutputs({ task, outputs: found, classes, labels, targets, groups }), skipped };
 }
 
 function rowsOf(table: Float32Array, rows: readonly number[], columns: number): Float32Array {

@@ -35,6 +35,8 @@ export interface EvaluateRunInput {
   readonly head: TrainedHead;
   readonly part: RunEvaluation['part'];
   readonly set: AnyFeatureSet;
+  /** For each of its rows what it belongs together with, which intervals do not divide. */
+  readonly groups?: Int32Array | undefined;
   readonly trainCounts: readonly number[];
   /** What row i of the set is called, and where it is a text how it begins. */
   describeRow(row: number): Promise<Pick<RatedExample, 'path' | 'text'>>;
@@ -43,10 +45,10 @@ export interface EvaluateRunInput {
 }
 
 export async function evaluateRun(input: EvaluateRunInput): Promise<RunEvaluation> {
-  const { head, part, set, trainCounts, describeRow, calibration, threads } = input;
+  const { head, part, set, groups, trainCounts, describeRow, calibration, threads } = input;
   const { outputs } = await scoreHead(head, set, threads);
   const { classes, labels, targets } = set;
-  const evaluation = evaluateOutputs({ task: head.task, outputs, classes, labels, targets });
+  const evaluation = evaluateOutputs({ task: head.task, outputs, classes, labels, targets, groups });
   const isOneClass = head.task === 'single' || head.task === 'ordered';
   const rated = isOneClass ? rate(outputs, set) : [];
   const describe = async ({ row, best, score }: Rated): Promise<RatedExample> => ({

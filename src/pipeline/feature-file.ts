@@ -15,6 +15,7 @@ export interface FeatureFile extends Omit<FeatureTable, 'split' | 'groups' | 'st
   readonly validation: Int32Array;
   /** Group of each training row; undefined where the file names none. */
   readonly trainGroups: Int32Array | undefined;
+  readonly validationGroups: Int32Array | undefined;
   /** Tells this content from another: size, time of change, labels, split and groups. */
   readonly fingerprint: string;
 }
@@ -55,6 +56,7 @@ function choose(table: FeatureTable, task: TaskKind, options: Omit<FileOptions, 
   return {
     ...parts,
     trainGroups: groups && parts.train.map((row) => groups[row]!),
+    validationGroups: groups && parts.validation.map((row) => groups[row]!),
     fingerprint: hash.digest('hex'),
   };
 }

@@ -82,6 +82,7 @@ async function fit(
     head: result.head,
     part: validation ? 'validation' : 'train',
     set: { ...measured, dim: tail.dim, features: features! },
+    groups: validation ? parts.validationGroups : parts.trainGroups,
     trainCounts: [...countTargets(train)],
     describeRow: (row) => describeExample(cached.dataset, named[row]!),
     calibrate: options.calibrate,

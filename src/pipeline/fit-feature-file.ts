@@ -23,6 +23,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
         train,
         validation,
         groups: file.trainGroups,
+        validationGroups: file.validationGroups,
         data: file.fingerprint,
         describeRow: async (row) => ({ path: `row ${named[row]}` }),
       },

@@ -21,6 +21,8 @@ export interface FitInput {
   readonly validation: AnyFeatureSet | undefined;
   /** For each training example what must stay with it in one fold; undefined where each stands alone. */
   readonly groups: Int32Array | undefined;
+  /** The same of the validation part. */
+  readonly validationGroups: Int32Array | undefined;
   /** Digest of both parts and of what their features come from. */
   readonly data: string;
   /** What a row of the validation part, or where there is none of the training part, is called. */
@@ -28,7 +30,7 @@ export interface FitInput {
 }
 
 export async function fitHead(
-  { task, train, validation, groups, data, describeRow }: FitInput,
+  { task, train, validation, groups, validationGroups, data, describeRow }: FitInput,
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch, onFold }: FitContext,
 ): Promise<
@@ -69,6 +71,7 @@ export async function fitHead(
     head: result.head,
     part: validation ? 'validation' : 'train',
     set: validation ?? plain,
+    groups: validation ? validationGroups : groups,
     trainCounts: [...countTargets(plain)],
     describeRow,
     calibrate: options.calibrate,

@@ -23,6 +23,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
         train,
         validation,
         groups: parts.trainGroups,
+        validationGroups: parts.validationGroups,
         // Features follow from the store and the keys of what was cached in it.
         data: digest(
           [store, ...(views?.stores ?? [])].map(({ folder }) => folder).join('\n'),

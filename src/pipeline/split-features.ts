@@ -60,8 +60,9 @@ export interface Parts {
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
-  /** For each training row what it must stay together with, for folds; undefined where each stands alone. */
+  /** For each row of a part what it must stay together with; undefined where each stands alone. */
   readonly trainGroups: Int32Array | undefined;
+  readonly validationGroups: Int32Array | undefined;
   /** Rows of a store that are read from it until `close`. */
   open(store: FeatureStore, keys: Uint8Array): Promise<RowReader>;
   /** Closes what streamed features are read from. */
@@ -121,9 +122,10 @@ export function splitRows(
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly held: readonly number[];
   readonly trainGroups: Int32Array | undefined;
+  readonly validationGroups: Int32Array | undefined;
 } {
   const usable = rowsWithFeatures(dataset, keys);
-  const { train, validation, trainGroups } = divideDataset(dataset, usable, keys, options, logger);
+  const { train, validation, groupsOf } = divideDataset(dataset, usable, keys, options, logger);
   const known = knownClasses(train, dataset, logger);
   const judged = dropUnknown(validation, known, dataset, logger);
   const select = (rows: readonly number[]): PartRows => ({
@@ -137,7 +139,8 @@ export function splitRows(
     validation: judged.length > 0 ? select(judged) : undefined,
     rows: { train, validation: judged },
     held: spread(judged.length > 0 ? judged : train, verifyCount),
-    trainGroups,
+    trainGroups: groupsOf(train),
+    validationGroups: groupsOf(judged),
   };
 }
 
