@@ -1,6 +1,7 @@
 /**
- * Stratified folds of whole groups, and a held-out part of them. Groups go one by one, in a seeded order with the large
- * ones first, to where they bring the classes nearest to their shares; without groups every row is one.
+ * Stratified folds of whole groups, and a held-out part of them. Groups go one by one to where they bring the classes
+ * nearest to their shares: to folds, of which each is held out once, in a seeded order with the large ones first. Without groups every
+ * row is one.
  */
 import { createHash } from 'node:crypto';
 import { GraftError, invalidArgument } from '../errors.js';
@@ -37,7 +38,7 @@ export function assignFolds(
   const counts = Array.from({ length: folds }, () => new Float64Array(classCount));
   const sizes = new Float64Array(folds);
   const foldOf = new Int32Array(labels.length);
-  for (const { rows, classes } of units) {
+  for (const { rows, classes } of units.sort((a, b) => b.rows.length - a.rows.length || byRank(a, b))) {
     let best = 0;
     let bestCost = Number.POSITIVE_INFINITY;
     for (let fold = 0; fold < folds; fold++) {
@@ -54,7 +55,9 @@ export function assignFolds(
 }
 
 /**
- * Rows to hold out: whole groups, about `share` of each class, and never the last group of a class.
+ * Rows to hold out: whole groups, about `share` of each class, at least a row of a class that has two or more where its groups
+ * allow it, and never the last of a class. Groups are taken in a random order until there are enough: in the order of
+ * their size, the part would hold the large ones or the small ones alone, and be no sample of the data.
  * @throws GraftError INVALID_DATASET where that leaves nothing to hold out.
  */
 export function holdOutGroups(
@@ -65,10 +68,10 @@ export function holdOutGroups(
 ): Set<number> {
   const units = collectUnits(labels, options);
   const left = totalsOf(units, classCount);
-  const wanted = left.map((total) => share * total);
+  const wanted = left.map((total) => Math.max(share * total, 1));
   const held = new Float64Array(classCount);
   const rowsHeld = new Set<number>();
-  for (const { rows, classes } of units) {
+  for (const { rows, classes } of units.sort(byRank)) {
     let change = 0;
     let isLast = false;
     for (const [c, n] of classes) {
@@ -95,7 +98,12 @@ interface Unit {
   readonly rows: number[];
   /** Rows of each class. */
   readonly classes: Map<number, number>;
+  /** Random, and no function of the size. */
   rank: number;
+}
+
+function byRank(a: Unit, b: Unit): number {
+  return a.rank - b.rank || a.rows[0]! - b.rows[0]!;
 }
 
 function collectUnits(labels: ArrayLike<number>, { seed = 1, groups, keys }: FoldOptions): Unit[] {
@@ -103,15 +111,24 @@ function collectUnits(labels: ArrayLike<number>, { seed = 1, groups, keys }: Fol
   for (let row = 0; row < labels.length; row++) {
     const group = groups?.[row] ?? row;
     let unit = units.get(group);
-    if (!unit) units.set(group, (unit = { rows: [], classes: new Map(), rank: Number.POSITIVE_INFINITY }));
+    if (!unit) units.set(group, (unit = { rows: [], classes: new Map(), rank: 0 }));
     unit.rows.push(row);
     unit.classes.set(labels[row]!, (unit.classes.get(labels[row]!) ?? 0) + 1);
-    if (keys) unit.rank = Math.min(unit.rank, rankOf(keys.subarray(row * 32, (row + 1) * 32), seed));
   }
   const rng = createRng(seed);
   const list = [...units.values()];
-  if (!keys) for (const unit of list) unit.rank = rng.uniform();
-  return list.sort((a, b) => b.rows.length - a.rows.length || a.rank - b.rank || a.rows[0]! - b.rows[0]!);
+  for (const unit of list) unit.rank = keys ? rankOf(firstKey(unit.rows, keys), seed) : rng.uniform();
+  return list;
+}
+
+/** The least of the rows' keys, [32], whatever their order. */
+function firstKey(rows: readonly number[], keys: Uint8Array): Uint8Array {
+  let first = keys.subarray(rows[0]! * 32, (rows[0]! + 1) * 32);
+  for (const row of rows) {
+    const key = keys.subarray(row * 32, (row + 1) * 32);
+    if (Buffer.compare(key, first) < 0) first = key;
+  }
+  return first;
 }
 
 function rankOf(key: Uint8Array, seed: number): number {

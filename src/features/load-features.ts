@@ -1,8 +1,9 @@
 /** Rows of a store as one matrix, in the order of the data set. */
-import { GraftError, invalidArgument } from '../errors.js';
+import { invalidArgument } from '../errors.js';
 import { fromHalf } from '../tensor/float16.js';
 import type { FeatureStore } from './feature-store.js';
 import { keyBytes } from './key-index.js';
+import { missingRow } from './missing-row.js';
 
 /**
  * The features of `keys`, read shard by shard, each shard once and checked.
@@ -21,7 +22,7 @@ export async function loadFeatures(store: FeatureStore, keys: Uint8Array): Promi
   const examplesOf = new Map<string, number[]>();
   for (let i = 0; i < count; i++) {
     const found = store.find(keys, i * keyBytes);
-    if (found?.kind !== 'row') throw missing(store, keys, i, found?.reason);
+    if (found?.kind !== 'row') throw missingRow(store, keys, i, found?.reason);
     rowOf[i] = found.row;
     const examples = examplesOf.get(found.shard);
     if (examples) examples.push(i);
@@ -29,7 +30,7 @@ export async function loadFeatures(store: FeatureStore, keys: Uint8Array): Promi
   }
   for (const [shard, examples] of examplesOf) {
     const rows = await store.readShard(shard);
-    if (!rows) throw missing(store, keys, examples[0]!, 'its shard was damaged and is set aside');
+    if (!rows) throw missingRow(store, keys, examples[0]!, 'its shard was damaged and is set aside');
     for (const i of examples) copyRow(rows, rowOf[i]! * dim, features, i * dim, dim);
   }
   return features;
@@ -44,12 +45,4 @@ function copyRow(
 ): void {
   if (rows instanceof Float32Array) into.set(rows.subarray(from, from + dim), to);
   else for (let i = 0; i < dim; i++) into[to + i] = fromHalf(rows[from + i]!);
-}
-
-function missing(store: FeatureStore, keys: Uint8Array, example: number, reason = 'it was never computed') {
-  const key = Buffer.from(keys.subarray(example * keyBytes, (example + 1) * keyBytes)).toString('hex');
-  return new GraftError(
-    'INVALID_CACHE',
-    `No features of example ${key.slice(0, 16)}… in ${store.folder}: ${reason}. Run graft cache again to compute them.`,
-  );
 }

@@ -3,10 +3,10 @@
  * are not all held in memory. What was read lately the operating system keeps in what memory is free.
  */
 import path from 'node:path';
-import { GraftError } from '../errors.js';
 import { fromHalf } from '../tensor/float16.js';
 import type { FeatureStore } from './feature-store.js';
 import { keyBytes } from './key-index.js';
+import { missingRow } from './missing-row.js';
 import { openPlaces } from './place-reader.js';
 import { locateRows } from './shard.js';
 
@@ -38,7 +38,7 @@ export async function openRows(store: FeatureStore, keys: Uint8Array): Promise<R
   const positions = new Float64Array(rowCount);
   for (let row = 0; row < rowCount; row++) {
     const found = await store.findVerified(keys, row * keyBytes);
-    if (found?.kind !== 'row') throw missing(store, keys, row * keyBytes, found?.reason);
+    if (found?.kind !== 'row') throw missingRow(store, keys, row, found?.reason);
     let file = numbers.get(found.shard);
     if (file === undefined) {
       numbers.set(found.shard, (file = files.length));
@@ -73,12 +73,4 @@ let table: Float32Array | undefined;
 /** The value of every binary16 pattern. */
 function halfValues(): Float32Array {
   return (table ??= Float32Array.from({ length: 2 ** 16 }, (_, pattern) => fromHalf(pattern)));
-}
-
-function missing(store: FeatureStore, keys: Uint8Array, offset: number, reason = 'it was never computed') {
-  const key = Buffer.from(keys.subarray(offset, offset + 8)).toString('hex');
-  return new GraftError(
-    'INVALID_CACHE',
-    `No row of example ${key}… in ${store.folder}: ${reason}. Run the command again to compute it.`,
-  );
 }

@@ -27,13 +27,17 @@ export async function assertUsable(
   }
 }
 
-/** @throws GraftError TRAINING_FAILED where what trains well gives no numbers for the validation part. */
-export function assertMeasurable(validation: Score): void {
+/**
+ * @param hasRate - whether the last steps may have gone too far, after the training part was measured
+ * @throws GraftError TRAINING_FAILED where what trains well gives no numbers for the validation part.
+ */
+export function assertMeasurable(validation: Score, hasRate = false): void {
   if (Number.isFinite(validation.loss)) return;
   throw new GraftError(
     'TRAINING_FAILED',
-    `The loss on the validation part is ${validation.loss}, though that on the training part is a number: features of some ` +
-      'validation example are too large. Look for one that is damaged, and leave it out.',
+    `The loss on the validation part is ${validation.loss}, though that on the training part is a number: ` +
+      (hasRate ? 'the learning rate is too high (lower it with --lr), or ' : '') +
+      'features of some validation example are too large. Look for one that is damaged, and leave it out.',
   );
 }
 

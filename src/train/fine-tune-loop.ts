@@ -94,6 +94,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
     // The training score is that of the epoch as it went, before each step: a pass over the data less.
     const trained = measure(outputs, order);
     const validation = await validate?.(evaluated);
+    if (validation && !Number.isFinite(validation.loss)) throw diverged(epoch);
     const record: EpochRecord = {
       epoch,
       objective: trained.loss * train.rows,

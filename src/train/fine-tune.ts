@@ -117,6 +117,7 @@ export async function fineTune(
       : settings.warmStart
         ? await scoreStart()
         : undefined;
+    if (atStart?.validation) assertMeasurable(atStart.validation);
     const history = [...(from?.history ?? [])];
     const save = checkpoint && keepStates(checkpoint, { started, history, signal });
     const kept = await runFineTuning({
@@ -133,13 +134,7 @@ export async function fineTune(
       task,
       settings: { ...settings, classWeights, reach: reachOf(settings) },
       measure: (outputs, order) => measure(outputs, train, order),
-      validate:
-        validation &&
-        (async (current) => {
-          const held = await score(validation, current);
-          assertMeasurable(held);
-          return held;
-        }),
+      validate: validation && ((current) => score(validation, current)),
       start: atStart?.validation,
       from,
       history,
