@@ -1,7 +1,6 @@
 import { GraftError } from '../../errors.js';
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
-import { describeSkipped } from '../describe-skipped.js';
 import { formatSeconds } from '../format-text.js';
 import { goesOn } from '../output.js';
 import { integer, positiveInteger } from '../numeric-options.js';
@@ -68,6 +67,7 @@ export const cacheCommand = defineCommand({
         `None of the ${report.examples} examples of ${args.data} can be used, the first one, ${path}, as: ${reason}`,
       );
     }
+    const { describeSkipped } = await import('../describe-skipped.js');
     const lines = [
       `${report.examples} examples${part}: ${report.cached} cached, ${report.computed} computed in ` +
         `${formatSeconds(report.seconds)} (${report.examplesPerSecond.toFixed(1)}/s), ${report.skipped.length} skipped`,

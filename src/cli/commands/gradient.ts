@@ -1,6 +1,5 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
-import { splitList } from '../../split-list.js';
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../format-text.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
@@ -53,6 +52,7 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
     const inputShapes = parseShapes(shapes);
     const { writeGradients } = await import('../../pipeline/write-gradients.js');
     const { formatShape } = await import('../../tensor/shape.js');
+    const { splitList } = await import('../../split-list.js');
     const onProgress = await output.progress('download', 'B');
     const report = await writeGradients(
       {

@@ -2,9 +2,7 @@ import { GraftError } from '../../errors.js';
 import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
-import { beginningOf, endOf } from '../../shorten-text.js';
 import { defineCommand } from '../define-command.js';
-import { formatShare, formatTable } from '../format-text.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import { isStandardInput } from '../standard-input.js';
 import {
@@ -58,16 +56,8 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
       features === undefined
         ? await onInputs({ ...args, inputs, readLines }, hooks)
         : await onFeatures({ ...args, features }, hooks);
-    const told = predictions.filter(({ reason }) => reason === undefined);
-    const rows = told.map(({ input, label, score, values }) =>
-      values
-        ? [
-            shorten(input),
-            ...Object.entries(values).map(([name, value]) => `${name} ${value.toPrecision(5)}`),
-          ]
-        : [shorten(input), label === '' ? '(none)' : label!, formatShare(score!)],
-    );
-    output.result(predictions, formatTable(rows));
+    const { describePredictions } = await import('../describe-predictions.js');
+    output.result(predictions, describePredictions(predictions));
   },
 });
 
@@ -79,12 +69,6 @@ async function onInputs(args: PredictOptions, hooks: Hooks): Promise<Prediction[
 async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<Prediction[]> {
   const { predictFeatures } = await import('../../pipeline/predict-features.js');
   return predictFeatures(args, hooks);
-}
-
-/** An input may be a whole text; of a path its end matters. */
-function shorten(input: string): string {
-  const line = input.replace(/\s+/g, ' ');
-  return line.length > 80 ? `${beginningOf(line, 39)}…${endOf(line, 40)}` : line;
 }
 
 /** Of stdin, without empty ones. */

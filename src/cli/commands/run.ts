@@ -1,8 +1,6 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { describeTraining } from '../describe-training.js';
-import { describeTuning } from '../describe-tuning.js';
 import { goesOn } from '../output.js';
 import { nonNegative, positive, share } from '../numeric-options.js';
 import { describeExport } from './export.js';
@@ -82,6 +80,7 @@ export const runCommand = defineCommand({
         onProgress,
         onCandidate,
       });
+      const { describeTuning } = await import('../describe-tuning.js');
       output.result(report, `${describeTuning(report.tune)}\n${describeExport(report)}\n${report.report}`);
       return;
     }
@@ -89,6 +88,7 @@ export const runCommand = defineCommand({
     if (stray) throw new GraftError('USAGE', `--${stray} is for a search; add --tune.`);
     const onFold = await output.progress('cross-validation', 'folds');
     const report = await runAll(await trainOptions(plain(args), isGiven), { ...output, onProgress, onFold });
+    const { describeTraining } = await import('../describe-training.js');
     output.result(report, `${describeTraining(report)}\n${describeExport(report)}\n${report.report}`);
   },
 });

@@ -1,7 +1,6 @@
 import { GraftError } from '../../errors.js';
 import type { FeatureTrainOptions, TrainOptions } from '../../pipeline/training-run.js';
 import { defineCommand } from '../define-command.js';
-import { describeTraining } from '../describe-training.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import {
@@ -45,6 +44,7 @@ export const trainCommand = defineCommand({
       onProgress,
       onFold,
     });
+    const { describeTraining } = await import('../describe-training.js');
     output.result({ ...report, ...(cache && { cache }) }, describeTraining(report));
   },
 });

@@ -1,7 +1,6 @@
 import type { Options } from 'yargs';
 import type { SearchOptions, TuneOptions } from '../../pipeline/tuning-run.js';
 import { defineCommand } from '../define-command.js';
-import { describeTuning } from '../describe-tuning.js';
 import { goesOn } from '../output.js';
 import { foldCount, positiveInteger, share } from '../numeric-options.js';
 import { trainFlags, trainOptions } from './train.js';
@@ -104,6 +103,7 @@ export const tuneCommand = defineCommand({
       onProgress,
       onCandidate,
     });
+    const { describeTuning } = await import('../describe-tuning.js');
     output.result({ ...report, ...(cache && { cache }) }, describeTuning(report));
   },
 });

@@ -1,0 +1,56 @@
+/** What `graft eval` measured, as text for people. */
+import type { EvaluationReport } from '../pipeline/evaluate-model.js';
+import { shortenText } from '../shorten-text.js';
+import { describeMetrics } from './describe-metrics.js';
+import { describeSkipped } from './describe-skipped.js';
+import { formatShare, formatTable } from './format-text.js';
+
+/** The figures, a table of the classes, the classes taken for another. */
+export function describeEvaluation(report: EvaluationReport): string {
+  const skipped = report.skipped.length > 0 ? `, ${report.skipped.length} left out` : '';
+  const parts = [
+    [
+      `${report.examples} examples${skipped}`,
+      ...describeSkipped(report.skipped),
+      `loss  ${report.loss.toFixed(4)}`,
+      ...describeMetrics({ ...report }),
+    ].join('\n'),
+    formatTable(classTable(report)),
+  ];
+  if ('confusedPairs' in report && report.confusedPairs.length > 0) {
+    const rows = report.confusedPairs.map(({ label, prediction, examples, share }) => [
+      clip(label),
+      '→',
+      clip(prediction),
+      examples,
+      formatShare(share),
+    ]);
+    parts.push(`taken for another\n${formatTable(rows)}`);
+  }
+  return parts.join('\n\n');
+}
+
+function classTable(report: EvaluationReport): (string | number)[][] {
+  if (report.task === 'regression') {
+    const rows = report.perClass.map(({ label, r2, mae, rmse }) => [
+      label,
+      r2.toFixed(4),
+      mae.toPrecision(4),
+      rmse.toPrecision(4),
+    ]);
+    return [['number', 'R²', 'MAE', 'RMSE'], ...rows];
+  }
+  const rows = report.perClass.map(({ label, precision, recall, f1, support, ...more }) => [
+    clip(label),
+    formatShare(precision),
+    formatShare(recall),
+    formatShare(f1),
+    support,
+    ...('ece' in more ? [more.ece.toFixed(4)] : []),
+  ]);
+  const head = ['class', 'precision', 'recall', 'F1', 'examples'];
+  return [[...head, ...(report.task === 'multi' ? ['ECE'] : [])], ...rows];
+}
+
+/** A long name would push the figures of all classes out of sight. */
+const clip = (name: string): string => shortenText(name, 60);
