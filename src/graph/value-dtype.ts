@@ -35,6 +35,7 @@ const ofSecond: ReadonlyMap<string, DType> = new Map([
 const like: ReadonlyMap<string, number> = new Map([
   ['Where', 1],
   ['EmbedLayerNormalization', 2],
+  ['OneHot', 2],
   ['DequantizeLinear', 1],
   ['QLinearConv', 7],
   ['QLinearMatMul', 7],
@@ -61,6 +62,7 @@ export function valueDtype(graph: Graph, value: string): DType {
     if (!node) return 'float32';
     const made = madeDtype(node, node.outputs.indexOf(name));
     if (made !== undefined) return made;
+    if (/^(If|Loop|Scan|SequenceAt|OptionalGetElement)$/.test(node.opType)) return 'float32';
     const source = node.inputs[like.get(node.opType) ?? 0];
     if (source === undefined || source === '') return node.opType === 'QuantizeLinear' ? 'uint8' : 'float32';
     name = source;
