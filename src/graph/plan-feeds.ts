@@ -5,7 +5,7 @@ import { indexGraph } from '../onnx/graph-index.js';
 import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
 import { dtypeInfo, isFloat } from '../tensor/dtype.js';
 import { toHalf } from '../tensor/float16.js';
-import { sizeOf } from '../tensor/shape.js';
+import { formatShape, sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 export interface FeedOptions {
@@ -16,6 +16,9 @@ export interface FeedOptions {
   /** Samples of sounds whose length the file leaves open. */
   readonly soundLength?: number;
 }
+
+/** In one tensor: as many as ONNX Runtime's products count. */
+const mostNumbers = 2 ** 31 - 1;
 
 /** Tokens of a text whose length the file leaves open. */
 const textLength = 8;
@@ -69,6 +72,12 @@ function exampleOf(graph: Graph, input: ValueInfo, options: FeedOptions): Tensor
   const dims = options.inputDims?.get(name) ?? exampleDims(graph, input, options);
   const { dtype } = type;
   const length = sizeOf(dims);
+  if (!(length <= mostNumbers)) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Input "${name}" is ${formatShape(dims)}, more numbers than one run can be given; export the model for smaller ones.`,
+    );
+  }
   const data = new (dtypeInfo(dtype).array)(length);
   const value = valuesOf(graph, input, dims);
   if (dtype === 'int64' || dtype === 'uint64') {

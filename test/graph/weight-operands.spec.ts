@@ -26,6 +26,18 @@ describe('The weights of a graph', () => {
     }
   });
 
+  it("are those of ONNX Runtime's fused convolutions and products", () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const ones = (name: string, dims: readonly number[]): string =>
+      b.constant(name, float32(dims, new Float32Array(dims.reduce((a, c) => a * c, 1)).fill(1)));
+    const x = b.input('x', 'float32', ['batch', 3, 1, 1]);
+    const options = { domain: 'com.microsoft', attributes: { activation: 'Relu' } };
+    const maps = b.op('FusedConv', [x, ones('kernel', [4, 3, 1, 1]), ones('shift', [4])], options);
+    const row = b.op('Flatten', [maps]);
+    b.output(b.op('FusedGemm', [row, ones('matrix', [4, 2]), ones('bias', [2])], options), 'float32');
+    expect(weightsOf(b.model().graph)).to.deep.equal(['kernel', 'shift', 'matrix', 'bias']);
+  });
+
   it('are scale and bias of a BatchNormalization, not its statistics', () => {
     const b = new GraphBuilder({ opset: 17 });
     const of = ['scale', 'bias', 'mean', 'variance'].map((name) =>

@@ -92,6 +92,15 @@ describe('A backbone with more inputs than an image', () => {
     expect(await refusal(prepare(file))).to.match(/made up for its inputs rows: int64 \[4\]; .*constants/);
   });
 
+  it('is refused in a sentence where its image is larger than any memory', async () => {
+    const file = await written((b) => {
+      classify(b, tower(b, b.input('image', 'float32', ['batch', 3, 2 ** 40, 16]), 'pooled'), 8);
+    });
+    const error = await prepare(file).catch((reason: unknown) => reason);
+    expect(error).to.have.property('code', 'UNSUPPORTED_MODEL');
+    expect((error as Error).message).to.match(/Input "image" is \[1,3,1099511627776,16\], more numbers than/);
+  });
+
   it('needs none of an input that has a value in the file', async () => {
     const file = await written((b) => {
       const gain = b.constant('gain', float32([1], [2]));
