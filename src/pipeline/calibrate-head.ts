@@ -14,6 +14,9 @@ export interface Calibration {
   readonly after: { readonly ece: number; readonly loss: number };
 }
 
+/** Logits of a trained head are some tens apart at most. */
+const uselessTemperature = 100;
+
 /** Before any work is done. @throws GraftError USAGE */
 export function assertCalibratable(options: {
   readonly calibrate?: boolean | undefined;
@@ -50,6 +53,12 @@ export async function calibrateHead(
     logger.warn(
       'Every label of the validation part is told right, so it cannot say how sure the head should be: --calibrate leaves the ' +
         'probabilities as they are. Hold out more examples with --validation.',
+    );
+  }
+  if (fit.temperature > uselessTemperature) {
+    logger.warn(
+      `The head is wrong about the validation part as often as it is sure: --calibrate makes all probabilities nearly equal ` +
+        `(temperature ${fit.temperature.toPrecision(3)}). Hold out more examples with --validation, or leave --calibrate out.`,
     );
   }
   const calibrated = { ...head, temperature: fit.temperature };
