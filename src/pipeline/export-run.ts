@@ -24,7 +24,7 @@ import type { Hooks } from './cache-features.js';
 import { backbonesFolder } from './cache-folder.js';
 import { type Backbone, prepareBackbone } from './prepare-backbone.js';
 import { inputOfRun, isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
-import { spareInputs } from './spare-inputs.js';
+import { spareInputs, spareWeights } from './spare-inputs.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -86,6 +86,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
         },
       })
     : exportHead(head);
+  await spareWeights(file, merged);
   const staged = await stageModel(merged, file);
   let verified: Verification;
   try {

@@ -2,6 +2,10 @@
 import { readFile, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError } from '../errors.js';
+import { externalContents } from '../onnx/external-contents.js';
+import type { Model } from '../onnx/ir.js';
+import { largestMessage } from '../onnx/wire-format.js';
+import { encodedLength, sideFileName } from '../onnx/write-model.js';
 import { runFiles } from './run-folder.js';
 
 /**
@@ -18,6 +22,21 @@ export async function spareInputs(file: string, inputs: readonly (string | undef
       `The output would overwrite ${input}, which is read; choose another path for it.`,
     );
   }
+}
+
+/**
+ * That the side file, which a model too large for one file gets, is none that its own weights are read from.
+ * @param model - as it is to be written, its weights where they lie now
+ * @throws GraftError USAGE
+ */
+export async function spareWeights(
+  file: string,
+  model: Model,
+  { most = largestMessage }: { readonly most?: number } = {},
+): Promise<void> {
+  if (encodedLength(model) <= most) return;
+  const read = new Set([...externalContents(model)].map((content) => content.path));
+  await spareInputs(path.join(path.dirname(file), sideFileName(file)), [...read]);
 }
 
 export interface RunInputs {

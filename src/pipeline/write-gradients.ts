@@ -15,7 +15,7 @@ import { formatShape, sizeOf } from '../tensor/shape.js';
 import { addGradients, type InputShapes } from './add-gradients.js';
 import { backbonesFolder } from './cache-folder.js';
 import { settleFloats } from './settle-floats.js';
-import { spareInputs } from './spare-inputs.js';
+import { spareInputs, spareWeights } from './spare-inputs.js';
 
 export interface GradientOptions {
   /** ONNX file, catalogue name or hf:owner/repo. */
@@ -90,7 +90,10 @@ export async function writeGradients(
   const checks = check
     ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }), ...(timeMs !== undefined && { timeMs }), ...(tolerance !== undefined && { tolerance }) })
     : undefined;
-  if (out !== undefined) await writeModel(model, out);
+  if (out !== undefined) {
+    await spareWeights(out, model);
+    await writeModel(model, out);
+  }
   return {
     loss,
     lossShape,

@@ -1,9 +1,10 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
-import { decodeModel } from '../../src/onnx/read-model.js';
+import { decodeModel, readModel } from '../../src/onnx/read-model.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import { cacheFeatures } from '../../src/pipeline/cache-features.js';
+import { spareWeights } from '../../src/pipeline/spare-inputs.js';
 import { temporaryFolder } from '../e2e/graft.js';
 import { drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 
@@ -31,5 +32,14 @@ describe('A backbone with its weights in a side file', () => {
     for (let at = 3; at < weights.length; at += 4) weights[at]! ^= 0x80; // the sign of each float32
     writeFileSync(side, weights);
     expect(await computed()).to.equal(3);
+  });
+
+  it('is not written over by a model that is too large for one file, whose side file has the same name', async () => {
+    const model = await readModel(backbone);
+    const error = await spareWeights(backbone, model, { most: 1 }).catch((reason: unknown) => reason);
+    expect(error).to.have.property('code', 'USAGE');
+    expect(error).to.have.property('message').that.contains(`would overwrite ${side}, which is read`);
+    await spareWeights(backbone, model);
+    await spareWeights(path.join(folder, 'other.onnx'), model, { most: 1 });
   });
 });
