@@ -12,6 +12,7 @@ import { openRows, type RowReader } from '../features/row-reader.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Targets } from '../tasks/targets.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
+import { assertSomeUsable } from './assert-some-usable.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
 import { sayTraining } from './say-training.js';
 import { staysOnDisk } from './stays-on-disk.js';
@@ -113,7 +114,7 @@ export interface PartRows {
  * @throws GraftError INVALID_DATASET
  */
 export function splitRows(
-  { dataset, keys }: Pick<CachedFeatures, 'dataset' | 'keys'>,
+  { dataset, keys, report }: Pick<CachedFeatures, 'dataset' | 'keys' | 'report'>,
   options: SplitOptions,
   logger: Logger = silentLogger,
 ): {
@@ -124,6 +125,7 @@ export function splitRows(
   readonly trainGroups: Int32Array | undefined;
   readonly validationGroups: Int32Array | undefined;
 } {
+  assertSomeUsable(report, dataset.root);
   const usable = rowsWithFeatures(dataset, keys);
   const { train, validation, groupsOf } = divideDataset(dataset, usable, keys, options, logger);
   const known = knownClasses(train, dataset, logger);

@@ -105,16 +105,20 @@ describe('the main job on texts', () => {
     expect(error).to.have.property('message', 'There is no file missing.txt; check the path.');
   });
 
-  it('fails to cache a data set of which no text can be used', async () => {
+  it('fails to cache, and to train on, a data set of which no text can be used', async () => {
     const blank = path.join(folder, 'blank');
     for (const label of ['good', 'bad']) {
       mkdirSync(path.join(blank, label), { recursive: true });
-      writeFileSync(path.join(blank, label, '1.txt'), '');
+      for (const name of ['1.txt', '2.txt']) writeFileSync(path.join(blank, label, name), '');
     }
     const call = ['cache', '--backbone', 'hashed-ngrams', '--data', blank, '--device', 'cpu'];
     const { status, stderr } = await graftHere(call, env);
-    expect(stderr).to.match(/None of the 2 .* can be used, the first one, .*1\.txt, as: .*token/);
+    expect(stderr).to.match(/None of the 4 .* can be used, the first one, .*1\.txt, as: .*token/);
     expect(status).to.equal(1);
+    const out = path.join(folder, 'none');
+    const trained = await graftHere(['train', ...call.slice(1), '--out', out], env);
+    expect(trained.stderr).to.match(/None of the 4 .* can be used/);
+    expect(trained.status).to.equal(1);
   });
 
   it('does not label a table as one long text, and says what to do with it', async () => {

@@ -1,4 +1,3 @@
-import { GraftError } from '../../errors.js';
 import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds } from '../format-text.js';
@@ -60,12 +59,9 @@ export const cacheCommand = defineCommand({
     const { report } = cached;
     const part = shard && shard.count > 1 ? ` (part ${shard.index} of ${shard.count})` : '';
     // A part of many may hold nothing but broken ones; a data set of which nothing is left is no use.
-    if (part === '' && report.examples > 0 && report.skipped.length === report.examples) {
-      const [{ path, reason }] = report.skipped as [(typeof report.skipped)[0]];
-      throw new GraftError(
-        'INVALID_DATASET',
-        `None of the ${report.examples} examples of ${args.data} can be used, the first one, ${path}, as: ${reason}`,
-      );
+    if (part === '') {
+      const { assertSomeUsable } = await import('../../pipeline/assert-some-usable.js');
+      assertSomeUsable(report, args.data);
     }
     const { describeSkipped } = await import('../describe-skipped.js');
     const lines = [

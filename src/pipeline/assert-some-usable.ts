@@ -1,0 +1,19 @@
+import { GraftError } from '../errors.js';
+import type { CacheReport } from './cache-features.js';
+
+/**
+ * That not all examples were left out; what else would fail of it is not what is wrong.
+ * @param data - what they are of, as the user named it
+ * @throws GraftError INVALID_DATASET with the first reason
+ */
+export function assertSomeUsable(
+  { examples, skipped }: Pick<CacheReport, 'examples' | 'skipped'>,
+  data: string,
+): void {
+  const [first] = skipped;
+  if (!first || skipped.length < examples) return;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `None of the ${examples} examples of ${data} can be used, the first one, ${first.path}, as: ${first.reason}`,
+  );
+}
