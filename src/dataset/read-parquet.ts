@@ -5,7 +5,8 @@
  */
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { type ParquetColumn, ParquetFile } from '../sources/parquet-file.js';
+import type { ParquetColumn } from '../sources/parquet-columns.js';
+import { ParquetFile } from '../sources/parquet-file.js';
 import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';

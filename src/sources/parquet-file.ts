@@ -6,24 +6,8 @@ import { stat } from 'node:fs/promises';
 import type { ColumnMetaData, FileMetaData, PageHeader, SchemaTree } from 'hyparquet';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { decodeParquetPages, type EncodedPages, type PageBytes } from './decode-parquet-pages.js';
+import { columnsOf, type ParquetColumn, type ParquetFeature, readFeatures } from './parquet-columns.js';
 import { readFileContent } from './read-file.js';
-
-export interface ParquetColumn {
-  /** Names from the root, joined by dots, of a list up to the list itself. @example 'image.bytes' */
-  readonly name: string;
-  /** A list is one of texts, numbers or truth values. */
-  readonly kind: 'bytes' | 'text' | 'number' | 'boolean' | 'list' | 'other';
-  /** Where its values lie. @example 'labels.list.element' */
-  readonly leaf: string;
-}
-
-/** What a column stands for to the `datasets` library, of a list its items. */
-export interface ParquetFeature {
-  /** @example 'ClassLabel' */
-  readonly type: unknown;
-  /** Of classes, by number. */
-  readonly names: unknown;
-}
 
 export interface ParquetPage {
   /** Place of its first row in the file. */
@@ -86,20 +70,12 @@ export class ParquetFile {
     this.#metadata = metadata;
     this.#schema = schema;
     this.#sizeBytes = sizeBytes;
-    this.columns = leavesOf(schema);
+    this.columns = columnsOf(schema);
   }
 
-  /** The `huggingface` entry that the `datasets` library writes: what each column stands for, by name. */
+  /** As `readFeatures`. */
   get features(): Readonly<Record<string, ParquetFeature>> {
-    const text = this.#metadata.key_value_metadata?.find(({ key }) => key === 'huggingface')?.value;
-    try {
-      const parsed = JSON.parse(text ?? '{}') as { info?: { features?: object } } | null;
-      return Object.fromEntries(
-        Object.entries(parsed?.info?.features ?? {}).map(([name, feature]) => [name, featureOf(feature)]),
-      );
-    } catch {
-      return {};
-    }
+    return readFeatures(this.#metadata);
   }
 
   /** Pages of a column in the order of the rows. @throws GraftError INVALID_DATASET. */
@@ -230,13 +206,6 @@ export class ParquetFile {
   }
 }
 
-/** Lists are `{ _type: 'List', feature }` (or Sequence, LargeList), in old files `[feature]`. */
-function featureOf(given: unknown): ParquetFeature {
-  const feature = (Array.isArray(given) ? given[0] : given) as Readonly<Record<string, unknown>> | null;
-  if (typeof feature?.feature === 'object' && feature.feature !== null) return featureOf(feature.feature);
-  return { type: feature?._type, names: feature?.names };
-}
-
 interface FoundPage {
   readonly page: PageBytes;
   /** Once it is decompressed. */
@@ -256,40 +225,6 @@ interface ListChunk {
 
 function hasRows({ num_rows: rows }: { readonly num_rows: bigint }): boolean {
   return Number(rows) >= 0;
-}
-
-/** Moments are stored as numbers too; INT96 are some of old. */
-const numberTypes: ReadonlySet<string> = new Set(['INT32', 'INT64', 'INT96', 'FLOAT', 'DOUBLE']);
-
-/** Columns with one value a row, and lists of plain values; lists of anything else are left out. */
-function leavesOf(node: SchemaTree): ParquetColumn[] {
-  const { children, element, path } = node;
-  if (element.repetition_type === 'REPEATED') return [];
-  const item = itemOf(node);
-  if (item) {
-    const isPlain = ['text', 'number', 'boolean'].includes(kindOf(item));
-    return isPlain ? [{ name: path.join('.'), kind: 'list', leaf: item.path.join('.') }] : [];
-  }
-  if (children.length > 0) return children.flatMap(leavesOf);
-  const name = path.join('.');
-  return path.length > 0 ? [{ name, kind: kindOf(node), leaf: name }] : [];
-}
-
-/** The column of the items of a list, where it is one: `labels.list.element`, or `labels.array` as old programs wrote it. */
-function itemOf({ children: [inner, ...others] }: SchemaTree): SchemaTree | undefined {
-  if (inner?.element.repetition_type !== 'REPEATED' || others.length > 0) return undefined;
-  if (inner.children.length === 0) return inner;
-  const [item, ...more] = inner.children;
-  const isLeaf = item!.children.length === 0 && item!.element.repetition_type !== 'REPEATED';
-  return isLeaf && more.length === 0 ? item : undefined;
-}
-
-function kindOf({ element: { type, converted_type: converted, logical_type: logical } }: SchemaTree) {
-  const isText = converted === 'UTF8' || converted === 'ENUM' || logical?.type === 'STRING';
-  if (type === 'BYTE_ARRAY') return isText ? 'text' : 'bytes';
-  if (type === 'BOOLEAN') return 'boolean';
-  if (converted === 'DECIMAL' || logical?.type === 'DECIMAL' || logical?.type === 'FLOAT16') return 'number';
-  return type !== undefined && numberTypes.has(type) ? 'number' : 'other';
 }
 
 function damaged(path: string, cause: unknown, where?: string): GraftError {

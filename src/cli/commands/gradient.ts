@@ -1,7 +1,6 @@
 import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../format-text.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
 import { cacheFolderOption, modelPositional } from '../shared-options.js';
 
@@ -51,7 +50,6 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
       throw new GraftError('USAGE', 'Say where to write the model with --out, or ask for --check.');
     const inputShapes = parseShapes(shapes);
     const { writeGradients } = await import('../../pipeline/write-gradients.js');
-    const { formatShape } = await import('../../tensor/shape.js');
     const { splitList } = await import('../../split-list.js');
     const onProgress = await output.progress('download', 'B');
     const report = await writeGradients(
@@ -69,50 +67,9 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
       },
       { ...output, onProgress },
     );
-    const checked = report.check?.filter(({ compared, kinks: onKinks }) => compared + onKinks > 0);
-    const rows = checked?.map(({ name, shape, compared, analytic, numeric, maxRelativeError }) => [
-      name,
-      formatShape(shape),
-      compared,
-      analytic.toPrecision(6),
-      numeric.toPrecision(6),
-      maxRelativeError.toExponential(1),
-    ]);
-    const table = rows
-      ? formatTable([
-          ['parameter', 'shape', 'compared', 'analytic', 'numeric', 'max relative error'],
-          ...rows,
-        ])
-      : formatTable(report.gradients.map(({ output: name, shape }) => [name, formatShape(shape)]));
-    const wrong = report.check?.filter(({ maxRelativeError }) => !(maxRelativeError <= tolerance!)) ?? [];
-    const { checkTogether: together } = report;
-    const along = together
-      ? `along one random direction the slope is ${together.analytic.toPrecision(6)} by the gradients and ${together.numeric.toPrecision(6)} by the difference, relative error ${together.relativeError.toExponential(1)}`
-      : 'not compared along one random direction, which leads over kinks';
-    if (wrong.length === 0 && together && !(together.relativeError <= tolerance!)) {
-      const names = together.suspects.join(', ') || 'none by itself';
-      throw new GraftError(
-        'VERIFICATION_FAILED',
-        `All ${together.parameters} gradients together are further than ${tolerance} from finite differences: ${along}. Suspected: ${names}.\n${table}`,
-      );
-    }
-    if (wrong.length > 0) {
-      throw new GraftError(
-        'VERIFICATION_FAILED',
-        `${wrong.length} of ${checked?.length} gradients are further than ${tolerance} from finite differences:\n${table}`,
-      );
-    }
-    const kinks = report.check?.reduce((total, row) => total + row.kinks, 0) ?? 0;
-    const note = `${kinks} more lay on a kink (of Relu, MaxPool or the like), where there is no one slope.`;
-    const count = report.gradients.length;
-    const sample = checked
-      ? `; ${together ? (together.parameters === count ? 'all of them' : `${together.parameters} of them, without scalars,`) : 'all of them'} together: ${along}; by elements: ${checked.length === count ? 'all' : `${checked.length}, chosen at random, as the time was over (--samples 1 takes all)`}`
-      : '';
-    const summary = `${count} gradients of ${report.loss}${sample}`;
-    output.result(
-      report,
-      [out ? `${out}: ${summary}` : summary, table, ...(kinks > 0 ? [note] : [])].join('\n\n'),
-    );
+    const { assertGradientsAgree, describeGradients } = await import('../describe-gradients.js');
+    assertGradientsAgree(report, tolerance!);
+    output.result(report, describeGradients(report, out));
   },
 });
 
