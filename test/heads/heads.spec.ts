@@ -146,6 +146,22 @@ describe('the heads', () => {
       says: 'linear, mlp, cosine, prototype',
     },
     { title: 'no names of classes', change: { classes: '"abc"' }, says: 'a list of texts but is "abc"' },
+    {
+      title: 'no widths of an mlp',
+      change: { spec: '{"kind":"mlp","activation":"relu","dropout":0}' },
+      says: 'hidden should',
+    },
+    {
+      title: 'an activation nobody knows',
+      change: { spec: '{"kind":"mlp","hidden":[4],"activation":"sine","dropout":0}' },
+      says: 'the activation of head should be one of relu, gelu, tanh, silu but spec is',
+    },
+    {
+      title: 'no factor of cosines',
+      change: { spec: '{"kind":"cosine"}' },
+      says: 'scale should be a number',
+    },
+    { title: 'no size', change: { dim: 'x' }, says: 'dim should be a whole number above 0 but is x' },
     { title: 'another size', change: { dim: '7' }, says: 'should have the shape [7,3] but has [6,3]' },
   ]) {
     it(`are refused where the file holds ${title}, in one sentence`, () => {
