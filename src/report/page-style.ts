@@ -1,6 +1,6 @@
 /** The style of a report page: light and dark by the reader's setting, one column where it is narrow. */
 export const pageStyle = `
-:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#d9480f;--warn:#fff4e0;--warnline:#e8a33d;--onmark:#fff}
+:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#c2410c;--warn:#fff4e0;--warnline:#e8a33d;--onmark:#fff}
 @media (prefers-color-scheme:dark){:root{--ground:#11151a;--card:#1a2027;--text:#e4e9ef;--muted:#93a1b0;--line:#303a45;--train:#b197fc;--validation:#3bc9db;--right:#4dabf7;--wrong:#ff8a4c;--warn:#33291a;--warnline:#c98a2b;--onmark:#0b141d}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}

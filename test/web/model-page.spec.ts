@@ -136,6 +136,27 @@ describe('the page of graft serve', function () {
     expect(upright!.scores!.ash).not.to.be.closeTo(stored!.scores!.ash!, 0.01);
   });
 
+  it('shows a small picture of an image that EXIF turns, upright', async () => {
+    const file = path.join(folder, 'on-its-side.jpg');
+    const half = { create: { width: 300, height: 400, channels: 3, background: 'red' } } as const;
+    const image = sharp(half).extend({ right: 300, background: 'blue' });
+    writeFileSync(file, await image.withMetadata({ orientation: 6 }).jpeg().toBuffer());
+    await page.setInputFiles('#picker', file);
+    await page.waitForSelector('#results canvas');
+    // As it is seen: what a canvas reads of another may be turned once more.
+    const seen = await page.locator('#results canvas').screenshot();
+    const { data, info } = await sharp(seen).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    const colourAt = (y: number): number[] => {
+      const at = 3 * (y * info.width + (info.width >> 1));
+      return [...data.subarray(at, at + 3)].map((level) => (level > 128 ? 1 : 0));
+    };
+    expect([colourAt(9), colourAt(info.height - 9)]).to.deep.equal([
+      [1, 0, 0],
+      [0, 0, 1],
+    ]);
+    await page.click('#clear');
+  });
+
   it('shows labels as text, never as markup', async () => {
     const file = path.join(folder, 'plain.png');
     writeFileSync(file, await draw(70, 50, 3).png().toBuffer());
