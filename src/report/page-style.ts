@@ -13,7 +13,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:10px;p
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:18px}
 .figure{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
 .figure b{display:block;overflow-wrap:anywhere;font-size:25px;font-weight:650;line-height:1.25}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:18px}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(290px,100%),1fr));gap:18px}
 figure{margin:0}
 svg{width:100%;height:auto;display:block}
 svg text{font-size:11.5px;fill:var(--muted)}
@@ -43,7 +43,7 @@ td.words,th.words{min-width:7em;text-align:left;white-space:normal;overflow-wrap
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}
 .examples figure{font-size:12.5px;line-height:1.35;overflow-wrap:anywhere}
-.examples:has(.text){grid-template-columns:repeat(auto-fill,minmax(240px,1fr))}
+.examples:has(.text){grid-template-columns:repeat(auto-fill,minmax(min(240px,100%),1fr))}
 .examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}

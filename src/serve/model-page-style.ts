@@ -36,6 +36,7 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .refused .picture::after{content:"!";font-size:34px;font-weight:700;color:var(--muted)}
 .answer{margin:0 0 6px;overflow-wrap:anywhere}
 .answer b{unicode-bidi:isolate;font-size:19px;font-weight:650;line-height:1.3}
+.answer .muted{display:inline-block}
 .bars{table-layout:fixed;margin-bottom:6px}
 .bars th,.bars td{padding:2px 0;border:0;font-size:13.5px}
 .bars th{width:34%;font-weight:400;color:var(--muted);line-height:1.35;padding-right:12px}
