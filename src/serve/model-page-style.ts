@@ -3,7 +3,7 @@ export const modelPageStyle = `
 main{max-width:760px}
 [hidden]{display:none!important}
 section{padding:16px 20px}
-#state{margin:0}
+#state,#camera-note{margin:0}
 progress{width:100%;height:8px;margin-top:10px;accent-color:var(--right);display:block}
 #drop{border:2px dashed var(--line);text-align:center;padding:30px 20px 22px;transition:border-color .15s}
 #drop.over{border-color:var(--right);background:color-mix(in srgb,var(--right) 9%,var(--card))}
@@ -46,8 +46,8 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .track i{display:block;height:100%;border-radius:5px;background:var(--muted)}
 .chosen .track i{background:var(--right)}
 .track s{position:absolute;top:0;bottom:0;width:1px;background:var(--text);opacity:.55}
-.live{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
+#live-view{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
 video{width:100%;border-radius:8px;background:#000;display:block}
 .unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}.live{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}}
+@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}#live-view{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}}
 `;
