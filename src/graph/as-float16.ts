@@ -6,7 +6,7 @@ import { toAttribute } from '../onnx/attributes.js';
 import { toInitializer } from '../onnx/initializer.js';
 import { type Graph, type Initializer, type Model, type Node, node } from '../onnx/ir.js';
 import { dtypeInfo } from '../tensor/dtype.js';
-import { toHalf } from '../tensor/float16.js';
+import { toHalfArray } from '../tensor/float16.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { convertFloats } from './convert-floats.js';
 import { namesOf } from './names-of.js';
@@ -42,12 +42,13 @@ export function asFloat16(model: Model): Model {
 }
 
 function toHalfTensor({ dims, data }: Tensor): Tensor {
-  const halves = Uint16Array.from(data as Float32Array, (value) => {
-    const size = Math.abs(value);
-    if (size > largest && size < Infinity) return toHalf(Math.sign(value) * largest);
-    return toHalf(size > 0 && size < least ? Math.sign(value) * least : value);
-  });
-  return { dtype: 'float16', dims, data: halves };
+  const values = Float32Array.from(data as Float32Array);
+  for (let i = 0; i < values.length; i++) {
+    const size = Math.abs(values[i]!);
+    if (size > largest && size < Infinity) values[i] = Math.sign(values[i]!) * largest;
+    else if (size > 0 && size < least) values[i] = Math.sign(values[i]!) * least;
+  }
+  return { dtype: 'float16', dims, data: toHalfArray(values) };
 }
 
 /** Says what is float32 without a word, and puts casts around what must stay so. */

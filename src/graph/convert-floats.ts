@@ -17,7 +17,8 @@ export interface FloatConversion {
 
 /** A graph without the types `from` comes back as it is. */
 export function convertFloats(graph: Graph, conversion: FloatConversion): Graph {
-  return new Converter(conversion).graph(graph);
+  const { from, typeAttributes } = conversion;
+  return hasDType(graph, from, typeAttributes) ? new Converter(conversion).graph(graph) : graph;
 }
 
 /** Whether any input, weight, constant or cast of the graph is of one of these types. */
@@ -52,8 +53,6 @@ class Converter {
   }
 
   graph(graph: Graph): Graph {
-    const { from, typeAttributes } = this.#conversion;
-    if (!hasDType(graph, from, typeAttributes)) return graph;
     return {
       ...graph,
       nodes: graph.nodes.map((node) => this.#node(node)),
