@@ -6,6 +6,7 @@ import { findTokenInputs } from '../graph/find-token-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import type { Model } from '../onnx/ir.js';
 import { type InputSpec, takingOne } from './input-spec.js';
+import { type ModelPrecision, modelPrecisions } from './model-precision.js';
 import { parsePreprocess } from './read-preprocess.js';
 
 export interface HeadMetadata {
@@ -20,6 +21,7 @@ export interface ModelMetadata extends HeadMetadata {
   readonly layer: string;
   readonly pool: string;
   readonly backboneSha256: string;
+  readonly precision?: ModelPrecision;
 }
 
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
@@ -29,6 +31,9 @@ export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
     ['graft.layer', metadata.layer],
     ['graft.pool', metadata.pool],
     ['graft.backbone_sha256', metadata.backboneSha256],
+    ...(metadata.precision === undefined || metadata.precision === 'float32'
+      ? []
+      : [['graft.precision', metadata.precision] as const]),
   ]);
 }
 
@@ -79,6 +84,7 @@ export function readMetadata(model: Model, where: string): ModelMetadata {
     layer: entries.get('graft.layer') ?? '',
     pool: entries.get('graft.pool') ?? '',
     backboneSha256: entries.get('graft.backbone_sha256') ?? '',
+    precision: readPrecision(model, where),
   };
 }
 
@@ -101,6 +107,16 @@ export function readHeadMetadata(model: Model, where: string): HeadMetadata {
     );
   }
   return readLabels(entries, where);
+}
+
+/** Of any model. @throws GraftError UNSUPPORTED_MODEL for one that this version does not know. */
+export function readPrecision({ metadata }: Model, where: string): ModelPrecision {
+  const named = (metadata.get('graft.precision') ?? 'float32') as ModelPrecision;
+  if (modelPrecisions.includes(named)) return named;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Expected graft.precision of ${where} to be ${modelPrecisions.join(', ')} but it is ${JSON.stringify(named)}; it may come from a newer version.`,
+  );
 }
 
 function readLabels(entries: ReadonlyMap<string, string>, where: string): HeadMetadata {

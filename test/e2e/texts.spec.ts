@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import { evaluateModel } from '../../src/pipeline/evaluate-model.js';
-import { verifyRun } from '../../src/pipeline/export-run.js';
+import { verifyRun } from '../../src/pipeline/verify-run.js';
 import { type Prediction, predictInputs } from '../../src/pipeline/predict-inputs.js';
 import { runAll, type RunReport } from '../../src/pipeline/run-all.js';
 import { trainRun } from '../../src/pipeline/train-run.js';

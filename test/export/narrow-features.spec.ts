@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { exportHead } from '../../src/export/export-model.js';
 import { featureSpread } from '../../src/export/feature-spread.js';
-import { type Verification, verifyExport } from '../../src/export/verify-export.js';
+import type { Verification } from '../../src/export/compare-on-providers.js';
+import { verifyExport } from '../../src/export/verify-export.js';
 import { mergeModels } from '../../src/graph/merge-models.js';
 import type { TrainedHead } from '../../src/heads/head.js';
 import type { EncodedExamples } from '../../src/inputs/encoded-examples.js';
