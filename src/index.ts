@@ -38,7 +38,8 @@ export {
   type ExportFeaturesOptions,
   type ExportFeaturesReport,
 } from './pipeline/export-features.js';
-export { type ExportReport, exportRun, verifyRun } from './pipeline/export-run.js';
+export { type ExportReport, exportRun } from './pipeline/export-run.js';
+export { verifyRun } from './pipeline/verify-run.js';
 export { getModel, type GetModelOptions, type GetModelReport } from './pipeline/get-model.js';
 export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
 export {

@@ -34,7 +34,7 @@ function classTable(report: EvaluationReport): (string | number)[][] {
   if (report.task === 'regression') {
     const rows = report.perClass.map(({ label, r2, mae, rmse }) => [
       label,
-      r2.toFixed(4),
+      r2?.toFixed(4) ?? '-',
       mae.toPrecision(4),
       rmse.toPrecision(4),
     ]);

@@ -1,6 +1,6 @@
 /** Flags of what is trained and how, and of keeping and following a run. */
 import type { Options } from 'yargs';
-import { headKinds } from '../heads/head.js';
+import { activations, headKinds } from '../heads/head.js';
 import { scheduleKinds } from '../optim/schedules.js';
 import { foldCount, integer, nonNegative, positive, positiveInteger, share } from './numeric-options.js';
 
@@ -13,7 +13,7 @@ export const trainingOptions = {
   },
   dropout: { ...share('dropout'), describe: 'mlp: share of hidden values dropped in training [default: 0]' },
   activation: {
-    choices: ['relu', 'gelu', 'tanh', 'silu'],
+    choices: activations,
     describe: 'mlp: of the hidden layers [default: relu]',
   },
   scale: { ...positive('scale'), describe: 'cosine: factor of the cosines at the start [default: 16]' },
@@ -60,7 +60,10 @@ export const trainingOptions = {
   },
   'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
-  validation: { ...share('validation'), default: 0.2, describe: 'Share held out; 0 trains on everything' },
+  validation: {
+    ...share('validation'),
+    describe: 'Share held out where the data name no validation part; 0 trains on everything [default: 0.2]',
+  },
   folds: { ...foldCount('folds'), describe: 'Also cross-validate on K folds of the training part' },
   duplicates: {
     choices: ['warn', 'remove', 'keep'],

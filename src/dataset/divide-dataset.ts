@@ -7,6 +7,7 @@ import { holdOutGroups } from './assign-folds.js';
 import type { Dataset } from './dataset.js';
 import { findDuplicates } from './find-duplicates.js';
 import { groupRows } from './group-rows.js';
+import { sayShareUnused } from './say-share-unused.js';
 import { splitDataset } from './split-dataset.js';
 import { stratify } from './stratify.js';
 
@@ -55,6 +56,7 @@ export function divideDataset(
     assertGroupsWhole(dataset, kept);
     const train = kept.filter((row) => partOf(row) === 'train');
     const validation = kept.filter((row) => partOf(row) === 'validation');
+    sayShareUnused(options.validation, { where: dataset.root, count: validation.length }, logger);
     return { train, validation, groupsOf };
   }
   if (share === 0) return { train: kept, validation: [], groupsOf };

@@ -12,7 +12,7 @@ import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { joinLabels } from './join-labels.js';
-import { locate } from './read-table.js';
+import { locate, sayUnlabelled } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
 import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
@@ -30,13 +30,20 @@ export async function readParquet(
 ): Promise<Dataset> {
   const found = new ExampleCollector();
   let kind: ExampleKind = 'images';
-  const [unlabelled, ungrouped] = [
-    { count: 0, first: '' },
-    { count: 0, first: '' },
-  ];
+  const [unlabelled, ungrouped, unplaced] = ['a label', options.groupColumn, 'an image'].map((what) => ({
+    what,
+    count: 0,
+    first: '',
+  })) as [LeftOut, LeftOut, LeftOut];
+  const without: string[] = [];
+  const mayLack = shards.some(({ split }) => split !== 'test');
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
-    const chosen = chooseColumns(file, options);
+    const chosen = chooseColumns(file, options, shard.split === 'test' && mayLack);
+    if (!chosen) {
+      without.push(shard.path);
+      continue;
+    }
     const { image, labels, names, split: parts, group: groups } = chosen;
     kind = chosen.kind;
     const places = kind === 'images' && image.kind === 'text' ? image : undefined;
@@ -49,27 +56,31 @@ export async function readParquet(
       const at = `row ${row} of ${shard.path}`;
       const given = values.slice(0, labels.length).map((value) => labelOf(value, names, at));
       const group = groups && labelOf(values[groupAt], undefined, at);
-      if (given.includes(undefined) || (groups && group === undefined)) {
-        const lacking = given.includes(undefined) ? unlabelled : ungrouped;
+      const lacking = given.includes(undefined)
+        ? unlabelled
+        : groups && group === undefined
+          ? ungrouped
+          : places && !textOf(values[placeAt])
+            ? unplaced
+            : undefined;
+      if (lacking) {
         if (lacking.count++ === 0) lacking.first = at;
         continue;
       }
       const label =
         given.length === 1 ? given[0]! : joinLabels(given as string[], labelNames, options.task, shard.path);
-      const split = parts ? partOf(values[partAt], row, shard.path) : shard.split;
+      const split = (parts && partOf(values[partAt], row, shard.path)) ?? shard.split;
       if (places) {
-        const place = textOf(values[placeAt]);
-        if (place) found.add(label, locate(place, { row, file: shard.path }), split, group);
+        const place = textOf(values[placeAt])!;
+        found.add(label, locate(place, { row, file: shard.path }), split, group);
       } else {
         const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
         found.add(label, { path: `${shard.path}#${row}`, source }, split, group);
       }
     }
   }
-  for (const [{ count, first }, what] of [
-    [unlabelled, 'a label'],
-    [ungrouped, options.groupColumn],
-  ] as const)
+  sayUnlabelled(without, logger);
+  for (const { what, count, first } of [unlabelled, ungrouped, unplaced])
     if (count > 0)
       logger.warn(
         `${count} ${count === 1 ? 'row' : 'rows'} without ${what} left out, the first one ${first}.`,
@@ -81,6 +92,12 @@ export async function readParquet(
     );
   }
   return found.finish(root, kind, logger);
+}
+
+interface LeftOut {
+  readonly what: string | undefined;
+  count: number;
+  first: string;
 }
 
 interface ChosenColumns {
@@ -96,10 +113,12 @@ interface ChosenColumns {
   readonly group: ParquetColumn | undefined;
 }
 
+/** undefined where there are no labels, and need not be. */
 function chooseColumns(
   file: ParquetFile,
   { imageColumn, textColumn, labelColumn, groupColumn }: DataOptions,
-): ChosenColumns {
+  mayLack: boolean,
+): ChosenColumns | undefined {
   const { columns, features } = file;
   const typed = (type: string) => Object.keys(features).filter((name) => features[name]?.type === type);
   const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
@@ -137,17 +156,16 @@ function chooseColumns(
   const image = isText
     ? pick(textColumn, textColumns, ['text'], 'texts', '--text-column')
     : pick(imageColumn, usualImages, ['bytes', 'text'], 'images', '--image-column (or --text-column)');
-  const pickLabel = (given: string | undefined) =>
-    pick(
-      given,
-      [...typed('ClassLabel'), ...labelColumns, 'fine_label'],
-      ['number', 'text', 'boolean', 'list'],
-      'labels',
-      '--label-column',
-    );
-  const labels = labelColumn?.includes(',')
-    ? splitList('label-column', labelColumn).map(pickLabel)
-    : [pickLabel(labelColumn)];
+  const usualLabels = [...typed('ClassLabel'), ...labelColumns, 'fine_label'];
+  const labelKinds = ['number', 'text', 'boolean', 'list'] as const;
+  // A column's own name may hold commas.
+  const isSeveral =
+    labelColumn !== undefined && labelColumn.includes(',') && !find([labelColumn], labelKinds);
+  const given = isSeveral ? splitList('label-column', labelColumn) : [labelColumn];
+  const isThere = (name: string | undefined) =>
+    find(name === undefined ? usualLabels : [name], labelKinds) !== undefined;
+  if (mayLack && !given.every(isThere)) return undefined;
+  const labels = given.map((name) => pick(name, usualLabels, labelKinds, 'labels', '--label-column'));
   const group =
     groupColumn === undefined
       ? undefined

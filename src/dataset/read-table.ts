@@ -6,7 +6,6 @@ import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import { shortenText } from '../shorten-text.js';
 import type { Located } from '../sources/source.js';
-import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
@@ -14,13 +13,14 @@ import { isRounded, textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
+import { chooseColumns, hasLabels, type TableColumns } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
-import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
  * Tables of images or texts, and labels: CSV, TSV or JSONL by their extensions. An image is an absolute path, a path
  * relative to the table, or an http(s) address. A column `split` (train, validation, test) is taken where there is one,
- * else the part that the whole table is. Rows without an image, a text or a label are left out, and said.
+ * else the part that the whole table is. Rows without an image, a text or a label are left out, and said, and so is a
+ * whole table of the test part that has no labels.
  * @throws GraftError INVALID_DATASET naming file, row and column.
  */
 export async function readTables(
@@ -30,21 +30,33 @@ export async function readTables(
   logger: Logger,
 ): Promise<Dataset> {
   const found = new ExampleCollector();
+  const unlabelled: string[] = [];
   let kind: ExampleKind | undefined;
-  for (const table of tables) kind = await readTable(table, { found, kind }, options, logger);
+  // Of competitions the labels of the test part are kept back.
+  const mayLack = tables.some(({ split }) => split !== 'test');
+  for (const table of tables)
+    kind = await readTable(table, { found, kind, ...(mayLack && { unlabelled }) }, options, logger);
   if (found.size === 0)
     throw new GraftError(
       'INVALID_DATASET',
       `${root} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
     );
+  sayUnlabelled(unlabelled, logger);
   sayNone(found, root, logger);
   return found.finish(root, kind, logger);
+}
+
+interface TablesSoFar {
+  readonly found: ExampleCollector;
+  readonly kind: ExampleKind | undefined;
+  /** Tables of the test part without labels; absent where there may be none. */
+  readonly unlabelled?: string[];
 }
 
 /** @returns what the table holds; undefined where nothing tells */
 async function readTable(
   { path: file, split: own }: Pick<ShardFile, 'path' | 'split'>,
-  { found, kind: known }: { readonly found: ExampleCollector; readonly kind: ExampleKind | undefined },
+  { found, kind: known, unlabelled: without }: TablesSoFar,
   options: DataOptions,
   logger: Logger,
 ): Promise<ExampleKind | undefined> {
@@ -52,13 +64,18 @@ async function readTable(
   const folder = path.dirname(path.resolve(file));
   let columns: TableColumns | undefined;
   const choose = (names: readonly string[]): readonly string[] => {
+    if (own === 'test' && without && !hasLabels(names, options)) {
+      without.push(file);
+      return [];
+    }
     columns = chooseColumns(names, file, options);
     return columns.names;
   };
   let kind = known;
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
-    const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns!;
+    if (!columns) return known;
+    const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
     // An amount may be rounded; what tells one class, group or text from another may not.
     const exact = options.task === 'regression' ? values.slice(0, -labelNames.length) : values;
@@ -103,6 +120,15 @@ async function readTable(
   return kind;
 }
 
+/** @param files - of the test part */
+export function sayUnlabelled(files: readonly string[], logger: Logger): void {
+  if (files.length === 0) return;
+  logger.warn(
+    `${nameSome(files, 3)} ${files.length === 1 ? 'has' : 'have'} no column of labels, so nothing can be measured on ${files.length === 1 ? 'it' : 'them'}: ` +
+      'left out. Label the rows of a table with graft predict.',
+  );
+}
+
 /** What programs write for a value that is missing. */
 const noneNames = ['NaN', 'nan', 'NA', 'N/A', 'n/a', '#N/A', '<NA>', 'None', 'NULL', 'null'];
 
@@ -116,73 +142,6 @@ function sayNone(found: ExampleCollector, root: string, logger: Logger): void {
     `${named.join(', ')} in ${root} ${named.length === 1 ? 'is' : 'are'} taken for the ${named.length === 1 ? 'name of a class' : 'names of classes'}; ` +
       'leave the cell empty where it means that there is no label.',
   );
-}
-
-interface TableColumns {
-  /** Of the image or text, then split and group, then the labels. */
-  readonly names: readonly string[];
-  readonly labels: readonly string[];
-  /** Places in `names`, -1 for none. */
-  readonly split: number;
-  readonly group: number;
-  /** undefined: what stands in the first row tells. */
-  readonly kind: ExampleKind | undefined;
-}
-
-function chooseColumns(columns: readonly string[], file: string, options: DataOptions): TableColumns {
-  const { imageColumn, textColumn, labelColumn, groupColumn, header = true } = options;
-  const pick = (
-    given: string | undefined,
-    usual: readonly string[],
-    position: string,
-    flag: string,
-  ): string => {
-    const candidates = given === undefined ? (header ? usual : [position]) : [given];
-    const name =
-      given === undefined ? findUsual(candidates, columns) : columns.find((column) => column === given);
-    if (name !== undefined) return assertOnlyOne(name, columns, file);
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected ${given === undefined && !header ? `a column ${position}, counted from 0,` : given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
-        `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
-    );
-  };
-  const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];
-  const isImage = imageColumn !== undefined || findUsual(imageColumns, columns) !== undefined;
-  const isText = textColumn !== undefined || findUsual(textColumns, columns) !== undefined;
-  const content =
-    textColumn !== undefined
-      ? pick(textColumn, [], '', '--text-column')
-      : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
-  const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
-  const labels = several
-    ? splitList('label-column', labelColumn).map((name) => pick(name, [], '', '--label-column'))
-    : [pick(labelColumn, labelColumns, '1', '--label-column')];
-  const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
-  const splitName = header ? findUsual(['split'], columns) : undefined;
-  const split = splitName === undefined ? [] : [assertOnlyOne(splitName, columns, file)];
-  const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
-  return {
-    names: [content, ...split, ...group, ...labels],
-    labels,
-    split: split.length > 0 ? 1 : -1,
-    group: group.length > 0 ? 1 + split.length : -1,
-    kind,
-  };
-}
-
-/** @throws GraftError where two columns are called so: which one is meant cannot be told. */
-function assertOnlyOne(name: string, columns: readonly string[], file: string): string {
-  if (columns.indexOf(name) === columns.lastIndexOf(name)) return name;
-  throw new GraftError(
-    'INVALID_DATASET',
-    `The table ${file} has ${columns.filter((column) => column === name).length} columns called ${shorten(name)}; rename those that are not meant.`,
-  );
-}
-
-/** Of a table without a header, names may be whole texts. */
-function shorten(name: string): string {
-  return shortenText(name, 40);
 }
 
 /** Whether what stands in a column of unknown meaning is the path or address of an image. */
@@ -199,7 +158,7 @@ function pathOfAddress(address: string, row: number, file: string): string {
   } catch (error) {
     throw new GraftError(
       'INVALID_DATASET',
-      `${shorten(address)} in row ${row} of ${file} stands for no path: ${messageOf(error)}.`,
+      `${shortenText(address, 40)} in row ${row} of ${file} stands for no path: ${messageOf(error)}.`,
     );
   }
 }
@@ -215,7 +174,7 @@ export function locate(image: string, { row, file }: { row: number; file: string
   if (scheme !== undefined) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a path or an http(s) address of an image but found ${shorten(image)} in row ${row} of ${file}: what lies at ${scheme}: addresses is not read; ` +
+      `Expected a path or an http(s) address of an image but found ${shortenText(image, 40)} in row ${row} of ${file}: what lies at ${scheme}: addresses is not read; ` +
         'fetch the images and name their paths.',
     );
   }

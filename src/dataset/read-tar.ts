@@ -48,7 +48,10 @@ export async function readTar(
   let unlabelled = 0;
   let first = '';
   const linked = { count: 0, first: '' };
-  for await (const { shard, samples, links } of readAhead(shards, options)) {
+  // Whether samples have labels is told by those that are trained on: of a test part they may be kept back.
+  const isTest = ({ split }: ShardFile): boolean => split === 'test';
+  const ordered = [...shards.filter((shard) => !isTest(shard)), ...shards.filter(isTest)];
+  for await (const { shard, samples, links } of readAhead(ordered, options)) {
     if (links.length > 0 && linked.count === 0) linked.first = `${links[0]} of ${shard.path}`;
     linked.count += links.length;
     byFolder ??= samples.length === 0 ? undefined : samples.every(({ label }) => label === undefined);
@@ -87,7 +90,9 @@ export async function readTar(
     );
   }
   if (unlabelled > 0)
-    logger.warn(`${unlabelled} images without a label are left out, the first one ${first}.`);
+    logger.warn(
+      `${unlabelled} ${unlabelled === 1 ? 'image without a label is' : 'images without a label are'} left out, the first one ${first}.`,
+    );
   return found.finish(root, 'images', logger);
 }
 

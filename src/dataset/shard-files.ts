@@ -48,12 +48,22 @@ export async function tablesOfFolder(folder: string): Promise<ShardFile[] | unde
   if (tables.length === 0) return undefined;
   const parts = tables.filter(({ split }) => split !== undefined);
   if (parts.length === tables.length) return tables;
+  const others = tables.filter(({ split }) => split === undefined);
+  const shown = nameSome(
+    tables.map((table) => path.basename(table.path)),
+    4,
+  );
+  // Beside the parts of a competition lies what is to be handed in.
+  const list = parts.map((table) => path.basename(table.path)).join();
   throw new GraftError(
     'INVALID_DATASET',
-    `The folder ${folder} holds tables (${nameSome(
-      tables.map((table) => path.basename(table.path)),
-      4,
-    )}); name the one that is meant, ` + 'or call them train.csv, validation.csv and test.csv.',
+    `The folder ${folder} holds tables (${shown}); name the one that is meant, ` +
+      (parts.length > 1
+        ? `or those that are: --data '${path.join(folder, `{${list}}`)}' is without ${nameSome(
+            others.map((table) => path.basename(table.path)),
+            2,
+          )}.`
+        : 'or call them train.csv, validation.csv and test.csv.'),
   );
 }
 

@@ -17,6 +17,10 @@ export interface Compared {
   readonly fromCpu?: number;
   /** Present where rounding explains what is above the tolerance: how far both here are from both on the CPU. */
   readonly rounding?: number;
+  /** Of a file that is meant to differ: the mean over the examples that ran alone. */
+  readonly meanAbsDiff?: number;
+  /** Of the same: share of the examples whose answer is what it was. Absent for numbers. */
+  readonly agreement?: number;
   readonly isRight: boolean;
 }
 

@@ -5,7 +5,8 @@ import type { Precision } from '../tasks/loss-tape.js';
 import type { Readout, TaskKind } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 
-export type Activation = 'relu' | 'gelu' | 'tanh' | 'silu';
+export const activations = ['relu', 'gelu', 'tanh', 'silu'] as const;
+export type Activation = (typeof activations)[number];
 
 export interface MlpSpec {
   readonly kind: 'mlp';

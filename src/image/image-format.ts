@@ -1,5 +1,7 @@
 /** What the first bytes of an encoded image say, without decoding it. */
 
+import { jpegSegments } from './jpeg-segments.js';
+
 export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif' | 'svg';
 
 /** The format by its signature, or undefined for anything else: extensions are not believed. */
@@ -69,26 +71,19 @@ export interface JpegFrame {
 
 /** The frame header of a JPEG, or undefined where none is found before the pixels. */
 export function readJpegFrame(bytes: Uint8Array): JpegFrame | undefined {
-  let at = 2;
   let mayBeTurned = false;
-  while (at + 9 < bytes.length && bytes[at] === 0xff) {
-    const marker = bytes[at + 1]!;
-    if (marker === 0xff) at++;
-    else if (marker === 0x01 || (marker >= 0xd0 && marker <= 0xd7)) at += 2;
-    else if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
+  for (const { marker, start, end } of jpegSegments(bytes)) {
+    if (start + 9 >= bytes.length) return undefined;
+    if (marker >= 0xc0 && marker <= 0xcf && marker !== 0xc4 && marker !== 0xc8 && marker !== 0xcc) {
       return {
-        precision: bytes[at + 4]!,
-        height: (bytes[at + 5]! << 8) | bytes[at + 6]!,
-        width: (bytes[at + 7]! << 8) | bytes[at + 8]!,
-        components: bytes[at + 9]!,
+        precision: bytes[start + 4]!,
+        height: (bytes[start + 5]! << 8) | bytes[start + 6]!,
+        width: (bytes[start + 7]! << 8) | bytes[start + 8]!,
+        components: bytes[start + 9]!,
         mayBeTurned,
       };
-    } else if (marker === 0xda || marker === 0xd9) return undefined;
-    else {
-      const end = at + 2 + ((bytes[at + 2]! << 8) | bytes[at + 3]!);
-      if (marker === 0xe1) mayBeTurned ||= !isUpright(bytes.subarray(at + 4, end));
-      at = end;
     }
+    if (marker === 0xe1) mayBeTurned ||= !isUpright(bytes.subarray(start + 4, end));
   }
   return undefined;
 }

@@ -148,7 +148,7 @@ function evaluateNumbers(
     classes,
     examples: rows,
     loss: rows > 0 ? loss / rows : 0,
-    r2: mean(({ r2 }) => r2),
+    r2: meanOf(perClass.map(({ r2 }) => r2)),
     mae: mean(({ mae }) => mae),
     rmse: Math.sqrt(mean(({ rmse }) => rmse ** 2)),
     intervals: rows > 0 ? { mae: intervals[0]!, rmse: intervals[1]! } : null,

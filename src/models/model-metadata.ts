@@ -6,6 +6,7 @@ import { findTokenInputs } from '../graph/find-token-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import type { Model } from '../onnx/ir.js';
 import { type InputSpec, takingOne } from './input-spec.js';
+import { type ModelPrecision, modelPrecisions } from './model-precision.js';
 import { parsePreprocess } from './read-preprocess.js';
 
 export interface HeadMetadata {
@@ -20,6 +21,9 @@ export interface ModelMetadata extends HeadMetadata {
   readonly layer: string;
   readonly pool: string;
   readonly backboneSha256: string;
+  readonly precision?: ModelPrecision;
+  /** Where the file prepares pixels itself: its value that the backbone takes. */
+  readonly prepared?: string | undefined;
 }
 
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
@@ -29,6 +33,10 @@ export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
     ['graft.layer', metadata.layer],
     ['graft.pool', metadata.pool],
     ['graft.backbone_sha256', metadata.backboneSha256],
+    ...(metadata.precision === undefined || metadata.precision === 'float32'
+      ? []
+      : [['graft.precision', metadata.precision] as const]),
+    ...(metadata.prepared === undefined ? [] : [['graft.pixels', metadata.prepared] as const]),
   ]);
 }
 
@@ -79,6 +87,7 @@ export function readMetadata(model: Model, where: string): ModelMetadata {
     layer: entries.get('graft.layer') ?? '',
     pool: entries.get('graft.pool') ?? '',
     backboneSha256: entries.get('graft.backbone_sha256') ?? '',
+    precision: readPrecision(model, where),
   };
 }
 
@@ -101,6 +110,29 @@ export function readHeadMetadata(model: Model, where: string): HeadMetadata {
     );
   }
   return readLabels(entries, where);
+}
+
+/**
+ * In a file that prepares pixels itself, the value that holds the prepared ones.
+ * @throws GraftError INVALID_MODEL where no node computes it
+ */
+export function preparedValue({ metadata, graph }: Model, where: string): string | undefined {
+  const name = metadata.get('graft.pixels');
+  if (name === undefined || graph.nodes.some(({ outputs }) => outputs.includes(name))) return name;
+  throw new GraftError(
+    'INVALID_MODEL',
+    `Expected a value ${JSON.stringify(name)} in ${where}, as its graft.pixels says; export it again.`,
+  );
+}
+
+/** Of any model. @throws GraftError UNSUPPORTED_MODEL for one that this version does not know. */
+export function readPrecision({ metadata }: Model, where: string): ModelPrecision {
+  const named = (metadata.get('graft.precision') ?? 'float32') as ModelPrecision;
+  if (modelPrecisions.includes(named)) return named;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Expected graft.precision of ${where} to be ${modelPrecisions.join(', ')} but it is ${JSON.stringify(named)}; it may come from a newer version.`,
+  );
 }
 
 function readLabels(entries: ReadonlyMap<string, string>, where: string): HeadMetadata {

@@ -21,13 +21,16 @@ interface Choice {
 export function chooseParts({ labels, classes, split, groups, where, ...options }: Choice): {
   train: Int32Array;
   validation: Int32Array;
+  /** Whether the file's split names it. */
+  isGiven: boolean;
 } {
   const all = Int32Array.from(labels, (_, row) => row);
   let train = all.filter((row) => (split?.[row] ?? 0) === 0);
   let validation = all.filter((row) => split?.[row] === 1);
   const share = options.validation ?? 0.2;
   const seed = options.seed ?? 1;
-  if (validation.length === 0 && share > 0) {
+  const isGiven = validation.length > 0;
+  if (!isGiven && share > 0) {
     const rows = train;
     const own = rows.map((row) => labels[row]!);
     if (groups) {
@@ -50,5 +53,5 @@ export function chooseParts({ labels, classes, split, groups, where, ...options 
         `${empty.length === 1 ? 'has' : 'have'} none; add rows, or leave classes that have none out of the names`,
     );
   }
-  return { train, validation };
+  return { train, validation, isGiven };
 }

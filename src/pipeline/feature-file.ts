@@ -13,6 +13,8 @@ import { type FeatureTable, openFeatureTable } from './feature-table.js';
 export interface FeatureFile extends Omit<FeatureTable, 'split' | 'groups' | 'stamp'> {
   readonly train: Int32Array;
   readonly validation: Int32Array;
+  /** Whether the file says itself which rows validate. */
+  readonly isGiven: boolean;
   /** Group of each training row; undefined where the file names none. */
   readonly trainGroups: Int32Array | undefined;
   readonly validationGroups: Int32Array | undefined;

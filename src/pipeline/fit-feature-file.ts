@@ -1,4 +1,5 @@
 /** A head on features that were made elsewhere. */
+import { sayShareUnused } from '../dataset/say-share-unused.js';
 import { silentLogger } from '../logger.js';
 import { selectTargets } from '../tasks/targets.js';
 import { openFeatureFile } from './feature-file.js';
@@ -13,6 +14,8 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
   const { task = 'single', classWeights } = options;
   const file = await openFeatureFile(options.features, options);
   try {
+    if (file.isGiven)
+      sayShareUnused(options.validation, { where: file.path, count: file.validation.length }, logger);
     sayTraining(selectTargets(file.targets, file.train), { task, classWeights }, logger);
     const isStreamed = staysOnDisk(options, file.rows * file.dim, context.logger);
     const { train, validation } = isStreamed ? openFeatureParts(file) : await loadFeatureParts(file);

@@ -46,7 +46,7 @@ export async function fitHead(
     );
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
-  const folds = foldCount && foldsOf(plain, groups, foldCount, options.seed ?? 1);
+  const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task });
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,

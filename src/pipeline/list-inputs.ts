@@ -1,59 +1,94 @@
-/** What `graft predict` was given: images, texts, files of texts, folders of either, lines. */
+/** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
 import { stat } from 'node:fs/promises';
+import { isTable, readTableInputs, type TableInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
+import { type Logger, silentLogger } from '../logger.js';
 import { listFiles } from '../sources/list-files.js';
-import type { Located } from '../sources/source.js';
 import type { PredictOptions } from './predict-inputs.js';
 
-export interface ListedInput extends Located {
-  /** Why there is nothing to read: a missing file, a folder without examples. */
-  readonly error?: GraftError;
-}
+/** Its error says why there is nothing to read: a missing file, a folder without examples, an empty row. */
+export type ListedInput = TableInput;
+
+type ListOptions = Pick<PredictOptions, 'inputs' | 'readLines' | 'imageColumn' | 'textColumn' | 'header'>;
 
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
- * like a path; everything else is a text. Lines are paths of images, or texts. What is missing has its error: FILE_NOT_FOUND,
- * FILE_UNREADABLE, or INVALID_DATASET for a folder without examples and for a table.
+ * like a path; everything else is a text. Lines are paths of images, or texts; a table stands for its rows. What is
+ * missing has its error: FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a folder without examples.
+ * @throws GraftError USAGE for columns where there is no table, or of examples that the model does not take
  */
 export async function listInputs(
-  { inputs, readLines }: Pick<PredictOptions, 'inputs' | 'readLines'>,
+  options: ListOptions,
   kind: 'pixels' | 'tokens',
+  logger: Logger = silentLogger,
 ): Promise<ListedInput[]> {
+  const { inputs, readLines } = options;
+  refuseColumns(options, kind);
   const listed: ListedInput[] = [];
+  const add = async (path: string): Promise<void> => {
+    const before = listed.length;
+    try {
+      if (isTable(path))
+        for await (const row of readTableInputs(
+          path,
+          kind === 'pixels' ? 'images' : 'texts',
+          options,
+          logger,
+        ))
+          listed.push(row);
+      else for (const file of await fromPath(path, kind)) listed.push(file);
+      if (listed.length === before)
+        throw new GraftError('INVALID_DATASET', `There is no row in the table ${path}.`);
+    } catch (error) {
+      // Of a table that is damaged nothing is labelled: its rows would be taken for all there are.
+      listed.length = before;
+      listed.push({ path, error: unreadable(path, error) });
+    }
+  };
   for (const input of inputs) {
     if (input === '-' && readLines) {
       for (const line of await readLines()) {
         if (kind === 'tokens') listed.push(textInput(line));
-        else listed.push(...(await fromPath(line, kind).catch((error: unknown) => missing(line, error))));
+        else await add(line);
       }
     } else if (kind === 'tokens' && !(await isPath(input))) listed.push(textInput(input));
-    else listed.push(...(await fromPath(input, kind).catch((error: unknown) => missing(input, error))));
+    else await add(input);
   }
   return listed;
 }
 
-function missing(path: string, error: unknown): ListedInput[] {
-  return [{ path, error: unreadable(path, error) }];
+/** Columns are for tables, and for what the model takes. */
+function refuseColumns(
+  { inputs, imageColumn, textColumn, header }: ListOptions,
+  kind: 'pixels' | 'tokens',
+): void {
+  const given = {
+    'image-column': imageColumn,
+    'text-column': textColumn,
+    'no-header': header === false || undefined,
+  };
+  const flag = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
+  if (flag !== undefined && !inputs.some(isTable))
+    throw new GraftError(
+      'USAGE',
+      `--${flag} is for tables (.csv, .tsv, .jsonl), but no input is one; leave it away.`,
+    );
+  const [strange, takes] = kind === 'pixels' ? [textColumn, 'image'] : [imageColumn, 'text'];
+  if (strange !== undefined)
+    throw new GraftError('USAGE', `The model takes ${takes}s; name their column with --${takes}-column.`);
 }
 
 function textInput(text: string): ListedInput {
   return { path: text, source: { kind: 'text', text } };
 }
 
-/** A text of one word that ends in .txt was meant to be a file: that it is missing must be said. */
+/** A text of one word that ends as a file of texts does was meant to be one: that it is missing must be said. */
 async function isPath(input: string): Promise<boolean> {
-  if (/^\S+\.txt$/i.test(input)) return true;
+  if (/^\S+\.(txt|csv|tsv|jsonl)$/i.test(input)) return true;
   return stat(input).then(
     () => true,
     () => false,
-  );
-}
-
-function isTable(file: string): GraftError {
-  return new GraftError(
-    'INVALID_DATASET',
-    `${file} is a table, and graft predict reads no rows: give what is in them as lines to -, or measure on its labels with graft eval.`,
   );
 }
 
@@ -61,7 +96,12 @@ async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<Liste
   const info = await stat(input);
   if (!info.isDirectory()) {
     // For a model of texts it would be one long text.
-    if (/\.(csv|tsv|tab|jsonl|ndjson|parquet)$/i.test(input)) throw isTable(input);
+    if (/\.parquet$/i.test(input)) {
+      throw new GraftError(
+        'INVALID_DATASET',
+        `${input} is a Parquet file, of which graft predict reads no rows: write them as .csv or .jsonl, or measure on its labels with graft eval.`,
+      );
+    }
     return [{ path: input }];
   }
   const found: ListedInput[] = [];

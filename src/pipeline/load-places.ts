@@ -1,6 +1,8 @@
 /** The features that candidates of a search stand on: of one layer or several, or made elsewhere. */
 import { createHash } from 'node:crypto';
+import { sayShareUnused } from '../dataset/say-share-unused.js';
 import { GraftError } from '../errors.js';
+import { silentLogger } from '../logger.js';
 import type { TaskKind } from '../tasks/task.js';
 import { splitList } from '../split-list.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
@@ -120,10 +122,12 @@ async function placeOf(
 async function loadFile(
   name: string,
   options: SplitOptions & { readonly task?: TaskKind | undefined },
-  { logger }: Hooks,
+  { logger = silentLogger }: Hooks,
 ): Promise<Place> {
   const file = await openFeatureFile(name, options);
   try {
+    if (file.isGiven)
+      sayShareUnused(options.validation, { where: file.path, count: file.validation.length }, logger);
     const isStreamed = staysOnDisk(options, file.rows * file.dim, logger);
     const { train } = isStreamed ? openFeatureParts(file) : await loadFeatureParts(file);
     if (!isStreamed) await file.close();

@@ -1,4 +1,5 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
+import type { TableInputOptions } from '../dataset/table-inputs.js';
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
@@ -7,9 +8,9 @@ import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import type { Hooks } from './cache-features.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
 
-export interface PredictOptions extends AskOptions {
+export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
-  /** Paths of images or folders; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */
+  /** Paths of images, folders or tables; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */
   readonly inputs: readonly string[];
   /** The lines that `-` stands for: paths of images, or texts. */
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
@@ -34,14 +35,14 @@ export interface Prediction {
 }
 
 /**
- * Predictions in the order of the inputs; a folder stands for the images or .txt files in it. An input that cannot be used is
+ * Predictions in the order of the inputs; a folder stands for the images or .txt files in it, a table for its rows. An input that cannot be used is
  * left out, with a warning and with its reason in its place, unless `onError` is 'fail'.
  * @throws GraftError what was wrong with the first input where none could be used, or with any and `onError` 'fail'
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
-  const inputs = await listInputs(options, metadata.input.kind);
+  const inputs = await listInputs(options, metadata.input.kind, logger);
   const predictions: Prediction[] = [];
   let firstFailure: GraftError | undefined;
   for await (const outcomes of ask(

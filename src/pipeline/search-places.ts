@@ -56,7 +56,7 @@ export async function searchPlaces(
   const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
-  const folds = foldsOf(withoutViews(train), groups, foldCount, seed);
+  const folds = foldsOf(withoutViews(train), groups, foldCount, { seed, task });
   const examples = folds.length;
   const base = baseOf(options, task);
   const candidates = limit(

@@ -14,6 +14,7 @@ import type { Targets } from '../tasks/targets.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { assertSomeUsable } from './assert-some-usable.js';
 import type { CachedFeatures, CacheOptions } from './cache-features.js';
+import { assertEnoughForFolds } from './folds-of-search.js';
 import { sayTraining } from './say-training.js';
 import { staysOnDisk } from './stays-on-disk.js';
 
@@ -32,16 +33,42 @@ const verifyCount = 32;
  * Reads the data set's list alone, so that one that cannot be split does not cost hours of caching first.
  * @throws GraftError INVALID_DATASET
  */
-export async function assertSplittable(options: CacheOptions & SplitOptions): Promise<Dataset> {
+export async function assertSplittable(
+  options: CacheOptions & SplitOptions & { readonly folds?: number | undefined },
+): Promise<Dataset> {
   const dataset = await readDataset(options.data, options);
   const { examples } = dataset;
   const rows = examples.rowsWhere(({ split = 'train' }) => split === 'train');
   assertTrained(rows, dataset);
-  if (examples.rowsWhere(({ split }) => split === 'validation').length > 0) return dataset;
-  const { validation = 0.2 } = options;
-  const { of, count } = stratify(dataset, rows, validation);
-  splitDataset(of, count, { validation });
+  let train = rows;
+  if (!hasValidation(dataset)) {
+    const { validation = 0.2 } = options;
+    const { of, count } = stratify(dataset, rows, validation);
+    const sides = splitDataset(of, count, { validation });
+    // Of groups more or fewer may be held out; all that is known is that there are no more than all.
+    if (examples.at(rows[0]!).group === undefined) train = Array.from(sides.train, (i) => rows[i]!);
+  }
+  if (options.folds !== undefined) assertEnoughForFolds(trainingRows(train, dataset), options.folds);
   return dataset;
+}
+
+/** Whether the data set says itself what validates. */
+export function hasValidation({ examples }: Dataset): boolean {
+  return examples.rowsWhere(({ split }) => split === 'validation').length > 0;
+}
+
+/** Without classes that training does not have. */
+function trainingRows(train: readonly number[], { examples, classes, task }: Dataset) {
+  const rows = train.length;
+  if (task !== 'single' && task !== 'ordered') return { rows, classes, task, counts: undefined };
+  const counts = new Int32Array(classes.length);
+  for (const row of train) counts[examples.at(row).label]!++;
+  const isThere = (c: number): boolean => counts[c]! > 0;
+  return {
+    ...{ rows, task },
+    classes: classes.filter((_, c) => isThere(c)),
+    counts: counts.filter((_, c) => isThere(c)),
+  };
 }
 
 /** @throws GraftError INVALID_DATASET where no row is left to train on. */

@@ -7,7 +7,7 @@ import type { TuneOptions } from './tuning-run.js';
 export function trainingOf(
   { candidate, epochs }: Pick<Judged<LayerCandidate>, 'candidate' | 'epochs'>,
   options: TuneOptions,
-  validation: number,
+  validation: number | undefined,
 ): TrainOptions | FeatureTrainOptions {
   const { layer, pool, head, solver, l2, lr, weightDecay, seed, tail } = candidate;
   const isExact = solver === 'lbfgs' || solver === 'none';

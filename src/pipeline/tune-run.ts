@@ -28,13 +28,12 @@ export async function tuneRun(
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
   // The search and the training of what it found read the same data with the same backbone.
   const hooks = { ...given, ...(given.logger && { logger: sayOnce(given.logger) }) };
-  const { validation = 0 } = options;
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };
   assertViewable(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);
   await assertWritableFolder(folder);
-  await assertSearchable(options, validation, space.grid(fewestRows));
+  const validation = await assertSearchable(options, space.grid(fewestRows));
   const unfrozen = new Set(space.tails.map(({ unfreeze }) => unfreeze));
   const places = await loadPlaces({ ...options, validation }, hooks, [...unfrozen]);
   const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>

@@ -14,7 +14,9 @@ export function figures({ evaluation, examples, part, crossValidation }: RunPage
   const cards: (readonly [string, readonly [string, string | undefined]])[] = [];
   if (evaluation.task === 'regression') {
     const { r2, mae, rmse, intervals } = evaluation;
-    cards.push(['R²', of(r2, undefined, plain)], ['mean absolute error', of(mae, intervals?.mae, plain)]);
+    // Of one example there is none.
+    if (r2 !== null) cards.push(['R²', of(r2, undefined, plain)]);
+    cards.push(['mean absolute error', of(mae, intervals?.mae, plain)]);
     cards.push(['RMSE', of(rmse, intervals?.rmse, plain)]);
   } else if (evaluation.task === 'multi') {
     const { accuracy, macroF1, microF1, loss, ece } = evaluation;
@@ -66,7 +68,7 @@ export function perClass(evaluation: Evaluation, trainCounts: readonly number[])
   if (evaluation.task === 'regression') {
     const rows = evaluation.perClass.map(
       ({ label, r2, mae, rmse }) =>
-        `<tr><td>${escapeXml(label)}</td><td>${r2.toFixed(4)}</td><td>${mae.toPrecision(4)}</td><td>${rmse.toPrecision(4)}</td></tr>`,
+        `<tr><td>${escapeXml(label)}</td><td>${r2?.toFixed(4) ?? '–'}</td><td>${mae.toPrecision(4)}</td><td>${rmse.toPrecision(4)}</td></tr>`,
     );
     return section(
       'Each number',

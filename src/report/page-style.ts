@@ -1,6 +1,6 @@
 /** The style of a report page: light and dark by the reader's setting, one column where it is narrow. */
 export const pageStyle = `
-:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#d9480f;--warn:#fff4e0;--warnline:#e8a33d;--onmark:#fff}
+:root{color-scheme:light dark;--ground:#f6f7f9;--card:#fff;--text:#1c2530;--muted:#64717f;--line:#dfe4ea;--train:#8a63d2;--validation:#0b7285;--right:#1971c2;--wrong:#c2410c;--warn:#fff4e0;--warnline:#e8a33d;--onmark:#fff}
 @media (prefers-color-scheme:dark){:root{--ground:#11151a;--card:#1a2027;--text:#e4e9ef;--muted:#93a1b0;--line:#303a45;--train:#b197fc;--validation:#3bc9db;--right:#4dabf7;--wrong:#ff8a4c;--warn:#33291a;--warnline:#c98a2b;--onmark:#0b141d}}
 *{box-sizing:border-box}
 body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
@@ -13,7 +13,7 @@ section{background:var(--card);border:1px solid var(--line);border-radius:10px;p
 .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:12px;margin-top:18px}
 .figure{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:12px 16px}
 .figure b{display:block;overflow-wrap:anywhere;font-size:25px;font-weight:650;line-height:1.25}
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(290px,1fr));gap:18px}
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(290px,100%),1fr));gap:18px}
 figure{margin:0}
 svg{width:100%;height:auto;display:block}
 svg text{font-size:11.5px;fill:var(--muted)}
@@ -43,7 +43,7 @@ td.words,th.words{min-width:7em;text-align:left;white-space:normal;overflow-wrap
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}
 .examples figure{font-size:12.5px;line-height:1.35;overflow-wrap:anywhere}
-.examples:has(.text){grid-template-columns:repeat(auto-fill,minmax(240px,1fr))}
+.examples:has(.text){grid-template-columns:repeat(auto-fill,minmax(min(240px,100%),1fr))}
 .examples blockquote{margin:0 0 5px;padding:8px 10px;background:var(--line);border-radius:8px}
 .examples img,.examples .none{width:100%;aspect-ratio:1;object-fit:cover;border-radius:8px;background:var(--line);display:block;margin-bottom:5px}
 .examples .muted{font-size:11.5px}

@@ -90,8 +90,11 @@ function warnings({ warnings: sentences }: RunPage): string {
 function search({ search: found }: RunPage): string {
   if (!found) return '';
   const { header, rows, left, why, judged, pictures } = found;
+  // A heading without words, as above the mark of the best, is none.
+  const cellOf = (text: string, tag: 'td' | 'th'): string =>
+    text === '' ? '<td></td>' : `<${tag}>${escapeXml(text)}</${tag}>`;
   const row = (cells: readonly string[], tag: 'td' | 'th'): string =>
-    `<tr>${cells.map((cell) => `<${tag}>${escapeXml(cell)}</${tag}>`).join('')}</tr>`;
+    `<tr>${cells.map((cell) => cellOf(cell, tag)).join('')}</tr>`;
   const body = rows.map((cells) => row(cells, 'td')).join('');
   const table = `<table class="search"><thead>${row(header, 'th')}</thead><tbody>${body}</tbody></table>`;
   const more = left > 0 ? `, of which ${left} are not shown` : '';

@@ -3,7 +3,7 @@ export const modelPageStyle = `
 main{max-width:760px}
 [hidden]{display:none!important}
 section{padding:16px 20px}
-#state{margin:0}
+#state,#camera-note{margin:0}
 progress{width:100%;height:8px;margin-top:10px;accent-color:var(--right);display:block}
 #drop{border:2px dashed var(--line);text-align:center;padding:30px 20px 22px;transition:border-color .15s}
 #drop.over{border-color:var(--right);background:color-mix(in srgb,var(--right) 9%,var(--card))}
@@ -36,6 +36,7 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .refused .picture::after{content:"!";font-size:34px;font-weight:700;color:var(--muted)}
 .answer{margin:0 0 6px;overflow-wrap:anywhere}
 .answer b{unicode-bidi:isolate;font-size:19px;font-weight:650;line-height:1.3}
+.answer .muted{display:inline-block}
 .bars{table-layout:fixed;margin-bottom:6px}
 .bars th,.bars td{padding:2px 0;border:0;font-size:13.5px}
 .bars th{width:34%;font-weight:400;color:var(--muted);line-height:1.35;padding-right:12px}
@@ -46,8 +47,8 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .track i{display:block;height:100%;border-radius:5px;background:var(--muted)}
 .chosen .track i{background:var(--right)}
 .track s{position:absolute;top:0;bottom:0;width:1px;background:var(--text);opacity:.55}
-.live{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
+#live-view{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
 video{width:100%;border-radius:8px;background:#000;display:block}
 .unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}.live{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}}
+@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}#live-view{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}section{padding:14px 12px}.bars td:last-child{width:58px}}
 `;

@@ -32,7 +32,8 @@ export const modelPage = `<!doctype html>
 <p class="muted">Enter labels it too, Shift and Enter starts a line. It stays in this browser: nothing is uploaded.</p>
 </section>
 <section id="camera-section" aria-label="Camera" hidden>
-<div class="live"><video id="video" muted playsinline></video><div><div id="live"></div><p class="muted" id="live-times"></p></div></div>
+<p id="camera-note"></p>
+<div id="live-view"><video id="video" muted playsinline></video><div><div id="live"></div><p class="muted" id="live-times"></p></div></div>
 </section>
 <section id="results-section" aria-labelledby="results-title" hidden>
 <div class="title"><h2 id="results-title">Results</h2><button id="clear" class="button quiet" type="button">Clear</button></div>

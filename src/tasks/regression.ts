@@ -49,7 +49,7 @@ export const regression: Task = {
     const columns = classes.length;
     const examples = order?.length ?? rows;
     let loss = 0;
-    let r2 = 0;
+    let r2: number | null = 0;
     let absolute = 0;
     let squared = 0;
     const predicted = new Float64Array(examples);
@@ -63,11 +63,12 @@ export const regression: Task = {
         loss += clipped * (error - 0.5 * clipped);
       }
       const one = regressionMetrics(predicted, wanted);
-      r2 += one.r2 / columns;
+      r2 = r2 === null || one.r2 === null ? null : r2 + one.r2 / columns;
       absolute += one.mae / columns;
       squared += one.rmse ** 2 / columns;
     }
-    return { loss: loss / examples, r2, mae: absolute, rmse: Math.sqrt(squared) };
+    const rmse = Math.sqrt(squared);
+    return { loss: loss / examples, ...(r2 !== null && { r2 }), mae: absolute, rmse };
   },
 };
 

@@ -32,6 +32,7 @@ export interface Score {
   /** Mean absolute error: of numbers, or in steps between ordered classes. */
   readonly mae?: number;
   readonly rmse?: number;
+  /** Absent for fewer than two examples. */
   readonly r2?: number;
 }
 

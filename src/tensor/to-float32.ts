@@ -1,7 +1,7 @@
 /** The numbers in a tensor of any element type. */
 import { GraftError } from '../errors.js';
 import { dtypeInfo } from './dtype.js';
-import { fromHalf } from './float16.js';
+import { fromHalfArray } from './float16.js';
 import { minifloatValues } from './minifloat.js';
 import { unpackBits } from './pack-bits.js';
 import { sizeOf } from './shape.js';
@@ -20,7 +20,7 @@ export function toFloat32({ dtype, dims, data }: Tensor): Float32Array {
     case 'float32':
       return data as Float32Array;
     case 'float16':
-      return Float32Array.from(data, fromHalf);
+      return fromHalfArray(data as Uint16Array);
     case 'bfloat16':
       return fromBfloat16(data);
     case 'complex64':

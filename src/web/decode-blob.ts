@@ -4,37 +4,46 @@
  */
 import { GraftError } from '../errors.js';
 import { type DecodedImage, maxImagePixels } from '../image/decoded-image.js';
-import { imageFormat } from '../image/image-format.js';
+import { dropColourNotes } from '../image/drop-colour-notes.js';
+import { type ImageFormat, imageFormat } from '../image/image-format.js';
+import { isTruncated } from '../image/is-truncated.js';
 import type { Colour, PreprocessSpec } from '../models/preprocess-spec.js';
 import { readBelowAlpha } from './read-below-alpha.js';
 
 /** @throws GraftError INVALID_IMAGE with the reason. */
 export async function decodeBlob(blob: Blob, { profiles }: PreprocessSpec): Promise<ImageBitmap> {
-  if (blob.size === 0) throw new GraftError('INVALID_IMAGE', 'The image is an empty file.');
+  if (blob.size === 0) throw invalidImage('The image is an empty file.');
+  const buffer = await blob.arrayBuffer().catch((cause: unknown) => {
+    // As for a folder that was dropped.
+    throw invalidImage('The file cannot be read.', cause);
+  });
+  const bytes = new Uint8Array(buffer);
+  const format = imageFormat(bytes);
+  if (format && isTruncated(bytes, format))
+    throw invalidImage(`The ${format.toUpperCase()} is truncated or damaged.`);
   try {
-    return await createImageBitmap(blob, {
-      imageOrientation: 'from-image',
-      premultiplyAlpha: 'none',
-      colorSpaceConversion: profiles === 'convert' ? 'default' : 'none',
-    });
+    return await createImageBitmap(
+      new Blob([dropColourNotes(bytes, format, profiles)], { type: blob.type }),
+      {
+        imageOrientation: 'from-image',
+        premultiplyAlpha: 'none',
+        colorSpaceConversion: profiles === 'convert' ? 'default' : 'none',
+      },
+    );
   } catch (error) {
-    throw new GraftError('INVALID_IMAGE', await whyNot(blob), { cause: error });
+    throw invalidImage(whyNot(format), error);
   }
 }
 
-async function whyNot(blob: Blob): Promise<string> {
-  const start = await blob
-    .slice(0, 1024)
-    .arrayBuffer()
-    .catch(() => undefined);
-  // As for a folder that was dropped.
-  if (!start) return 'The file cannot be read.';
-  const format = imageFormat(new Uint8Array(start));
+function invalidImage(reason: string, cause?: unknown): GraftError {
+  return new GraftError('INVALID_IMAGE', reason, { cause });
+}
+
+function whyNot(format: ImageFormat | undefined): string {
   if (format === undefined) return 'This is not an image of a known format (JPEG, PNG, WebP, AVIF, GIF).';
-  if (format === 'tiff' || format === 'svg') {
-    return `This page does not decode ${format.toUpperCase()}; graft predict does.`;
-  }
-  return `The ${format.toUpperCase()} is truncated or damaged, or too large for this browser.`;
+  const name = format.toUpperCase();
+  if (format === 'tiff' || format === 'svg') return `This page does not decode ${name}; graft predict does.`;
+  return `The ${name} is damaged, too large for this browser, or of a kind that it does not decode; graft predict may.`;
 }
 
 /** Rows that are read at a time, so that a large photo is not held several times. */
@@ -47,7 +56,7 @@ export function readPixels(
 ): DecodedImage {
   const { width, height } = bitmap;
   if (width * height > maxImagePixels) {
-    throw new GraftError('INVALID_IMAGE', `The image has more than ${maxImagePixels} pixels.`);
+    throw invalidImage(`The image has more than ${maxImagePixels} pixels.`);
   }
   const data = allocate(width * height * 3);
   const rows = Math.min(height, Math.max(1, Math.floor(stripPixels / width)));
@@ -72,9 +81,7 @@ function allocate(bytes: number): Uint8Array {
   try {
     return new Uint8Array(bytes);
   } catch (error) {
-    throw new GraftError('INVALID_IMAGE', 'The image is too large for the memory of this page.', {
-      cause: error,
-    });
+    throw invalidImage('The image is too large for the memory of this page.', error);
   }
 }
 

@@ -26,7 +26,7 @@ export function openImageReader({ preprocess }: ImageInput): InputReader {
       try {
         const image = toChannels(readPixels(bitmap, preprocess), preprocess);
         const feeds = feed(name, (pixels) => writeImage(image, preprocess, pixels));
-        return { feeds, thumbnail: await drawThumbnail(bitmap) };
+        return { feeds, thumbnail: drawThumbnail(bitmap) };
       } finally {
         bitmap.close();
       }
@@ -35,11 +35,14 @@ export function openImageReader({ preprocess }: ImageInput): InputReader {
 }
 
 /** At least `thumbnailSize` on the shorter side, unless the image is smaller. */
-function drawThumbnail(bitmap: ImageBitmap): Promise<ImageBitmap> {
+function drawThumbnail(bitmap: ImageBitmap): ImageBitmap {
   const factor = Math.min(1, thumbnailSize / Math.min(bitmap.width, bitmap.height));
-  return createImageBitmap(bitmap, {
-    resizeWidth: Math.max(1, Math.round(bitmap.width * factor)),
-    resizeHeight: Math.max(1, Math.round(bitmap.height * factor)),
-    resizeQuality: 'medium',
-  });
+  const width = Math.max(1, Math.round(bitmap.width * factor));
+  const height = Math.max(1, Math.round(bitmap.height * factor));
+  // A bitmap of a bitmap would lie on its side in Chromium, where EXIF turns the image.
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d')!;
+  context.imageSmoothingQuality = 'medium';
+  context.drawImage(bitmap, 0, 0, width, height);
+  return canvas.transferToImageBitmap();
 }

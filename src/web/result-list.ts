@@ -1,6 +1,7 @@
 /** The list of results, the newest first: a card for each input, from when it waits until it is answered. */
 import { messageOf } from '../errors.js';
 import type { ServedModel } from '../serve/served-model.js';
+import { announce } from './announce.js';
 import type { Classifier } from './classifier.js';
 import { byId, element } from './element.js';
 import { rankOutputs } from './rank-outputs.js';
@@ -45,11 +46,6 @@ function addCard({ name, input }: ListedInput, model: ServedModel, classifier: C
     })
     .finally(() => card.classList.remove('waiting'));
   return card;
-}
-
-/** To screen readers. */
-function announce(text: string): void {
-  byId('announcer').textContent = text;
 }
 
 function paint(bitmap: ImageBitmap): HTMLCanvasElement {

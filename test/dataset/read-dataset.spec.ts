@@ -524,7 +524,30 @@ describe('Reading a data set', () => {
       expect(await told(path.join(folder, 'train.csv')), 'alone it is all').to.deep.equal(['a x ', 'b y ']);
       write('labels.csv', 'text,label\n');
       expect(await refusal(folder)).to.match(
-        /holds tables \(labels\.csv, test\.tsv, .*; name the one that is meant, or call/,
+        /holds tables \(labels\.csv, test\.tsv, .*; name the one that is meant, or those that are: --data '.*\{test\.tsv,train\.csv,validation\.jsonl\}' is without labels\.csv/,
+      );
+    });
+
+    it('leaves a test part without labels out, and says so', async () => {
+      const folder = folderOf();
+      const write = (name: string, text: string) => writeFileSync(path.join(folder, name), text);
+      write('test.csv', 'id,text\n1,c\n');
+      expect(await refusal(folder), 'alone').to.match(/Expected one of the columns label/);
+      write('train.csv', 'id,text,label\n1,a,x\n2,b,y\n');
+      expect([...(await readDataset(folder)).examples].map(({ split }) => split)).to.deep.equal([
+        'train',
+        'train',
+      ]);
+      expect(await warnings(folder)).to.deep.equal([
+        `${path.join(folder, 'test.csv')} has no column of labels, so nothing can be measured on it: left out. ` +
+          'Label the rows of a table with graft predict.',
+      ]);
+      expect(await refusal(folder, { labelColumn: 'kind' })).to.match(
+        /Expected a column kind in .*train\.csv/,
+      );
+      write('train.csv', 'id,text\n1,a\n');
+      expect(await refusal(folder), 'in another part').to.match(
+        /Expected one of the columns label.*train\.csv/,
       );
     });
 

@@ -1,5 +1,13 @@
 /** The files are written by pyarrow and by the `datasets` library: scripts/fixtures/make-parquet-fixtures.py. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -118,6 +126,30 @@ describe('Reading Parquet', () => {
     parquetWriteFile({ filename, columnData });
     return filename;
   };
+
+  it('leaves a test part without labels out, and rows without a path, and says so', async () => {
+    const folder = path.join(scratch, 'parts');
+    mkdirSync(folder);
+    const rows = { text: ['a', 'b'], label: ['x', 'y'] };
+    renameSync(table({ text: ['c', 'd'] }), path.join(folder, 'test-0.parquet'));
+    renameSync(table({ ...rows, split: ['test', undefined] }), path.join(folder, 'validation-0.parquet'));
+    const heard: string[] = [];
+    const logger = { info() {}, warn: (message: string) => heard.push(message) };
+    const { examples } = await readDataset(folder, {}, logger);
+    expect(
+      [...examples].map(({ split }) => split),
+      'of a row without a part it is the file’s',
+    ).to.deep.equal(['test', 'validation']);
+    expect(heard.join()).to.match(/test-0\.parquet has no column of labels, .*: left out/);
+    const paths = table({ path: ['a.jpg', undefined, ''], label: ['x', 'y', 'y'] });
+    expect((await readDataset(paths, { fewestClasses: 1 }, logger)).examples).to.have.length(1);
+    expect(heard.join()).to.match(/2 rows without an image left out, the first one row 1 of/);
+  });
+
+  it('takes one column whose name holds a comma', async () => {
+    const data = table({ text: ['a', 'b'], 'kind, of film': ['x', 'y'] });
+    expect((await readDataset(data, { labelColumn: 'kind, of film' })).classes).to.deep.equal(['x', 'y']);
+  });
 
   it('keeps rows of one group together, and leaves out those of none', async () => {
     const data = table({

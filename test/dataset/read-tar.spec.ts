@@ -191,6 +191,18 @@ describe('Reading tar shards', () => {
     expect(heard.join()).to.match(/2 images without a label .* 2\.jpg of .*gaps\.tar/);
   });
 
+  it('leaves a test part without labels out, though its name comes first', async () => {
+    await archive('kept-back/test-0.tar', [['3.jpg', 'photo 3']]);
+    await archive('kept-back/train-0.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+    const heard: string[] = [];
+    const logger = { info() {}, warn: (message: string) => heard.push(message) };
+    const data = await readDataset(path.join(scratch, 'kept-back'), {}, logger);
+    expect(await listed(data)).to.deep.equal(['cat photo 1 train', 'dog photo 2 train']);
+    expect(heard.join()).to.match(
+      /1 images? without a label .* left out, the first one 3\.jpg of .*test-0\.tar/,
+    );
+  });
+
   it('takes several shards in braces, and their parts by their names', async () => {
     await archive('many/train-08.tar', pair('1', 'cat'));
     await archive('many/train-09.tar', pair('1', 'dog'));
@@ -215,9 +227,9 @@ describe('Reading tar shards', () => {
     await archive('parts/train/0.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
     await archive('parts/test/0.tar', pair('3', 'dog'));
     expect(await listed(await readDataset(path.join(scratch, 'parts')))).to.deep.equal([
-      'dog photo 3 test',
       'cat photo 1 train',
       'dog photo 2 train',
+      'dog photo 3 test',
     ]);
     await archive('unpacked/photos.tar', pair('1', 'cat'));
     for (const label of ['ant', 'bee']) {

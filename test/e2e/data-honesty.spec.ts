@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -12,7 +12,10 @@ interface Report {
   readonly classes: readonly string[];
   readonly examples: { readonly train: number; readonly validation: number };
   readonly train: Readonly<Record<string, number>>;
+  readonly validation: Readonly<Record<string, number>>;
+  readonly metrics: Readonly<Record<string, unknown>>;
   readonly neighbours?: Readonly<Record<string, number>>;
+  readonly crossValidation?: object;
 }
 
 interface Row {
@@ -134,6 +137,54 @@ describe('what a data set hides', function () {
     const { said, examples } = await report(rows);
     expect(said).to.match(/2 rows of .* without label left out, the first one row 6/);
     expect(examples.train + examples.validation).to.equal(22);
+  });
+
+  it('a class with fewer examples than folds: refused before anything is cached', async () => {
+    const own = { GRAFT_CACHE: path.join(folder, 'none') };
+    const rows = rowsOf(20, (i) => ({ label: i < 4 ? 'few' : 'many' }));
+    const message = /Expected 4 training examples or more of every class for --folds 4, but "few" has 3/;
+    expectRefusal(await graftHere(train(rows, '--folds', '4'), own), 1, message);
+    const search = ['tune', ...train(rows, '--folds', '5').slice(1)];
+    expectRefusal(await graftHere(search, own), 1, /for --folds 5, but "few" has 4/);
+    const amounts = rowsOf(8, (i) => ({ label: String(i / 2) }));
+    const flags = ['--task', 'regression', '--validation', '0', '--folds', '5'];
+    expectRefusal(
+      await graftHere(train(amounts, ...flags), own),
+      1,
+      /Expected 10 .* two each, as R².* are 8/,
+    );
+    expect(existsSync(own.GRAFT_CACHE)).to.equal(false);
+    // What the test part alone has is in no fold.
+    const known = rows.map((row, i) => ({ ...row, ...(i === 0 && { label: 'odd', split: 'test' }) }));
+    const { crossValidation } = await report(known, '--folds', '2');
+    expect(crossValidation).to.have.property('folds', 2);
+  });
+
+  it('a share to hold out of data with a validation part: said that it is not used, also by a search', async () => {
+    const rows = rowsOf(20, (i) => ({ ...twoClasses(i), split: i < 16 ? 'train' : 'validation' }));
+    const message = /--validation 0\.5 is not used: .*table.* says itself which 4 examples validate/;
+    const { said, examples } = await report(rows, '--validation', '0.5');
+    expect(said).to.match(message);
+    expect(examples).to.deep.equal({ train: 16, validation: 4 });
+    expect((await report(rows)).said).not.to.match(/not used/);
+    for (const [flags, expected] of [
+      [['--validation', '0.5'], message],
+      [['--calibrate'], /^(?!.*not used)/s],
+    ] as const) {
+      const search = ['tune', ...train(rows, '--l2', '1', '--folds', '2', ...flags).slice(1)];
+      const { status, stderr } = await graftHere(search, env);
+      expect(status, stderr).to.equal(0);
+      expect(stderr).to.match(expected);
+    }
+  });
+
+  it('one amount held out: it has no R²', async () => {
+    const rows = rowsOf(20, (i) => ({ label: String(i), split: i < 19 ? 'train' : 'validation' }));
+    const { validation, metrics } = await report(rows, '--task', 'regression');
+    expect(validation).to.have.keys('loss', 'mae', 'rmse');
+    expect(metrics).not.to.have.property('r2');
+    const { status, stderr } = await graftHere(['report', path.join(folder, 'run')], env);
+    expect(status, stderr).to.equal(0);
   });
 
   it('classes that only the validation part has: said and left out of it', async () => {

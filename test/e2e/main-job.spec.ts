@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import path from 'node:path';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
-import type { Verification } from '../../src/export/verify-export.js';
+import type { Verification } from '../../src/export/compare-on-providers.js';
 import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
 import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import { evaluateModel } from '../../src/pipeline/evaluate-model.js';
-import { verifyRun } from '../../src/pipeline/export-run.js';
+import { verifyRun } from '../../src/pipeline/verify-run.js';
 import { type Prediction, predictInputs } from '../../src/pipeline/predict-inputs.js';
 import { runAll, type RunReport } from '../../src/pipeline/run-all.js';
 import { trainRun } from '../../src/pipeline/train-run.js';
@@ -98,6 +98,31 @@ describe('the main job on texts', () => {
     ]);
   });
 
+  it('labels what begins with a dash behind --', async () => {
+    const call = [
+      'predict',
+      '--model',
+      model,
+      '--json',
+      '--',
+      '-5 stars, an awful film',
+      '--great film',
+      '-',
+    ];
+    const { stdout, stderr } = await graft(call, env, 'a great film\n');
+    const inputs = (JSON.parse(stdout) as Prediction[]).map(({ input }) => input);
+    expect(inputs, stderr).to.deep.equal(['-5 stars, an awful film', '--great film', 'a great film']);
+  });
+
+  it('is not measured as what it does not predict', async () => {
+    const call = ['eval', '--model', model, '--data', test, '--task', 'multi'];
+    const { status, stderr } = await graftHere(call, env);
+    expect(stderr).to.match(
+      /model\.onnx was trained with --task single and is measured so; leave --task multi/,
+    );
+    expect(status).to.equal(2);
+  });
+
   it('says that a file of texts is missing rather than labelling its name', async () => {
     const error = await predictInputs({ model, inputs: ['missing.txt'], device: 'cpu' }).catch(
       (caught: unknown) => caught as Error,
@@ -121,12 +146,41 @@ describe('the main job on texts', () => {
     expect(trained.status).to.equal(1);
   });
 
-  it('does not label a table as one long text, and says what to do with it', async () => {
+  it('labels the rows of a table, whatever else they hold, each in its place', async () => {
     const table = path.join(folder, 'rows.csv');
-    writeFileSync(table, 'text\na great film\nan awful film\n');
-    const { status, stderr } = await graftHere(['predict', '--model', model, table, '--device', 'cpu'], env);
-    expect(stderr).to.match(/rows\.csv is a table, and graft predict reads no rows: .* graft eval/);
-    expect(status).to.equal(1);
+    writeFileSync(table, 'id,text,note\n1,"a great, great film",\n2,,nothing\n3,an awful film,\n');
+    const call = ['predict', '--model', model, '--device', 'cpu'];
+    const predictions = await graftJsonHere<Prediction[]>([...call, table], env);
+    expect(predictions.map(({ input, label }) => [input, label])).to.deep.equal([
+      ['a great, great film', 'good'],
+      [`${table}#3`, null],
+      ['an awful film', 'bad'],
+    ]);
+    expect(predictions[1]!.reason).to.match(/There is no text in row 3 of .*rows\.csv/);
+    const named = await graftJsonHere<Prediction[]>([...call, table, '--text-column', 'id'], env);
+    expect(named.map(({ input }) => input)).to.deep.equal(['1', '2', '3']);
+    const lines = path.join(folder, 'lines.tsv');
+    writeFileSync(lines, 'a great film\nan awful film\n');
+    const bare = await graftJsonHere<Prediction[]>([...call, lines, '--no-header'], env);
+    expect(bare.map(({ label }) => label)).to.deep.equal(['good', 'bad']);
+    writeFileSync(path.join(folder, 'empty.csv'), 'text\n');
+    writeFileSync(path.join(folder, 'torn.csv'), 'text,note\na great film,\n"open');
+    for (const [inputs, status, message] of [
+      [[path.join(folder, 'empty.csv')], 1, /There is no row in the table .*empty\.csv/],
+      [[path.join(folder, 'torn.csv')], 1, /torn\.csv cannot be read: .*quotation mark/],
+      [['absent.csv'], 1, /There is no file absent\.csv/],
+      [
+        [table, '--text-column', 'words'],
+        1,
+        /Expected a column words in .*rows\.csv but it has id, text, note/,
+      ],
+      [['a film', '--text-column', 'text'], 2, /--text-column is for tables .* no input is one/],
+      [[table, '--image-column', 'text'], 2, /The model takes texts; name their column with --text-column/],
+    ] as const) {
+      const refused = await graftHere([...call, ...inputs], env);
+      expect(refused.stderr).to.match(message);
+      expect(refused.status).to.equal(status);
+    }
   });
 
   it('labels the good ones among inputs that cannot be used, and says why each of those was left out', async () => {

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
-import type { Verification } from '../../src/export/verify-export.js';
+import type { Verification } from '../../src/export/compare-on-providers.js';
 import { cutModel } from '../../src/graph/cut-model.js';
 import { liftConstants } from '../../src/graph/lift-constants.js';
 import { splitAfter } from '../../src/graph/split-after.js';

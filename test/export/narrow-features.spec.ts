@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { exportHead } from '../../src/export/export-model.js';
 import { featureSpread } from '../../src/export/feature-spread.js';
-import { type Verification, verifyExport } from '../../src/export/verify-export.js';
+import type { Verification } from '../../src/export/compare-on-providers.js';
+import { verifyExport } from '../../src/export/verify-export.js';
 import { mergeModels } from '../../src/graph/merge-models.js';
 import type { TrainedHead } from '../../src/heads/head.js';
 import type { EncodedExamples } from '../../src/inputs/encoded-examples.js';
@@ -113,6 +114,7 @@ describe('a verification', () => {
       return (runs - rows.length) / providers.length;
     };
     expect(await runsWith(1)).to.equal(3);
-    expect(await runsWith(3)).to.equal(4);
+    // What one takes is asked for before.
+    expect(await runsWith(3)).to.equal(3 + 1 + 1);
   });
 });

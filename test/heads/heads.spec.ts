@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
-import { appendHeadOutputs } from '../../src/heads/build-head.js';
+import { appendHeadOutputs, buildHead } from '../../src/heads/build-head.js';
 import type { HeadSpec } from '../../src/heads/head.js';
 import { decodeHead, encodeHead } from '../../src/heads/head-file.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
@@ -146,6 +146,22 @@ describe('the heads', () => {
       says: 'linear, mlp, cosine, prototype',
     },
     { title: 'no names of classes', change: { classes: '"abc"' }, says: 'a list of texts but is "abc"' },
+    {
+      title: 'no widths of an mlp',
+      change: { spec: '{"kind":"mlp","activation":"relu","dropout":0}' },
+      says: 'hidden should',
+    },
+    {
+      title: 'an activation nobody knows',
+      change: { spec: '{"kind":"mlp","hidden":[4],"activation":"sine","dropout":0}' },
+      says: 'the activation of head should be one of relu, gelu, tanh, silu but spec is',
+    },
+    {
+      title: 'no factor of cosines',
+      change: { spec: '{"kind":"cosine"}' },
+      says: 'scale should be a number',
+    },
+    { title: 'no size', change: { dim: 'x' }, says: 'dim should be a whole number above 0 but is x' },
     { title: 'another size', change: { dim: '7' }, says: 'should have the shape [7,3] but has [6,3]' },
   ]) {
     it(`are refused where the file holds ${title}, in one sentence`, () => {
@@ -199,6 +215,19 @@ describe('the heads', () => {
     const [first, again, other] = [await fit(1), await fit(1), await fit(2)];
     expect(Buffer.compare(first, again)).to.equal(0);
     expect(Buffer.compare(first, other)).to.not.equal(0);
+  });
+
+  it('are refused where their weights would fill any memory', () => {
+    const shape = { dim: 243, outputCount: 6, task: 'single' } as const;
+    const spec = { kind: 'mlp', hidden: [99_999_999], activation: 'relu', dropout: 0 } as const;
+    expect(() => buildHead(spec, shape)).to.throw(
+      GraftError,
+      /2\.5e\+10 weights, .*; make --hidden smaller\./,
+    );
+    expect(() => buildHead({ kind: 'linear' }, { ...shape, dim: 2 ** 29 })).to.throw(
+      GraftError,
+      /fewer features/,
+    );
   });
 
   it('are refused for a task that they are not for, with those that are', async () => {

@@ -121,6 +121,22 @@ describe('regression metrics', () => {
         expect(found[key], key).to.be.closeTo(wanted[key], 1e-12);
     });
   }
+
+  it('have no R² of one example', () => {
+    expect(regressionMetrics([3], [1])).to.deep.equal({ examples: 1, r2: null, mae: 2, rmse: 2 });
+  });
+
+  it('see that targets are equal whose mean is no sum of their parts', () => {
+    // Seven sevenths of this number are not the number.
+    const targets = Float32Array.from({ length: 7 }, () => 0.1);
+    expect(
+      regressionMetrics(
+        targets.map((target) => target + 1),
+        targets,
+      ).r2,
+    ).to.equal(0);
+    expect(regressionMetrics(targets, targets).r2).to.equal(1);
+  });
 });
 
 describe('calibration', () => {

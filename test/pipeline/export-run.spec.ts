@@ -4,7 +4,8 @@ import path from 'node:path';
 import { expect } from 'chai';
 import { buildScattering } from '../../src/models/scattering.js';
 import { writeModel } from '../../src/onnx/write-model.js';
-import { exportRun, verifyRun } from '../../src/pipeline/export-run.js';
+import { exportRun } from '../../src/pipeline/export-run.js';
+import { verifyRun } from '../../src/pipeline/verify-run.js';
 import { trainRun } from '../../src/pipeline/train-run.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 

@@ -32,7 +32,10 @@ describe('the page of graft serve', function () {
     writeFileSync(model, exportedModel(labels));
     serving = await serve(model);
     const { chromium: driver } = await import('playwright-core');
-    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
+    const film = path.join(folder, 'film.mjpeg');
+    writeFileSync(film, Buffer.concat(new Array<Buffer>(4).fill(await draw(64, 48, 3).jpeg().toBuffer())));
+    const camera = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`];
+    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox', ...camera] });
     page = await browser.newPage();
     page.on('console', (message) => complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(error.message));
@@ -133,6 +136,27 @@ describe('the page of graft serve', function () {
     expect(upright!.scores!.ash).not.to.be.closeTo(stored!.scores!.ash!, 0.01);
   });
 
+  it('shows a small picture of an image that EXIF turns, upright', async () => {
+    const file = path.join(folder, 'on-its-side.jpg');
+    const half = { create: { width: 300, height: 400, channels: 3, background: 'red' } } as const;
+    const image = sharp(half).extend({ right: 300, background: 'blue' });
+    writeFileSync(file, await image.withMetadata({ orientation: 6 }).jpeg().toBuffer());
+    await page.setInputFiles('#picker', file);
+    await page.waitForSelector('#results canvas');
+    // As it is seen: what a canvas reads of another may be turned once more.
+    const seen = await page.locator('#results canvas').screenshot();
+    const { data, info } = await sharp(seen).removeAlpha().raw().toBuffer({ resolveWithObject: true });
+    const colourAt = (y: number): number[] => {
+      const at = 3 * (y * info.width + (info.width >> 1));
+      return [...data.subarray(at, at + 3)].map((level) => (level > 128 ? 1 : 0));
+    };
+    expect([colourAt(9), colourAt(info.height - 9)]).to.deep.equal([
+      [1, 0, 0],
+      [0, 0, 1],
+    ]);
+    await page.click('#clear');
+  });
+
   it('shows labels as text, never as markup', async () => {
     const file = path.join(folder, 'plain.png');
     writeFileSync(file, await draw(70, 50, 3).png().toBuffer());
@@ -194,6 +218,36 @@ describe('the page of graft serve', function () {
     }
   });
 
+  it('labels what the camera sees until it is stopped or switched off', async () => {
+    await page.context().grantPermissions(['camera']);
+    await page.click('#camera');
+    await page.waitForSelector('#live .answer');
+    const [seen, frame] = await page.evaluate<[Card, string]>(readCamera);
+    await page.click('#camera');
+    expect(await page.isVisible('#camera-section')).to.equal(false);
+    const file = path.join(folder, 'frame.png');
+    writeFileSync(file, Buffer.from(frame, 'base64'));
+    const [card] = await choose(file);
+    expect(Object.keys(seen.scores)).to.have.length(5);
+    for (const [name, score] of Object.entries(seen.scores)) {
+      expect(score, name).to.be.closeTo(card!.scores[name]!, 1e-5);
+    }
+    await page.click('#camera');
+    await page.waitForSelector('#live .answer');
+    await page.evaluate("video.srcObject.getTracks()[0].dispatchEvent(new Event('ended'))");
+    expect(await page.innerText('#camera-section')).to.equal('The camera was switched off.');
+    expect(await page.innerText('#camera')).to.equal('Use the camera');
+  });
+
+  it('says what to do where the camera may not be used', async () => {
+    await page.context().clearPermissions();
+    await page.click('#camera');
+    await page.waitForSelector('#camera-note:not(:empty)');
+    expect(await page.innerText('#camera-section')).to.match(/^The camera may not be used: allow it/);
+    expect(await page.textContent('#announcer')).to.match(/camera may not be used/);
+    expect(await page.isEnabled('#camera')).to.equal(true);
+  });
+
   it('runs on WebAssembly with threads and says why not on WebGPU', async () => {
     expect(await page.evaluate('crossOriginIsolated')).to.equal(true);
     expect(await page.textContent('#state')).to.match(/^WebAssembly, 2 threads\. Not WebGPU: .+\.$/);
@@ -205,12 +259,20 @@ describe('the page of graft serve', function () {
   });
 });
 
-/** Run in the page. */
-const readCards = `
-  [...document.querySelectorAll('#results > li')].map((card) => ({
-    text: card.textContent,
-    scores: Object.fromEntries([...card.querySelectorAll('tr')].map((row) => [
-      row.querySelector('th').textContent,
-      Number(row.querySelector('data').value),
-    ])),
-  }))`;
+/** These are run in the page. */
+const readCard = `((card) => ({
+  text: card.textContent,
+  scores: Object.fromEntries([...card.querySelectorAll('tr')].map((row) => [
+    row.querySelector('th').textContent,
+    Number(row.querySelector('data').value),
+  ])),
+}))`;
+const readCards = `[...document.querySelectorAll('#results > li')].map(${readCard})`;
+/** With the frame as PNG in base64. */
+const readCamera = `(() => {
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext('2d').drawImage(video, 0, 0);
+  return [${readCard}(live), canvas.toDataURL().split(',')[1]];
+})()`;

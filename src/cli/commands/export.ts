@@ -1,4 +1,5 @@
 import type { ExportReport } from '../../pipeline/export-run.js';
+import { modelPrecisions } from '../../models/model-precision.js';
 import { defineCommand } from '../define-command.js';
 import { backboneOptions, runOption } from '../shared-options.js';
 
@@ -8,6 +9,16 @@ export const exportCommand = defineCommand({
   options: {
     ...runOption,
     out: { type: 'string', demandOption: true, requiresArg: true, describe: 'ONNX file to write' },
+    precision: {
+      choices: modelPrecisions,
+      default: 'float32',
+      describe: 'What the backbone computes in; float16 halves the file',
+    },
+    pixels: {
+      type: 'boolean',
+      default: false,
+      describe: 'The file takes 8-bit pixels of any size, and resizes and normalises them itself',
+    },
     ...backboneOptions,
     backbone: {
       type: 'string',
@@ -25,9 +36,20 @@ export const exportCommand = defineCommand({
 });
 
 export function describeExport({ model, bytes, verified }: ExportReport): string {
-  const providers = verified.providers.map(({ name }) => name).join(', ');
+  return `${model}  ${(bytes / 2 ** 20).toFixed(2)} MiB\n${describeVerification(verified)}`;
+}
+
+function describeVerification({ providers, maxAbsDiff, examples }: ExportReport['verified']): string {
+  const names = providers.map(({ name }) => name).join(', ');
+  const { meanAbsDiff, agreement } = providers[0]!;
+  if (meanAbsDiff === undefined)
+    return `verified on ${names}: differs from backbone + head by at most ${maxAbsDiff.toExponential(1)} over ${examples} examples`;
+  const answers =
+    agreement === undefined
+      ? ''
+      : `${Math.round(agreement * examples)} of ${examples} answers are those of backbone + head; `;
   return (
-    `${model}  ${(bytes / 2 ** 20).toFixed(2)} MiB\n` +
-    `verified on ${providers}: differs from backbone + head by at most ${verified.maxAbsDiff.toExponential(1)} over ${verified.examples} examples`
+    `verified on ${names}: ${answers}outputs differ by ${meanAbsDiff.toExponential(1)} on average, ` +
+    `${maxAbsDiff.toExponential(1)} at most`
   );
 }

@@ -4,8 +4,9 @@ import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js'
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
-import { isStandardInput } from '../standard-input.js';
+import { unmarkDashes } from '../standard-input.js';
 import {
+  dataOptions,
   deviceOptions,
   exampleBatchOption,
   featuresOption,
@@ -19,6 +20,9 @@ const options = {
     ...featuresOption.features,
     describe: 'Rows of features made elsewhere, a .safetensors file, in place of inputs: for a head alone',
   },
+  'image-column': dataOptions['image-column'],
+  'text-column': dataOptions['text-column'],
+  header: dataOptions.header,
   ...exampleBatchOption,
   ...onErrorOption,
   ...deviceOptions,
@@ -26,13 +30,14 @@ const options = {
 
 export const predictCommand = defineCommand<typeof options, { inputs?: string[] }>({
   command: 'predict [inputs..]',
-  describe: 'Label images, texts, or folders of them',
+  describe: 'Label images, texts, folders or tables of them',
   options,
   positionals: {
     inputs: {
       type: 'string',
       array: true,
-      describe: 'Images, texts (quoted, or .txt files), folders; - reads lines: paths, or texts',
+      describe:
+        'Images, texts (quoted, or .txt files), folders, tables (.csv, .tsv, .jsonl); - reads lines: paths, or texts',
     },
   },
   example: [
@@ -41,7 +46,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
   ],
   async run(args, output, isGiven) {
     const { features } = args;
-    const inputs = (args.inputs ?? []).map((input) => (isStandardInput(input) ? '-' : input));
+    const inputs = (args.inputs ?? []).map(unmarkDashes);
     if (features !== undefined && inputs.length > 0)
       throw new GraftError('USAGE', '--features stands in place of inputs; give one of them.');
     if (features !== undefined) refuseBesideFeatures(isGiven);

@@ -46,8 +46,8 @@ const options = {
   'lr-find': { type: 'boolean', describe: searchFlags['lr-find'].describe },
   validation: {
     ...trainFlags.validation,
-    default: undefined,
-    describe: 'Share held out [default: 0.2; with --tune 0, folds judge]',
+    describe:
+      'Share held out where the data name no validation part [default: 0.2; with --tune 0, folds judge]',
   },
 } as const satisfies Record<string, Options>;
 

@@ -80,8 +80,7 @@ export const searchFlags = {
   },
   validation: {
     ...share('validation'),
-    default: 0,
-    describe: 'Share that neither the folds nor the training see, for a last judgement',
+    describe: 'Share that neither the folds nor the training see, for a last judgement [default: 0]',
   },
 } as const satisfies Record<string, Options>;
 

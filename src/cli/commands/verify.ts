@@ -8,7 +8,7 @@ export const verifyCommand = defineCommand({
   options: { ...modelOption, ...runOption } as const,
   example: ['verify --model model.onnx --run runs/a', 'fails above a difference of 1e-4'],
   async run({ model, run }, output) {
-    const { verifyRun } = await import('../../pipeline/export-run.js');
+    const { verifyRun } = await import('../../pipeline/verify-run.js');
     const report = await verifyRun({ model, run }, output);
     const rows = report.providers.map(({ name, maxAbsDiff }) => [name, maxAbsDiff.toExponential(2)]);
     output.result(

@@ -1,0 +1,102 @@
+/** Which columns of a table hold what, by the names it has. */
+import { GraftError, nameSome } from '../errors.js';
+import { shortenText } from '../shorten-text.js';
+import { splitList } from '../split-list.js';
+import type { ExampleKind } from './dataset.js';
+import type { DataOptions } from './read-dataset.js';
+import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
+
+export interface TableColumns {
+  /** Of the image or text, then split and group, then the labels. */
+  readonly names: readonly string[];
+  readonly labels: readonly string[];
+  /** Places in `names`, -1 for none. */
+  readonly split: number;
+  readonly group: number;
+  /** undefined: what stands in the first row tells. */
+  readonly kind: ExampleKind | undefined;
+}
+
+export function chooseColumns(columns: readonly string[], file: string, options: DataOptions): TableColumns {
+  const { imageColumn, textColumn, labelColumn, groupColumn, header = true } = options;
+  const pick = (
+    given: string | undefined,
+    usual: readonly string[],
+    position: string,
+    flag: string,
+  ): string => pickColumn({ given, usual, position, flag }, columns, { file, header });
+  const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];
+  const isImage = imageColumn !== undefined || findUsual(imageColumns, columns) !== undefined;
+  const isText = textColumn !== undefined || findUsual(textColumns, columns) !== undefined;
+  const content =
+    textColumn !== undefined
+      ? pick(textColumn, [], '', '--text-column')
+      : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
+  const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
+  const labels = several
+    ? splitList('label-column', labelColumn).map((name) => pick(name, [], '', '--label-column'))
+    : [pick(labelColumn, labelColumns, '1', '--label-column')];
+  const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
+  const splitName = header ? findUsual(['split'], columns) : undefined;
+  const split = splitName === undefined ? [] : [assertOnlyOne(splitName, columns, file)];
+  const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
+  return {
+    names: [content, ...split, ...group, ...labels],
+    labels,
+    split: split.length > 0 ? 1 : -1,
+    group: group.length > 0 ? 1 + split.length : -1,
+    kind,
+  };
+}
+
+/** @throws GraftError where two columns are called so: which one is meant cannot be told. */
+function assertOnlyOne(name: string, columns: readonly string[], file: string): string {
+  if (columns.indexOf(name) === columns.lastIndexOf(name)) return name;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The table ${file} has ${columns.filter((column) => column === name).length} columns called ${shorten(name)}; rename those that are not meant.`,
+  );
+}
+
+interface Wanted {
+  /** The name that was asked for. */
+  readonly given?: string | undefined;
+  /** Names that it may have where none was. */
+  readonly usual: readonly string[];
+  /** Its number, from 0, where the table has no header. */
+  readonly position: string;
+  /** That names it. */
+  readonly flag: string;
+}
+
+/** @throws GraftError INVALID_DATASET where the column is not there, or twice. */
+export function pickColumn(
+  { given, usual, position, flag }: Wanted,
+  columns: readonly string[],
+  { file, header }: { readonly file: string; readonly header: boolean },
+): string {
+  const candidates = given === undefined ? (header ? usual : [position]) : [given];
+  const name =
+    given === undefined ? findUsual(candidates, columns) : columns.find((column) => column === given);
+  if (name !== undefined) return assertOnlyOne(name, columns, file);
+  throw new GraftError(
+    'INVALID_DATASET',
+    `Expected ${given === undefined && !header ? `a column ${position}, counted from 0,` : given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
+      `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+  );
+}
+
+/** Whether the table has the columns of labels that it should have. */
+export function hasLabels(columns: readonly string[], { labelColumn, header = true }: DataOptions): boolean {
+  if (labelColumn === undefined)
+    return header ? findUsual(labelColumns, columns) !== undefined : columns.length > 1;
+  return (
+    columns.includes(labelColumn) ||
+    splitList('label-column', labelColumn).every((name) => columns.includes(name))
+  );
+}
+
+/** Of a table without a header, names may be whole texts. */
+function shorten(name: string): string {
+  return shortenText(name, 40);
+}

@@ -1,0 +1,167 @@
+/** Runs an exported file on every runtime at hand, and compares what it gives with what it should. */
+import { GraftError, isInterruption, messageOf } from '../errors.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
+import { openSession } from '../runtime/open-session.js';
+import { openWebSession } from '../runtime/open-web-session.js';
+import { providerStatus } from '../runtime/providers.js';
+import type { Session, TensorMap } from '../runtime/session.js';
+import { sizeOf } from '../tensor/shape.js';
+import { compareAnswers, type Leeway } from './compare-answers.js';
+import { compareOutputs, type Compared, float32Tolerance } from './compare-outputs.js';
+import { concatenate, type Open, type Outputs } from './reference-outputs.js';
+
+export interface Verification {
+  /** Largest |merged − reference| over all outputs, in units of max(1, |reference|). */
+  readonly maxAbsDiff: number;
+  readonly examples: number;
+  readonly providers: readonly VerifiedProvider[];
+  /** Runtimes at hand that do not run the file, for example for operators of the other ones' own. */
+  readonly unable: readonly { readonly name: string; readonly reason: string }[];
+}
+
+export interface VerifiedProvider extends Omit<Compared, 'isRight'> {
+  readonly name: string;
+}
+
+export interface Comparison {
+  /** The exported file's bytes, or its path. */
+  readonly merged: Uint8Array | string;
+  /** What the file is run on. */
+  readonly examples: EncodedExamples;
+  /** What it should give, by the backbone in a session that `open` opens. */
+  readonly expected: (open: Open) => Promise<Outputs>;
+  readonly tolerance?: number | undefined;
+  /** Of a file that is meant to differ; then `tolerance` is not looked at. */
+  readonly leeway?: Leeway | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Values that a run of several examples is fed, if that is no fewer than four: all texts, but few images, as activations take memory. */
+const valuesTogether = 2 ** 20;
+const fewest = 4;
+
+/** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED, naming the provider and the difference. */
+export async function compareOnProviders(comparison: Comparison): Promise<Verification> {
+  const { merged, examples, expected, tolerance = float32Tolerance, leeway, signal } = comparison;
+  const byCpu = await expected(openSession);
+  const check = async (name: string, open: Open): Promise<Compared & { readonly name: string }> => {
+    await untilHeard(signal);
+    const session = await open(merged);
+    try {
+      const found = [await runMerged(session, examples, byCpu.keys())];
+      if (isBatched(examples)) found.push(await runTogether(session, examples, found[0]!));
+      if (leeway) return { name, ...compareAnswers(found, byCpu, examples.count, leeway) };
+      const first = compareOutputs(found, byCpu, undefined, tolerance);
+      if (first.isRight || open === openSession) return { name, ...first };
+      return { name, ...compareOutputs(found, byCpu, await expected(open), tolerance) };
+    } finally {
+      await session.release();
+    }
+  };
+  const providers = [await check('cpu', openSession)];
+  if ((await providerStatus('cuda')).available)
+    providers.push(await check('cuda', (model) => openSession(model, { device: 'cuda' })));
+  const unable: { name: string; reason: string }[] = [];
+  try {
+    providers.push(await check('wasm', openWebSession));
+  } catch (error) {
+    if (isInterruption(error)) throw error;
+    // It has neither all operators nor all the memory of the CPU, where the file did run.
+    unable.push({ name: 'wasm', reason: messageOf(error) });
+  }
+  const wrong = providers.find(({ isRight }) => !isRight);
+  if (wrong) throw explain(wrong, examples.count, tolerance, leeway);
+  return {
+    maxAbsDiff: Math.max(...providers.map(({ maxAbsDiff }) => maxAbsDiff)),
+    examples: examples.count,
+    providers: providers.map(({ isRight: _, ...provider }) => provider),
+    unable,
+  };
+}
+
+function explain(
+  { name, maxAbsDiff, meanAbsDiff, rounding }: Compared & { readonly name: string },
+  examples: number,
+  tolerance: number,
+  leeway?: Leeway,
+): GraftError {
+  const failed = (what: string): GraftError =>
+    new GraftError('VERIFICATION_FAILED', `The merged model ${what} Do not use this file.`);
+  if (leeway && meanAbsDiff !== undefined && !Number.isNaN(meanAbsDiff)) {
+    return failed(
+      `differs from backbone and head by ${meanAbsDiff.toExponential(1)} on average (${maxAbsDiff.toExponential(1)} at most) on ${name}, ` +
+        `over ${examples} examples; at most ${leeway.meanAbsDiff} on average was expected.`,
+    );
+  }
+  const why =
+    rounding === undefined
+      ? ''
+      : ` Backbone and head by themselves are ${rounding.toExponential(0)} from the CPU there, as the head magnifies rounding: choose another --layer or a larger --l2.`;
+  const what = Number.isNaN(maxAbsDiff)
+    ? 'gives outputs of other sizes than backbone and head, or no numbers,'
+    : `differs from backbone and head by ${maxAbsDiff.toExponential(2)}`;
+  const most = leeway ? '' : `; at most ${tolerance} was expected`;
+  return new GraftError(
+    'VERIFICATION_FAILED',
+    `The merged model ${what} on ${name}, over ${examples} examples${most}. Do not use this file.${why}`,
+  );
+}
+
+/** A turn of the event loop, in which alone Ctrl-C is heard. */
+async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  if (signal?.aborted)
+    throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
+}
+
+/** Whether examples may share a run; a file that takes one at a time has then been compared already. */
+function isBatched(examples: EncodedExamples): boolean {
+  const { count } = examples;
+  for (let start = 0; start < count - 1; start++) if (examples.together(start, count) > 1) return true;
+  return false;
+}
+
+/** The outputs of the examples in the first `count` places. */
+async function runMerged(
+  session: Session,
+  examples: EncodedExamples,
+  names: Iterable<string>,
+  { most = 1, count = examples.count } = {},
+): Promise<Outputs> {
+  const rows = new Map([...names].map((name) => [name, [] as Float32Array[]]));
+  for (let start = 0; start < count;) {
+    const end = Math.min(count, start + examples.together(start, most));
+    const run = await session.run(feedsOf(session, examples.feeds(start, end)));
+    for (const [name, parts] of rows) parts.push(outputOf(run, name));
+    start = end;
+  }
+  return new Map([...rows].map(([name, parts]) => [name, concatenate(parts)]));
+}
+
+/** The first examples in runs of several, those after them as they came alone. */
+async function runTogether(session: Session, examples: EncodedExamples, alone: Outputs): Promise<Outputs> {
+  const values = Object.values(examples.feeds(0, 1)).reduce((sum, { dims }) => sum + sizeOf(dims), 0);
+  const most = Math.max(fewest, Math.floor(valuesTogether / values));
+  const count = Math.min(2 * most, examples.count);
+  const first = await runMerged(session, examples, alone.keys(), { most, count });
+  const rest = (name: string): Float32Array => {
+    const values = alone.get(name)!;
+    return values.subarray((values.length / examples.count) * count);
+  };
+  return new Map([...first].map(([name, values]) => [name, concatenate([values, rest(name)])]));
+}
+
+/** A file of another run may call its one input by another name: that its outputs differ is what it is told. */
+function feedsOf({ inputNames }: Session, feeds: TensorMap): TensorMap {
+  const [only, ...others] = Object.values(feeds);
+  return only && others.length === 0 && inputNames.length === 1 ? { [inputNames[0]!]: only } : feeds;
+}
+
+function outputOf(run: TensorMap, name: string): Float32Array {
+  const found = run[name];
+  if (found) return found.data as Float32Array;
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `The merged model should have an output ${name} but has ${Object.keys(run).join(', ')}; it belongs to another run.`,
+  );
+}

@@ -1,0 +1,34 @@
+/** The backbone in fewer bits; the head on it stays float32, as it is small and decides the answer. */
+import { GraftError } from '../errors.js';
+import { asFloat16 } from '../graph/as-float16.js';
+import { removeUnused } from '../graph/remove-unused.js';
+import type { ModelPrecision } from '../models/model-precision.js';
+import type { Model, Node } from '../onnx/ir.js';
+
+/** Most mean difference of probabilities, or of numbers relative to their size, that a precision may make. */
+export const precisionLeeway: Readonly<Record<Exclude<ModelPrecision, 'float32'>, number>> = {
+  float16: 0.01,
+};
+
+/**
+ * @param features - takes and gives what it did
+ * @throws GraftError UNSUPPORTED_MODEL where the backbone computes with 8-bit integers already
+ */
+export function lowerPrecision(features: Model, precision: ModelPrecision): Model {
+  if (precision === 'float32') return features;
+  const quantized = features.graph.nodes.find(isQuantized);
+  if (quantized) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `The backbone is quantised already (${quantized.opType} ${quantized.name}), so it cannot be exported in ${precision}; leave --precision out.`,
+    );
+  }
+  const lowered = asFloat16(features);
+  return { ...lowered, graph: removeUnused(lowered.graph) };
+}
+
+function isQuantized({ opType }: Node): boolean {
+  return /^(QLinear|Quantize|Dequantize|DynamicQuantize|MatMulInteger|ConvInteger|QGemm|QAttention)|NBits$/.test(
+    opType,
+  );
+}

@@ -1,0 +1,107 @@
+/** `graft verify`, and what `graft export` asks before a file is written: does the file say what backbone and head say? */
+import { GraftError } from '../errors.js';
+import type { Verification } from '../export/compare-on-providers.js';
+import { precisionLeeway } from '../export/lower-precision.js';
+import { pixelsLeeway, pixelsName } from '../export/pixel-front.js';
+import { verifyExport, verifyHead } from '../export/verify-export.js';
+import { type Logger, silentLogger } from '../logger.js';
+import { explainBackboneName } from '../models/explain-backbone-name.js';
+import type { PixelSpec } from '../models/input-spec.js';
+import { preparedValue, readPrecision } from '../models/model-metadata.js';
+import type { ModelPrecision } from '../models/model-precision.js';
+import type { Dimension, Graph } from '../onnx/ir.js';
+import { readModel } from '../onnx/read-model.js';
+import { formatShape } from '../tensor/shape.js';
+import { backboneOfRun } from './backbone-of-run.js';
+import type { Hooks } from './cache-features.js';
+import { describeValue, type ValueReport } from './describe-value.js';
+import type { Backbone } from './prepare-backbone.js';
+import { readRunFolder, type RunFolder } from './run-folder.js';
+import { examplesToVerify, madeUp, pixelsToVerify } from './examples-to-verify.js';
+
+/** @throws GraftError VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
+export async function verifyRun(
+  options: { model: string; run: string },
+  hooks: Hooks = {},
+): Promise<Verification> {
+  const model = await readModel(options.model).catch(explainBackboneName(options.model));
+  const run = await readRunFolder(options.run);
+  const backbone = await backboneOfRun(run, {}, hooks);
+  const precision = readPrecision(model, options.model);
+  const pixels = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
+  assertSameInputs(model.graph, options.model, pixels ? [takenPixels] : expectedInputs(backbone, run), run);
+  const verified = await verifySource({ merged: options.model, run, backbone, precision, pixels }, hooks);
+  sayWhatDiffers(verified, hooks.logger);
+  return verified;
+}
+
+const takenPixels: ValueReport = { name: pixelsName, dtype: 'uint8', shape: ['batch', 'height', 'width', 3] };
+
+function expectedInputs(backbone: Backbone | undefined, { head }: RunFolder): readonly ValueReport[] {
+  if (backbone) return backbone.features.graph.inputs.map(describeValue);
+  return [{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }];
+}
+
+/** @throws GraftError VERIFICATION_FAILED where the file takes something else than the run: no output need be compared then. */
+function assertSameInputs(
+  { inputs, initializers }: Graph,
+  file: string,
+  expected: readonly ValueReport[],
+  { folder }: RunFolder,
+): void {
+  const taken = inputs.filter(({ name }) => !initializers.has(name)).map(describeValue);
+  const fits = (value: ValueReport): boolean =>
+    expected.some(({ name, dtype, shape }) => {
+      const isSame = (dim: Dimension, axis: number): boolean =>
+        axis === 0 || typeof dim !== 'number' || typeof shape[axis] !== 'number' || dim === shape[axis];
+      return name === value.name && dtype === value.dtype && value.shape.every(isSame);
+    });
+  if (taken.length === expected.length && taken.every(fits)) return;
+  const list = (values: readonly ValueReport[]): string =>
+    values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected)}.`,
+  );
+}
+
+export function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
+  for (const { name, reason } of unable)
+    logger.warn(`Not verified on ${name}, which does not run the file: ${reason}`);
+  for (const { name, fromCpu, rounding } of providers) {
+    if (fromCpu === undefined) continue;
+    const why = rounding === undefined ? 'the backbone alone differs there' : 'the head magnifies rounding';
+    logger.warn(
+      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU, because ${why}: measure the file where it will run.`,
+    );
+  }
+}
+
+export interface VerifySource {
+  /** The exported file's bytes, or its path. */
+  readonly merged: Uint8Array | string;
+  readonly run: RunFolder;
+  /** In float32; undefined for a head alone. */
+  readonly backbone: Backbone | undefined;
+  /** Of the file. */
+  readonly precision: ModelPrecision;
+  /** Whether the file prepares pixels itself. */
+  readonly pixels: boolean;
+}
+
+/** On the examples that the run kept for it, or on made-up ones. @throws GraftError as `verifyRun` */
+export async function verifySource(
+  { merged, run, backbone, precision, pixels }: VerifySource,
+  { signal }: Hooks,
+): Promise<Verification> {
+  const { head } = run;
+  if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]), signal });
+  const { features, outputName: featuresOutput, input } = backbone;
+  const most = Math.max(precision === 'float32' ? 0 : precisionLeeway[precision], pixels ? pixelsLeeway : 0);
+  const leeway = most > 0 ? { task: head.task, meanAbsDiff: most } : undefined;
+  const made = { merged, features, featuresOutput, head, leeway, signal };
+  const { prepared, raw } = await (pixels
+    ? pixelsToVerify(run, input as PixelSpec)
+    : examplesToVerify(run, input));
+  return verifyExport({ ...made, examples: prepared, taken: raw });
+}

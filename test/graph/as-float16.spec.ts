@@ -1,0 +1,129 @@
+import { expect } from 'chai';
+import { asFloat16 } from '../../src/graph/as-float16.js';
+import { toTensor } from '../../src/onnx/initializer.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import type { Model } from '../../src/onnx/ir.js';
+import { float32, int64, type Tensor } from '../../src/tensor/tensor.js';
+import { modelWithIf, modelWithLoop, modelWithScan } from './models-with-subgraphs.js';
+import { largestDifference, randomTensor, runModel } from './run-model.js';
+
+type Feeds = Record<string, Tensor>;
+
+async function differenceOf(model: Model, feeds: Feeds): Promise<number> {
+  const [single, half] = [await runModel(model, feeds), await runModel(asFloat16(model), feeds)];
+  return Math.max(...Object.keys(single).map((name) => largestDifference(single[name]!, half[name]!)));
+}
+
+describe('a model in float16', () => {
+  it('takes and gives float32, holds half the bytes, and gives the same within the rounding of float16', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['batch', 3, 8, 8]);
+    const w = b.constant('w', randomTensor([4, 3, 3, 3]));
+    const y = b.op('Relu', [b.op('Conv', [x, w], { name: 'conv' })]);
+    b.output(
+      b.op('ReduceMean', [y], { attributes: { axes: [2, 3], keepdims: 0 } }),
+      'float32',
+      ['batch', 4],
+      'y',
+    );
+    const model = b.model();
+    const { graph } = asFloat16(model);
+    expect([...graph.inputs, ...graph.outputs].map(({ type }) => type)).to.deep.equal(
+      [...model.graph.inputs, ...model.graph.outputs].map(({ type }) => type),
+    );
+    const { dtype, content } = graph.initializers.get('w')!;
+    expect(dtype).to.equal('float16');
+    expect(content)
+      .to.have.property('bytes')
+      .with.length(4 * 3 * 3 * 3 * 2);
+    const difference = await differenceOf(model, { x: randomTensor([2, 3, 8, 8], 5) });
+    expect(difference).to.be.within(1e-7, 2e-3);
+  });
+
+  it('keeps what is float32 by definition: the scales of a Resize, given or computed, and a Range', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [1, 1, 6, 6]);
+    const factor = b.input('factor', 'float32', [1]);
+    // In float16 the third would be 1.3330078: of six rows seven, not eight.
+    const given = b.constant('scales', float32([4], [1, 1, 4 / 3 + 1e-7, 1]));
+    const large = b.op('Resize', [x, '', given], { attributes: { mode: 'linear' } });
+    const computed = b.op('Concat', [b.constant('ones', float32([3], [1, 1, 1])), factor], {
+      attributes: { axis: 0 },
+    });
+    b.output(
+      b.op('Resize', [large, '', computed], { attributes: { mode: 'linear' } }),
+      'float32',
+      [1, 1, 8, 12],
+      'y',
+    );
+    const range = b.op('Range', [b.scalar(0), b.scalar(3), b.scalar(1)]);
+    b.output(b.op('Mul', [range, factor]), 'float32', [3], 'z');
+    const model = b.model();
+    const { initializers } = asFloat16(model).graph;
+    expect(toTensor(initializers.get('scales/float32')!).data[2]).to.equal(Math.fround(4 / 3 + 1e-7));
+    const feeds = { x: randomTensor([1, 1, 6, 6]), factor: float32([1], [2]) };
+    expect((await runModel(asFloat16(model), feeds))['y']!.dims).to.deep.equal([1, 1, 8, 12]);
+    expect(await differenceOf(model, feeds)).to.be.below(2e-3);
+  });
+
+  it('neither divides by zero where a divisor was small, nor gives infinities for what a mask hides', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['batch', 4]);
+    const divisor = b.op('Add', [b.op('Sub', [x, x]), b.scalar(1e-12)]);
+    b.output(b.op('Div', [b.op('Sub', [x, x]), divisor]), 'float32', ['batch', 4], 'ratio');
+    const mask = b.constant('mask', float32([4], [0, -3.4028234663852886e38, 0, 0]));
+    b.output(b.op('Softmax', [b.op('Add', [x, mask])]), 'float32', ['batch', 4], 'masked');
+    const outputs = await runModel(asFloat16(b.model()), { x: randomTensor([2, 4]) });
+    for (const { data } of Object.values(outputs)) {
+      expect([...(data as Float32Array)].every(Number.isFinite)).to.equal(true);
+    }
+    expect(outputs['masked']!.data[1]).to.equal(0);
+  });
+
+  it('spells out float32 that the format leaves unsaid: ConstantOfShape and Constant', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [2, 3]);
+    const zeros = b.op('ConstantOfShape', [b.constant('shape', int64([2], [2, 3]))]);
+    const half = b.op('Constant', [], { attributes: { value_float: { float: 0.5 } } });
+    const list = b.op('Constant', [], { attributes: { value_floats: { floats: [1, 2, 3] } } });
+    const sum = b.op('Add', [b.op('Add', [b.op('Add', [x, zeros]), half]), list]);
+    b.output(sum, 'float32', [2, 3], 'y');
+    expect(await differenceOf(b.model(), { x: randomTensor([2, 3]) })).to.be.below(4e-3);
+  });
+
+  for (const [kind, model] of Object.entries({
+    If: modelWithIf(),
+    Loop: modelWithLoop(),
+    Scan: modelWithScan(),
+  })) {
+    it(`goes into the bodies of ${kind}`, async () => {
+      const lowered = asFloat16(model);
+      const text = JSON.stringify(lowered.graph.nodes, (_, value: unknown) =>
+        typeof value === 'bigint' ? Number(value) : value instanceof Map ? [...value] : value,
+      );
+      expect(text).to.include('float16').and.not.include('"float32"');
+      const feeds: Feeds = {};
+      for (const { name, type } of model.graph.inputs) {
+        if (type?.kind !== 'tensor') throw new Error('expected tensors');
+        const dims = (type.shape ?? []).map((dim) => (typeof dim === 'number' ? dim : 3));
+        feeds[name] =
+          type.dtype === 'float32'
+            ? randomTensor(dims)
+            : type.dtype === 'bool'
+              ? { dtype: 'bool', dims, data: new Uint8Array(dims.reduce((a, d) => a * d, 1)).fill(1) }
+              : int64(
+                  dims,
+                  Array.from({ length: dims.reduce((a, d) => a * d, 1) }, () => 3),
+                );
+      }
+      expect(await differenceOf(model, feeds)).to.be.below(0.05);
+    });
+  }
+
+  it('leaves a model without float32 as it is', () => {
+    const b = new GraphBuilder();
+    b.output(b.op('Not', [b.input('x', 'bool', [2])]), 'bool', [2], 'y');
+    const model = b.model();
+    expect(asFloat16(model)).to.equal(model);
+  });
+});
