@@ -13,13 +13,24 @@ export interface ExportInput {
   readonly featuresOutput: string;
   readonly head: TrainedHead;
   readonly metadata: ModelMetadata;
+  /** What prepares pixels, whose output the features are made of. */
+  readonly front?: { readonly model: Model; readonly output: string; readonly input: string } | undefined;
 }
 
 /**
  * The merged model. Its outputs are float32 [batch, classes]: `logits` and `probabilities`, or for ordered classes
  * `probabilities`, or for numbers `values`. The standardisation is folded into the head's weights.
  */
-export function exportModel({ features, featuresOutput, head, metadata }: ExportInput): Model {
+export function exportModel({
+  features: prepared,
+  featuresOutput,
+  head,
+  metadata,
+  front,
+}: ExportInput): Model {
+  const features = front
+    ? mergeModels(front.model, prepared, { connect: { [front.output]: front.input } })
+    : prepared;
   const x = 'head/features';
   const opset = features.opsets.get('') ?? 17;
   const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata) });

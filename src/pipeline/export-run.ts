@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
 import { exportHead, exportModel } from '../export/export-model.js';
 import { lowerPrecision } from '../export/lower-precision.js';
+import { buildPixelFront, preparedName } from '../export/pixel-front.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
 import { stageModel } from '../onnx/stage-model.js';
@@ -33,13 +34,17 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   readonly out: string;
   /** What the backbone in the file computes in; default: float32, as it was trained with. */
   readonly precision?: ModelPrecision | undefined;
+  /** The file takes uint8 [batch, height, width, 3] of any size, and prepares it itself. */
+  readonly pixels?: boolean | undefined;
+  /** Weights in a file of their own, FILE_data, as they always are beyond 2 GiB. */
+  readonly externalData?: boolean | undefined;
 }
 
 /** The file appears only after it was verified. @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE, … */
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
   const { config } = run;
-  const { precision = 'float32' } = options;
+  const { precision = 'float32', pixels = false } = options;
   const file = path.resolve(options.out);
   if (options.backbone !== undefined && !isFeatureRun(config)) {
     throw new GraftError(
@@ -54,12 +59,13 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   ]);
   await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
-  const merged = merge(run, backbone, precision);
-  await spareWeights(file, merged);
-  const staged = await stageModel(merged, file);
+  const merged = merge(run, backbone, { precision, pixels });
+  const limit = options.externalData ? { most: 0 } : {};
+  await spareWeights(file, merged, limit);
+  const staged = await stageModel(merged, file, limit);
   let verified: Verification;
   try {
-    verified = await verifySource({ merged: staged.source, run, backbone, precision }, hooks);
+    verified = await verifySource({ merged: staged.source, run, backbone, precision, pixels }, hooks);
     sayWhatDiffers(verified, hooks.logger);
     await staged.commit();
   } finally {
@@ -79,21 +85,28 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
 function merge(
   { head, folder }: RunFolder,
   backbone: Backbone | undefined,
-  precision: ModelPrecision,
+  { precision, pixels }: { readonly precision: ModelPrecision; readonly pixels: boolean },
 ): Model {
   if (backbone) {
     const { input, layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
     const { classes: labels, task } = head;
+    if (pixels && input.kind !== 'pixels')
+      throw new GraftError('USAGE', `${folder} was trained on texts; --pixels is for images.`);
+    const front =
+      pixels && input.kind === 'pixels'
+        ? { model: buildPixelFront(input), output: preparedName, input: input.name }
+        : undefined;
     return exportModel({
       features: lowerPrecision(backbone.features, precision),
       featuresOutput,
       head,
-      metadata: { labels, task, input, layer, pool, backboneSha256, precision },
+      front,
+      metadata: { labels, task, input, layer, pool, backboneSha256, precision, prepared: front?.output },
     });
   }
-  if (precision === 'float32') return exportHead(head);
+  if (precision === 'float32' && !pixels) return exportHead(head);
   throw new GraftError(
     'USAGE',
-    `${folder} was trained on features, and a head alone stays float32: leave --precision out, or name the --backbone that made them.`,
+    `${folder} was trained on features, and a head alone takes them as they are, in float32: leave --precision and --pixels out, or name the --backbone that made them.`,
   );
 }

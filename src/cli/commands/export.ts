@@ -14,6 +14,16 @@ export const exportCommand = defineCommand({
       default: 'float32',
       describe: 'What the backbone computes in; float16 halves the file',
     },
+    pixels: {
+      type: 'boolean',
+      default: false,
+      describe: 'The file takes 8-bit pixels of any size, and resizes and normalises them itself',
+    },
+    'external-data': {
+      type: 'boolean',
+      default: false,
+      describe: 'Weights in a file of their own beside the model [always beyond 2 GiB]',
+    },
     ...backboneOptions,
     backbone: {
       type: 'string',
@@ -42,9 +52,9 @@ function describeVerification({ providers, maxAbsDiff, examples }: ExportReport[
   const answers =
     agreement === undefined
       ? ''
-      : `${Math.round(agreement * examples)} of ${examples} answers are those of float32; `;
+      : `${Math.round(agreement * examples)} of ${examples} answers are those of backbone + head; `;
   return (
-    `verified on ${names}: ${answers}outputs differ from backbone + head in float32 by ${meanAbsDiff.toExponential(1)} on average, ` +
+    `verified on ${names}: ${answers}outputs differ by ${meanAbsDiff.toExponential(1)} on average, ` +
     `${maxAbsDiff.toExponential(1)} at most`
   );
 }
