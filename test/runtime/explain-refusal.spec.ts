@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import * as ir from '../../src/onnx/ir.js';
+import type * as ir from '../../src/onnx/ir.js';
 import { openModel } from '../../src/runtime/open-model.js';
 
 /** x → two Relus of the given fields → y */
