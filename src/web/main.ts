@@ -74,8 +74,7 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
     byId('state').textContent = 'Starting ONNX Runtime …';
     setTimeout(() => {
       if (bar.hidden) return;
-      byId('state').textContent +=
-        ' This takes long; with ?device=wasm after the address, WebGPU is left out.';
+      byId('state').textContent += ' This takes long; if it does not end, try ?device=wasm after the address.';
     }, patienceMs);
   }
 }
