@@ -12,7 +12,7 @@ export const precisionLeeway: Readonly<
 > = {
   float16: {
     meanAbsDiff: 0.01,
-    remedy: 'Values between its layers may be beyond what float16 holds (65504); leave --precision out.',
+    remedy: 'float16 holds three digits, and numbers up to 65504; leave --precision out.',
   },
 };
 
