@@ -36,6 +36,8 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   readonly precision?: ModelPrecision | undefined;
   /** The file takes uint8 [batch, height, width, 3] of any size, and prepares it itself. */
   readonly pixels?: boolean | undefined;
+  /** Weights in a file of their own, FILE_data, as they always are beyond 2 GiB. */
+  readonly externalData?: boolean | undefined;
 }
 
 /** The file appears only after it was verified. @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE, … */
@@ -58,8 +60,9 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
   const merged = merge(run, backbone, { precision, pixels });
-  await spareWeights(file, merged);
-  const staged = await stageModel(merged, file);
+  const limit = options.externalData ? { most: 0 } : {};
+  await spareWeights(file, merged, limit);
+  const staged = await stageModel(merged, file, limit);
   let verified: Verification;
   try {
     verified = await verifySource({ merged: staged.source, run, backbone, precision, pixels }, hooks);
