@@ -74,7 +74,8 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
     byId('state').textContent = 'Starting ONNX Runtime …';
     setTimeout(() => {
       if (bar.hidden) return;
-      byId('state').textContent += ' This takes long; if it does not end, try ?device=wasm after the address.';
+      byId('state').textContent +=
+        ' This takes long; if it does not end, try ?device=wasm after the address.';
     }, patienceMs);
   }
 }
