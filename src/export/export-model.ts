@@ -13,16 +13,22 @@ export interface ExportInput {
   readonly featuresOutput: string;
   readonly head: TrainedHead;
   readonly metadata: ModelMetadata;
+  /**
+   * Also gives `logits` for tasks that have none: of ordered classes the logarithms of the probabilities, of which the softmax is the
+   * probabilities again, and of numbers these themselves.
+   */
+  readonly alwaysLogits?: boolean;
 }
 
 /**
  * The merged model. Its outputs are float32 [batch, classes]: `logits` and `probabilities`, or for ordered classes
  * `probabilities`, or for numbers `values`. The standardisation is folded into the head's weights.
  */
-export function exportModel({ features, featuresOutput, head, metadata }: ExportInput): Model {
+export function exportModel(input: ExportInput): Model {
+  const { features, featuresOutput, head, metadata, alwaysLogits = false } = input;
   const x = 'head/features';
   const opset = features.opsets.get('') ?? 17;
-  const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata) });
+  const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata), alwaysLogits });
   const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
   return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
 }
@@ -35,10 +41,16 @@ export function exportHead(head: TrainedHead): Model {
   });
 }
 
+interface HeadModelOptions {
+  readonly opset: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly alwaysLogits?: boolean;
+}
+
 function buildHeadModel(
   head: TrainedHead,
   input: string,
-  { opset, metadata }: { opset: number; metadata: ReadonlyMap<string, string> },
+  { opset, metadata, alwaysLogits = false }: HeadModelOptions,
 ): Model {
   const builder = new GraphBuilder({ opset });
   const outputCount = head.classes.length;
@@ -48,5 +60,7 @@ function buildHeadModel(
   const put = (value: string, name: string) => builder.output(value, 'float32', ['batch', outputCount], name);
   if (outputNames.logits) put(logits, outputNames.logits);
   put(outputs, outputNames.outputs);
+  if (alwaysLogits && !outputNames.logits)
+    put(head.task === 'ordered' ? builder.op('Log', [outputs]) : outputs, 'logits');
   return builder.model({ metadata });
 }
