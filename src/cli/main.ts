@@ -20,12 +20,12 @@ import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { surviveClosedOutput } from './end-of-output.js';
-import { explainUnknown } from './explain-unknown.js';
+import { explainUsage } from './explain-usage.js';
 import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
 import { showControls } from './show-controls.js';
-import { nameStandardInput } from './standard-input.js';
+import { markDashes } from './standard-input.js';
 
 const commands = [
   runCommand,
@@ -50,7 +50,7 @@ export async function main(args: readonly string[]): Promise<void> {
   surviveClosedOutput();
   /** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
   let isJson = args.some((arg) => arg === '--json' || arg === '--json=true');
-  const cli = yargs(nameStandardInput(args))
+  const cli = yargs(markDashes(args))
     .scriptName('graft')
     .usage(
       '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
@@ -73,7 +73,7 @@ export async function main(args: readonly string[]): Promise<void> {
     .fail((message, error) => {
       // No error: yargs itself refuses the call.
       if (error && !isYargsError(error)) throw error;
-      throw new GraftError('USAGE', explainUnknown(message ?? error.message, commands));
+      throw new GraftError('USAGE', explainUsage(message ?? error.message, args, commands));
     });
 
   try {

@@ -1,10 +1,21 @@
-/** yargs loses a lone `-` among positional arguments; under this name it passes. */
-const name = 'stdin:';
+/** yargs loses positional arguments that begin with a dash, also a lone one and those behind `--`: marked they pass. */
 
-export function nameStandardInput(args: readonly string[]): string[] {
-  return args[0] === 'predict' ? args.map((arg) => (arg === '-' ? name : arg)) : [...args];
+const standardInput = 'stdin:';
+/** No argument holds it. */
+const mark = '\u0000';
+
+/** @param args - what stands after `graft` */
+export function markDashes(args: readonly string[]): string[] {
+  if (args[0] !== 'predict') return [...args];
+  const end = args.indexOf('--');
+  const flags = end < 0 ? args : args.slice(0, end);
+  const words = end < 0 ? [] : args.slice(end + 1);
+  const named = (arg: string): string => (arg === '-' ? standardInput : arg);
+  return [...flags.map(named), ...words.map((word) => (word === '-' ? standardInput : mark + word))];
 }
 
-export function isStandardInput(arg: string): boolean {
-  return arg === name;
+/** An argument as it was given; `-` stands for standard input. */
+export function unmarkDashes(arg: string): string {
+  if (arg === standardInput) return '-';
+  return arg.startsWith(mark) ? arg.slice(mark.length) : arg;
 }

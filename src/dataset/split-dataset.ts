@@ -38,7 +38,8 @@ export function splitDataset(
       'INVALID_DATASET',
       (classCount === 1
         ? `Expected two examples or more to hold a validation part out, but there is ${labels.length === 0 ? 'none' : 'one'}; `
-        : 'Expected two examples or more of some class to hold a validation part out, but no class has more than one; ') +
+        : 'Expected two examples or more of some class to hold a validation part out, but no class has more than one; ' +
+          'where labels are amounts say --task regression, else ') +
         'add examples, or train on everything with --validation 0.',
     );
   }

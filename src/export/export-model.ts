@@ -13,6 +13,8 @@ export interface ExportInput {
   readonly featuresOutput: string;
   readonly head: TrainedHead;
   readonly metadata: ModelMetadata;
+  /** What prepares pixels, whose output the features are made of. */
+  readonly front?: { readonly model: Model; readonly output: string; readonly input: string } | undefined;
   /**
    * Also gives `logits` for tasks that have none: of ordered classes the logarithms of the probabilities, of which the softmax is the
    * probabilities again, and of numbers these themselves.
@@ -24,8 +26,17 @@ export interface ExportInput {
  * The merged model. Its outputs are float32 [batch, classes]: `logits` and `probabilities`, or for ordered classes
  * `probabilities`, or for numbers `values`. The standardisation is folded into the head's weights.
  */
-export function exportModel(input: ExportInput): Model {
-  const { features, featuresOutput, head, metadata, alwaysLogits = false } = input;
+export function exportModel({
+  features: prepared,
+  featuresOutput,
+  head,
+  metadata,
+  front,
+  alwaysLogits,
+}: ExportInput): Model {
+  const features = front
+    ? mergeModels(front.model, prepared, { connect: { [front.output]: front.input } })
+    : prepared;
   const x = 'head/features';
   const opset = features.opsets.get('') ?? 17;
   const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata), alwaysLogits });
@@ -44,7 +55,7 @@ export function exportHead(head: TrainedHead): Model {
 interface HeadModelOptions {
   readonly opset: number;
   readonly metadata: ReadonlyMap<string, string>;
-  readonly alwaysLogits?: boolean;
+  readonly alwaysLogits?: boolean | undefined;
 }
 
 function buildHeadModel(

@@ -21,6 +21,23 @@ export interface HubInputs {
   readonly input: InputSpec;
 }
 
+/** What the libraries feed of images. */
+export const pixelValues = 'pixel_values';
+
+/**
+ * `pixel_values`, float32 [batch, 3, height, width], the levels 0 to 255 of an image of any size → what a file that prepares pixels itself takes.
+ */
+export function beforePixelFront(front: Model): Model {
+  const builder = new GraphBuilder({ opset: front.opsets.get('') ?? 18 });
+  const [pixels] = front.graph.inputs;
+  const batch = batchOf(front, pixels!.name);
+  const values = builder.input(pixelValues, 'float32', [batch, 3, 'height', 'width']);
+  const last = builder.op('Transpose', [values], { name: 'levels/last', attributes: { perm: [0, 2, 3, 1] } });
+  const levels = builder.op('Cast', [last], { name: 'levels', attributes: { to: dtypeInfo('uint8').code } });
+  builder.output(levels, 'uint8', [batch, 'height', 'width', 3]);
+  return mergeModels(builder.model(), front, { connect: { [levels]: pixels!.name } });
+}
+
 /** @throws GraftError UNSUPPORTED_MODEL for what the libraries cannot feed. */
 export function withHubInputs(features: Model, input: InputSpec): HubInputs {
   return input.kind === 'pixels' ? withPixelValues(features, input) : withTokens(features, input);
@@ -33,14 +50,14 @@ function withPixelValues(features: Model, input: PixelSpec): HubInputs {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
       'The backbone takes grey images, of which the image processors of transformers.js and transformers make three channels; ' +
-        `export ${singleFile}.`,
+        `let the file prepare them itself with --pixels, or export ${singleFile}.`,
     );
   }
   const isReversed = channelOrder === 'bgr';
   const ordered = (values: readonly number[]): number[] => (isReversed ? values.toReversed() : [...values]);
   const taken: PixelSpec = {
     ...rest,
-    name: 'pixel_values',
+    name: pixelValues,
     preprocess: {
       ...preprocess,
       channelOrder: 'rgb',

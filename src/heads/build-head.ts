@@ -23,9 +23,12 @@ const tasksOf: Partial<Readonly<Record<HeadKindName, readonly TaskKind[]>>> = {
   prototype: ['single'],
 };
 
+/** 8 GB of float32, and several times that in training. */
+const mostWeights = 2 ** 31;
+
 /**
  * A head of this kind with what the task puts between its scores and the logits.
- * @throws GraftError INVALID_ARGUMENT where the kind of head is not for this task.
+ * @throws GraftError INVALID_ARGUMENT where the kind of head is not for this task, or it would fill any memory.
  */
 export function buildHead(spec: HeadSpec, { dim, outputCount, task: kind }: HeadShape): Head {
   const tasks = tasksOf[spec.kind];
@@ -37,6 +40,14 @@ export function buildHead(spec: HeadSpec, { dim, outputCount, task: kind }: Head
   }
   const task = taskOf(kind);
   const base = builders[spec.kind](spec, { dim, ...task.readout(outputCount) });
+  const weights = [...base.parameters.values()].reduce((sum, dims) => sum + sizeOf(dims), 0);
+  if (weights > mostWeights) {
+    throw new GraftError(
+      'INVALID_ARGUMENT',
+      `The head would have ${weights.toExponential(1)} weights, more than any memory holds; ` +
+        (spec.kind === 'mlp' ? 'make --hidden smaller.' : 'take a layer of fewer features.'),
+    );
+  }
   const own = task.ownParameters(outputCount);
   const keptOwn = task.keptParameters(outputCount);
   return {

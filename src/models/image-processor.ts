@@ -48,9 +48,20 @@ export function toImageProcessor(spec: PreprocessSpec): Readonly<Record<string, 
   };
 }
 
+/** For a file that prepares pixels itself: an image's levels as they are, as float32. */
+export const plainImageProcessor: Readonly<Record<string, unknown>> = {
+  image_processor_type: 'CLIPImageProcessor',
+  do_convert_rgb: true,
+  do_resize: false,
+  do_center_crop: false,
+  do_rescale: true,
+  rescale_factor: 1,
+  do_normalize: false,
+};
+
 function unsayable(what: string): GraftError {
   return new GraftError(
     'INVALID_PREPROCESS',
-    `A preprocessor_config.json cannot say ${what}: export a single file, without --format huggingface, or train with another --preprocess.`,
+    `A preprocessor_config.json cannot say ${what}: let the file prepare pixels itself with --pixels, or export a single file, without --format huggingface.`,
   );
 }

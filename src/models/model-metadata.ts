@@ -22,6 +22,8 @@ export interface ModelMetadata extends HeadMetadata {
   readonly pool: string;
   readonly backboneSha256: string;
   readonly precision?: ModelPrecision;
+  /** Where the file prepares pixels itself: its value that the backbone takes. */
+  readonly prepared?: string | undefined;
 }
 
 export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
@@ -34,6 +36,7 @@ export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
     ...(metadata.precision === undefined || metadata.precision === 'float32'
       ? []
       : [['graft.precision', metadata.precision] as const]),
+    ...(metadata.prepared === undefined ? [] : [['graft.pixels', metadata.prepared] as const]),
   ]);
 }
 
@@ -107,6 +110,19 @@ export function readHeadMetadata(model: Model, where: string): HeadMetadata {
     );
   }
   return readLabels(entries, where);
+}
+
+/**
+ * In a file that prepares pixels itself, the value that holds the prepared ones.
+ * @throws GraftError INVALID_MODEL where no node computes it
+ */
+export function preparedValue({ metadata, graph }: Model, where: string): string | undefined {
+  const name = metadata.get('graft.pixels');
+  if (name === undefined || graph.nodes.some(({ outputs }) => outputs.includes(name))) return name;
+  throw new GraftError(
+    'INVALID_MODEL',
+    `Expected a value ${JSON.stringify(name)} in ${where}, as its graft.pixels says; export it again.`,
+  );
 }
 
 /** Of any model. @throws GraftError UNSUPPORTED_MODEL for one that this version does not know. */

@@ -1,9 +1,8 @@
 /** What an exported model says of many examples: by sessions in threads of their own, as features are computed. */
 import { GraftError, unreadable } from '../errors.js';
 import { openPool } from '../features/open-pool.js';
-import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
-import { readModel } from '../onnx/read-model.js';
+import type { ModelMetadata } from '../models/model-metadata.js';
+import { readExported } from '../models/read-exported.js';
 import { encodedLength } from '../onnx/write-model.js';
 import { assertFinite } from '../predict/assert-finite.js';
 import { resolveDevice } from '../runtime/providers.js';
@@ -43,8 +42,7 @@ const noKey = new Uint8Array();
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openExported(path: string, options: AskOptions = {}): Promise<ExportedModel> {
-  const model = await readModel(path).catch(explainBackboneName(path));
-  const metadata = readMetadata(model, path);
+  const { model, metadata, source } = await readExported(path);
   const modelBytes = encodedLength(model);
   const { device = 'auto', batch, threads } = options;
   const { labels, task, input } = metadata;
@@ -55,7 +53,7 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
       let done = 0;
       const { provider } = await resolveDevice(device);
       const { pool, batch: handed } = openPool({
-        ...{ model: path, modelBytes, input, provider, batch, threads },
+        ...{ model: source, modelBytes, input, provider, batch, threads },
         ...(count <= few && { workers: 1 }),
         views: [undefined],
         outputs: [output],

@@ -4,14 +4,14 @@ import { evaluateOutputs } from '../metrics/evaluation.js';
 import { openFeaturePredictor } from '../predict/feature-predictor.js';
 import { selectTargets } from '../tasks/targets.js';
 import type { Hooks } from './cache-features.js';
-import type { EvaluateOptions, EvaluationReport } from './evaluate-model.js';
+import { assertSameTask, type EvaluateOptions, type EvaluationReport } from './evaluate-model.js';
 import { placeOutputs } from './expected-outputs.js';
 import { type FeatureTable, openFeatureTable } from './feature-table.js';
 import { predictRows } from './predict-rows.js';
 
 export interface EvaluateFeaturesOptions extends Pick<
   EvaluateOptions,
-  'model' | 'split' | 'device' | 'threads'
+  'model' | 'split' | 'task' | 'device' | 'threads'
 > {
   /** A safetensors file with features and labels, as for training on it. */
   readonly features: string;
@@ -28,6 +28,7 @@ export async function evaluateFeatures(
   });
   try {
     const { labels: classes, task } = predictor.metadata;
+    assertSameTask(options, task);
     const table = await openFeatureTable(options.features, { task, fewest: 1 });
     try {
       const rows = rowsOfPart(table, options.split);

@@ -5,6 +5,7 @@ import { GraftError } from '../errors.js';
 import type { Skipped } from '../features/collect-rows.js';
 import { silentLogger } from '../logger.js';
 import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
+import type { TaskKind } from '../tasks/task.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import { assertSameKind } from './assert-same-kind.js';
 import { expectedOutputs } from './expected-outputs.js';
@@ -29,6 +30,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
   const { labels: classes, task } = metadata;
+  assertSameTask(options, task);
   const dataset = await readDataset(
     options.data,
     { ...options, task, fewestClasses: 1, ...(task === 'ordered' && { order: classes }) },
@@ -77,6 +79,18 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);
   const groups = groupRows(evaluated, (row) => examples.at(row).group, []);
   return { ...evaluateOutputs({ task, outputs: found, classes, labels, targets, groups }), skipped };
+}
+
+/** @throws GraftError USAGE where it was asked to measure as something else than the model predicts. */
+export function assertSameTask(
+  { task: asked, model }: Pick<EvaluateOptions, 'task' | 'model'>,
+  task: TaskKind,
+): void {
+  if (asked === undefined || asked === task) return;
+  throw new GraftError(
+    'USAGE',
+    `${model} was trained with --task ${task} and is measured so; leave --task ${asked} away.`,
+  );
 }
 
 function rowsOf(table: Float32Array, rows: readonly number[], columns: number): Float32Array {

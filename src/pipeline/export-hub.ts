@@ -6,42 +6,36 @@ import type { Verification } from '../export/compare-on-providers.js';
 import { hubConfig, hubTokenizerConfig } from '../export/hub-config.js';
 import { modelCard } from '../export/model-card.js';
 import { encodeHead } from '../heads/head-file.js';
-import type { Logger } from '../logger.js';
-import { toImageProcessor } from '../models/image-processor.js';
-import { type InputSpec, takesOne } from '../models/input-spec.js';
+import { plainImageProcessor, toImageProcessor } from '../models/image-processor.js';
+import { takesOne } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import { packageVersion } from '../version.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { HubFiles } from './hub-folder.js';
+import type { MergedRun } from './merge-run.js';
 import type { Backbone } from './prepare-backbone.js';
 import { isFeatureRun, type RunFolder, runFiles } from './run-folder.js';
 
-export interface HubExport {
+export interface HubExport extends Omit<MergedRun, 'merged'> {
   /** Base name of the folder. */
   readonly name: string;
   readonly run: RunFolder;
   readonly backbone: Backbone;
-  /** What the exported graph takes. */
-  readonly input: InputSpec;
   readonly precision: ModelPrecision;
 }
 
 /** The same for every export of the run with this backbone, whatever its precision. */
-export async function fingerprint({
-  run,
-  backbone,
-  input,
-}: Omit<HubExport, 'name' | 'precision'>): Promise<string> {
+export async function fingerprint({ run, backbone, input, pixels }: HubExport): Promise<string> {
   const hash = createHash('sha256');
   const { sha256, layer, pool } = backbone;
-  hash.update(JSON.stringify([sha256, layer, pool, input]));
+  hash.update(JSON.stringify([sha256, layer, pool, input, pixels]));
   hash.update(encodeHead(run.head));
   if (run.weights) hash.update(await readFile(path.join(run.folder, runFiles.weights)));
   return hash.digest('hex');
 }
 
 /** What the libraries make of a model other than Graft does. */
-export function hubNotes({ run: { head }, input }: Pick<HubExport, 'run' | 'input'>): string[] {
+export function hubNotes({ run: { head }, input, pixels }: HubExport): string[] {
   const notes: string[] = [];
   if (head.task === 'regression' || (head.task === 'multi' && input.kind === 'pixels'))
     notes.push(
@@ -52,6 +46,8 @@ export function hubNotes({ run: { head }, input }: Pick<HubExport, 'run' | 'inpu
     notes.push(
       'The model has no attention mask: texts of different lengths in one batch change each other, so give the libraries one at a time.',
     );
+  if (pixels !== undefined)
+    notes.push('Images of different sizes do not go into one batch: give the libraries one at a time.');
   if (input.kind === 'pixels') {
     const { background, profiles, resize } = input.preprocess;
     if (background !== undefined && background !== 'none')
@@ -60,12 +56,18 @@ export function hubNotes({ run: { head }, input }: Pick<HubExport, 'run' | 'inpu
       );
     if (profiles === 'convert')
       notes.push('The libraries pass over colour profiles, which the model was trained to convert.');
-    if (resize?.fit === 'cover')
+    if (resize?.fit === 'cover' && pixels === undefined)
       notes.push(
         'Of images that are not square the libraries round the longer side down, so that they may be resized by a pixel less.',
       );
   }
   return notes;
+}
+
+/** Of a model that takes images. @throws GraftError INVALID_PREPROCESS for what such a file cannot say */
+export function imageProcessorOf({ input, pixels }: HubExport): object | undefined {
+  if (input.kind !== 'pixels') return undefined;
+  return pixels === undefined ? toImageProcessor(input.preprocess) : plainImageProcessor;
 }
 
 /** @param models - names of the files in `onnx/` */
@@ -91,7 +93,7 @@ export function describeHub(
   return {
     config: json(hubConfig({ kind, labels, task, files: models, graft })),
     ...(isPixels
-      ? { preprocessor: json(toImageProcessor(input.preprocess)) }
+      ? { preprocessor: json(imageProcessorOf(exported)!) }
       : { tokenizer: input.tokenizer.json, tokenizerConfig: json(hubTokenizerConfig(input)) }),
     card: modelCard({
       name,
@@ -148,10 +150,6 @@ export async function readEvaluation(folder: string): Promise<RunEvaluation | un
   } catch {
     return undefined;
   }
-}
-
-export function sayNotes(notes: readonly string[], logger: Logger): void {
-  for (const note of notes) logger.warn(note);
 }
 
 const json = (content: object): string => `${JSON.stringify(content, null, 2)}\n`;

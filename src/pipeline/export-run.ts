@@ -2,13 +2,7 @@
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
-import { exportHead, exportModel } from '../export/export-model.js';
-import { withHubInputs } from '../export/hub-inputs.js';
-import { lowerPrecision } from '../export/lower-precision.js';
-import { silentLogger } from '../logger.js';
-import { toImageProcessor } from '../models/image-processor.js';
 import type { ExportFormat } from '../models/export-format.js';
-import type { InputSpec } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
 import { type StagedModel, stageModel } from '../onnx/stage-model.js';
@@ -20,13 +14,14 @@ import {
   fingerprint,
   type HubExport,
   hubNotes,
+  imageProcessorOf,
   readEvaluation,
-  sayNotes,
 } from './export-hub.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import { hubModelFile, openHubFolder } from './hub-folder.js';
-import type { Backbone, BackboneOptions } from './prepare-backbone.js';
-import { isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
+import { mergeHeadAlone, mergeRun } from './merge-run.js';
+import type { BackboneOptions } from './prepare-backbone.js';
+import { isFeatureRun, readRunFolder, runFiles } from './run-folder.js';
 import { spareInputs, spareWeights } from './spare-inputs.js';
 import { sayWhatDiffers, type VerifySource, verifySource } from './verify-run.js';
 
@@ -53,6 +48,8 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   readonly format?: ExportFormat | undefined;
   /** What the backbone in the file computes in; default: float32, as it was trained with. */
   readonly precision?: ModelPrecision | undefined;
+  /** The file takes uint8 [batch, height, width, 3] of any size, and prepares it itself. */
+  readonly pixels?: boolean | undefined;
 }
 
 /**
@@ -63,7 +60,7 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
   const { config } = run;
-  const { precision = 'float32', format = 'onnx', out } = options;
+  const { precision = 'float32', format = 'onnx', pixels = false, out } = options;
   if (options.backbone !== undefined && !isFeatureRun(config)) {
     throw new GraftError(
       'USAGE',
@@ -76,53 +73,30 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
     ...kept.map((name) => path.join(run.folder, name)),
     ...(isFeatureRun(config) ? [config.features, options.backbone] : [config.backbone]),
   ]);
-  if (format === 'huggingface') return exportFolder(run, options, hooks);
-  await assertWritable(file);
-  const backbone = await backboneOfRun(run, options, hooks);
-  const merged = backbone ? merge(run, backbone, { precision }) : headAlone(run, precision);
-  const written = await writeVerified({ merged, file, run, backbone, precision }, hooks, (staged) =>
-    staged.commit(),
-  );
-  return { model: file, ...written };
-}
-
-async function exportFolder(run: RunFolder, options: ExportOptions, hooks: Hooks): Promise<ExportReport> {
-  const { precision = 'float32', out } = options;
+  const how = { precision, pixels, format };
+  if (format === 'onnx') await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
   if (!backbone) {
-    throw new GraftError(
-      'USAGE',
-      `${run.folder} was trained on features, and a head alone takes no images or texts, as --format huggingface wants: name the --backbone that made the features.`,
-    );
+    const made = { merged: mergeHeadAlone(run, how), pixels: undefined };
+    return writeVerified({ ...made, file, run, backbone, precision }, hooks, (staged) => staged.commit());
   }
-  const hub = withHubInputs(lowerPrecision(backbone.features, precision), backbone.input);
-  const exported: HubExport = {
-    name: path.basename(path.resolve(out)),
-    run,
-    backbone,
-    input: hub.input,
-    precision,
-  };
+  const made = { ...mergeRun(run, backbone, how), file, run, backbone, precision };
+  if (format === 'onnx') return writeVerified(made, hooks, (staged) => staged.commit());
+  const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
   // What cannot be said is refused before the model is run.
-  if (hub.input.kind === 'pixels') toImageProcessor(hub.input.preprocess);
+  imageProcessorOf(exported);
   const origin = await fingerprint(exported);
   const folder = await openHubFolder({ out, precision, run: origin });
+  const evaluated = await readEvaluation(run.folder);
+  let files: readonly string[] = [];
   try {
-    const merged = merge(run, backbone, { precision, hub });
-    const evaluated = await readEvaluation(run.folder);
-    let files: readonly string[] = [];
-    const written = await writeVerified(
-      { merged, file: folder.model, run, backbone, input: hub.input, precision },
-      hooks,
-      async (staged, verified) => {
-        const { logger = silentLogger } = hooks;
-        sayNotes(hubNotes(exported), logger);
-        files = await folder.commit(staged, (models) =>
-          describeHub(exported, { models, origin, verified, evaluated }),
-        );
-      },
-    );
-    return { model: folder.model, ...written, folder: folder.folder, files };
+    const report = await writeVerified(made, hooks, async (staged, verified) => {
+      for (const note of hubNotes(exported)) hooks.logger?.warn(note);
+      files = await folder.commit(staged, (models) =>
+        describeHub(exported, { models, origin, verified, evaluated }),
+      );
+    });
+    return { ...report, folder: folder.folder, files };
   } finally {
     await folder.discard();
   }
@@ -133,7 +107,7 @@ async function writeVerified(
   { merged, file, ...source }: Omit<VerifySource, 'merged'> & { merged: Model; file: string },
   hooks: Hooks,
   commit: (staged: StagedModel, verified: Verification) => Promise<void>,
-): Promise<Omit<ExportReport, 'model'>> {
+): Promise<ExportReport> {
   await spareWeights(file, merged);
   const staged = await stageModel(merged, file);
   try {
@@ -141,6 +115,7 @@ async function writeVerified(
     sayWhatDiffers(verified, hooks.logger);
     await commit(staged, verified);
     return {
+      model: file,
       bytes: staged.sizeBytes,
       inputs: merged.graph.inputs.map(describeValue),
       outputs: merged.graph.outputs.map(describeValue),
@@ -151,28 +126,4 @@ async function writeVerified(
   } finally {
     await staged.discard();
   }
-}
-
-/** @param hub - the backbone behind other inputs, and what these are */
-function merge(
-  { head }: RunFolder,
-  backbone: Backbone,
-  { precision, hub }: { precision: ModelPrecision; hub?: { features: Model; input: InputSpec } },
-): Model {
-  const { layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
-  const { features, input } = hub ?? {
-    features: lowerPrecision(backbone.features, precision),
-    input: backbone.input,
-  };
-  const { classes: labels, task } = head;
-  const metadata = { labels, task, input, layer, pool, backboneSha256, precision };
-  return exportModel({ features, featuresOutput, head, metadata, alwaysLogits: hub !== undefined });
-}
-
-function headAlone({ head, folder }: RunFolder, precision: ModelPrecision): Model {
-  if (precision === 'float32') return exportHead(head);
-  throw new GraftError(
-    'USAGE',
-    `${folder} was trained on features, and a head alone stays float32: leave --precision out, or name the --backbone that made them.`,
-  );
 }

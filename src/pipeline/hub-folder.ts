@@ -69,7 +69,7 @@ export async function openHubFolder({ out, precision, run }: HubPlace): Promise<
   if (origin !== undefined && origin !== run && others.length > 0) {
     throw new GraftError(
       'USAGE',
-      `--out ${out} holds onnx/${others[0]} of another run, beside which this model would have the wrong labels; remove it or choose another folder.`,
+      `--out ${out} holds onnx/${others[0]}, of another run or exported with other flags, to which the files beside this model would not belong; remove it or choose another folder.`,
     );
   }
   const made = makeOrThrow(onnx, folder);

@@ -2,10 +2,8 @@
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { InputSpec } from '../models/input-spec.js';
-import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { readMetadata } from '../models/model-metadata.js';
+import { readExported } from '../models/read-exported.js';
 import type { Model } from '../onnx/ir.js';
-import { readModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { pageStyle } from '../report/page-style.js';
 import { webRuntimeFiles } from '../runtime/web-runtime-files.js';
@@ -32,8 +30,8 @@ export type ModelServer = FileServer & ServedModel;
  * @throws GraftError where the file is missing, no ONNX, or not exported by Graft; ADDRESS_UNAVAILABLE.
  */
 export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
-  const model = await readModel(file).catch(explainBackboneName(file));
-  const { labels, task, input } = readMetadata(model, file);
+  const { model, metadata } = await readExported(file);
+  const { labels, task, input } = metadata;
   const bytes = encodeWhole(model, file);
   const served: ServedModel = {
     name: path.basename(file),

@@ -1,30 +1,24 @@
 /** `graft verify`, and what `graft export` asks before a file is written: does the file say what backbone and head say? */
 import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
-import { withHubInputs } from '../export/hub-inputs.js';
+import { pixelValues, withHubInputs } from '../export/hub-inputs.js';
 import { precisionLeeway } from '../export/lower-precision.js';
+import { pixelsLeeway, pixelsName } from '../export/pixel-front.js';
 import { verifyExport, verifyHead } from '../export/verify-export.js';
-import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { imageRows } from '../inputs/image-rows.js';
-import { pixelWriter } from '../image/write-image.js';
-import { openEncoder } from '../inputs/open-encoder.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { type InputSpec, takesOne, takingOne } from '../models/input-spec.js';
-import { pixelShape } from '../models/pixel-shape.js';
-import { readMetadata, readPrecision } from '../models/model-metadata.js';
+import { type InputSpec, type PixelSpec, takesOne, takingOne } from '../models/input-spec.js';
+import { preparedValue, readMetadata, readPrecision } from '../models/model-metadata.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Dimension, Graph, Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
-import { createRng } from '../rng.js';
-import { readSource } from '../sources/read-source.js';
-import { formatShape, sizeOf } from '../tensor/shape.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
+import { formatShape } from '../tensor/shape.js';
 import { backboneOfRun } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import type { Backbone } from './prepare-backbone.js';
-import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
+import { readRunFolder, type RunFolder } from './run-folder.js';
+import { examplesToVerify, madeUp, pixelsToVerify } from './examples-to-verify.js';
 
 /** @throws GraftError VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
 export async function verifyRun(
@@ -34,12 +28,37 @@ export async function verifyRun(
   const model = await readModel(options.model).catch(explainBackboneName(options.model));
   const run = await readRunFolder(options.run);
   const backbone = await backboneOfRun(run, {}, hooks);
-  assertSameInputs(model.graph, options.model, backbone, run);
   const precision = readPrecision(model, options.model);
-  const input = inputOf(model, options.model, backbone);
-  const verified = await verifySource({ merged: options.model, run, backbone, input, precision }, hooks);
+  const prepares = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
+  const expected = prepares ? [[takenPixels], [takenPlanes]] : expectedInputs(backbone, run);
+  assertSameInputs(model.graph, options.model, expected, run);
+  const pixels = prepares ? model.graph.inputs[0]!.name : undefined;
+  const input = prepares ? undefined : inputOf(model, options.model, backbone);
+  const verified = await verifySource(
+    { merged: options.model, run, backbone, input, precision, pixels },
+    hooks,
+  );
   sayWhatDiffers(verified, hooks.logger);
   return verified;
+}
+
+const takenPixels: ValueReport = { name: pixelsName, dtype: 'uint8', shape: ['batch', 'height', 'width', 3] };
+const takenPlanes: ValueReport = {
+  name: pixelValues,
+  dtype: 'float32',
+  shape: ['batch', 3, 'height', 'width'],
+};
+
+/** Of the single file, and of the one in a folder of `--format huggingface` where that can be. */
+function expectedInputs(backbone: Backbone | undefined, { head }: RunFolder): (readonly ValueReport[])[] {
+  if (!backbone) return [[{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }]];
+  const { features, input } = backbone;
+  const inputsOf = ({ graph }: Model): ValueReport[] => graph.inputs.map(describeValue);
+  try {
+    return [inputsOf(features), inputsOf(withHubInputs(features, input).features)];
+  } catch {
+    return [inputsOf(features)];
+  }
 }
 
 /** What the file itself says that it takes, so that this too is found wrong where it is. */
@@ -53,19 +72,16 @@ function inputOf(model: Model, file: string, backbone: Backbone | undefined): In
 function assertSameInputs(
   { inputs, initializers }: Graph,
   file: string,
-  backbone: Backbone | undefined,
-  { folder, head }: RunFolder,
+  expected: readonly (readonly ValueReport[])[],
+  { folder }: RunFolder,
 ): void {
   const taken = inputs.filter(({ name }) => !initializers.has(name)).map(describeValue);
-  const expected = backbone
-    ? backbone.features.graph.inputs.map(describeValue)
-    : [{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }];
-  if (areSame(taken, expected) || (backbone && areSame(taken, inputsOnHub(backbone)))) return;
+  if (expected.some((values) => areSame(taken, values))) return;
   const list = (values: readonly ValueReport[]): string =>
     values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
   throw new GraftError(
     'VERIFICATION_FAILED',
-    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected)}.`,
+    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected[0]!)}.`,
   );
 }
 
@@ -77,15 +93,6 @@ function areSame(taken: readonly ValueReport[], expected: readonly ValueReport[]
       return name === value.name && dtype === value.dtype && value.shape.every(isSame);
     });
   return taken.length === expected.length && taken.every(fits);
-}
-
-/** Of a file of `--format huggingface`; none where there is no such file of this backbone. */
-function inputsOnHub({ features, input }: Backbone): ValueReport[] {
-  try {
-    return withHubInputs(features, input).features.graph.inputs.map(describeValue);
-  } catch {
-    return [];
-  }
 }
 
 export function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
@@ -100,9 +107,6 @@ export function sayWhatDiffers({ providers, unable }: Verification, logger: Logg
   }
 }
 
-/** Rows or images that are made up where there are no real ones. */
-const madeUpCount = 16;
-
 export interface VerifySource {
   /** The exported file's bytes, or its path. */
   readonly merged: Uint8Array | string;
@@ -113,68 +117,26 @@ export interface VerifySource {
   readonly input?: InputSpec | undefined;
   /** Of the file. */
   readonly precision: ModelPrecision;
+  /** Of a file that prepares pixels itself the name of its input. */
+  readonly pixels: string | undefined;
 }
 
 /** On the examples that the run kept for it, or on made-up ones. @throws GraftError as `verifyRun` */
 export async function verifySource(
-  { merged, run: { config, head, folder }, backbone, input: given, precision }: VerifySource,
+  { merged, run, backbone, input: taken, precision, pixels }: VerifySource,
   { signal }: Hooks,
 ): Promise<Verification> {
+  const { head } = run;
   if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]), signal });
   const { features, outputName: featuresOutput, input } = backbone;
-  const other = given && JSON.stringify(given) !== JSON.stringify(input) ? given : undefined;
-  const leeway =
-    precision === 'float32' ? undefined : { task: head.task, meanAbsDiff: precisionLeeway[precision] };
-  const made = { merged, features, featuresOutput, head, leeway, signal };
-  if (isFeatureRun(config)) {
-    const taken = other && (await madeUpExamples(other));
-    return verifyExport({ ...made, examples: await madeUpExamples(input), taken });
-  }
-  const examples: Uint8Array[] = [];
-  for (const example of config.verifyImages) {
-    try {
-      examples.push((await readSource(typeof example === 'string' ? { path: example } : example)).bytes);
-    } catch {
-      // The data set may have moved in part; what is left still verifies.
-    }
-  }
-  if (examples.length === 0) {
-    throw new GraftError(
-      'VERIFICATION_FAILED',
-      `None of the ${config.verifyImages.length} examples that ${folder} was trained with is there any more, so nothing can be verified; ` +
-        `put the data set back at ${config.data}.`,
-    );
-  }
-  const taken = other && (await openEncoder(other).encode(examples));
-  return verifyExport({ ...made, examples: await openEncoder(input).encode(examples), taken });
-}
-
-/** Images of noise, the same whatever order and place of the channels the input takes, or texts of numbers. */
-async function madeUpExamples(input: InputSpec): Promise<EncodedExamples> {
-  if (input.kind === 'pixels') {
-    const { channels, height, width } = pixelShape(input.preprocess);
-    const plane = height * width;
-    const size = channels * plane;
-    const noise = madeUp([channels, plane]).data as Float32Array;
-    const pixels = new Float32Array(noise.length);
-    for (let i = 0; i < madeUpCount; i++) {
-      const { columnStride, channels: places } = pixelWriter(input.preprocess, pixels);
-      for (const [c, { offset }] of places.entries())
-        for (let p = 0; p < plane; p++)
-          pixels[i * size + offset + p * columnStride] = noise[i * size + c * plane + p]!;
-    }
-    return imageRows(input, madeUpCount, (start, end) => pixels.subarray(start * size, end * size));
-  }
-  const texts = Array.from({ length: madeUpCount }, (_, i) => 'one two three '.repeat(i + 1));
-  return openEncoder(input).encode(texts.map((text) => Buffer.from(text)));
-}
-
-/** Seeded draws from the standard normal distribution: [count, ...dims]. */
-function madeUp(dims: readonly number[]): Tensor {
-  const rng = createRng(1);
-  const shape = [madeUpCount, ...dims];
-  return float32(
-    shape,
-    Float32Array.from({ length: sizeOf(shape) }, () => rng.normal()),
+  const most = Math.max(
+    precision === 'float32' ? 0 : precisionLeeway[precision],
+    pixels === undefined ? 0 : pixelsLeeway,
   );
+  const leeway = most > 0 ? { task: head.task, meanAbsDiff: most } : undefined;
+  const made = { merged, features, featuresOutput, head, leeway, signal };
+  const { prepared, raw } = await (pixels !== undefined
+    ? pixelsToVerify(run, input as PixelSpec, pixels)
+    : examplesToVerify(run, input, taken));
+  return verifyExport({ ...made, examples: prepared, taken: raw });
 }

@@ -1,8 +1,7 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
 import { openEncoder } from '../inputs/open-encoder.js';
-import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { type ModelMetadata, readMetadata } from '../models/model-metadata.js';
-import { readModel } from '../onnx/read-model.js';
+import type { ModelMetadata } from '../models/model-metadata.js';
+import { readExported } from '../models/read-exported.js';
 import { openSession } from '../runtime/open-session.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { taskOf } from '../tasks/task-of.js';
@@ -20,10 +19,9 @@ export interface Predictor {
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const model = await readModel(path).catch(explainBackboneName(path));
-  const metadata = readMetadata(model, path);
+  const { metadata, source } = await readExported(path);
   const encoder = openEncoder(metadata.input);
-  const session = await openSession(path, options);
+  const session = await openSession(source, options);
   const { outputs: name } = taskOf(metadata.task).outputNames;
   const width = metadata.labels.length;
   return {

@@ -98,6 +98,31 @@ describe('the main job on texts', () => {
     ]);
   });
 
+  it('labels what begins with a dash behind --', async () => {
+    const call = [
+      'predict',
+      '--model',
+      model,
+      '--json',
+      '--',
+      '-5 stars, an awful film',
+      '--great film',
+      '-',
+    ];
+    const { stdout, stderr } = await graft(call, env, 'a great film\n');
+    const inputs = (JSON.parse(stdout) as Prediction[]).map(({ input }) => input);
+    expect(inputs, stderr).to.deep.equal(['-5 stars, an awful film', '--great film', 'a great film']);
+  });
+
+  it('is not measured as what it does not predict', async () => {
+    const call = ['eval', '--model', model, '--data', test, '--task', 'multi'];
+    const { status, stderr } = await graftHere(call, env);
+    expect(stderr).to.match(
+      /model\.onnx was trained with --task single and is measured so; leave --task multi/,
+    );
+    expect(status).to.equal(2);
+  });
+
   it('says that a file of texts is missing rather than labelling its name', async () => {
     const error = await predictInputs({ model, inputs: ['missing.txt'], device: 'cpu' }).catch(
       (caught: unknown) => caught as Error,

@@ -58,8 +58,20 @@ describe('wrong input', function () {
     expectRefusal(await graft([]), 2, /Name a command/);
   });
 
-  it('of a mistyped command tells which was meant, and where help is', async () => {
-    expectRefusal(await graftHere(['trian']), 2, /Did you mean train\?\nSee: graft --help/);
+  it('of a mistyped command or a missing word tells which, and where help is', async () => {
+    for (const [args, message] of [
+      [['trian'], /There is no command trian\. Did you mean train\?\nSee: graft --help/],
+      [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
+      [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
+      [['inspect'], /Missing: what graft inspect is for/],
+      [['models', 'get'], /Missing: what graft models get is for/],
+      [['run', '--backbone'], /Expected a value for --backbone but there is none\./],
+      [
+        ['run', '--shard', '1/2', '--out', 'x'],
+        /Unknown argument: shard\. --shard is a flag of graft cache\. Fill/,
+      ],
+    ] as const)
+      expectRefusal(await graftHere(args), 2, message);
   });
 
   it('of an unknown flag is wrong usage', async () => {

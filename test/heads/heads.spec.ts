@@ -1,6 +1,6 @@
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
-import { appendHeadOutputs } from '../../src/heads/build-head.js';
+import { appendHeadOutputs, buildHead } from '../../src/heads/build-head.js';
 import type { HeadSpec } from '../../src/heads/head.js';
 import { decodeHead, encodeHead } from '../../src/heads/head-file.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
@@ -215,6 +215,19 @@ describe('the heads', () => {
     const [first, again, other] = [await fit(1), await fit(1), await fit(2)];
     expect(Buffer.compare(first, again)).to.equal(0);
     expect(Buffer.compare(first, other)).to.not.equal(0);
+  });
+
+  it('are refused where their weights would fill any memory', () => {
+    const shape = { dim: 243, outputCount: 6, task: 'single' } as const;
+    const spec = { kind: 'mlp', hidden: [99_999_999], activation: 'relu', dropout: 0 } as const;
+    expect(() => buildHead(spec, shape)).to.throw(
+      GraftError,
+      /2\.5e\+10 weights, .*; make --hidden smaller\./,
+    );
+    expect(() => buildHead({ kind: 'linear' }, { ...shape, dim: 2 ** 29 })).to.throw(
+      GraftError,
+      /fewer features/,
+    );
   });
 
   it('are refused for a task that they are not for, with those that are', async () => {

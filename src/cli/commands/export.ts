@@ -25,6 +25,11 @@ export const exportCommand = defineCommand({
       default: 'float32',
       describe: 'What the backbone computes in; float16 halves the file',
     },
+    pixels: {
+      type: 'boolean',
+      default: false,
+      describe: 'The file takes 8-bit pixels of any size, and resizes and normalises them itself',
+    },
     ...backboneOptions,
     backbone: {
       type: 'string',
@@ -55,9 +60,9 @@ function describeVerification({ providers, maxAbsDiff, examples }: ExportReport[
   const answers =
     agreement === undefined
       ? ''
-      : `${Math.round(agreement * examples)} of ${examples} answers are those of float32; `;
+      : `${Math.round(agreement * examples)} of ${examples} answers are those of backbone + head; `;
   return (
-    `verified on ${names}: ${answers}outputs differ from backbone + head in float32 by ${meanAbsDiff.toExponential(1)} on average, ` +
+    `verified on ${names}: ${answers}outputs differ by ${meanAbsDiff.toExponential(1)} on average, ` +
     `${maxAbsDiff.toExponential(1)} at most`
   );
 }

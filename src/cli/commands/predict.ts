@@ -4,7 +4,7 @@ import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js'
 import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
-import { isStandardInput } from '../standard-input.js';
+import { unmarkDashes } from '../standard-input.js';
 import {
   dataOptions,
   deviceOptions,
@@ -46,7 +46,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
   ],
   async run(args, output, isGiven) {
     const { features } = args;
-    const inputs = (args.inputs ?? []).map((input) => (isStandardInput(input) ? '-' : input));
+    const inputs = (args.inputs ?? []).map(unmarkDashes);
     if (features !== undefined && inputs.length > 0)
       throw new GraftError('USAGE', '--features stands in place of inputs; give one of them.');
     if (features !== undefined) refuseBesideFeatures(isGiven);

@@ -1,0 +1,47 @@
+import type { CommandModule } from 'yargs';
+import { commandsWith } from './define-command.js';
+
+/** What to do instead, of flags that are looked for where they are not. */
+const instead: Readonly<Record<string, string>> = {
+  shard:
+    'Fill the cache with it on each machine, then leave it away: what trains, searches or measures finds all parts there.',
+};
+
+/**
+ * What yargs says of a call, with the words that it is about.
+ * @param args - what stands after `graft`
+ */
+export function explainUsage(
+  message: string,
+  args: readonly string[],
+  commands: readonly CommandModule[],
+): string {
+  const words = args.filter((arg) => !arg.startsWith('-'));
+  const isCommand = commands.some(({ command }) => String(command).split(' ')[0] === words[0]);
+  const [, names] = /^Unknown arguments?: (.+)$/.exec(message) ?? [];
+  if (names !== undefined && !isCommand && words[0] !== undefined) return `There is no command ${words[0]}.`;
+  if (names !== undefined) {
+    const known = whereFlagsAre(names.split(', '), commands);
+    return known.length > 0 ? `${message}. ${known.join(' ')}` : message;
+  }
+  const [, flag] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
+  if (flag !== undefined) return `Expected a value for --${flag} but there is none.`;
+  if (message.startsWith('Not enough non-option arguments'))
+    return `Missing: what graft ${words.slice(0, 2).join(' ')} is for, as its help says.`;
+  const [, near] = /^Did you mean (.+)\?$/.exec(message) ?? [];
+  // Below a command stand others.
+  const unknown = words[isCommand ? 1 : 0];
+  if (near !== undefined && unknown !== undefined)
+    return `There is no command ${unknown}. Did you mean ${near}?`;
+  return message;
+}
+
+/** Which of the commands have the flags. */
+function whereFlagsAre(names: readonly string[], commands: readonly CommandModule[]): string[] {
+  return names.flatMap((name) => {
+    const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
+    if (owners.length === 0) return [];
+    const list = [owners.slice(0, -1).join(', '), owners.at(-1)].filter(Boolean).join(' and ');
+    return [`--${name} is a flag of ${list}.`, ...(name in instead ? [instead[name]!] : [])];
+  });
+}
