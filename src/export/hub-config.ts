@@ -1,5 +1,4 @@
-/** `config.json` and `tokenizer_config.json` of a folder that transformers.js and Optimum load. */
-import type { TokenSpec } from '../models/input-spec.js';
+/** `config.json` of a folder that transformers.js and Optimum load. */
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { TaskKind } from '../tasks/task.js';
 
@@ -61,40 +60,4 @@ export function hubConfig({ kind, labels, task, files, graft }: HubConfigInput):
     },
     graft,
   };
-}
-
-/** Fields that tell of the machine, or of code, that a tokenizer came from. */
-const privateFields = new Set(['name_or_path', 'special_tokens_map_file', 'auto_map', 'cache_dir']);
-
-/** The tokenizer's own settings, with the length and the padding that the model was trained with. */
-export function hubTokenizerConfig({ tokenizer, maxLength, padId }: TokenSpec): object {
-  const given = JSON.parse(tokenizer.config ?? '{}') as Readonly<Record<string, unknown>>;
-  const kept = Object.entries(given).filter(([name]) => !privateFields.has(name));
-  const pad = padId === undefined ? undefined : tokenOf(tokenizer.json, padId);
-  return {
-    tokenizer_class: 'PreTrainedTokenizerFast',
-    ...Object.fromEntries(kept),
-    ...(pad !== undefined && { pad_token: pad }),
-    model_max_length: maxLength,
-    padding_side: 'right',
-    truncation_side: 'right',
-  };
-}
-
-interface Vocabulary {
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
-  /** Ids by token, or tokens with their scores in the order of ids. */
-  readonly model?: {
-    readonly vocab?: Readonly<Record<string, number>> | readonly (readonly [string, number])[];
-  };
-}
-
-function tokenOf(json: string, id: number): string | undefined {
-  const { added_tokens: added = [], model } = JSON.parse(json) as Vocabulary;
-  const vocab = model?.vocab ?? {};
-  const isList = (list: typeof vocab): list is readonly (readonly [string, number])[] => Array.isArray(list);
-  return (
-    added.find((token) => token.id === id)?.content ??
-    (isList(vocab) ? vocab[id]?.[0] : Object.entries(vocab).find(([, own]) => own === id)?.[0])
-  );
 }

@@ -138,16 +138,15 @@ function javaScript({ name, kind, task, labels }: ModelCard, pipelineTask: strin
   ];
 }
 
-function python({ name, kind }: ModelCard, pipelineTask: string): string[] {
+function python({ name, kind, task }: ModelCard, pipelineTask: string): string[] {
   const [model, processor, argument] =
     kind === 'images'
       ? ['ORTModelForImageClassification', 'AutoImageProcessor', 'image_processor']
       : ['ORTModelForSequenceClassification', 'AutoTokenizer', 'tokenizer'];
   const folder = JSON.stringify(`OWNER/${name}`);
-  const call =
-    kind === 'images'
-      ? `classify("photo.jpg", top_k=None)`
-      : `classify("a text", top_k=None, truncation=True)`;
+  const example = kind === 'images' ? `"photo.jpg", top_k=None` : `"a text", top_k=None, truncation=True`;
+  // Of a single number its pipeline would take the logistic function.
+  const call = `classify(${example}${task === 'regression' ? ', function_to_apply="none"' : ''})`;
   return [
     `from optimum.onnxruntime import ${model}`,
     `from transformers import ${processor}, pipeline`,

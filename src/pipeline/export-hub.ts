@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Verification } from '../export/compare-on-providers.js';
-import { hubConfig, hubTokenizerConfig } from '../export/hub-config.js';
+import { hubConfig } from '../export/hub-config.js';
+import { hubTokenizer, hubTokenizerConfig } from '../export/hub-tokenizer.js';
 import { modelCard } from '../export/model-card.js';
 import { encodeHead } from '../heads/head-file.js';
 import { plainImageProcessor, toImageProcessor } from '../models/image-processor.js';
@@ -94,7 +95,7 @@ export function describeHub(
     config: json(hubConfig({ kind, labels, task, files: models, graft })),
     ...(isPixels
       ? { preprocessor: json(imageProcessorOf(exported)!) }
-      : { tokenizer: input.tokenizer.json, tokenizerConfig: json(hubTokenizerConfig(input)) }),
+      : { tokenizer: hubTokenizer(input.tokenizer.json), tokenizerConfig: json(hubTokenizerConfig(input)) }),
     card: modelCard({
       name,
       kind: isPixels ? 'images' : 'texts',
@@ -102,7 +103,7 @@ export function describeHub(
       labels,
       measured: evaluated,
       facts: factsOf(exported, verified, evaluated),
-      baseModel: hubId(run),
+      baseModel: hubId(exported.backbone),
       notes: hubNotes(exported),
     }),
   };
@@ -118,7 +119,7 @@ function factsOf(
   const data = isFeatureRun(config) ? config.features : config.data;
   const isExamples = head.task === 'single' || head.task === 'ordered';
   return [
-    ['backbone', `${nameOf(config) ?? path.basename(backbone.path)}, sha256 ${backbone.sha256}`],
+    ['backbone', `${hubId(backbone) ?? path.basename(backbone.path)}, sha256 ${backbone.sha256}`],
     ['feature layer', `${backbone.layer}, pooling ${backbone.pool}, ${backbone.dim} features`],
     ['head', head.spec.kind],
     ['data', `${path.basename(data)}${isExamples && trained > 0 ? `, ${trained} training examples` : ''}`],
@@ -131,16 +132,10 @@ function factsOf(
   ];
 }
 
-/** What the backbone was called where that is no path. */
-function nameOf(config: RunFolder['config']): string | undefined {
-  const { backbone } = config.training;
-  return typeof backbone === 'string' && !path.isAbsolute(backbone) && !/\.onnx$/i.test(backbone)
-    ? backbone
-    : undefined;
-}
-
-function hubId({ config }: RunFolder): string | undefined {
-  return /^hf:([\w.-]+\/[\w.-]+)/.exec(nameOf(config) ?? '')?.[1];
+/** `owner/repo` of a backbone that `hf:owner/repo` fetched. */
+function hubId({ path: file }: Backbone): string | undefined {
+  const [, owner, repo] = /[\\/]hf[\\/]([\w.-]+?)--([\w.-]+)[\\/][0-9a-f]{16}[\\/]/.exec(file) ?? [];
+  return owner === undefined ? undefined : `${owner}/${repo}`;
 }
 
 /** `evaluation.json`, where the run has one. */
