@@ -102,15 +102,16 @@ export function differentiate(
   if (refusals.length > 0) refuse(graph, new Map(refusals), { loss, ruleOf, parameters });
   refuseUnreached(path, parameters, loss);
 
-  builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...builder.nodes.map((node) => pass.extend(node)));
+  builder.replaceNodes(builder.nodes.map((node) => pass.extend(node)));
   const gradientOf = nameGradients(builder, gradients, outputNames);
+  const declared = declaredShapes(graph);
   for (const [parameter, output] of outputNames) {
     builder.outputs.push({
       name: output,
       type: {
         kind: 'tensor',
         dtype: dtypes.get(parameter) ?? 'float32',
-        shape: declaredShape(graph, parameter) ?? pass.shapeOf(parameter).map(() => null),
+        shape: declared.get(parameter) ?? pass.shapeOf(parameter).map(() => null),
       },
       docString: '',
       metadata: new Map(),
@@ -187,11 +188,12 @@ function isMap(shapes: Shapes): shapes is ReadonlyMap<string, readonly number[]>
   return shapes instanceof Map;
 }
 
-function declaredShape(graph: Graph, value: string): readonly Dimension[] | undefined {
-  const initializer = graph.initializers.get(value);
-  if (initializer) return initializer.dims;
-  const type = (graph.inputs.find(({ name }) => name === value) ?? graph.valueInfo.get(value))?.type;
-  return type?.kind === 'tensor' ? type.shape : undefined;
+function declaredShapes(graph: Graph): ReadonlyMap<string, readonly Dimension[]> {
+  const shapes = new Map<string, readonly Dimension[]>();
+  for (const { name, type } of [...graph.valueInfo.values(), ...graph.inputs])
+    if (type?.kind === 'tensor' && type.shape) shapes.set(name, type.shape);
+  for (const [name, { dims }] of graph.initializers) shapes.set(name, dims);
+  return shapes;
 }
 
 function namesOf(graph: Graph): { readonly values: Set<string>; readonly all: Set<string> } {

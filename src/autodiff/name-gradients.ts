@@ -33,7 +33,7 @@ export function nameGradients(
     inputs: node.inputs.map(rename),
     outputs: node.outputs.map(rename),
   }));
-  builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...nodes);
+  builder.replaceNodes(nodes);
   return new Map([...gradients].map(([value, gradient]) => [value, wanted.get(value) ?? rename(gradient)]));
 }
 
@@ -44,6 +44,6 @@ function prune(builder: GraphBuilder, needed: Set<string>): void {
     for (const input of valuesRead(node)) needed.add(input);
     return true;
   });
-  builder.nodes.splice(0, Number.POSITIVE_INFINITY, ...kept.reverse());
+  builder.replaceNodes(kept.reverse());
   for (const name of builder.initializers.keys()) if (!needed.has(name)) builder.initializers.delete(name);
 }

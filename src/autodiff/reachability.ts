@@ -82,6 +82,25 @@ export function nodesWithoutRule(
   return findGradientPath(graph, from, to, ruleOf).nodes.filter((node) => !ruleOf(node));
 }
 
+/** The values from which a node without a gradient rule lies on the way to `to`. */
+export function untrainableValues(
+  graph: Pick<Graph, 'nodes'>,
+  to: readonly string[],
+  ruleOf: RuleTable,
+): ReadonlySet<string> {
+  const leading = new Set(to);
+  const obstructed = new Set<string>();
+  for (const node of graph.nodes.toReversed()) {
+    if (!node.outputs.some((output) => leading.has(output))) continue;
+    const stops = !ruleOf(node) || node.outputs.some((output) => obstructed.has(output));
+    for (const input of differentiableInputs(node, ruleOf)) {
+      leading.add(input);
+      if (stops) obstructed.add(input);
+    }
+  }
+  return obstructed;
+}
+
 /**
  * The first value of the graph that all data passes on its way to the loss, and behind which every operator has a
  * rule: the most that can be trained. Undefined where there is none. Inputs that are parameters are no data.

@@ -1,6 +1,6 @@
 import type { Graph } from '../onnx/ir.js';
 import type { GradientRule } from './gradient-rule.js';
-import { nodesWithoutRule, tabulateRules } from './reachability.js';
+import { tabulateRules, untrainableValues } from './reachability.js';
 import { rules as allRules } from './rules/index.js';
 
 /**
@@ -13,5 +13,10 @@ export function trainableFromHere(
   to: readonly string[] = graph.outputs.map(({ name }) => name),
   rules: readonly GradientRule[] = allRules,
 ): boolean {
-  return nodesWithoutRule(graph, [value], to, tabulateRules(rules)).length === 0;
+  return !untrainableValues(graph, to, tabulateRules(rules)).has(value);
+}
+
+/** The same for many values. */
+export function untrainable(graph: Graph, to: readonly string[]): ReadonlySet<string> {
+  return untrainableValues(graph, to, tabulateRules(allRules));
 }

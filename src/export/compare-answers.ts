@@ -12,6 +12,8 @@ export interface Leeway {
   readonly task: TaskKind;
   /** Most mean |merged − reference| of probabilities or values, in units of max(1, |reference|). */
   readonly meanAbsDiff: number;
+  /** What to do where it differs by more, as a sentence. */
+  readonly remedy: string;
 }
 
 /**
@@ -23,7 +25,7 @@ export function compareAnswers(
   found: readonly Outputs[],
   byCpu: Outputs,
   examples: number,
-  { task, meanAbsDiff: most }: Leeway,
+  { task, meanAbsDiff: most }: Omit<Leeway, 'remedy'>,
 ): Compared {
   const name = taskOf(task).outputNames.outputs;
   const expected = byCpu.get(name)!;

@@ -85,13 +85,15 @@ function explain(
   tolerance: number,
   leeway?: Leeway,
 ): GraftError {
-  const failed = (what: string): GraftError =>
-    new GraftError('VERIFICATION_FAILED', `The merged model ${what} Do not use this file.`);
-  if (leeway && meanAbsDiff !== undefined && !Number.isNaN(meanAbsDiff)) {
-    return failed(
-      `differs from backbone and head by ${meanAbsDiff.toExponential(1)} on average (${maxAbsDiff.toExponential(1)} at most) on ${name}, ` +
-        `over ${examples} examples; at most ${leeway.meanAbsDiff} on average was expected.`,
-    );
+  const where = `on ${name}, over ${examples} examples`;
+  const failed = (what: string, why: string): GraftError =>
+    new GraftError('VERIFICATION_FAILED', `The merged model ${what}. Do not use this file.${why}`);
+  if (leeway && meanAbsDiff !== undefined) {
+    const what = Number.isNaN(meanAbsDiff)
+      ? `gives no numbers, or too few, ${where}`
+      : `differs from backbone and head by ${meanAbsDiff.toExponential(1)} on average (${maxAbsDiff.toExponential(1)} at most) ${where}; ` +
+        `at most ${leeway.meanAbsDiff} on average was expected`;
+    return failed(what, ` ${leeway.remedy}`);
   }
   const why =
     rounding === undefined
@@ -100,11 +102,7 @@ function explain(
   const what = Number.isNaN(maxAbsDiff)
     ? 'gives outputs of other sizes than backbone and head, or no numbers,'
     : `differs from backbone and head by ${maxAbsDiff.toExponential(2)}`;
-  const most = leeway ? '' : `; at most ${tolerance} was expected`;
-  return new GraftError(
-    'VERIFICATION_FAILED',
-    `The merged model ${what} on ${name}, over ${examples} examples${most}. Do not use this file.${why}`,
-  );
+  return failed(`${what} ${where}; at most ${tolerance} was expected`, why);
 }
 
 /** A turn of the event loop, in which alone Ctrl-C is heard. */

@@ -4,10 +4,16 @@ import { asFloat16 } from '../graph/as-float16.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model, Node } from '../onnx/ir.js';
+import type { Leeway } from './compare-answers.js';
 
-/** Most mean difference of probabilities, or of numbers relative to their size, that a precision may make. */
-export const precisionLeeway: Readonly<Record<Exclude<ModelPrecision, 'float32'>, number>> = {
-  float16: 0.01,
+/** What a precision may change, and what to do where it changes more. */
+export const precisionLeeway: Readonly<
+  Record<Exclude<ModelPrecision, 'float32'>, Pick<Leeway, 'meanAbsDiff' | 'remedy'>>
+> = {
+  float16: {
+    meanAbsDiff: 0.01,
+    remedy: 'float16 holds three digits, and numbers up to 65504; leave --precision out.',
+  },
 };
 
 /**

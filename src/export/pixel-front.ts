@@ -7,6 +7,7 @@ import type { PixelSpec } from '../models/input-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import type { PreprocessSpec, ResizeKernel } from '../models/preprocess-spec.js';
 import { type AttributeInput } from '../onnx/attributes.js';
+import type { Leeway } from './compare-answers.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { float32, int64 } from '../tensor/tensor.js';
@@ -15,8 +16,11 @@ import { float32, int64 } from '../tensor/tensor.js';
 export const pixelsName = 'pixels';
 export const preparedName = 'pixels/prepared';
 
-/** Most mean difference that a level more or less of some pixels may make. */
-export const pixelsLeeway = 0.01;
+/** What a level more or less of some pixels may change. */
+export const pixelsLeeway: Pick<Leeway, 'meanAbsDiff' | 'remedy'> = {
+  meanAbsDiff: 0.01,
+  remedy: 'Its answers hang on single levels of pixels; leave --pixels out.',
+};
 
 const opset = 18;
 

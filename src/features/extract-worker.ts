@@ -22,21 +22,28 @@ const opening = openOnProvider(
   setup.provider,
   threads === undefined ? {} : { threads },
 );
-opening.catch(report);
+opening.catch((error: unknown) => report(error));
 const encodeBatch = await openBatchEncoder(setup);
 
-port.on('message', (message: BatchMessage | 'close') => {
-  if (message === 'close') {
+/** Whether batches that are not begun are wanted no more. */
+let isDropping = false;
+
+port.on('message', (message: BatchMessage | 'close' | 'drop') => {
+  if (message === 'close' || message === 'drop') {
+    isDropping = message === 'drop';
     tail = tail.then(close, close);
     return;
   }
   const encoding = encodeBatch(message);
   // It is heard when its turn comes.
   encoding.catch(() => {});
-  tail = tail.then(async () => runBatch(await opening, await encoding)).catch(report);
+  tail = tail
+    .then(async () => runBatch(await opening, await encoding))
+    .catch((error: unknown) => report(error, message.id));
 });
 
 async function runBatch(session: Session, { id, count, views, broken }: EncodedBatch): Promise<void> {
+  if (isDropping) throw new GraftError('INTERRUPTED', 'The batch was dropped.');
   const features = setup.outputs.map(({ dim, view }) => new Float32Array(views.has(view) ? count * dim : 0));
   for (const [view, examples] of views) {
     for (let start = 0; start < examples.count;) {
@@ -92,9 +99,9 @@ function isOutOfMemory(error: unknown): boolean {
   );
 }
 
-function report(error: unknown): void {
+function report(error: unknown, id?: number): void {
   const code = error instanceof GraftError ? error.code : 'RUNTIME_FAILURE';
-  send({ kind: 'failed', code, message: messageOf(error) });
+  send({ kind: 'failed', code, message: messageOf(error), ...(id !== undefined && { id }) });
 }
 
 async function close(): Promise<void> {

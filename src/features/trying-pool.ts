@@ -84,13 +84,14 @@ export class TryingPool implements Pool {
 
   async close(): Promise<void> {
     this.#isSettled = true;
-    for (const trial of this.#trials) this.#close(trial);
+    // What is still out now is of work that failed or was interrupted.
+    for (const trial of this.#trials) this.#close(trial, false);
     await Promise.all(this.#closing.values());
   }
 
-  /** What is still out with it comes back before. */
-  #close(trial: Trial): void {
-    if (!this.#closing.has(trial)) this.#closing.set(trial, trial.pool.close());
+  /** What is still out with it comes back before, if it is wanted. */
+  #close(trial: Trial, isWanted = true): void {
+    if (!this.#closing.has(trial)) this.#closing.set(trial, trial.pool.close(isWanted));
   }
 
   #begin(division: Division): Trial {

@@ -51,4 +51,10 @@ export interface BatchFeatures {
 
 export type WorkerMessage =
   | ({ readonly kind: 'done'; readonly id: number } & BatchFeatures)
-  | { readonly kind: 'failed'; readonly code: GraftErrorCode; readonly message: string };
+  /** The batch, or, without an id, what the worker opens before the first. */
+  | {
+      readonly kind: 'failed';
+      readonly id?: number;
+      readonly code: GraftErrorCode;
+      readonly message: string;
+    };

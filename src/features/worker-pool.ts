@@ -10,8 +10,6 @@ import {
   type WorkerSetup,
 } from './worker-messages.js';
 
-const closeTimeoutMs = 10_000;
-
 interface Pending {
   resolve(result: BatchFeatures): void;
   reject(error: unknown): void;
@@ -19,8 +17,11 @@ interface Pending {
 
 interface Seat {
   readonly worker: Worker;
+  /** Batches that the worker has; a failure elsewhere rejects them, and leaves them here. */
   readonly pending: Map<number, Pending>;
   readonly exited: Promise<unknown>;
+  /** Called when the worker has none left. */
+  onIdle: () => void;
 }
 
 export interface PooledBatch {
@@ -37,22 +38,28 @@ export interface Pool {
   room(): Promise<void>;
   /** The examples' memory is handed over: do not touch it afterwards. */
   run(batch: PooledBatch): Promise<BatchFeatures>;
-  /** Lets the workers finish, release their sessions and end. */
-  close(): Promise<void>;
+  /**
+   * Lets the workers finish, release their sessions and end.
+   * @param isWanted - false drops the batches that are not begun; who still waits for one is told INTERRUPTED
+   */
+  close(isWanted?: boolean): Promise<void>;
 }
 
 export class WorkerPool implements Pool {
   readonly #setup: WorkerSetup;
   readonly #size: number;
+  readonly #closeTimeoutMs: number;
   readonly #seats: Seat[] = [];
   readonly #waiting: { resolve(): void; reject(error: unknown): void }[] = [];
   #nextId = 0;
   #failure: GraftError | undefined;
   #isClosing = false;
 
-  constructor(setup: WorkerSetup, size: number) {
+  /** @param closeTimeoutMs - how long a worker may take to end once it has no batch left */
+  constructor(setup: WorkerSetup, size: number, closeTimeoutMs = 10_000) {
     this.#setup = setup;
     this.#size = size;
+    this.#closeTimeoutMs = closeTimeoutMs;
   }
 
   get capacity(): number {
@@ -81,14 +88,23 @@ export class WorkerPool implements Pool {
     return result;
   }
 
-  /** Workers that do not end are ended. */
-  async close(): Promise<void> {
+  async close(isWanted = true): Promise<void> {
     this.#isClosing = true;
-    for (const { worker } of this.#seats) worker.postMessage('close');
-    const timer = setTimeout(() => {
-      for (const { worker } of this.#seats) void worker.terminate();
-    }, closeTimeoutMs);
-    await Promise.all(this.#seats.map(({ exited }) => exited));
+    await Promise.all(this.#seats.map((seat) => this.#end(seat, isWanted && !this.#failure)));
+  }
+
+  /**
+   * A worker that does not end is ended, but not while it has a batch, however long that takes: where a thread
+   * that runs a model is terminated, onnxruntime-node aborts the whole process.
+   */
+  async #end(seat: Seat, isWanted: boolean): Promise<void> {
+    const { worker, pending, exited } = seat;
+    worker.postMessage(isWanted ? 'close' : 'drop');
+    if (pending.size > 0) {
+      await Promise.race([exited, new Promise<void>((resolve) => (seat.onIdle = resolve))]);
+    }
+    const timer = setTimeout(() => void worker.terminate(), this.#closeTimeoutMs);
+    await exited;
     clearTimeout(timer);
   }
 
@@ -109,14 +125,15 @@ export class WorkerPool implements Pool {
     });
     const pending = new Map<number, Pending>();
     const exited = new Promise((resolve) => worker.once('exit', resolve));
-    const seat: Seat = { worker, pending, exited };
+    const seat: Seat = { worker, pending, exited, onIdle() {} };
     worker.on('message', (message: WorkerMessage) => {
       if (message.kind === 'failed') this.#fail(new GraftError(message.code, message.message));
       else {
         pending.get(message.id)?.resolve(message);
-        pending.delete(message.id);
         this.#waiting.shift()?.resolve();
       }
+      if (message.id !== undefined) pending.delete(message.id);
+      if (pending.size === 0) seat.onIdle();
     });
     worker.once('error', (error) => {
       this.#fail(new GraftError('RUNTIME_FAILURE', crashMessage(error), { cause: error }));
@@ -133,7 +150,6 @@ export class WorkerPool implements Pool {
     this.#failure ??= error;
     for (const { pending } of this.#seats) {
       for (const { reject } of pending.values()) reject(this.#failure);
-      pending.clear();
     }
     for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
   }

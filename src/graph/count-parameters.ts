@@ -11,15 +11,26 @@ export interface ParameterCount {
   before(value: string): number;
 }
 
+/** What a value needs. */
+interface Count {
+  readonly start: string | undefined;
+  readonly seen: Set<string>;
+  readonly nodes: Set<Node>;
+  readonly sum: number;
+}
+
+const nothingCounted = (): Count => ({ start: undefined, seen: new Set(), nodes: new Set(), sum: 0 });
+
 export function countParameters(graph: Graph): ParameterCount {
   const { producer } = indexGraph(graph);
   const dims = (name: string): readonly number[] | undefined => graph.initializers.get(name)?.dims;
-  const before = (start: string): number => {
-    const seen = new Set<string>();
-    const nodes = new Set<Node>();
+  /** Adds what `start` needs beside what has been seen; `isPast` tells whether it needs the last start. */
+  const extend = ({ start: last, seen, nodes, sum: counted }: Count, start: string) => {
     const pending = [start];
-    let sum = 0;
+    let sum = counted;
+    let isPast = false;
     for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
+      isPast ||= value === last;
       if (seen.has(value)) continue;
       seen.add(value);
       const weights = dims(value);
@@ -28,9 +39,16 @@ export function countParameters(graph: Graph): ParameterCount {
       if (!node || nodes.has(node)) continue;
       nodes.add(node);
       sum += parametersInside(node);
-      pending.push(...valuesRead(node));
+      for (const input of valuesRead(node)) pending.push(input);
     }
-    return sum;
+    return { start, seen, nodes, sum, isPast };
+  };
+  let latest: Count = nothingCounted();
+  const before = (start: string): number => {
+    // Mostly asked in the order of the graph, of values that need the one before.
+    const next = extend(latest, start);
+    latest = next.isPast ? next : extend(nothingCounted(), start);
+    return latest.sum;
   };
   let total = 0;
   for (const initializer of graph.initializers.values()) total += sizeOf(initializer.dims);

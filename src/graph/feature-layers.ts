@@ -39,8 +39,8 @@ export interface ModelStructure {
 }
 
 export interface StructureOptions {
-  /** Whether every operator between two values has a gradient. */
-  readonly isTrainable?: (from: string, to: string) => boolean;
+  /** The values between which and `to` lies an operator without a gradient; default: none is known to have any. */
+  readonly untrainable?: (to: string) => ReadonlySet<string>;
 }
 
 /**
@@ -50,7 +50,7 @@ export interface StructureOptions {
 export function analyseStructure(
   model: Model,
   shapes: Shapes,
-  { isTrainable = () => false }: StructureOptions = {},
+  { untrainable }: StructureOptions = {},
 ): ModelStructure {
   const { graph } = model;
   const mixing = recurrencesOverBatch(graph, shapes);
@@ -59,6 +59,7 @@ export function analyseStructure(
   if (!best) return { layers: [], obstacle: explainNoLayers(flow) };
   const blocks = findBlocks(flow, shapes, layouts, best.value);
   const parameters = countParameters(graph);
+  const stopped = untrainable?.(best.value);
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
@@ -73,7 +74,7 @@ export function analyseStructure(
       recommended: name === best.value,
       reason,
       parametersAfter: parameters.total - parameters.before(name),
-      trainableFromHere: name === best.value || isTrainable(name, best.value),
+      trainableFromHere: name === best.value || stopped?.has(name) === false,
     };
   };
   const reasons = new Map<string, string>();

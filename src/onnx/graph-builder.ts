@@ -114,6 +114,12 @@ export class GraphBuilder {
     return outputs;
   }
 
+  /** Other nodes in place of those appended so far; more than a call takes as arguments, and so not by `splice`. */
+  replaceNodes(nodes: readonly ir.Node[]): void {
+    this.nodes.length = 0;
+    for (const row of nodes) this.nodes.push(row);
+  }
+
   /** Declares a value as an output; with `name` it is renamed through an Identity. */
   output(value: string, dtype: DType, shape?: readonly ir.Dimension[], name?: string): string {
     let shown = value;

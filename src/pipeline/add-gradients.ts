@@ -10,7 +10,7 @@ import { unrollLoops } from '../graph/unroll-loops.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
-import { probeFreeShapes } from '../runtime/probe-sizes.js';
+import { type ProbedShapes, probeFreeShapes } from '../runtime/probe-sizes.js';
 import { settleBranches } from './settle-branches.js';
 
 export interface AddGradientsOptions {
@@ -57,19 +57,20 @@ export async function addGradients(
   );
   const loss = options.loss ?? onlyOutput(plain.graph);
   const wanted = new Map(inputShapes instanceof Map ? inputShapes : Object.entries(inputShapes ?? {}));
-  const { inputDims } = await probeFreeShapes(plain, wanted);
+  const probed = await probeFreeShapes(plain, wanted);
+  const { inputDims } = probed;
   const {
     source,
     shapes,
     graph: withGradients,
     gradients,
     gradientOf,
-  } = await differentiateRaised(plain, inputDims, {
+  } = await differentiateRaised(plain, probed, {
     loss,
     parameters,
   });
   const model: Model = { ...source, graph: withOutput(withGradients, source, loss) };
-  await checkGradientShapes(model, gradientOf, inputDims);
+  await checkGradientShapes(model, gradientOf, { inputDims, shapes });
   const chosen = source.graph.inputs.filter(({ name, type }) => {
     const shape = type?.kind === 'tensor' ? type.shape : undefined;
     return !wanted.has(name) && shape?.slice(1).some((size) => typeof size !== 'number');
@@ -91,21 +92,23 @@ export async function addGradients(
  */
 async function differentiateRaised(
   model: Model,
-  inputDims: ReadonlyMap<string, readonly number[]>,
+  { inputDims, shapes: known }: ProbedShapes,
   options: { readonly loss: string; readonly parameters: 'all' | readonly string[] },
 ): Promise<
   Differentiated & { readonly source: Model; readonly shapes: ReadonlyMap<string, readonly number[]> }
 > {
-  const attempt = async (source: Model) => {
-    const shapes = await probeShapes(source, { inputDims });
-    return { source, shapes, ...differentiate(source, { ...options, shapes }) };
-  };
+  const attempt = (source: Model, shapes: ProbedShapes['shapes']) => ({
+    source,
+    shapes,
+    ...differentiate(source, { ...options, shapes }),
+  });
   try {
-    return await attempt(model);
+    return attempt(model, known);
   } catch (error) {
     const isOld = (model.opsets.get('') ?? addingOpset) < addingOpset;
     if (!isOld || !(error instanceof GraftError && error.code === 'NO_GRADIENT_RULE')) throw error;
-    return await attempt(raiseOpset(model, addingOpset));
+    const raised = raiseOpset(model, addingOpset);
+    return attempt(raised, await probeShapes(raised, { inputDims }));
   }
 }
 

@@ -1,5 +1,5 @@
 /** A model's structure from one run of it: shapes of all values, blocks, and the layers a head may stand on. */
-import { trainableFromHere } from '../autodiff/trainable-from-here.js';
+import { untrainable } from '../autodiff/trainable-from-here.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
@@ -18,7 +18,7 @@ export async function analyseModel(model: Model, options: ProbeOptions = {}): Pr
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {
-    isTrainable: (from, to) => trainableFromHere(graph, from, [to]),
+    untrainable: (to) => untrainable(graph, [to]),
   });
   return { ...structure, shapes };
 }

@@ -50,6 +50,8 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   readonly precision?: ModelPrecision | undefined;
   /** The file takes uint8 [batch, height, width, 3] of any size, and prepares it itself. */
   readonly pixels?: boolean | undefined;
+  /** Weights in a file of their own, FILE_data, as they always are beyond 2 GiB. */
+  readonly externalData?: boolean | undefined;
 }
 
 /**
@@ -74,13 +76,16 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
     ...(isFeatureRun(config) ? [config.features, options.backbone] : [config.backbone]),
   ]);
   const how = { precision, pixels, format };
+  const limit = options.externalData ? { most: 0 } : {};
   if (format === 'onnx') await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
   if (!backbone) {
     const made = { merged: mergeHeadAlone(run, how), pixels: undefined };
-    return writeVerified({ ...made, file, run, backbone, precision }, hooks, (staged) => staged.commit());
+    return writeVerified({ ...made, file, limit, run, backbone, precision }, hooks, (staged) =>
+      staged.commit(),
+    );
   }
-  const made = { ...mergeRun(run, backbone, how), file, run, backbone, precision };
+  const made = { ...mergeRun(run, backbone, how), file, limit, run, backbone, precision };
   if (format === 'onnx') return writeVerified(made, hooks, (staged) => staged.commit());
   const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
   // What cannot be said is refused before the model is run.
@@ -102,14 +107,21 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   }
 }
 
+interface ToWrite extends Omit<VerifySource, 'merged'> {
+  readonly merged: Model;
+  readonly file: string;
+  /** Most bytes that one file may have. */
+  readonly limit: { readonly most?: number };
+}
+
 /** Writes the model where it was found right. @param commit - puts it in place, with what belongs to it */
 async function writeVerified(
-  { merged, file, ...source }: Omit<VerifySource, 'merged'> & { merged: Model; file: string },
+  { merged, file, limit, ...source }: ToWrite,
   hooks: Hooks,
   commit: (staged: StagedModel, verified: Verification) => Promise<void>,
 ): Promise<ExportReport> {
-  await spareWeights(file, merged);
-  const staged = await stageModel(merged, file);
+  await spareWeights(file, merged, limit);
+  const staged = await stageModel(merged, file, limit);
   try {
     const verified = await verifySource({ merged: staged.source, ...source }, hooks);
     sayWhatDiffers(verified, hooks.logger);

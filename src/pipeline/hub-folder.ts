@@ -63,10 +63,10 @@ export async function openHubFolder({ out, precision, run }: HubPlace): Promise<
   if (origin === undefined)
     await assertNothingOverwritten(folder, [
       ...Object.values(hubFiles),
-      path.join('onnx', path.basename(model)),
+      ...[path.basename(model), sideFileName(model)].map((name) => path.join('onnx', name)),
     ]);
   const others = (await listModels(onnx)).filter((name) => !isOf(model, name));
-  if (origin !== undefined && origin !== run && others.length > 0) {
+  if (origin !== run && others.length > 0) {
     throw new GraftError(
       'USAGE',
       `--out ${out} holds onnx/${others[0]}, of another run or exported with other flags, to which the files beside this model would not belong; remove it or choose another folder.`,
@@ -89,16 +89,20 @@ export async function openHubFolder({ out, precision, run }: HubPlace): Promise<
     async commit(staged, describe) {
       await makeFolder(onnx);
       const isSame = origin === run;
-      if (!isSame)
-        for (const name of [path.basename(model), sideFileName(model)])
-          await rm(path.join(onnx, name), { force: true });
       const hasSideFile = typeof staged.source === 'string';
+      const remove = (...names: string[]) => rm(path.join(folder, ...names), { force: true });
+      if (!isSame) await remove('onnx', path.basename(model));
+      if (!isSame || !hasSideFile) await remove('onnx', sideFileName(model));
       const models = [...others, path.basename(model), ...(hasSideFile ? [sideFileName(model)] : [])].sort();
       const files = describe(models);
       const written: string[] = [];
       for (const [key, name] of Object.entries(hubFiles)) {
         const content = files[key as keyof HubFiles];
-        if (content === undefined) continue;
+        // Of an earlier export of another kind of model.
+        if (content === undefined) {
+          await remove(name);
+          continue;
+        }
         written.push(name);
         if (key === 'card' && isSame && (await isThere(path.join(folder, name)))) continue;
         await writeDurably(path.join(folder, name), content);

@@ -35,11 +35,26 @@ export interface PageReport {
 /** @throws GraftError where the folder holds no finished run. */
 export async function reportRun(options: { readonly run: string }): Promise<PageReport> {
   const folder = path.resolve(options.run);
+  const html = await pageOf(folder).catch((error: unknown) => {
+    if (error instanceof GraftError) throw error;
+    // Files of people: what they hold is known by what the page makes of it.
+    throw new GraftError(
+      'FILE_UNREADABLE',
+      `The files of ${folder} are not as graft train writes them (${runFiles.result}, ${runFiles.evaluation} or ${runFiles.metrics}): no report can be made of them. Train again to write them.`,
+      { cause: error },
+    );
+  });
+  const file = path.join(folder, runFiles.report);
+  await writeDurably(file, html);
+  return { report: file, bytes: Buffer.byteLength(html) };
+}
+
+async function pageOf(folder: string): Promise<string> {
   const { config, head } = await readRunFolder(folder);
   const result = (await readJson(path.join(folder, runFiles.result))) as TrainReport;
   const evaluated = (await readJson(path.join(folder, runFiles.evaluation))) as RunEvaluation | undefined;
   const history = await readMetrics(path.join(folder, runFiles.metrics));
-  const html = renderRunPage({
+  return renderRunPage({
     title: path.basename(folder),
     facts: factsOf(config, result),
     warnings: warningsOf(result, result.headAlone ? 'unfrozen' : head.spec.kind, history, evaluated),
@@ -58,9 +73,6 @@ export async function reportRun(options: { readonly run: string }): Promise<Page
     environment: environmentOf(config),
     uses: await usesOf(folder, config, result.task),
   });
-  const file = path.join(folder, runFiles.report);
-  await writeDurably(file, html);
-  return { report: file, bytes: Buffer.byteLength(html) };
 }
 
 /** Lines of `metrics.jsonl`; a torn one, as a killed process leaves behind, is passed over. */

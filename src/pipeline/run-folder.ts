@@ -169,14 +169,36 @@ export async function readRunFolder(folder: string): Promise<RunFolder> {
   let config: RunConfig | FeatureRunConfig;
   try {
     config = JSON.parse(text) as RunConfig | FeatureRunConfig;
+    assertConfig(config);
     if (!isFeatureRun(config) && !config.tokens) parsePreprocess(config.preprocess, configFile);
   } catch (error) {
-    throw new GraftError('FILE_UNREADABLE', `${configFile} is damaged: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new GraftError(
+      'FILE_UNREADABLE',
+      `${configFile} is damaged: ${messageOf(error).replace(/\.$/, '')}.`,
+      {
+        cause: error,
+      },
+    );
   }
   const weights = await readWeights(path.join(folder, runFiles.weights));
   return { folder, config, head: decodeHead(head, headFile), ...(weights && { weights }) };
+}
+
+/** @throws Error naming what is not as runs have it */
+function assertConfig(config: unknown): void {
+  const fields = (typeof config === 'object' ? (config ?? {}) : {}) as Readonly<Record<string, unknown>>;
+  const expect = (name: string, what: string, isSo: (value: unknown) => boolean): void => {
+    const value = fields[name];
+    if (!isSo(value))
+      throw new Error(`${name} should be ${what} but is ${JSON.stringify(value) ?? 'missing'}`);
+  };
+  const isText = (value: unknown): boolean => typeof value === 'string';
+  expect('classes', 'a list of texts', (value) => Array.isArray(value) && value.every(isText));
+  expect('training', 'an object', (value) => typeof value === 'object' && value !== null);
+  const ofFeatures = 'features' in fields;
+  for (const name of ofFeatures ? ['features'] : ['backbone', 'layer', 'pool', 'data'])
+    expect(name, 'a text', isText);
+  if (!ofFeatures) expect('verifyImages', 'a list', Array.isArray);
 }
 
 async function readWeights(file: string): Promise<ReadonlyMap<string, Tensor> | undefined> {

@@ -129,11 +129,8 @@ export async function verifySource(
   const { head } = run;
   if (!backbone) return verifyHead({ merged, head, features: madeUp([head.dim]), signal });
   const { features, outputName: featuresOutput, input } = backbone;
-  const most = Math.max(
-    precision === 'float32' ? 0 : precisionLeeway[precision],
-    pixels === undefined ? 0 : pixelsLeeway,
-  );
-  const leeway = most > 0 ? { task: head.task, meanAbsDiff: most } : undefined;
+  const allowed = precision !== 'float32' ? precisionLeeway[precision] : pixels ? pixelsLeeway : undefined;
+  const leeway = allowed && { task: head.task, ...allowed };
   const made = { merged, features, featuresOutput, head, leeway, signal };
   const { prepared, raw } = await (pixels !== undefined
     ? pixelsToVerify(run, input as PixelSpec, pixels)

@@ -78,6 +78,7 @@ export async function writeGradients(
     ...(options.loss !== undefined && { loss: options.loss }),
     ...(inputShapes && { inputShapes }),
   });
+  if (signal?.aborted) throw new GraftError('INTERRUPTED', 'Stopped; nothing was written.');
   for (const name of chosen) {
     logger?.info(
       `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of convolutions and pooling hold for these sizes, with any batch; say others with --input-shape.`,
@@ -94,15 +95,12 @@ export async function writeGradients(
     await spareWeights(out, model);
     await writeModel(model, out);
   }
+  const shapeOf = outputShapes(model.graph);
   return {
     loss,
     lossShape,
     isSummed,
-    gradients: [...gradients].map(([name, output]) => ({
-      name,
-      output,
-      shape: declaredShape(model.graph, output),
-    })),
+    gradients: [...gradients].map(([name, output]) => ({ name, output, shape: shapeOf.get(output) ?? [] })),
     inputShapes: Object.fromEntries(inputDims),
     ...(out !== undefined && { model: out }),
     ...(checks && { check: checks.parameters, ...(checks.together && { checkTogether: checks.together }) }),
@@ -131,7 +129,6 @@ async function settleForGradients(read: Model, file: string, logger?: Logger): P
   return asFloat32(plain, ['float16']);
 }
 
-function declaredShape({ outputs }: Graph, name: string): readonly Dimension[] {
-  const type = outputs.find((output) => output.name === name)?.type;
-  return type?.kind === 'tensor' ? (type.shape ?? []) : [];
+function outputShapes({ outputs }: Graph): ReadonlyMap<string, readonly Dimension[] | undefined> {
+  return new Map(outputs.map(({ name, type }) => [name, type?.kind === 'tensor' ? type.shape : undefined]));
 }

@@ -12,7 +12,7 @@ import { wrapSession } from './wrap-session.js';
 export async function openOnProvider(
   source: Uint8Array | string,
   provider: Exclude<Provider, 'wasm'>,
-  { threads, spin = true, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
+  { threads, spin = true, planMemory = true, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
 ): Promise<Session> {
   const ort = loadOnnxruntime();
   const options: InferenceSession.SessionOptions = {
@@ -20,6 +20,7 @@ export async function openOnProvider(
     graphOptimizationLevel: optimization,
     // Errors reach the caller as exceptions; the native log would say them twice.
     logSeverityLevel: 4,
+    enableMemPattern: planMemory,
     ...(spin ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
     ...(threads ? { intraOpNumThreads: threads, interOpNumThreads: 1 } : {}),
   };

@@ -77,10 +77,10 @@ export async function probeShapes(
 async function openWhole(model: Model): Promise<Session> {
   const { source, release } = await layOutModel(model);
   try {
-    return await openSession(source, { optimization: 'disabled' });
+    return await openSession(source, { optimization: 'disabled', planMemory: false });
   } catch (error) {
     try {
-      return await openSession(source, { optimization: 'basic' });
+      return await openSession(source, { optimization: 'basic', planMemory: false });
     } catch {
       throw error;
     }

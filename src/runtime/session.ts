@@ -14,6 +14,11 @@ export interface SessionOptions {
    * true. Between runs they do so too, where others could use the time.
    */
   readonly spin?: boolean;
+  /**
+   * Whether the first run plans the memory of later ones of the same shapes; default true. Planning takes time with the square
+   * of the values: 9 s for 40 000 small nodes that run in half a second.
+   */
+  readonly planMemory?: boolean;
   /** Graph optimisation; 'all' by default. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
 }

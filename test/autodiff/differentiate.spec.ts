@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { checkGradientShapes } from '../../src/autodiff/check-gradient-shapes.js';
 import { differentiate } from '../../src/autodiff/differentiate.js';
 import type { GradientRule } from '../../src/autodiff/gradient-rule.js';
+import { nameGradients } from '../../src/autodiff/name-gradients.js';
 import { rules } from '../../src/autodiff/rules/index.js';
 import { tabulateRules } from '../../src/autodiff/reachability.js';
 import { trainableFromHere } from '../../src/autodiff/trainable-from-here.js';
@@ -350,10 +351,19 @@ describe('differentiate', () => {
       rules: [...rules, wrong],
     });
     let message = '';
-    await checkGradientShapes({ ...model, graph }, gradientOf, batchOf(2)).catch((error: Error) => {
+    const probed = { inputDims: batchOf(2), shapes };
+    await checkGradientShapes({ ...model, graph }, gradientOf, probed).catch((error: Error) => {
       message = error.message;
     });
     expect(message).to.include('Relu "y"').and.include('[4,2]').and.include('[2,4]');
+  });
+
+  it('names the gradients of more nodes than a call takes arguments', () => {
+    const builder = new GraphBuilder({ opset: 17 });
+    let value = 'seed';
+    for (let i = 0; i < 150_000; i++) value = builder.op('Relu', [value], { name: 'step' });
+    const gradients = nameGradients(builder, new Map([['w', value]]), new Map([['w', 'grad/w']]));
+    expect([builder.nodes.length, gradients.get('w')]).to.deep.equal([150_000, 'grad/w']);
   });
 
   it('counts operators that compute data among those with a rule', () => {

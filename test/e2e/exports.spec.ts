@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -85,6 +85,14 @@ describe('exporting in other forms', function () {
     expect(await accuracy('pixels.onnx')).to.equal(await accuracy('plain.onnx'));
     const again = await graftHere(['verify', '--model', at('pixels.onnx'), '--run', run], env);
     expect(again.status, again.stderr).to.equal(0);
+  });
+
+  it('puts the weights into a file beside the model with --external-data, from which it is read again', async () => {
+    await exporting('beside.onnx', '--external-data');
+    const [model, weights] = ['beside.onnx', 'beside.onnx_data'].map((name) => statSync(at(name)).size);
+    expect(model).to.be.below(0.3 * plain.bytes);
+    expect(model! + weights!).to.be.above(0.95 * plain.bytes);
+    expect(await accuracy('beside.onnx')).to.equal(await accuracy('plain.onnx'));
   });
 
   it('refuses them for a head alone, and pixels for texts, with nothing written', async () => {

@@ -3,51 +3,12 @@ import type { Division } from '../../src/features/plan-workers.js';
 import { TryingPool, type TryingPoolOptions } from '../../src/features/trying-pool.js';
 import type { BatchFeatures } from '../../src/features/worker-messages.js';
 import { WorkerPool } from '../../src/features/worker-pool.js';
-import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { encodeModel } from '../../src/onnx/write-model.js';
-import { float32 } from '../../src/tensor/tensor.js';
-import { createRng } from '../../src/rng.js';
 import { readFile } from 'node:fs/promises';
-import { dim, drawImages, pixels, scratchFolder, side } from './tiny-backbone.js';
-
-/** The mean of the image's channels, twice, after a product of two matrices of `size` that adds nothing to it. */
-function backboneOf(size: number): SharedArrayBuffer {
-  const builder = new GraphBuilder();
-  const image = builder.input('image', 'float32', ['batch', 3, side, side]);
-  const one = builder.op('ReduceMean', [image], { attributes: { axes: [1, 2, 3], keepdims: 0 } });
-  const column = builder.op('Reshape', [one, builder.ints([-1, 1])]);
-  const rng = createRng(1);
-  const matrix = builder.constant(
-    'matrix',
-    float32(
-      [size, size],
-      Float32Array.from({ length: size * size }, () => rng.uniform()),
-    ),
-  );
-  const work = builder.op('MatMul', [builder.op('Mul', [matrix, one]), matrix]);
-  const nothing = builder.op('Mul', [
-    builder.op('ReduceMin', [work], { attributes: { keepdims: 0 } }),
-    builder.scalar(0),
-  ]);
-  const kept = builder.op('Add', [column, nothing]);
-  builder.output(
-    builder.op(
-      'Concat',
-      Array.from({ length: dim }, () => kept),
-      { attributes: { axis: 1 } },
-    ),
-    'float32',
-    ['batch', dim],
-    'features',
-  );
-  const bytes = encodeModel(builder.model());
-  const memory = new SharedArrayBuffer(bytes.length);
-  new Uint8Array(memory).set(bytes);
-  return memory;
-}
+import { slowBackbone } from './slow-backbone.js';
+import { dim, drawImages, pixels, scratchFolder } from './tiny-backbone.js';
 
 /** Ten times apart and more, so that a pause of the machine in a trial does not turn them round. */
-const [slow, fast] = [backboneOf(768), backboneOf(8)];
+const [slow, fast] = [slowBackbone(768), slowBackbone(8)];
 /** The number of threads stands for the way, whose speed is certain: that of its model. */
 const [slowWay, fastWay]: readonly Division[] = [
   { workers: 1, threads: 2 },

@@ -30,6 +30,11 @@ export const exportCommand = defineCommand({
       default: false,
       describe: 'The file takes 8-bit pixels of any size, and resizes and normalises them itself',
     },
+    'external-data': {
+      type: 'boolean',
+      default: false,
+      describe: 'Weights in a file of their own beside the model [always beyond 2 GiB]',
+    },
     ...backboneOptions,
     backbone: {
       type: 'string',

@@ -1,0 +1,46 @@
+import { expect } from 'chai';
+import { compareAnswers } from '../../src/export/compare-answers.js';
+import type { TaskKind } from '../../src/tasks/task.js';
+
+function compare(task: TaskKind, found: readonly number[], expected: readonly number[], examples: number) {
+  const name = task === 'regression' ? 'values' : 'probabilities';
+  const [own, other] = [found, expected].map((values) => new Map([[name, Float32Array.from(values)]]));
+  return compareAnswers([own!], other!, examples, { task, meanAbsDiff: 0.1 });
+}
+
+describe('a file that is meant to differ', () => {
+  it('is right by the mean difference, whatever the largest one, and tells how many classes are the same', () => {
+    const { isRight, maxAbsDiff, meanAbsDiff, agreement } = compare(
+      'single',
+      [0.4, 0.6, 0.9, 0.1, 0.2, 0.8],
+      [0.6, 0.4, 0.9, 0.1, 0.2, 0.8],
+      3,
+    );
+    expect(isRight).to.equal(true);
+    expect(maxAbsDiff).to.be.closeTo(0.2, 1e-6);
+    expect(meanAbsDiff).to.be.closeTo(0.4 / 6, 1e-6);
+    expect(agreement).to.be.closeTo(2 / 3, 1e-9);
+  });
+
+  it('is wrong above the mean that is allowed', () => {
+    expect(compare('single', [0.4, 0.6], [0.6, 0.4], 1).isRight).to.equal(false);
+  });
+
+  it('compares sets of labels at a half', () => {
+    expect(compare('multi', [0.49, 0.9, 0.1, 0.9], [0.51, 0.9, 0.1, 0.9], 2).agreement).to.equal(0.5);
+  });
+
+  it('measures numbers relative to their size, and has no answers of them to count', () => {
+    const compared = compare('regression', [1010, 0.05], [1000, 0], 2);
+    expect(compared.meanAbsDiff).to.be.closeTo((0.01 + 0.05) / 2, 1e-6);
+    expect(compared).to.not.have.property('agreement');
+  });
+
+  it('is never right without numbers, or with too few', () => {
+    for (const found of [[Number.NaN, 0.4], [0.6]]) {
+      const { isRight, meanAbsDiff } = compare('single', found, [0.6, 0.4], 1);
+      expect(isRight).to.equal(false);
+      expect(meanAbsDiff).to.be.NaN;
+    }
+  });
+});
