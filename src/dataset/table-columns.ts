@@ -4,6 +4,7 @@ import { shortenText } from '../shorten-text.js';
 import { splitList } from '../split-list.js';
 import type { ExampleKind } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
+import { holdsObjects } from './table-rows.js';
 import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 export interface TableColumns {
@@ -38,7 +39,9 @@ export function chooseColumns(columns: readonly string[], file: string, options:
     : [pick(labelColumn, labelColumns, '1', '--label-column')];
   const group = groupColumn === undefined ? [] : [pick(groupColumn, [], '', '--group-column')];
   const splitName = header ? findUsual(['split'], columns) : undefined;
-  const split = splitName === undefined ? [] : [assertOnlyOne(splitName, columns, file)];
+  // Of objects a later one may have it, which must not be trained on for want of it in the first.
+  const later = holdsObjects(file) ? ['split'] : [];
+  const split = splitName === undefined ? later : [assertOnlyOne(splitName, columns, file)];
   const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
   return {
     names: [content, ...split, ...group, ...labels],

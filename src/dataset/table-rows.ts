@@ -28,13 +28,18 @@ export interface TableOptions {
 /** A longer row is no row: most likely a quotation mark is never closed. */
 const longestRow = 2 ** 20;
 
+/** Whether its rows are objects, of which each may have other keys; `choose` is told those of the first. */
+export function holdsObjects(file: string): boolean {
+  return /\.(jsonl|ndjson|json)$/i.test(file);
+}
+
 /** @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the file and the row. */
 export async function* readTableRows(
   file: string,
   choose: ChooseColumns,
   { header = true, logger }: TableOptions = {},
 ): AsyncGenerator<TableRow> {
-  if (/\.(jsonl|ndjson|json)$/i.test(file)) {
+  if (holdsObjects(file)) {
     yield* jsonRows(file, choose);
     return;
   }

@@ -33,7 +33,12 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   assertSameTask(options, task);
   const dataset = await readDataset(
     options.data,
-    { ...options, task, fewestClasses: 1, ...(task === 'ordered' && { order: classes }) },
+    // Classes find their places by their names; the order is the model's.
+    {
+      ...options,
+      fewestClasses: 1,
+      ...(task === 'ordered' ? { task: 'single', order: undefined } : { task }),
+    },
     logger,
   );
   const { examples: all } = dataset;

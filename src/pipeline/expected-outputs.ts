@@ -1,13 +1,13 @@
 import type { Dataset } from '../dataset/dataset.js';
 import type { ExampleList } from '../dataset/example-list.js';
 import { GraftError, nameSome } from '../errors.js';
-import type { Targets } from '../tasks/targets.js';
+import { countTargets, type Targets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
 
 /**
  * What a model should have said of some examples, in the order of its own outputs.
  * @param names - of the model's outputs
- * @throws GraftError INVALID_DATASET where the data set has labels that the model does not know.
+ * @throws GraftError INVALID_DATASET where examples have labels that the model does not know.
  */
 export function expectedOutputs(
   examples: ExampleList,
@@ -25,7 +25,7 @@ export function expectedOutputs(
 /**
  * Targets in the order of a model's outputs, which are found by their names; numbers of other names are taken as they come.
  * @param names - of the model's outputs
- * @throws GraftError INVALID_DATASET where the model does not know all of the classes.
+ * @throws GraftError INVALID_DATASET where rows have classes that the model does not know.
  */
 export function placeOutputs(
   { rows, classes, labels, targets }: Targets,
@@ -35,7 +35,9 @@ export function placeOutputs(
   // A model may have its names as macOS spells them.
   const composed = names.map((name) => name.normalize());
   let placeOf = classes.map((name) => composed.indexOf(name.normalize()));
-  const strange = classes.filter((_, c) => placeOf[c]! < 0);
+  const counts = countTargets({ rows, classes, labels, targets });
+  // Those of another part of the data, or that no row has, do not matter.
+  const strange = classes.filter((_, c) => placeOf[c]! < 0 && (task === 'regression' || counts[c]! > 0));
   if (task === 'regression') {
     if (classes.length !== names.length) {
       throw new GraftError(
@@ -47,7 +49,7 @@ export function placeOutputs(
   } else if (strange.length > 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `${data} has classes that ${model} does not know: ${nameSome(strange)}. It knows ${nameSome(names)}.`,
+      `${data} has classes that ${model} does not know: ${nameSome(strange)}. It knows ${nameSome(names)}; leave the others out, or train with them.`,
     );
   }
   const base = { rows, classes: names };
@@ -55,7 +57,7 @@ export function placeOutputs(
   const placed = new Float32Array(rows * names.length);
   for (let row = 0; row < rows; row++) {
     for (let c = 0; c < classes.length; c++)
-      placed[row * names.length + placeOf[c]!] = targets[row * classes.length + c]!;
+      if (placeOf[c]! >= 0) placed[row * names.length + placeOf[c]!] = targets[row * classes.length + c]!;
   }
   return { ...base, labels: new Int32Array(), targets: placed };
 }

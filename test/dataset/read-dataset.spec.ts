@@ -286,6 +286,18 @@ describe('Reading a data set', () => {
       );
     });
 
+    it('takes the part of an object where the first one has none', async () => {
+      const rows = [
+        { text: 'a', label: 'x' },
+        { text: 'b', label: 'y' },
+        { text: 'c', label: 'x', split: 'test' },
+      ];
+      const { examples } = await readDataset(
+        tableOf(rows.map((row) => JSON.stringify(row)).join('\n'), 't.jsonl'),
+      );
+      expect([...examples].map(({ split }) => split)).to.deep.equal([undefined, undefined, 'test']);
+    });
+
     it('takes usual names in any case, so that a Split is not trained on', async () => {
       const text = 'Image,LABEL,Split\na.jpg,cat,train\nsub/b.jpg,dog,test\n';
       expect(listed(await readDataset(tableOf(text)))).to.deep.equal([

@@ -330,6 +330,29 @@ describe('what a data set hides', function () {
     expect(stderr).to.match(/--solver adamw is not used: a prototype head is computed/);
   });
 
+  it('classes that a model does not know: refused where they are measured, and only there', async () => {
+    const grade = (i: number) => ['poor', 'fair', 'good'][i % 3]!;
+    const rows = rowsOf(30, (i) => ({
+      label: i === 29 ? 'superb' : grade(i),
+      split: i < 20 ? 'train' : i < 28 ? 'test' : 'validation',
+    }));
+    const flags = train(rows, '--task', 'ordered', '--order', 'poor,fair,good,superb');
+    const run = await graftJsonHere<Report & { model: string }>(['run', ...flags.slice(1)], env);
+    expect(run.classes).to.deep.equal(['poor', 'fair', 'good']);
+    const call = ['eval', '--model', run.model, '--data', flags[flags.indexOf('--data') + 1]!];
+    const measured = await graftJsonHere<{ examples: number; meanSteps: number }>(
+      [...call, '--split', 'test'],
+      env,
+    );
+    expect(measured.examples).to.equal(8);
+    expect(measured.meanSteps).to.be.within(0, 2);
+    expectRefusal(
+      await graftHere([...call, '--split', 'validation'], env),
+      1,
+      /classes that .* does not know: superb\. It knows poor, fair, good; leave the others out/,
+    );
+  });
+
   it('an exported model says its task, and eval and predict go by it', async () => {
     const rows = rowsOf(40, (i) => ({ label: ['a|b', 'a', 'b'][i % 3]! }));
     const flags = train(rows, '--task', 'multi');
