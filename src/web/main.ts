@@ -75,7 +75,7 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
     setTimeout(() => {
       if (bar.hidden) return;
       byId('state').textContent +=
-        ' This takes long; with ?device=wasm after the address, WebGPU is left out.';
+        ' This takes long; if it does not end, try ?device=wasm after the address.';
     }, patienceMs);
   }
 }
