@@ -8,6 +8,7 @@ export const hubPrecisions: Readonly<
 > = {
   float32: { dtype: 'fp32', file: 'model.onnx' },
   float16: { dtype: 'fp16', file: 'model_fp16.onnx' },
+  'float16-weights': { dtype: 'fp16', file: 'model_fp16.onnx' },
   int8: { dtype: 'q8', file: 'model_quantized.onnx' },
 };
 

@@ -1,6 +1,7 @@
 /** The backbone in fewer bits; the head on it stays float32, as it is small and decides the answer. */
 import { GraftError } from '../errors.js';
 import { asFloat16 } from '../graph/as-float16.js';
+import { holdInFloat16 } from '../graph/hold-in-float16.js';
 import { removeUnused } from '../graph/remove-unused.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model, Node } from '../onnx/ir.js';
@@ -12,7 +13,12 @@ export const precisionLeeway: Readonly<
 > = {
   float16: {
     meanAbsDiff: 0.01,
-    remedy: 'float16 holds three digits, and numbers up to 65504; leave --precision out.',
+    remedy:
+      'float16 holds three digits, and numbers up to 65504; take --precision float16-weights or float32.',
+  },
+  'float16-weights': {
+    meanAbsDiff: 0.01,
+    remedy: 'float16 holds three digits of a weight; leave --precision out.',
   },
 };
 
@@ -29,7 +35,7 @@ export function lowerPrecision(features: Model, precision: ModelPrecision): Mode
       `The backbone is quantised already (${quantized.opType} ${quantized.name}), so it cannot be exported in ${precision}; leave --precision out.`,
     );
   }
-  const lowered = asFloat16(features);
+  const lowered = precision === 'float16' ? asFloat16(features) : holdInFloat16(features);
   return { ...lowered, graph: removeUnused(lowered.graph) };
 }
 

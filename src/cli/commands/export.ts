@@ -23,7 +23,7 @@ export const exportCommand = defineCommand({
     precision: {
       choices: modelPrecisions,
       default: 'float32',
-      describe: 'What the backbone computes in; float16 halves the file',
+      describe: 'What the backbone computes in, or holds its weights in',
     },
     pixels: {
       type: 'boolean',
