@@ -6,11 +6,14 @@ import { exportHead, exportModel } from '../export/export-model.js';
 import { lowerPrecision } from '../export/lower-precision.js';
 import { buildPixelFront, preparedName } from '../export/pixel-front.js';
 import type { ModelPrecision } from '../models/model-precision.js';
+import type { EncodedExamples } from '../inputs/encoded-examples.js';
+import { silentLogger } from '../logger.js';
 import type { Model } from '../onnx/ir.js';
 import { stageModel } from '../onnx/stage-model.js';
 import { assertWritable } from '../write-durably.js';
 import { backboneOfRun } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
+import { calibrationExamples } from './calibration-examples.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import type { Backbone, BackboneOptions } from './prepare-backbone.js';
 import { isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
@@ -59,7 +62,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   ]);
   await assertWritable(file);
   const backbone = await backboneOfRun(run, options, hooks);
-  const merged = merge(run, backbone, { precision, pixels });
+  const merged = await merge(run, backbone, { precision, pixels }, hooks);
   const limit = options.externalData ? { most: 0 } : {};
   await spareWeights(file, merged, limit);
   const staged = await stageModel(merged, file, limit);
@@ -82,11 +85,12 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   };
 }
 
-function merge(
-  { head, folder }: RunFolder,
+async function merge(
+  { head, folder, config }: RunFolder,
   backbone: Backbone | undefined,
   { precision, pixels }: { readonly precision: ModelPrecision; readonly pixels: boolean },
-): Model {
+  { logger = silentLogger }: Hooks,
+): Promise<Model> {
   if (backbone) {
     const { input, layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
     const { classes: labels, task } = head;
@@ -96,8 +100,9 @@ function merge(
       pixels && input.kind === 'pixels'
         ? { model: buildPixelFront(input), output: preparedName, input: input.name }
         : undefined;
+    const examples = (): AsyncIterable<EncodedExamples> => calibrationExamples(config, input, folder, logger);
     return exportModel({
-      features: lowerPrecision(backbone.features, precision),
+      features: await lowerPrecision(backbone.features, precision, examples),
       featuresOutput,
       head,
       front,

@@ -6,7 +6,7 @@ import { pixelsLeeway, pixelsName } from '../export/pixel-front.js';
 import { verifyExport, verifyHead } from '../export/verify-export.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { explainBackboneName } from '../models/explain-backbone-name.js';
-import type { PixelSpec } from '../models/input-spec.js';
+import { type PixelSpec, takingOne } from '../models/input-spec.js';
 import { preparedValue, readPrecision } from '../models/model-metadata.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Dimension, Graph } from '../onnx/ir.js';
@@ -100,8 +100,10 @@ export async function verifySource(
   const allowed = precision !== 'float32' ? precisionLeeway[precision] : pixels ? pixelsLeeway : undefined;
   const leeway = allowed && { task: head.task, ...allowed };
   const made = { merged, features, featuresOutput, head, leeway, signal };
+  // Integers of a scale for all examples of a run are compared one example at a time.
+  const spec = precision === 'int8-dynamic' ? takingOne(input) : input;
   const { prepared, raw } = await (pixels
-    ? pixelsToVerify(run, input as PixelSpec)
-    : examplesToVerify(run, input));
+    ? pixelsToVerify(run, spec as PixelSpec)
+    : examplesToVerify(run, spec));
   return verifyExport({ ...made, examples: prepared, taken: raw });
 }
