@@ -1,5 +1,6 @@
 /** What `graft eval` measured, as text for people. */
 import type { EvaluationReport } from '../pipeline/evaluate-model.js';
+import { formatLoss } from '../tasks/describe-score.js';
 import { shortenText } from '../shorten-text.js';
 import { describeMetrics } from './describe-metrics.js';
 import { describeSkipped } from './describe-skipped.js';
@@ -12,7 +13,7 @@ export function describeEvaluation(report: EvaluationReport): string {
     [
       `${report.examples} examples${skipped}`,
       ...describeSkipped(report.skipped),
-      `loss  ${report.loss.toFixed(4)}`,
+      `loss  ${formatLoss(report.loss)}`,
       ...describeMetrics({ ...report }),
     ].join('\n'),
     formatTable(classTable(report)),

@@ -15,6 +15,11 @@ export interface ExportInput {
   readonly metadata: ModelMetadata;
   /** What prepares pixels, whose output the features are made of. */
   readonly front?: { readonly model: Model; readonly output: string; readonly input: string } | undefined;
+  /**
+   * Also gives `logits` for tasks that have none: of ordered classes the logarithms of the probabilities, of which the softmax is the
+   * probabilities again, and of numbers these themselves.
+   */
+  readonly alwaysLogits?: boolean;
 }
 
 /**
@@ -27,13 +32,14 @@ export function exportModel({
   head,
   metadata,
   front,
+  alwaysLogits,
 }: ExportInput): Model {
   const features = front
     ? mergeModels(front.model, prepared, { connect: { [front.output]: front.input } })
     : prepared;
   const x = 'head/features';
   const opset = features.opsets.get('') ?? 17;
-  const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata) });
+  const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata), alwaysLogits });
   const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
   return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
 }
@@ -46,10 +52,16 @@ export function exportHead(head: TrainedHead): Model {
   });
 }
 
+interface HeadModelOptions {
+  readonly opset: number;
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly alwaysLogits?: boolean | undefined;
+}
+
 function buildHeadModel(
   head: TrainedHead,
   input: string,
-  { opset, metadata }: { opset: number; metadata: ReadonlyMap<string, string> },
+  { opset, metadata, alwaysLogits = false }: HeadModelOptions,
 ): Model {
   const builder = new GraphBuilder({ opset });
   const outputCount = head.classes.length;
@@ -59,5 +71,7 @@ function buildHeadModel(
   const put = (value: string, name: string) => builder.output(value, 'float32', ['batch', outputCount], name);
   if (outputNames.logits) put(logits, outputNames.logits);
   put(outputs, outputNames.outputs);
+  if (alwaysLogits && !outputNames.logits)
+    put(head.task === 'ordered' ? builder.op('Log', [outputs]) : outputs, 'logits');
   return builder.model({ metadata });
 }

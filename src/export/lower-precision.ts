@@ -1,6 +1,7 @@
 /** The backbone in fewer bits; the head on it stays float32, as it is small and decides the answer. */
 import { GraftError } from '../errors.js';
 import { asFloat16 } from '../graph/as-float16.js';
+import { holdInFloat16 } from '../graph/hold-in-float16.js';
 import { quantizeDynamic } from '../graph/int8/quantize-dynamic.js';
 import { quantizeStatic, valuesToObserve } from '../graph/int8/quantize-static.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
@@ -21,7 +22,12 @@ export const precisionLeeway: Readonly<
 > = {
   float16: {
     meanAbsDiff: 0.01,
-    remedy: 'float16 holds three digits, and numbers up to 65504; leave --precision out.',
+    remedy:
+      'float16 holds three digits, and numbers up to 65504; take --precision float16-weights or float32.',
+  },
+  'float16-weights': {
+    meanAbsDiff: 0.01,
+    remedy: 'float16 holds three digits of a weight; leave --precision out.',
   },
   int8: {
     ...int8Leeway,
@@ -54,8 +60,8 @@ export async function lowerPrecision(
       `The backbone is quantised already (${quantized.opType} ${quantized.name}), so it cannot be exported in ${precision}; leave --precision out.`,
     );
   }
-  if (precision === 'float16') {
-    const lowered = asFloat16(features);
+  if (precision === 'float16' || precision === 'float16-weights') {
+    const lowered = precision === 'float16' ? asFloat16(features) : holdInFloat16(features);
     return { ...lowered, graph: removeUnused(lowered.graph) };
   }
   const simple = atLeast(await simplifyModel(features), leastOpset);

@@ -3,7 +3,7 @@
  * an operator takes in float32 only, by its definition, it still gets.
  */
 import { toAttribute } from '../onnx/attributes.js';
-import { toInitializer } from '../onnx/initializer.js';
+import { toInitializer, toTensor } from '../onnx/initializer.js';
 import { type Graph, type Initializer, type Model, type Node, node } from '../onnx/ir.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { toHalfArray } from '../tensor/float16.js';
@@ -39,6 +39,11 @@ export function asFloat16(model: Model): Model {
     kept,
   });
   return graph === plain ? model : { ...model, graph: betweenCasts(graph, model.graph) };
+}
+
+/** A weight under another name, its values as `asFloat16` has them. */
+export function toHalfInitializer(name: string, weight: Initializer): Initializer {
+  return toInitializer(name, toHalfTensor(toTensor(weight)));
 }
 
 function toHalfTensor({ dims, data }: Tensor): Tensor {

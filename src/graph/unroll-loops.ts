@@ -8,6 +8,7 @@ import { capturedValues } from '../onnx/graph-index.js';
 import { toInitializer } from '../onnx/initializer.js';
 import { type Graph, type Initializer, type Node, node } from '../onnx/ir.js';
 import { checked, int64 } from '../tensor/tensor.js';
+import { countRounds, countRuns } from './loop-rounds.js';
 import { namesOf } from './names-of.js';
 import { renameScoped } from './rename-scoped.js';
 import { UniqueNames } from './unique-names.js';
@@ -27,7 +28,7 @@ export function unrollLoops(graph: Graph, opset: number): Graph {
 
 function unrollOnce(graph: Graph, opset: number): Graph {
   const facts = factsOf(graph);
-  const rounds = new Map(graph.nodes.map((row) => [row, countRounds(row, facts)] as const));
+  const rounds = new Map(graph.nodes.map((row) => [row, countable(row, facts)] as const));
   if ([...rounds.values()].every((count) => count === undefined)) return graph;
   const taken = namesOf(graph);
   const values = new UniqueNames({ taken: taken.values });
@@ -42,32 +43,16 @@ function unrollOnce(graph: Graph, opset: number): Graph {
 }
 
 /** Undefined where that is not known before the model runs, or too many. */
-function countRounds({ opType, domain, inputs, attributes }: Node, facts: ValueFacts): number | undefined {
-  const body = attributes.get('body');
-  if (opType !== 'Loop' || domain !== '' || body?.kind !== 'graph') return undefined;
-  const graph = body.value;
-  if (graph.sparseInitializers.length + graph.quantization.length > 0) return undefined;
-  const trips = facts.constantOf(inputs[0] ?? '');
-  const begins = inputs[1] === undefined || inputs[1] === '' || isTrue(inputs[1], facts);
-  if (!trips || !begins || !goesOn(graph, facts)) return undefined;
-  const count = Number(trips.data[0]);
-  return count > 0 && count * Math.max(1, graph.nodes.length) <= mostNodes ? count : undefined;
-}
-
-const isTrue = (value: string, { constantOf }: ValueFacts): boolean =>
-  Number(constantOf(value)?.data[0] ?? 0) !== 0;
-
-/** Whether the body hands its condition on, or gives true. */
-function goesOn(body: Graph, outer: ValueFacts): boolean {
-  const condition = body.inputs[1]?.name;
-  let value = body.outputs[0]?.name ?? '';
-  for (let steps = 0; steps < 16; steps++) {
-    if (value === condition || isTrue(value, factsOf(body, outer))) return true;
-    const maker = body.nodes.find(({ outputs }) => outputs.includes(value));
-    if (maker?.opType !== 'Identity') return false;
-    value = maker.inputs[0]!;
-  }
-  return false;
+function countable(row: Node, facts: ValueFacts): number | undefined {
+  const count = countRounds(row, facts);
+  if (count === undefined || count === 0) return undefined;
+  const { value: body } = row.attributes.get('body') as { readonly value: Graph };
+  if (body.sparseInitializers.length + body.quantization.length > 0) return undefined;
+  const given = Math.max(2, row.inputs.length);
+  const isWhole =
+    body.inputs.length === given && body.outputs.length > Math.max(given - 2, row.outputs.length);
+  // With the loops inside, which will be written out next.
+  return isWhole && count * Math.max(1, countRuns(body, facts)) <= mostNodes ? count : undefined;
 }
 
 interface Place {

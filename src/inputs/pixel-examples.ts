@@ -3,6 +3,7 @@ import type { DecodedImage } from '../image/decoded-image.js';
 import { toChannels, writeImage } from '../image/write-image.js';
 import { exampleDims, type PixelSpec } from '../models/input-spec.js';
 import { sizeOf } from '../tensor/shape.js';
+import { float32, type Tensor } from '../tensor/tensor.js';
 import type { EncodedExamples } from './encoded-examples.js';
 import { imageRows } from './image-rows.js';
 
@@ -29,4 +30,20 @@ export function pixelExamples(
     return { [name]: { dtype: 'uint8' as const, dims: [1, height, width, 3], data } };
   };
   return { prepared, raw: { count: images.length, order: prepared.order, together: () => 1, feeds } };
+}
+
+/** The same levels as float32 [1, 3, height, width], for a file that takes them so. */
+export function asPlanes(raw: EncodedExamples, name: string): EncodedExamples {
+  return {
+    ...raw,
+    feeds(start, end) {
+      const [{ dims, data }] = Object.values(raw.feeds(start, end)) as [Tensor];
+      const [, height, width] = dims as [number, number, number, number];
+      const plane = height * width;
+      const values = Float32Array.from({ length: 3 * plane }, (_, i) =>
+        Number(data[(i % plane) * 3 + Math.floor(i / plane)]),
+      );
+      return { [name]: float32([1, 3, height, width], values) };
+    },
+  };
 }

@@ -12,8 +12,12 @@ import { quoteName } from './quote-name.js';
 export function modelFromProto(proto: Message, source: ExternalData): Model {
   const path = source.modelPath;
   const graph = proto.convert('graph', (child) => graphFrom(child, source));
-  if (!graph || !proto.has('opsetImport')) {
-    throw new DamagedMessage('it holds no graph with an operator set');
+  if (!graph) throw new DamagedMessage('it holds no graph');
+  if (!proto.has('opsetImport')) {
+    throw new GraftError(
+      'INVALID_MODEL',
+      `${path} names no operator set (opset_import is empty), so that its operators have no meaning; export it again, or add the one it was made for.`,
+    );
   }
   return {
     irVersion: safeNumber(proto.int64('irVersion'), () => `The IR version of ${path}`),

@@ -27,9 +27,16 @@ function sortGraph(graph: Graph, path: string): Graph {
 function sortNodes(nodes: readonly Node[], what: string, path: string): readonly Node[] {
   const sorted = nodes.map((node) => sortSubgraphs(node, path));
   const producers = new Map<string, number>();
+  let isUnique = true;
   sorted.forEach((node, index) => {
-    for (const output of node.outputs) if (output !== '') producers.set(output, index);
+    for (const output of node.outputs) {
+      if (output === '') continue;
+      isUnique &&= !producers.has(output);
+      producers.set(output, index);
+    }
   });
+  // A value that two nodes make has no order; validation refuses it by its name.
+  if (!isUnique) return sorted;
   const isSorted = sorted.every((node, index) => {
     for (const value of readBy(node)) if ((producers.get(value) ?? -1) >= index) return false;
     return true;

@@ -1,12 +1,15 @@
 /** What an exported file is compared on: examples that the run kept for it, or made-up ones where it knows none. */
 import { GraftError } from '../errors.js';
 import { decodeImage, type DecodedImage } from '../image/decode-image.js';
+import { pixelWriter } from '../image/write-image.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { imageRows } from '../inputs/image-rows.js';
 import { openEncoder } from '../inputs/open-encoder.js';
-import { pixelExamples } from '../inputs/pixel-examples.js';
+import { asPlanes, pixelExamples } from '../inputs/pixel-examples.js';
+import { pixelValues } from '../export/hub-inputs.js';
 import { pixelsName } from '../export/pixel-front.js';
-import { exampleDims, type InputSpec, type PixelSpec } from '../models/input-spec.js';
+import type { InputSpec, PixelSpec } from '../models/input-spec.js';
+import { pixelShape } from '../models/pixel-shape.js';
 import { createRng } from '../rng.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
@@ -25,18 +28,42 @@ const madeUpCount = 16;
 /** Decoded images are held all at once; those beyond it are left out. */
 const mostPixelBytes = 2 ** 28;
 
-/** @throws GraftError VERIFICATION_FAILED where none of the run's examples is there any more */
-export async function examplesToVerify(run: RunFolder, input: InputSpec): Promise<ExamplesToVerify> {
-  if (isFeatureRun(run.config)) return { prepared: await madeUpExamples(input) };
-  return { prepared: await openEncoder(input).encode(await keptExamples(run.config, run.folder)) };
+/**
+ * @param input - of the backbone
+ * @param taken - of the file
+ * @throws GraftError VERIFICATION_FAILED where none of the run's examples is there any more
+ */
+export async function examplesToVerify(
+  { config, folder }: RunFolder,
+  input: InputSpec,
+  taken: InputSpec = input,
+): Promise<ExamplesToVerify> {
+  const kept = isFeatureRun(config) ? undefined : await keptExamples(config, folder);
+  const encode = (spec: InputSpec): Promise<EncodedExamples> =>
+    kept ? openEncoder(spec).encode(kept) : madeUpExamples(spec);
+  const prepared = await encode(input);
+  return JSON.stringify(taken) === JSON.stringify(input)
+    ? { prepared }
+    : { prepared, raw: await encode(taken) };
 }
 
-/** For a file that takes 8-bit pixels. @throws GraftError as `examplesToVerify` */
+/**
+ * For a file that prepares pixels itself.
+ * @param taken - the name of its input, which is of 8 bits, or `pixel_values`, which is of planes of float32
+ * @throws GraftError as `examplesToVerify`
+ */
 export async function pixelsToVerify(
-  { config, folder }: RunFolder,
+  run: RunFolder,
   input: PixelSpec,
+  taken: string,
 ): Promise<ExamplesToVerify> {
-  if (isFeatureRun(config)) return pixelExamples(input, noise(), pixelsName);
+  const images = await imagesToVerify(run, input);
+  const { prepared, raw } = pixelExamples(input, images, pixelsName);
+  return { prepared, raw: taken === pixelValues ? asPlanes(raw, taken) : raw };
+}
+
+async function imagesToVerify({ config, folder }: RunFolder, input: PixelSpec): Promise<DecodedImage[]> {
+  if (isFeatureRun(config)) return noise();
   const images: DecodedImage[] = [];
   let bytes = 0;
   for (const content of await keptExamples(config, folder)) {
@@ -46,7 +73,7 @@ export async function pixelsToVerify(
     if (images.length > 0 && bytes > mostPixelBytes) break;
     images.push(image);
   }
-  return pixelExamples(input, images, pixelsName);
+  return images;
 }
 
 async function keptExamples({ verifyImages, data }: RunConfig, folder: string): Promise<Uint8Array[]> {
@@ -59,12 +86,19 @@ async function keptExamples({ verifyImages, data }: RunConfig, folder: string): 
   );
 }
 
-/** Images of noise, or texts of numbers. */
+/** Images of noise, the same whatever order and place of the channels the input takes, or texts of numbers. */
 async function madeUpExamples(input: InputSpec): Promise<EncodedExamples> {
   if (input.kind === 'pixels') {
-    const [, ...dims] = exampleDims(input).get(input.name)!;
-    const pixels = madeUp(dims).data as Float32Array;
-    const size = sizeOf(dims);
+    const { channels, height, width } = pixelShape(input.preprocess);
+    const plane = height * width;
+    const size = channels * plane;
+    const noise = madeUp([channels, plane]).data as Float32Array;
+    const pixels = new Float32Array(noise.length);
+    const { columnStride, channels: places } = pixelWriter(input.preprocess, pixels);
+    for (let start = 0; start < noise.length; start += size)
+      for (const [c, { offset }] of places.entries())
+        for (let i = 0; i < plane; i++)
+          pixels[start + offset + i * columnStride] = noise[start + c * plane + i]!;
     return imageRows(input, madeUpCount, (start, end) => pixels.subarray(start * size, end * size));
   }
   const texts = Array.from({ length: madeUpCount }, (_, i) => 'one two three '.repeat(i + 1));

@@ -2,23 +2,28 @@
 import path from 'node:path';
 import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
-import { exportHead, exportModel } from '../export/export-model.js';
-import { lowerPrecision } from '../export/lower-precision.js';
-import { buildPixelFront, preparedName } from '../export/pixel-front.js';
+import type { ExportFormat } from '../models/export-format.js';
 import type { ModelPrecision } from '../models/model-precision.js';
-import type { EncodedExamples } from '../inputs/encoded-examples.js';
-import { silentLogger } from '../logger.js';
 import type { Model } from '../onnx/ir.js';
-import { stageModel } from '../onnx/stage-model.js';
+import { type StagedModel, stageModel } from '../onnx/stage-model.js';
 import { assertWritable } from '../write-durably.js';
 import { backboneOfRun } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
-import { calibrationExamples } from './calibration-examples.js';
+import {
+  describeHub,
+  fingerprint,
+  type HubExport,
+  hubNotes,
+  imageProcessorOf,
+  readEvaluation,
+} from './export-hub.js';
 import { describeValue, type ValueReport } from './describe-value.js';
-import type { Backbone, BackboneOptions } from './prepare-backbone.js';
-import { isFeatureRun, readRunFolder, type RunFolder, runFiles } from './run-folder.js';
+import { hubModelFile, openHubFolder } from './hub-folder.js';
+import { mergeHeadAlone, mergeRun } from './merge-run.js';
+import type { BackboneOptions } from './prepare-backbone.js';
+import { isFeatureRun, readRunFolder, runFiles } from './run-folder.js';
 import { spareInputs, spareWeights } from './spare-inputs.js';
-import { sayWhatDiffers, verifySource } from './verify-run.js';
+import { sayWhatDiffers, type VerifySource, verifySource } from './verify-run.js';
 
 export interface ExportReport {
   readonly model: string;
@@ -28,13 +33,19 @@ export interface ExportReport {
   readonly labels: readonly string[];
   readonly precision: ModelPrecision;
   readonly verified: Verification;
+  /** Of the format huggingface. */
+  readonly folder?: string;
+  /** Of the same: names relative to the folder. */
+  readonly files?: readonly string[];
 }
 
 export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   /** For a run on features that were made elsewhere: the backbone that makes them. */
   readonly backbone?: string | undefined;
   readonly run: string;
+  /** A file, or of the format huggingface a folder. */
   readonly out: string;
+  readonly format?: ExportFormat | undefined;
   /** What the backbone in the file computes in; default: float32, as it was trained with. */
   readonly precision?: ModelPrecision | undefined;
   /** The file takes uint8 [batch, height, width, 3] of any size, and prepares it itself. */
@@ -43,75 +54,88 @@ export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
   readonly externalData?: boolean | undefined;
 }
 
-/** The file appears only after it was verified. @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE, … */
+/**
+ * The file, or folder, appears only after it was verified.
+ * @throws GraftError INTERRUPTED, VERIFICATION_FAILED, FILE_UNWRITABLE; of the format huggingface USAGE for a head alone, UNSUPPORTED_MODEL
+ *   and INVALID_PREPROCESS for what such a folder cannot say
+ */
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
   const run = await readRunFolder(options.run);
   const { config } = run;
-  const { precision = 'float32', pixels = false } = options;
-  const file = path.resolve(options.out);
+  const { precision = 'float32', format = 'onnx', pixels = false, out } = options;
   if (options.backbone !== undefined && !isFeatureRun(config)) {
     throw new GraftError(
       'USAGE',
       `${run.folder} was trained on the backbone ${config.backbone}, which is merged; leave --backbone out.`,
     );
   }
+  const file = format === 'onnx' ? path.resolve(out) : hubModelFile(out, precision);
   const kept = Object.values(runFiles).filter((name) => name !== runFiles.model);
   await spareInputs(file, [
     ...kept.map((name) => path.join(run.folder, name)),
     ...(isFeatureRun(config) ? [config.features, options.backbone] : [config.backbone]),
   ]);
-  await assertWritable(file);
-  const backbone = await backboneOfRun(run, options, hooks);
-  const merged = await merge(run, backbone, { precision, pixels }, hooks);
+  const how = { precision, pixels, format };
   const limit = options.externalData ? { most: 0 } : {};
+  if (format === 'onnx') await assertWritable(file);
+  const backbone = await backboneOfRun(run, options, hooks);
+  if (!backbone) {
+    const made = { merged: mergeHeadAlone(run, how), pixels: undefined };
+    return writeVerified({ ...made, file, limit, run, backbone, precision }, hooks, (staged) =>
+      staged.commit(),
+    );
+  }
+  const made = { ...(await mergeRun(run, backbone, how, hooks)), file, limit, run, backbone, precision };
+  if (format === 'onnx') return writeVerified(made, hooks, (staged) => staged.commit());
+  const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
+  // What cannot be said is refused before the model is run.
+  imageProcessorOf(exported);
+  const origin = await fingerprint(exported);
+  const folder = await openHubFolder({ out, precision, run: origin });
+  const evaluated = await readEvaluation(run.folder);
+  let files: readonly string[] = [];
+  try {
+    const report = await writeVerified(made, hooks, async (staged, verified) => {
+      for (const note of hubNotes(exported)) hooks.logger?.warn(note);
+      files = await folder.commit(staged, (models) =>
+        describeHub(exported, { models, origin, verified, evaluated }),
+      );
+    });
+    return { ...report, folder: folder.folder, files };
+  } finally {
+    await folder.discard();
+  }
+}
+
+interface ToWrite extends Omit<VerifySource, 'merged'> {
+  readonly merged: Model;
+  readonly file: string;
+  /** Most bytes that one file may have. */
+  readonly limit: { readonly most?: number };
+}
+
+/** Writes the model where it was found right. @param commit - puts it in place, with what belongs to it */
+async function writeVerified(
+  { merged, file, limit, ...source }: ToWrite,
+  hooks: Hooks,
+  commit: (staged: StagedModel, verified: Verification) => Promise<void>,
+): Promise<ExportReport> {
   await spareWeights(file, merged, limit);
   const staged = await stageModel(merged, file, limit);
-  let verified: Verification;
   try {
-    verified = await verifySource({ merged: staged.source, run, backbone, precision, pixels }, hooks);
+    const verified = await verifySource({ merged: staged.source, ...source }, hooks);
     sayWhatDiffers(verified, hooks.logger);
-    await staged.commit();
+    await commit(staged, verified);
+    return {
+      model: file,
+      bytes: staged.sizeBytes,
+      inputs: merged.graph.inputs.map(describeValue),
+      outputs: merged.graph.outputs.map(describeValue),
+      labels: source.run.config.classes,
+      precision: source.precision,
+      verified,
+    };
   } finally {
     await staged.discard();
   }
-  return {
-    model: file,
-    bytes: staged.sizeBytes,
-    inputs: merged.graph.inputs.map(describeValue),
-    outputs: merged.graph.outputs.map(describeValue),
-    labels: config.classes,
-    precision,
-    verified,
-  };
-}
-
-async function merge(
-  { head, folder, config }: RunFolder,
-  backbone: Backbone | undefined,
-  { precision, pixels }: { readonly precision: ModelPrecision; readonly pixels: boolean },
-  { logger = silentLogger }: Hooks,
-): Promise<Model> {
-  if (backbone) {
-    const { input, layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
-    const { classes: labels, task } = head;
-    if (pixels && input.kind !== 'pixels')
-      throw new GraftError('USAGE', `${folder} was trained on texts; --pixels is for images.`);
-    const front =
-      pixels && input.kind === 'pixels'
-        ? { model: buildPixelFront(input), output: preparedName, input: input.name }
-        : undefined;
-    const examples = (): AsyncIterable<EncodedExamples> => calibrationExamples(config, input, folder, logger);
-    return exportModel({
-      features: await lowerPrecision(backbone.features, precision, examples),
-      featuresOutput,
-      head,
-      front,
-      metadata: { labels, task, input, layer, pool, backboneSha256, precision, prepared: front?.output },
-    });
-  }
-  if (precision === 'float32' && !pixels) return exportHead(head);
-  throw new GraftError(
-    'USAGE',
-    `${folder} was trained on features, and a head alone takes them as they are, in float32: leave --precision and --pixels out, or name the --backbone that made them.`,
-  );
 }

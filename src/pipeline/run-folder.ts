@@ -106,7 +106,7 @@ export async function assertWritableFolder(folder: string): Promise<void> {
 }
 
 /** From the folder up to `first`, as far as nobody else has put anything there meanwhile. */
-async function removeEmpty(folder: string, first: string): Promise<void> {
+export async function removeEmpty(folder: string, first: string): Promise<void> {
   try {
     for (let at = folder; at.length >= first.length; at = path.dirname(at)) await rmdir(at);
   } catch {

@@ -1,15 +1,16 @@
 /** `graft verify`, and what `graft export` asks before a file is written: does the file say what backbone and head say? */
 import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
+import { pixelValues, withHubInputs } from '../export/hub-inputs.js';
 import { precisionLeeway } from '../export/lower-precision.js';
 import { pixelsLeeway, pixelsName } from '../export/pixel-front.js';
 import { verifyExport, verifyHead } from '../export/verify-export.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { explainBackboneName } from '../models/explain-backbone-name.js';
-import { type PixelSpec, takingOne } from '../models/input-spec.js';
-import { preparedValue, readPrecision } from '../models/model-metadata.js';
+import { type InputSpec, type PixelSpec, takesOne, takingOne } from '../models/input-spec.js';
+import { preparedValue, readMetadata, readPrecision } from '../models/model-metadata.js';
 import type { ModelPrecision } from '../models/model-precision.js';
-import type { Dimension, Graph } from '../onnx/ir.js';
+import type { Dimension, Graph, Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { formatShape } from '../tensor/shape.js';
 import { backboneOfRun } from './backbone-of-run.js';
@@ -28,41 +29,70 @@ export async function verifyRun(
   const run = await readRunFolder(options.run);
   const backbone = await backboneOfRun(run, {}, hooks);
   const precision = readPrecision(model, options.model);
-  const pixels = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
-  assertSameInputs(model.graph, options.model, pixels ? [takenPixels] : expectedInputs(backbone, run), run);
-  const verified = await verifySource({ merged: options.model, run, backbone, precision, pixels }, hooks);
+  const prepares = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
+  const expected = prepares ? [[takenPixels], [takenPlanes]] : expectedInputs(backbone, run);
+  assertSameInputs(model.graph, options.model, expected, run);
+  const pixels = prepares ? model.graph.inputs[0]!.name : undefined;
+  const input = prepares ? undefined : inputOf(model, options.model, backbone);
+  const verified = await verifySource(
+    { merged: options.model, run, backbone, input, precision, pixels },
+    hooks,
+  );
   sayWhatDiffers(verified, hooks.logger);
   return verified;
 }
 
 const takenPixels: ValueReport = { name: pixelsName, dtype: 'uint8', shape: ['batch', 'height', 'width', 3] };
+const takenPlanes: ValueReport = {
+  name: pixelValues,
+  dtype: 'float32',
+  shape: ['batch', 3, 'height', 'width'],
+};
 
-function expectedInputs(backbone: Backbone | undefined, { head }: RunFolder): readonly ValueReport[] {
-  if (backbone) return backbone.features.graph.inputs.map(describeValue);
-  return [{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }];
+/** Of the single file, and of the one in a folder of `--format huggingface` where that can be. */
+function expectedInputs(backbone: Backbone | undefined, { head }: RunFolder): (readonly ValueReport[])[] {
+  if (!backbone) return [[{ name: 'features', dtype: 'float32', shape: ['batch', head.dim] }]];
+  const { features, input } = backbone;
+  const inputsOf = ({ graph }: Model): ValueReport[] => graph.inputs.map(describeValue);
+  try {
+    return [inputsOf(features), inputsOf(withHubInputs(features, input).features)];
+  } catch {
+    return [inputsOf(features)];
+  }
+}
+
+/** What the file itself says that it takes, so that this too is found wrong where it is. */
+function inputOf(model: Model, file: string, backbone: Backbone | undefined): InputSpec | undefined {
+  if (!backbone || !model.metadata.has('graft.labels')) return undefined;
+  const { input } = readMetadata(model, file);
+  return takesOne(backbone.input) ? takingOne(input) : input;
 }
 
 /** @throws GraftError VERIFICATION_FAILED where the file takes something else than the run: no output need be compared then. */
 function assertSameInputs(
   { inputs, initializers }: Graph,
   file: string,
-  expected: readonly ValueReport[],
+  expected: readonly (readonly ValueReport[])[],
   { folder }: RunFolder,
 ): void {
   const taken = inputs.filter(({ name }) => !initializers.has(name)).map(describeValue);
+  if (expected.some((values) => areSame(taken, values))) return;
+  const list = (values: readonly ValueReport[]): string =>
+    values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
+  throw new GraftError(
+    'VERIFICATION_FAILED',
+    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected[0]!)}.`,
+  );
+}
+
+function areSame(taken: readonly ValueReport[], expected: readonly ValueReport[]): boolean {
   const fits = (value: ValueReport): boolean =>
     expected.some(({ name, dtype, shape }) => {
       const isSame = (dim: Dimension, axis: number): boolean =>
         axis === 0 || typeof dim !== 'number' || typeof shape[axis] !== 'number' || dim === shape[axis];
       return name === value.name && dtype === value.dtype && value.shape.every(isSame);
     });
-  if (taken.length === expected.length && taken.every(fits)) return;
-  const list = (values: readonly ValueReport[]): string =>
-    values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
-  throw new GraftError(
-    'VERIFICATION_FAILED',
-    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected)}.`,
-  );
+  return taken.length === expected.length && taken.every(fits);
 }
 
 export function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
@@ -83,15 +113,17 @@ export interface VerifySource {
   readonly run: RunFolder;
   /** In float32; undefined for a head alone. */
   readonly backbone: Backbone | undefined;
+  /** What the file takes, where that is not what the backbone does. */
+  readonly input?: InputSpec | undefined;
   /** Of the file. */
   readonly precision: ModelPrecision;
-  /** Whether the file prepares pixels itself. */
-  readonly pixels: boolean;
+  /** Of a file that prepares pixels itself the name of its input. */
+  readonly pixels: string | undefined;
 }
 
 /** On the examples that the run kept for it, or on made-up ones. @throws GraftError as `verifyRun` */
 export async function verifySource(
-  { merged, run, backbone, precision, pixels }: VerifySource,
+  { merged, run, backbone, input: taken, precision, pixels }: VerifySource,
   { signal }: Hooks,
 ): Promise<Verification> {
   const { head } = run;
@@ -100,10 +132,8 @@ export async function verifySource(
   const allowed = precision !== 'float32' ? precisionLeeway[precision] : pixels ? pixelsLeeway : undefined;
   const leeway = allowed && { task: head.task, ...allowed };
   const made = { merged, features, featuresOutput, head, leeway, signal };
-  // Integers of a scale for all examples of a run are compared one example at a time.
-  const spec = precision === 'int8-dynamic' ? takingOne(input) : input;
-  const { prepared, raw } = await (pixels
-    ? pixelsToVerify(run, spec as PixelSpec)
-    : examplesToVerify(run, spec));
+  const { prepared, raw } = await (pixels !== undefined
+    ? pixelsToVerify(run, input as PixelSpec, pixels)
+    : examplesToVerify(run, input, taken));
   return verifyExport({ ...made, examples: prepared, taken: raw });
 }

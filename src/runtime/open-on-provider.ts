@@ -2,12 +2,13 @@
 import type { InferenceSession } from 'onnxruntime-node';
 import { GraftError, messageOf } from '../errors.js';
 import { loadOnnxruntime } from './load-onnxruntime.js';
+import { explainRefusal } from './explain-refusal.js';
 import type { Provider, Session, SessionOptions } from './session.js';
 import { wrapSession } from './wrap-session.js';
 
 /**
  * As `openSession`, for threads that do nothing else: what looks for providers loads 40 modules of Node's, 10 ms a thread.
- * @throws GraftError INVALID_MODEL, with onnxruntime's own words.
+ * @throws GraftError INVALID_MODEL, with what onnxruntime says.
  */
 export async function openOnProvider(
   source: Uint8Array | string,
@@ -40,7 +41,7 @@ export async function openOnProvider(
     const where = typeof source === 'string' ? source : 'the model';
     throw new GraftError(
       'INVALID_MODEL',
-      `ONNX Runtime does not accept ${where} on ${provider}: ${messageOf(error)}`,
+      `ONNX Runtime does not accept ${where} on ${provider}: ${explainRefusal(messageOf(error))}`,
       {
         cause: error,
       },

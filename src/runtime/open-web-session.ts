@@ -2,6 +2,7 @@
 import { GraftError, messageOf } from '../errors.js';
 import { readModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
+import { explainRefusal } from './explain-refusal.js';
 import type { Session } from './session.js';
 import { wrapSession } from './wrap-session.js';
 
@@ -20,8 +21,12 @@ export async function openWebSession(source: Uint8Array | string): Promise<Sessi
     });
     return wrapSession(session, 'wasm', ort.Tensor);
   } catch (error) {
-    throw new GraftError('INVALID_MODEL', `onnxruntime-web does not accept the model: ${messageOf(error)}`, {
-      cause: error,
-    });
+    throw new GraftError(
+      'INVALID_MODEL',
+      `onnxruntime-web does not accept the model: ${explainRefusal(messageOf(error))}`,
+      {
+        cause: error,
+      },
+    );
   }
 }

@@ -1,5 +1,6 @@
 /** Real shapes of values, found by running the model once. */
 import { GraftError } from '../errors.js';
+import { assertEnds } from '../graph/loop-rounds.js';
 import { type FeedOptions, hasOpenImageSize, hasOpenSoundLength, planFeeds } from '../graph/plan-feeds.js';
 import { subgraphs } from '../onnx/attributes.js';
 import { type Graph, type Model, node, type Node, tensorValue } from '../onnx/ir.js';
@@ -27,7 +28,7 @@ const soundLengths = [undefined, 512, 16000];
 /**
  * Shape of every value (or of `names`) for one run on an example, inputs and initializers included. Values that are
  * not tensors are left out.
- * @throws GraftError INVALID_MODEL or RUNTIME_FAILURE with onnxruntime's own words where the model does not run.
+ * @throws GraftError UNSUPPORTED_MODEL for a loop that takes forever; INVALID_MODEL or RUNTIME_FAILURE with onnxruntime's own words where the model does not run.
  */
 export async function probeShapes(
   model: Model,
@@ -75,6 +76,7 @@ export async function probeShapes(
  * converters leave it) are taken with optimisations alone, of which the basic ones keep what is looked at.
  */
 async function openWhole(model: Model): Promise<Session> {
+  assertEnds(model.graph);
   const { source, release } = await layOutModel(model);
   try {
     return await openSession(source, { optimization: 'disabled', planMemory: false });

@@ -15,12 +15,17 @@ export function formatFigure(name: FigureName, value: number): string {
   return shares.includes(name) ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
 }
 
+/** Losses of amounts are in their squared unit. @example formatLoss(0.1234) // '0.1234' */
+export function formatLoss(loss: number): string {
+  return loss < 1e6 ? loss.toFixed(4) : loss.toPrecision(4);
+}
+
 /** @example describeScore({ loss: 0.1234, accuracy: 0.963 }) // 'loss 0.1234  accuracy 96.3 %' */
 export function describeScore(score: Score): string {
   const figures = (Object.keys(titles) as FigureName[])
     .filter((name) => score[name] !== undefined)
     .map((name) => `${titles[name]} ${formatFigure(name, score[name]!)}`);
-  return [`loss ${score.loss.toFixed(4)}`, ...figures].join('  ');
+  return [`loss ${formatLoss(score.loss)}`, ...figures].join('  ');
 }
 
 /** A figure's mean and deviation over folds. */
@@ -40,6 +45,6 @@ export function describeFolds({
     return `${titles[name]} ${formatFigure(name, mean)} ± ${formatFigure(name, std)}`;
   });
   const { loss } = spreads;
-  if (loss) figures.push(`loss ${loss.mean.toFixed(4)} ± ${loss.std.toFixed(4)}`);
+  if (loss) figures.push(`loss ${formatLoss(loss.mean)} ± ${formatLoss(loss.std)}`);
   return `cross-validated over ${folds} folds: ${figures.join(', ')}`;
 }

@@ -5,6 +5,7 @@ import { layoutParameters } from './parameter-layout.js';
 import { type Replica, replicaObjectives, termsFor } from './replica-objective.js';
 import type { Fit, Fitted } from './fit.js';
 import { inBasis, openVariablesFinder, type VariablesFinder } from './fit-variables.js';
+import { fitTargetScaling } from './scale-targets.js';
 import { restore, stateOf } from './search-state.js';
 import { transposedBlocks } from './transposed-blocks.js';
 
@@ -70,8 +71,9 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
   const parametersAt = async (u: Float64Array) => layout.unflatten(await variables.toParameters(u));
   const maxIterations = options.epochs ?? 1000;
   const { tolerance } = options;
+  const gradientLimit = tolerance ?? smallGradient * unitOf(fit);
   /** Of the gradient of the sum: scikit-learn's `tol` is compared with that of the mean. */
-  const limits: LbfgsOptions = { gradientLimit: train.rows * (tolerance ?? smallGradient) };
+  const limits: LbfgsOptions = { gradientLimit: train.rows * gradientLimit };
   /** Where the gradient decides, nothing else does; float32 knows no more than how far it can go. */
   const exactly: LbfgsOptions =
     tolerance === undefined ? limits : { ...limits, gradientTolerance: 0, valueTolerance: 0 };
@@ -180,7 +182,7 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
       parameters,
       objective: result.value,
       stoppedAt: iterations,
-      convergence: { reason, gradient, tolerance: tolerance ?? smallGradient, iterations },
+      convergence: { reason, gradient, tolerance: gradientLimit, iterations },
     };
   };
   /** In float32, in better and better variables. */
@@ -236,6 +238,12 @@ async function minimize(fit: Fit, problem: ConvexProblem, finder?: VariablesFind
 /** Scoring both parts costs about as much as an iteration, so it is done at the powers of two. */
 function isRecorded(iteration: number): boolean {
   return iteration > 0 && (iteration & (iteration - 1)) === 0;
+}
+
+/** Amounts far below 1 have a small gradient anywhere: it is in their unit. */
+function unitOf({ task, train, targetScaling }: Fit): number {
+  if (task.kind !== 'regression' || targetScaling) return 1;
+  return Math.min(1, ...fitTargetScaling(train).std);
 }
 
 /** Where the curvature is not known beforehand. */

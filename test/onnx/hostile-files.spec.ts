@@ -193,15 +193,11 @@ describe('a model file that is damaged or means harm', () => {
       ),
       /at graph "g"\.input\[0\] "deep".*nested deeper than 100/,
     ],
-    [
-      'holds no graph',
-      Buffer.concat([number(1, 8), field(8, number(2, 17))]),
-      /no graph with an operator set/,
-    ],
+    ['holds no graph', Buffer.concat([number(1, 8), field(8, number(2, 17))]), /it holds no graph/],
     [
       'holds no operator set',
       Buffer.concat([number(1, 8), field(7, field(2, 'g'))]),
-      /no graph with an operator set/,
+      /names no operator set/,
     ],
     [
       'imports an operator set in two versions',

@@ -51,6 +51,19 @@ describe('reading a model', () => {
     }
   });
 
+  it('tells a value that two nodes make from a cycle, and a missing operator set from damage', () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [2]);
+    b.output(b.op('Tanh', [b.op('Relu', [x], { name: 'r' })], { name: 't' }), 'float32', [2], 'y');
+    const nodes = b.nodes.map((row) => (row.opType === 'Tanh' ? { ...row, outputs: ['r'] } : row));
+    const twice = encodeModel({ ...b.model(), graph: { ...b.graph(), nodes } });
+    expect(() => decodeModel(twice, { path: 'm.onnx' })).to.throw(
+      /defines the value "r" twice, again by Tanh "t"/,
+    );
+    const bare = encodeModel(b.model({ opsets: new Map() }));
+    expect(() => decodeModel(bare, { path: 'm.onnx' })).to.throw(/opset_import is empty/);
+  });
+
   it('takes a size of -1, as older exporters write it, for an open one', () => {
     const b = new GraphBuilder();
     const x = b.input('x', 'float32', [-1, 3, -1, 8]);

@@ -54,4 +54,21 @@ describe('L-BFGS on the other tasks', () => {
       });
     });
   }
+
+  it('learns amounts in any unit alike', async () => {
+    const set = setFor('regression');
+    const weightsIn = async (unit: number): Promise<number[]> => {
+      const targets = set.targets!.map((value) => value * unit);
+      const options = { task: 'regression', standardize: false, threads: 1 } as const;
+      const { head } = await trainHead({ ...set, targets }, undefined, options);
+      return Array.from(head.parameters.get('head/weight')!.data as Float32Array, (weight) => weight / unit);
+    };
+    const plain = await weightsIn(1);
+    for (const unit of [1e-12, 1e-6, 1e6, 1e12]) {
+      const found = await weightsIn(unit);
+      plain.forEach((weight, i) =>
+        expect(found[i], `weight ${i} in ${unit}`).to.be.closeTo(weight, 5e-3 * (1 + Math.abs(weight))),
+      );
+    }
+  });
 });

@@ -1,4 +1,5 @@
 import type { ExportReport } from '../../pipeline/export-run.js';
+import { exportFormats } from '../../models/export-format.js';
 import { modelPrecisions } from '../../models/model-precision.js';
 import { defineCommand } from '../define-command.js';
 import { backboneOptions, runOption } from '../shared-options.js';
@@ -8,11 +9,21 @@ export const exportCommand = defineCommand({
   describe: 'Write the merged ONNX file of a run, verified',
   options: {
     ...runOption,
-    out: { type: 'string', demandOption: true, requiresArg: true, describe: 'ONNX file to write' },
+    out: {
+      type: 'string',
+      demandOption: true,
+      requiresArg: true,
+      describe: 'ONNX file to write, or the folder of --format huggingface',
+    },
+    format: {
+      choices: exportFormats,
+      default: 'onnx',
+      describe: 'huggingface: a folder that transformers.js and Optimum load',
+    },
     precision: {
       choices: modelPrecisions,
       default: 'float32',
-      describe: 'What the backbone computes in: float16 halves the file, int8 quarters it',
+      describe: 'What the backbone computes in, or holds its weights in; int8 quarters the file',
     },
     pixels: {
       type: 'boolean',
@@ -40,8 +51,10 @@ export const exportCommand = defineCommand({
   },
 });
 
-export function describeExport({ model, bytes, verified }: ExportReport): string {
-  return `${model}  ${(bytes / 2 ** 20).toFixed(2)} MiB\n${describeVerification(verified)}`;
+export function describeExport({ model, bytes, verified, folder, files }: ExportReport): string {
+  const lines = [`${model}  ${(bytes / 2 ** 20).toFixed(2)} MiB`, describeVerification(verified)];
+  if (folder !== undefined) lines.push(`${folder} holds ${files?.join(', ')}`);
+  return lines.join('\n');
 }
 
 function describeVerification({ providers, maxAbsDiff, examples }: ExportReport['verified']): string {

@@ -1,0 +1,67 @@
+/** ONNX Runtime's words on a model that it does not take, and what to do about the usual reasons. */
+
+interface Reason {
+  readonly pattern: RegExp;
+  readonly says: (match: RegExpExecArray) => string;
+}
+
+const reasons: readonly Reason[] = [
+  {
+    pattern: /Unsupported model IR version: (\d+), max supported IR version: (\d+)/,
+    says: ([, version, most]) =>
+      `the file is written in IR version ${version} of the format, and this ONNX Runtime reads versions up to ${most}. Export it with an older onnx package, or set ir_version to ${most} in the file where it uses nothing newer.`,
+  },
+  {
+    pattern:
+      /Opset (\d+) is under development.*Current official support for domain (\S+) is till opset (\d+)/,
+    says: ([, version, domain, most]) =>
+      `it is for operator set ${version} of ${domain}, and this ONNX Runtime knows versions up to ${most}. Export it with opset_version=${most} or less.`,
+  },
+  {
+    pattern:
+      /\("([^"]*)", (\w+), "[^"]*", -?\d+\) : .*No Op registered for \w+ with domain_version of (-?\d+)/,
+    says: ([, name, operator, version]) =>
+      `there is no operator ${operator} (node "${name}") in operator set ${version}. Export it for another operator set (opset_version), or without that operator.`,
+  },
+  {
+    pattern: /Fatal error: (\S+?):(\w+)\((-?\d+)\) is not a registered function\/op/,
+    says: ([, domain, operator]) =>
+      `its operator ${operator} of the domain ${domain} is a custom one, or one that this ONNX Runtime does not know. Export the model with standard operators, or cut it before that node with --layer.`,
+  },
+  {
+    pattern: /\("([^"]*)", (\w+), "([^"]*)", -?\d+\) : .*No opset import for domain '[^']*'/,
+    says: ([, name, operator, domain]) =>
+      `node "${name}" (${operator}) is of the domain ${domain}, of which the file imports no operator set (opset_import). Export it again, or add the import.`,
+  },
+  {
+    pattern: /Could not find an implementation for (\w+)\((\d+)\) node with name '([^']*)'/,
+    says: ([, operator, version, name]) =>
+      `it has no ${operator} of operator set ${version} for the element types of node "${name}". Export the model in float32, or for a newer operator set.`,
+  },
+  {
+    pattern: /two nodes with same node name \((.*)\)/,
+    says: ([, name]) =>
+      `two of its nodes are named "${name}". Give each a name of its own, or none (node.name = "").`,
+  },
+];
+
+/** Where in its own sources it failed, which tells a user nothing. */
+const sourcePlaces: readonly RegExp[] = [
+  /^\S*onnxruntime\S*\.(?:cc|h|cpp):\d+ .*?(?=\[ONNXRuntimeError\]|\bstatus\.IsOK|$)/,
+  /^status\.IsOK\(\) was false\. /,
+  /^\[ONNXRuntimeError\] : \d+ : \w+ : /,
+  /^\w+\.cc:\d+ \w+ /,
+];
+
+/**
+ * What ONNX Runtime says of a model, in one line and without the place in its sources; of common reasons, what is wrong, where and
+ * what to do.
+ */
+export function explainRefusal(message: string): string {
+  const line = message.replace(/\s+/g, ' ').trim();
+  for (const { pattern, says } of reasons) {
+    const match = pattern.exec(line);
+    if (match) return says(match);
+  }
+  return sourcePlaces.reduce((rest, place) => rest.replace(place, ''), line) || line;
+}
