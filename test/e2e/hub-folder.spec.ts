@@ -171,6 +171,9 @@ describe('a folder for transformers.js and Optimum', function () {
         rescale_factor: 1,
       },
     });
+    expect(readFileSync(at('pixels', 'README.md'), 'utf8')).to.match(
+      /file_name="model\.onnx"[^]*one at a time/,
+    );
     const { agreement, examples } = { ...own.verified.providers[0]!, examples: own.verified.examples };
     expect(agreement).to.equal(1);
     const verify = ['verify', '--run', at('run'), '--model', own.model];
