@@ -25,6 +25,8 @@ export function addResults(inputs: readonly ListedInput[], model: ServedModel, c
     shown = new AbortController();
     byId('results').replaceChildren();
     byId('results-section').hidden = true;
+    // The button is gone with them, and with it the place of who uses the keyboard.
+    byId(model.input.kind === 'text' ? 'text' : 'picker').focus();
   };
 }
 
