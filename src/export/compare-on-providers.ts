@@ -80,7 +80,7 @@ export async function compareOnProviders(comparison: Comparison): Promise<Verifi
 }
 
 function explain(
-  { name, maxAbsDiff, meanAbsDiff, rounding }: Compared & { readonly name: string },
+  { name, maxAbsDiff, meanAbsDiff, agreement, rounding }: Compared & { readonly name: string },
   examples: number,
   tolerance: number,
   leeway?: Leeway,
@@ -93,6 +93,13 @@ function explain(
       ? `gives no numbers, or too few, ${where}`
       : `differs from backbone and head by ${meanAbsDiff.toExponential(1)} on average (${maxAbsDiff.toExponential(1)} at most) ${where}; ` +
         `at most ${leeway.meanAbsDiff} on average was expected`;
+    if (leeway.agreement !== undefined && agreement !== undefined && agreement < leeway.agreement) {
+      const share = `${Math.round(agreement * examples)} answers of ${examples}`;
+      return failed(
+        `gives the same as backbone and head in ${share} on ${name}; at least ${100 * leeway.agreement} % was expected`,
+        ` ${leeway.remedy}`,
+      );
+    }
     return failed(what, ` ${leeway.remedy}`);
   }
   const why =
