@@ -4,7 +4,7 @@
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { holdOutGroups } from './assign-folds.js';
-import type { Dataset } from './dataset.js';
+import type { Dataset, Split } from './dataset.js';
 import { findDuplicates } from './find-duplicates.js';
 import { groupRows } from './group-rows.js';
 import { sayShareUnused } from './say-share-unused.js';
@@ -49,6 +49,8 @@ export function divideDataset(
   const isGiven = used.some((row) => partOf(row) === 'validation');
   const copies = findDuplicates(keys, used);
   const removed = handleCopies(dataset, copies, { isGiven, duplicates }, logger);
+  if (used.length < rows.length && duplicates !== 'keep')
+    for (const row of handleTested(dataset, findDuplicates(keys, rows), duplicates, logger)) removed.add(row);
   const kept = used.filter((row) => !removed.has(row));
   const left = removed.size > 0 ? copies.map((list) => list.filter((row) => !removed.has(row))) : copies;
   const groupsOf = (part: readonly number[]) => groupRows(part, (row) => examples.at(row).group, left);
@@ -155,6 +157,28 @@ function handleCopies(
   function isTraining(row: number): boolean {
     return (examples.at(row).split ?? 'train') === 'train';
   }
+}
+
+/** Says which examples of the test part are trained on too; their training rows where these are to be left out. */
+function handleTested(
+  { kind, examples }: Dataset,
+  copies: readonly (readonly number[])[],
+  duplicates: Duplicates,
+  logger: Logger,
+): number[] {
+  const isOf = (part: Split) => (row: number) => (examples.at(row).split ?? 'train') === part;
+  const lists = copies.filter((list) => list.some(isOf('test')) && list.some(isOf('train')));
+  const [first] = lists;
+  if (!first) return [];
+  const what = `test ${kind === 'texts' ? 'text' : 'image'}${lists.length === 1 ? '' : 's'}`;
+  const pathOf = (part: Split): string => examples.at(first.find(isOf(part))!).path;
+  logger.warn(
+    `${lists.length} ${what} also in the training part (the same bytes), for instance ${pathOf('test')} and ${pathOf('train')}: ` +
+      (duplicates === 'remove'
+        ? 'the training copies are left out.'
+        : 'what graft eval measures on it flatters. Leave the training copies out with --duplicates remove.'),
+  );
+  return duplicates === 'remove' ? lists.flat().filter(isOf('train')) : [];
 }
 
 function twoLabels(list: readonly number[], examples: Dataset['examples']): [number, number] {

@@ -25,6 +25,9 @@ export interface TableOptions {
   readonly logger?: Logger | undefined;
 }
 
+/** That tell the delimiter. */
+const sampledRows = 50;
+
 /** A longer row is no row: most likely a quotation mark is never closed. */
 const longestRow = 2 ** 20;
 
@@ -127,8 +130,20 @@ function isBlank(record: readonly string[] | undefined): boolean {
 
 /** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs or bars. */
 function delimiterOf(start: string): string {
-  const firstRow = /^[\r\n]*([^\r\n]*)/.exec(start)![1]!.replace(/"[^"]*"/g, '');
-  return [',', ';', '\t', '|'].find((delimiter) => firstRow.includes(delimiter)) ?? ',';
+  // What is enclosed may hold any.
+  const rows = start
+    .replace(/"[^"]*("|$)/g, '')
+    .split(/[\r\n]+/)
+    .filter((row) => row.trim() !== '');
+  const isCut = rows.length > 1 && !/[\r\n]$/.test(start);
+  const whole = rows.slice(0, isCut ? -1 : undefined).slice(0, sampledRows);
+  const countIn = (row: string, delimiter: string): number => row.split(delimiter).length;
+  const there = [',', ';', '\t', '|'].filter((delimiter) => rows[0]?.includes(delimiter));
+  // Of several, a text has one now and then, and a delimiter is in all rows alike.
+  const even = there.find((delimiter) =>
+    whole.every((row) => countIn(row, delimiter) === countIn(rows[0]!, delimiter)),
+  );
+  return even ?? there[0] ?? ',';
 }
 
 async function* from<T>(first: T, rest: AsyncIterable<T>): AsyncGenerator<T> {

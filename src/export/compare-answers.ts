@@ -12,6 +12,8 @@ export interface Leeway {
   readonly task: TaskKind;
   /** Most mean |merged − reference| of probabilities or values, in units of max(1, |reference|). */
   readonly meanAbsDiff: number;
+  /** Least share of answers that must stay: classes, or sets of labels. */
+  readonly agreement?: number | undefined;
   /** What to do where it differs by more, as a sentence. */
   readonly remedy: string;
 }
@@ -25,7 +27,7 @@ export function compareAnswers(
   found: readonly Outputs[],
   byCpu: Outputs,
   examples: number,
-  { task, meanAbsDiff: most }: Omit<Leeway, 'remedy'>,
+  { task, meanAbsDiff: most, agreement: least = 0 }: Omit<Leeway, 'remedy'>,
 ): Compared {
   const name = taskOf(task).outputNames.outputs;
   const expected = byCpu.get(name)!;
@@ -44,7 +46,8 @@ export function compareAnswers(
     );
     if (own === other) same++;
   }
-  return { ...compared, agreement: same / examples };
+  const agreement = same / examples;
+  return { ...compared, isRight: compared.isRight && agreement >= least, agreement };
 }
 
 /** NaN where the sizes differ or a value is none. */

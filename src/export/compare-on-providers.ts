@@ -92,12 +92,13 @@ export async function compareOnProviders(comparison: Comparison): Promise<Verifi
 type Checked = VerifiedProvider & Compared;
 
 function explain(
-  { name, maxAbsDiff, meanAbsDiff, rounding, examples }: Checked,
+  { name, maxAbsDiff, meanAbsDiff, agreement, rounding, examples: some }: Checked,
   all: number,
   tolerance: number,
   leeway?: Leeway,
 ): GraftError {
-  const where = `on ${name}, over ${examples ?? all} examples`;
+  const examples = some ?? all;
+  const where = `on ${name}, over ${examples} examples`;
   const failed = (what: string, why: string): GraftError =>
     new GraftError('VERIFICATION_FAILED', `The merged model ${what}. Do not use this file.${why}`);
   if (leeway && meanAbsDiff !== undefined) {
@@ -105,6 +106,13 @@ function explain(
       ? `gives no numbers, or too few, ${where}`
       : `differs from backbone and head by ${meanAbsDiff.toExponential(1)} on average (${maxAbsDiff.toExponential(1)} at most) ${where}; ` +
         `at most ${leeway.meanAbsDiff} on average was expected`;
+    if (leeway.agreement !== undefined && agreement !== undefined && agreement < leeway.agreement) {
+      const share = `${Math.round(agreement * examples)} answers of ${examples}`;
+      return failed(
+        `gives the same as backbone and head in ${share} on ${name}; at least ${100 * leeway.agreement} % was expected`,
+        ` ${leeway.remedy}`,
+      );
+    }
     return failed(what, ` ${leeway.remedy}`);
   }
   const why =

@@ -4,12 +4,13 @@ import type { TaskKind } from '../tasks/task.js';
 
 /** Names of the files in `onnx/`, by transformers.js' word for what they compute in; what comes first is what is loaded where nobody asks. */
 export const hubPrecisions: Readonly<
-  Record<ModelPrecision | 'int8', { readonly dtype: string; readonly file: string }>
+  Record<ModelPrecision, { readonly dtype: string; readonly file: string }>
 > = {
   float32: { dtype: 'fp32', file: 'model.onnx' },
   float16: { dtype: 'fp16', file: 'model_fp16.onnx' },
   'float16-weights': { dtype: 'fp16', file: 'model_fp16.onnx' },
   int8: { dtype: 'q8', file: 'model_quantized.onnx' },
+  'int8-dynamic': { dtype: 'q8', file: 'model_quantized.onnx' },
 };
 
 /** Any would do, as the file holds the whole graph: the libraries look up by it what the model takes and gives. */

@@ -25,7 +25,7 @@ interface AddedToken {
 }
 
 interface Description {
-  readonly added_tokens?: readonly AddedToken[];
+  readonly added_tokens?: readonly AddedToken[] | null;
   readonly decoder?: { readonly type?: unknown } | null;
   /** Ids by token, or tokens with their scores in the order of ids. */
   readonly model?: {
@@ -34,11 +34,11 @@ interface Description {
 }
 
 function tokenOf(json: string, id: number): string | undefined {
-  const { added_tokens: added = [], model } = JSON.parse(json) as Description;
+  const { added_tokens: added, model } = JSON.parse(json) as Description;
   const vocab = model?.vocab ?? {};
   const isList = (list: typeof vocab): list is readonly (readonly [string, number])[] => Array.isArray(list);
   return (
-    added.find((token) => token.id === id)?.content ??
+    added?.find((token) => token.id === id)?.content ??
     (isList(vocab) ? vocab[id]?.[0] : Object.entries(vocab).find(([, own]) => own === id)?.[0])
   );
 }
@@ -50,7 +50,8 @@ const byteDecoder = { add_prefix_space: false, trim_offsets: true, use_regex: tr
 /** The text of `tokenizer.json`, as it was unless fields are missing without which transformers does not load it. */
 export function hubTokenizer(json: string): string {
   const description = JSON.parse(json) as Description;
-  const { added_tokens: added = [], decoder } = description;
+  const { decoder } = description;
+  const added = description.added_tokens ?? [];
   const lacks = (part: object, fields: object): boolean =>
     Object.keys(fields).some((name) => !(name in part));
   const isBytes = decoder?.type === 'ByteLevel';

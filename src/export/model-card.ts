@@ -13,8 +13,8 @@ export interface ModelCard {
   readonly facts: readonly (readonly [string, string])[];
   /** `owner/repo` of the backbone, where it is of the Hub. */
   readonly baseModel?: string | undefined;
-  /** Most tokens of a text. */
-  readonly maxLength?: number | undefined;
+  /** In `onnx/`; what transformers.js loads is said in `config.json`. */
+  readonly file: string;
   /** Such as that one example a run is taken. */
   readonly notes: readonly string[];
 }
@@ -138,7 +138,7 @@ function javaScript({ name, kind, task, labels }: ModelCard, pipelineTask: strin
   ];
 }
 
-function python({ name, kind, task }: ModelCard, pipelineTask: string): string[] {
+function python({ name, kind, task, file }: ModelCard, pipelineTask: string): string[] {
   const [model, processor, argument] =
     kind === 'images'
       ? ['ORTModelForImageClassification', 'AutoImageProcessor', 'image_processor']
@@ -150,7 +150,7 @@ function python({ name, kind, task }: ModelCard, pipelineTask: string): string[]
   return [
     `from optimum.onnxruntime import ${model}`,
     `from transformers import ${processor}, pipeline`,
-    `model = ${model}.from_pretrained(${folder}, subfolder="onnx", file_name="model.onnx")`,
+    `model = ${model}.from_pretrained(${folder}, subfolder="onnx", file_name="${file}")`,
     `classify = pipeline("${pipelineTask}", model=model, ${argument}=${processor}.from_pretrained(${folder}))`,
     `print(${call})`,
   ];

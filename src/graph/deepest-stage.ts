@@ -24,10 +24,16 @@ export function deepestStage(
   layouts: ReadonlyMap<string, Layout>,
 ): string | undefined {
   const { graph } = flow;
+  const layers = graph.nodes.filter((node) => linearLayer(node, flow));
+  // What is enlarged before any layer is the image itself, as torchvision's detectors begin.
+  const afterLayer = descendants(
+    flow,
+    layers.flatMap((node) => flow.outputs(node)),
+  );
   const enlarging = graph.nodes.filter(
     (node) =>
       ['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace', 'GridSample'].includes(node.opType) &&
-      flow.inputs(node).length > 0 &&
+      flow.inputs(node).some((input) => afterLayer.has(input)) &&
       positions(node.outputs[0]!) > positions(flow.inputs(node)[0]!),
   );
   const enlarged = descendants(
@@ -38,7 +44,7 @@ export function deepestStage(
   const leading = outputs.map((output) => ancestors(flow, [output]));
   const beforeLayer = ancestors(
     flow,
-    graph.nodes.filter((node) => linearLayer(node, flow)).flatMap((node) => flow.inputs(node)),
+    layers.flatMap((node) => flow.inputs(node)),
   );
   const tree = dominatorTree(flow);
   const places: Place[] = [];

@@ -1,4 +1,5 @@
 /** What operators at the end of a model tell of it. */
+import type { Node } from '../onnx/ir.js';
 
 /** They turn a classifier's sums into the model's output, or move them about. */
 export const scoring: ReadonlySet<string> = new Set([
@@ -41,6 +42,8 @@ export const scoring: ReadonlySet<string> = new Set([
   'ReduceMax',
   'Max',
   'Expand',
+  // Of ai.onnx.ml.
+  'Normalizer',
 ]);
 export const pooling: ReadonlySet<string> = new Set([
   'GlobalAveragePool',
@@ -63,3 +66,8 @@ export const normalising: ReadonlySet<string> = new Set([
   'SimplifiedLayerNormalization',
   'RMSNormalization',
 ]);
+
+/** LinearClassifier, SVMClassifier, TreeEnsembleClassifier: what skl2onnx writes. The first output is the label, the second the scores. */
+export function isClassicalClassifier({ domain, opType }: Node): boolean {
+  return domain === 'ai.onnx.ml' && opType.endsWith('Classifier');
+}

@@ -7,7 +7,7 @@ import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
-import { normalising, pooling, probability, scoring } from './ending-operators.js';
+import { isClassicalClassifier, normalising, pooling, probability, scoring } from './ending-operators.js';
 import { linearLayer } from './linear-layer.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
@@ -82,6 +82,10 @@ export function endingOf(
     if (!embeds) return { kind: 'classifier', feature, size, output };
   } else if (last?.kind === 'pooler') {
     return isVector ? { kind: 'pooler', feature: start, size: shape[1]!, output } : undefined;
+  } else if (last?.kind === 'classical') {
+    const { inputs, outputs } = last.node;
+    const size = shapes.get(outputs[1] ?? '')?.[1] ?? 1;
+    return { kind: 'classifier', feature: beforeDropout(inputs[0]!, flow), size, output };
   }
   if (!isVector || shape.length < 2) return undefined;
   const size = shape.reduce((product, dim) => product * dim, 1);
@@ -120,7 +124,9 @@ type Last =
       readonly isPooled: boolean;
       readonly isProbability: boolean;
     }
-  | { readonly kind: 'pooler' };
+  | { readonly kind: 'pooler' }
+  /** A classifier of classical machine learning, which holds its weights itself. */
+  | { readonly kind: 'classical'; readonly node: Node };
 
 /** No model shapes its scores in more steps than that; a chain of thousands is no end of one. */
 const mostScoringSteps = 256;
@@ -139,6 +145,7 @@ function findLast(
     visited.add(value);
     const node = flow.producer(value);
     if (!node || normalising.has(node.opType)) return undefined;
+    if (isClassicalClassifier(node)) return { kind: 'classical', node };
     const layer = linearLayer(node, flow);
     if (layer && node.opType !== 'ConvTranspose') {
       if (layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh')

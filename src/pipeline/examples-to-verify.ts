@@ -11,9 +11,9 @@ import { pixelsName } from '../export/pixel-front.js';
 import type { InputSpec, PixelSpec } from '../models/input-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import { createRng } from '../rng.js';
-import { readSource } from '../sources/read-source.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
+import { readExamples } from './read-examples.js';
 import { isFeatureRun, type RunConfig, type RunFolder } from './run-folder.js';
 
 export interface ExamplesToVerify {
@@ -77,14 +77,7 @@ async function imagesToVerify({ config, folder }: RunFolder, input: PixelSpec): 
 }
 
 async function keptExamples({ verifyImages, data }: RunConfig, folder: string): Promise<Uint8Array[]> {
-  const examples: Uint8Array[] = [];
-  for (const example of verifyImages) {
-    try {
-      examples.push((await readSource(typeof example === 'string' ? { path: example } : example)).bytes);
-    } catch {
-      // The data set may have moved in part; what is left still verifies.
-    }
-  }
+  const examples = await readExamples(verifyImages);
   if (examples.length > 0) return examples;
   throw new GraftError(
     'VERIFICATION_FAILED',

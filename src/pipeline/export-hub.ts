@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import type { Verification } from '../export/compare-on-providers.js';
-import { hubConfig } from '../export/hub-config.js';
+import { hubConfig, hubPrecisions } from '../export/hub-config.js';
 import { hubTokenizer, hubTokenizerConfig } from '../export/hub-tokenizer.js';
 import { modelCard } from '../export/model-card.js';
 import { encodeHead } from '../heads/head-file.js';
@@ -104,6 +104,7 @@ export function describeHub(
       measured: evaluated,
       facts: factsOf(exported, verified, evaluated),
       baseModel: hubId(exported.backbone),
+      file: Object.values(hubPrecisions).find(({ file }) => models.includes(file))!.file,
       notes: hubNotes(exported),
     }),
   };

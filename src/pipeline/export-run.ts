@@ -85,7 +85,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
       staged.commit(),
     );
   }
-  const made = { ...mergeRun(run, backbone, how), file, limit, run, backbone, precision };
+  const made = { ...(await mergeRun(run, backbone, how, hooks)), file, limit, run, backbone, precision };
   if (format === 'onnx') return writeVerified(made, hooks, (staged) => staged.commit());
   const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
   // What cannot be said is refused before the model is run.

@@ -55,7 +55,8 @@ export async function findInput(
   if (images.length > 1) refuseSeveral(graph, images, file);
   throw new GraftError(
     'UNSUPPORTED_MODEL',
-    `Expected ${file} to have one image input of 4 axes, or inputs of token ids, but it has ${describeInputs(graph.inputs)}.`,
+    `Expected ${file} to have one image input of 4 axes, or inputs of token ids, but it has ${describeInputs(graph.inputs)}. ` +
+      'Features that are computed elsewhere (rows of numbers, sounds, videos) are trained on with --features FILE.safetensors.',
   );
 }
 

@@ -90,7 +90,7 @@ async function fit(
     threads,
   });
   return {
-    config: { cached: { ...cached, backbone }, held: parts.held },
+    config: { cached: { ...cached, backbone }, held: parts.held, typical: parts.typical },
     parts: { train, validation },
     result: { ...result, head },
     training: settings,

@@ -11,7 +11,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
   await checkViewOptions(options);
   const cached = await cacheFeatures(options, context);
   const parts = await splitFeatures(cached, options, context.logger);
-  const { validation, rows, held } = parts;
+  const { validation, rows, held, typical } = parts;
   const { dataset, keys, store } = cached;
   const named = validation ? rows.validation : rows.train;
   try {
@@ -37,7 +37,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
       options,
       context,
     );
-    return { ...fitted, config: { cached, held }, views: views?.report };
+    return { ...fitted, config: { cached, held, typical }, views: views?.report };
   } finally {
     await parts.close();
   }

@@ -5,9 +5,12 @@ import { beforePixelFront, pixelValues, withHubInputs } from '../export/hub-inpu
 import { lowerPrecision } from '../export/lower-precision.js';
 import { buildPixelFront, pixelsName, preparedName } from '../export/pixel-front.js';
 import type { ExportFormat } from '../models/export-format.js';
-import type { InputSpec, PixelSpec } from '../models/input-spec.js';
+import { silentLogger } from '../logger.js';
+import { type InputSpec, type PixelSpec, takingOne } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
+import type { Hooks } from './cache-features.js';
+import { calibrationExamples } from './calibration-examples.js';
 import type { Backbone } from './prepare-backbone.js';
 import type { RunFolder } from './run-folder.js';
 
@@ -27,14 +30,21 @@ export interface MergedRun {
 }
 
 /** @throws GraftError USAGE for pixels of texts, UNSUPPORTED_MODEL for what the precision, the front or the format cannot do */
-export function mergeRun(
-  { head, folder }: RunFolder,
+export async function mergeRun(
+  { head, folder, config }: RunFolder,
   backbone: Backbone,
   { precision, pixels, format }: MergeOptions,
-): MergedRun {
+  { logger = silentLogger }: Hooks = {},
+): Promise<MergedRun> {
   const { layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
   const isHub = format === 'huggingface';
-  const lowered = { features: lowerPrecision(backbone.features, precision), input: backbone.input };
+  const { input: own } = backbone;
+  const examples = () => calibrationExamples(config, own, folder, logger);
+  const lowered = {
+    features: await lowerPrecision(backbone.features, precision, examples),
+    // One scale for all of a run: examples would change each other's numbers.
+    input: precision === 'int8-dynamic' ? takingOne(own) : own,
+  };
   const { features, input } = isHub && !pixels ? withHubInputs(lowered.features, lowered.input) : lowered;
   if (pixels && input.kind !== 'pixels')
     throw new GraftError('USAGE', `${folder} was trained on texts; --pixels is for images.`);

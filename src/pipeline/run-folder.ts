@@ -51,6 +51,8 @@ export interface RunConfig extends CommonConfig {
   readonly data: string;
   /** Examples for `graft verify`, from the validation part where there is one: absolute paths, texts, or where they lie in archives. */
   readonly verifyImages: readonly (string | Located)[];
+  /** Training examples in the same form, for `graft export --precision int8`; runs of earlier versions have none. */
+  readonly calibrationExamples?: readonly (string | Located)[];
 }
 
 export function isFeatureRun(config: RunConfig | FeatureRunConfig): config is FeatureRunConfig {

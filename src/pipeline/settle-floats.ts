@@ -1,4 +1,4 @@
-import { GraftError } from '../errors.js';
+import { GraftError, messageOf } from '../errors.js';
 import { asFloat32, hasDType } from '../graph/as-float32.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Model } from '../onnx/ir.js';
@@ -35,8 +35,9 @@ async function missingKernel(model: Model): Promise<string | undefined> {
   try {
     await (await openModel(model, { optimization: 'disabled', threads: 1 })).release();
   } catch (error) {
+    // In its own words, which the error itself puts otherwise.
     if (error instanceof GraftError)
-      return /Could not find an implementation for (\w+)/.exec(error.message)?.[1];
+      return /Could not find an implementation for (\w+)/.exec(messageOf(error.cause))?.[1];
     throw error;
   }
   return undefined;

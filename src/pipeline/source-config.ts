@@ -15,6 +15,11 @@ export function tokenizerOf(source: RunConfigSource): TokenizerFiles | undefined
 export function sourceConfig(source: RunConfigSource) {
   if ('features' in source) return { features: source.features, dim: source.dim };
   const { backbone, dataset } = source.cached;
+  const placesOf = (rows: readonly number[]) =>
+    rows.map((row) => {
+      const { path: file, source: place } = dataset.examples.at(row);
+      return place ? { path: file, source: place } : file;
+    });
   return {
     backbone: backbone.path,
     backboneSha256: backbone.sha256,
@@ -22,10 +27,8 @@ export function sourceConfig(source: RunConfigSource) {
     pool: backbone.pool,
     ...identifyInput(backbone.input),
     data: dataset.root,
-    verifyImages: source.held.map((row) => {
-      const { path: file, source: place } = dataset.examples.at(row);
-      return place ? { path: file, source: place } : file;
-    }),
+    verifyImages: placesOf(source.held),
+    calibrationExamples: placesOf(source.typical),
   };
 }
 

@@ -26,8 +26,8 @@ export interface SplitOptions extends DivideOptions {
   readonly knn?: number | undefined;
 }
 
-/** Verification looks at this many images. */
-const verifyCount = 32;
+/** Verification looks at this many examples, calibration of what is quantised at this many. */
+const [verifyCount, calibrateCount] = [32, 64];
 
 /**
  * Reads the data set's list alone, so that one that cannot be split does not cost hours of caching first.
@@ -88,6 +88,8 @@ export interface Parts {
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   /** Rows of the data set to verify on: spread over the validation part, else over the training part. */
   readonly held: readonly number[];
+  /** Rows of the data set that show what values the backbone takes: spread over the training part. */
+  readonly typical: readonly number[];
   /** For each row of a part what it must stay together with; undefined where each stands alone. */
   readonly trainGroups: Int32Array | undefined;
   readonly validationGroups: Int32Array | undefined;
@@ -149,6 +151,7 @@ export function splitRows(
   readonly validation: PartRows | undefined;
   readonly rows: { readonly train: readonly number[]; readonly validation: readonly number[] };
   readonly held: readonly number[];
+  readonly typical: readonly number[];
   readonly trainGroups: Int32Array | undefined;
   readonly validationGroups: Int32Array | undefined;
 } {
@@ -168,6 +171,7 @@ export function splitRows(
     validation: judged.length > 0 ? select(judged) : undefined,
     rows: { train, validation: judged },
     held: spread(judged.length > 0 ? judged : train, verifyCount),
+    typical: spread(train, calibrateCount),
     trainGroups: groupsOf(train),
     validationGroups: groupsOf(judged),
   };

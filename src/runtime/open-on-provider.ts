@@ -13,12 +13,19 @@ import { wrapSession } from './wrap-session.js';
 export async function openOnProvider(
   source: Uint8Array | string,
   provider: Exclude<Provider, 'wasm'>,
-  { threads, spin = true, planMemory = true, optimization = 'all' }: Omit<SessionOptions, 'device'> = {},
+  {
+    threads,
+    spin = true,
+    planMemory = true,
+    optimization = 'all',
+    optimizedFile,
+  }: Omit<SessionOptions, 'device'> = {},
 ): Promise<Session> {
   const ort = loadOnnxruntime();
   const options: InferenceSession.SessionOptions = {
     executionProviders: provider === 'cpu' ? ['cpu'] : [provider, 'cpu'],
     graphOptimizationLevel: optimization,
+    ...(optimizedFile === undefined ? {} : { optimizedModelFilePath: optimizedFile }),
     // Errors reach the caller as exceptions; the native log would say them twice.
     logSeverityLevel: 4,
     enableMemPattern: planMemory,

@@ -21,6 +21,8 @@ export interface SessionOptions {
   readonly planMemory?: boolean;
   /** Graph optimisation; 'all' by default. */
   readonly optimization?: 'disabled' | 'basic' | 'extended' | 'all';
+  /** Where the graph that is run, as the optimisation left it, is written. */
+  readonly optimizedFile?: string;
 }
 
 export type TensorMap = Readonly<Record<string, Tensor>>;

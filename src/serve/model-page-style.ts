@@ -22,7 +22,7 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 .title h2{margin:0}
 .title .button{min-height:32px;padding:2px 12px;font-size:14px}
 #results{list-style:none;margin:0;padding:0}
-#results li{display:grid;grid-template-columns:112px minmax(0,1fr);gap:18px;padding:16px 0;border-top:1px solid var(--line)}
+#results li{display:grid;grid-template-columns:112px minmax(0,1fr);gap:18px;padding:16px 0;border-top:1px solid var(--line);content-visibility:auto;contain-intrinsic-height:auto 200px}
 #results li:first-child{border-top:0}
 #results .body:first-child{grid-column:1/-1}
 .picture{width:112px;height:112px;border-radius:8px;background:var(--line);overflow:hidden}

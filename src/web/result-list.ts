@@ -13,17 +13,25 @@ export interface ListedInput {
   readonly input: ClassifierInput;
 }
 
+/** Ends what the cards of the list wait for. */
+let shown = new AbortController();
+
 export function addResults(inputs: readonly ListedInput[], model: ServedModel, classifier: Classifier): void {
   if (inputs.length === 0) return;
   byId('results').prepend(...inputs.map((input) => addCard(input, model, classifier)));
   byId('results-section').hidden = false;
   byId('clear').onclick = () => {
+    shown.abort();
+    shown = new AbortController();
     byId('results').replaceChildren();
     byId('results-section').hidden = true;
+    // The button is gone with them, and with it the place of who uses the keyboard.
+    byId(model.input.kind === 'text' ? 'text' : 'picker').focus();
   };
 }
 
 function addCard({ name, input }: ListedInput, model: ServedModel, classifier: Classifier): HTMLElement {
+  const { signal } = shown;
   const body = element('div', { class: 'body' });
   const caption = element('p', { class: 'muted' }, name);
   const card = element('li', { class: 'waiting' }, body);
@@ -31,7 +39,7 @@ function addCard({ name, input }: ListedInput, model: ServedModel, classifier: C
   if (input instanceof Blob) card.prepend(picture);
   body.append(element('p', { class: 'answer' }, 'Waiting …'), caption);
   classifier
-    .classify(input)
+    .classify(input, signal)
     .then((result) => {
       const ranking = rankOutputs(model, result.outputs);
       if (result.thumbnail) picture.append(paint(result.thumbnail));
@@ -40,6 +48,7 @@ function addCard({ name, input }: ListedInput, model: ServedModel, classifier: C
       announce(`${name}: ${ranking.answer} ${ranking.detail ?? ''}`);
     })
     .catch((error: unknown) => {
+      if (signal.aborted) return;
       card.classList.add('refused');
       body.replaceChildren(element('p', { class: 'answer' }, messageOf(error)), caption);
       announce(`${name}: ${messageOf(error)}`);

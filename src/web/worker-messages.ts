@@ -13,7 +13,8 @@ export type ClassifierInput = Blob | ImageBitmap | string;
 
 export type Request =
   | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }
-  | { readonly kind: 'classify'; readonly id: number; readonly input: ClassifierInput };
+  /** The next one when this one was answered. */
+  | { readonly kind: 'classify'; readonly input: ClassifierInput };
 
 export interface Result {
   /** Probabilities or numbers, one a label. */
@@ -31,5 +32,5 @@ export type Reply =
   | { readonly kind: 'progress'; readonly receivedBytes: number }
   | { readonly kind: 'ready'; readonly explanation: string }
   | { readonly kind: 'failed'; readonly message: string }
-  | ({ readonly kind: 'result'; readonly id: number } & Result)
-  | { readonly kind: 'refused'; readonly id: number; readonly message: string };
+  | ({ readonly kind: 'result' } & Result)
+  | { readonly kind: 'refused'; readonly message: string };

@@ -19,15 +19,13 @@ interface OpenModel {
 }
 
 let opening: Promise<OpenModel> | undefined;
-/** One after the other: they share the buffers of the resize and the session. */
-let last: Promise<unknown> = Promise.resolve();
 
 addEventListener('message', ({ data: request }: MessageEvent<Request>) => {
   if (request.kind === 'load') {
     opening = open(request.model, request.wishes);
     opening.catch((error: unknown) => page.postMessage({ kind: 'failed', message: messageOf(error) }));
   } else {
-    last = last.then(() => answer(request.id, request.input));
+    void answer(request.input);
   }
 });
 
@@ -51,12 +49,12 @@ async function openReader(input: ServedInput): Promise<InputReader> {
   return (await import('./text-reader.js')).openTextReader(input);
 }
 
-async function answer(id: number, input: ClassifierInput): Promise<void> {
+async function answer(input: ClassifierInput): Promise<void> {
   try {
     const result = await classify(await opening!, input);
-    page.postMessage({ kind: 'result', id, ...result }, result.thumbnail ? [result.thumbnail] : []);
+    page.postMessage({ kind: 'result', ...result }, result.thumbnail ? [result.thumbnail] : []);
   } catch (error) {
-    page.postMessage({ kind: 'refused', id, message: messageOf(error) });
+    page.postMessage({ kind: 'refused', message: messageOf(error) });
   }
 }
 

@@ -431,6 +431,22 @@ describe('Reading a data set', () => {
         expect(listed(await readDataset(tableOf(content)))).to.deep.equal(['cat a.jpg', 'dog b.jpg']);
     });
 
+    it('is divided by what all rows have alike, where the first one has commas in its text too', async () => {
+      const rows = 'good, fine;x\nbad;y\n"a, b; c";x\nwell, well, well;y\n';
+      const { examples, classes } = await readDataset(tableOf(rows), { header: false });
+      expect(classes).to.deep.equal(['x', 'y']);
+      expect([...examples].map(({ source }) => (source as { text: string }).text)).to.deep.equal([
+        'good, fine',
+        'bad',
+        'a, b; c',
+        'well, well, well',
+      ]);
+      const names = await readDataset(tableOf('text;label, if any\na, b;x\nc;y\n'), {
+        labelColumn: 'label, if any',
+      });
+      expect(names.classes).to.deep.equal(['x', 'y']);
+    });
+
     it('has quotation marks in its texts where they enclose no field of a TSV file, and says so', async () => {
       const warned: string[] = [];
       const logger = { info: () => {}, warn: (message: string) => void warned.push(message) };

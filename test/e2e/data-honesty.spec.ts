@@ -100,6 +100,25 @@ describe('what a data set hides', function () {
     expect((await report(rows, '--duplicates', 'keep')).said).not.to.match(/also in the training part/);
   });
 
+  it('copies of the test part: said, and left out of training on request', async () => {
+    const rows = [
+      ...rowsOf(20, (i) => ({ ...twoClasses(i), split: i < 16 ? 'train' : 'test' })),
+      { image: 'image16.png', label: 'even', split: 'train' },
+      { image: 'image17.png', label: 'even', split: 'train' },
+      { image: 'image18.png', label: 'even', split: 'test' },
+    ];
+    const warned = await report(rows, '--validation', '0');
+    expect(warned.said).to.match(
+      /2 test images also in the training part .*image16\.png and .*image16\.png: .* flatters\. .*--duplicates remove/,
+    );
+    expect(warned.said).not.to.match(/are copies|is a copy|validation image/);
+    expect(warned.examples).to.deep.equal({ train: 18, validation: 0 });
+    const removed = await report(rows, '--validation', '0', '--duplicates', 'remove');
+    expect(removed.said).to.match(/2 test images .*: the training copies are left out\./);
+    expect(removed.examples).to.deep.equal({ train: 16, validation: 0 });
+    expect((await report(rows, '--duplicates', 'keep')).said).not.to.match(/also in the training part/);
+  });
+
   it('copies in a data set that is split here: they lie in one part', async () => {
     // Each image five times: a split that divided copies would hold some of one out.
     const rows = Array.from({ length: 5 }, () => rowsOf(12, twoClasses)).flat();

@@ -6,8 +6,12 @@ import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import { findPreprocess } from '../../src/models/read-preprocess.js';
 import type { ExportReport } from '../../src/pipeline/export-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import type { Model } from '../../src/onnx/ir.js';
+import { encodeModel } from '../../src/onnx/write-model.js';
 import { runAll, type RunReport } from '../../src/pipeline/run-all.js';
 import { trainRun } from '../../src/pipeline/train-run.js';
+import { createRng } from '../../src/rng.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import type { TensorMap } from '../../src/runtime/session.js';
 import { float32, int64 } from '../../src/tensor/tensor.js';
@@ -15,6 +19,20 @@ import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
 import { temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
+
+/** image [batch, 16, 16, 3] → maps [batch, 8, 4, 4] → their averages */
+function channelsLast(): Model {
+  const rng = createRng(5);
+  const b = new GraphBuilder();
+  const image = b.input('image', 'float32', ['batch', 16, 16, 3]);
+  const planes = b.op('Transpose', [image], { attributes: { perm: [0, 3, 1, 2] } });
+  const weights = Float32Array.from({ length: 8 * 3 * 16 }, () => 0.2 * rng.normal());
+  const filters = b.constant('filters', float32([8, 3, 4, 4], weights));
+  const sums = b.op('Conv', [planes, filters], { attributes: { strides: [4, 4] } });
+  const maps = b.op('Relu', [sums], { name: 'maps' });
+  b.output(b.op('GlobalAveragePool', [maps]), 'float32', ['batch', 8, 1, 1], 'averages');
+  return b.model();
+}
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -53,6 +71,24 @@ describe('a folder for transformers.js and Optimum', function () {
     photos = await runAll({
       ...{ backbone: 'scattering', preprocess: at('spec.json'), data: at('photos'), out: at('run') },
       ...{ cache, device: 'cpu' },
+    });
+    writeFileSync(at('small.onnx'), encodeModel(channelsLast()));
+    const pixels = {
+      resize: { width: 16, height: 16 },
+      mean: [127, 127, 127],
+      std: [64, 64, 64],
+      layout: 'nhwc',
+    };
+    writeFileSync(at('small.preprocess.json'), JSON.stringify(pixels));
+    await trainRun({
+      ...{
+        backbone: at('small.onnx'),
+        layer: 'maps',
+        data: at('photos'),
+        out: at('small'),
+        cache,
+        device: 'cpu',
+      },
     });
     const backbone = writeTextBackbone(at('backbone'), { width: 16, layers: 1, dtype: 'int32' });
     writeFileSync(
@@ -141,16 +177,19 @@ describe('a folder for transformers.js and Optimum', function () {
   });
 
   it('takes another precision beside the first, and leaves that and the card as they are', async () => {
-    await graftHere(exportArgs('run', 'two'), env);
+    await graftHere(exportArgs('small', 'two'), env);
     const model = readFileSync(at('two/onnx/model.onnx'));
     writeFileSync(at('two/README.md'), 'written on');
-    const second = await graftJsonHere<ExportReport>(exportArgs('run', 'two', '--precision', 'float16'), env);
+    const second = await graftJsonHere<ExportReport>(
+      exportArgs('small', 'two', '--precision', 'float16'),
+      env,
+    );
     expect(second.model).to.equal(at('two/onnx/model_fp16.onnx'));
     expect(second.files).to.include.members(['onnx/model.onnx', 'onnx/model_fp16.onnx']);
     expect(readFileSync(at('two/onnx/model.onnx')).equals(model)).to.equal(true);
     expect(readFileSync(at('two/README.md'), 'utf8')).to.equal('written on');
     expect(read('two', 'config.json')['transformers.js_config']).to.deep.equal({ dtype: 'fp32' });
-    const other = await graftHere(exportArgs('run', 'two', '--pixels'), env);
+    const other = await graftHere(exportArgs('small', 'two', '--pixels'), env);
     expect(other.stderr).to.match(
       /holds onnx\/model_fp16\.onnx, of another run or exported with other flags/,
     );
@@ -158,7 +197,7 @@ describe('a folder for transformers.js and Optimum', function () {
   });
 
   it('lets the file prepare pixels where --pixels asks for it', async () => {
-    const own = await graftJsonHere<ExportReport>(exportArgs('run', 'pixels', '--pixels'), env);
+    const own = await graftJsonHere<ExportReport>(exportArgs('small', 'pixels', '--pixels'), env);
     expect(own.inputs).to.deep.equal([
       { name: 'pixel_values', dtype: 'float32', shape: ['batch', 3, 'height', 'width'] },
     ]);
@@ -171,9 +210,12 @@ describe('a folder for transformers.js and Optimum', function () {
         rescale_factor: 1,
       },
     });
+    expect(readFileSync(at('pixels', 'README.md'), 'utf8')).to.match(
+      /file_name="model\.onnx"[^]*one at a time/,
+    );
     const { agreement, examples } = { ...own.verified.providers[0]!, examples: own.verified.examples };
     expect(agreement).to.equal(1);
-    const verify = ['verify', '--run', at('run'), '--model', own.model];
+    const verify = ['verify', '--run', at('small'), '--model', own.model];
     expect(await graftJsonHere(verify, env)).to.include({ examples });
   });
 
@@ -230,7 +272,7 @@ describe('a folder for transformers.js and Optimum', function () {
     renameSync(at('photos'), at('moved'));
     try {
       for (const out of ['kept', 'new/below']) {
-        const { status, stderr } = await graftHere(exportArgs('run', out), env);
+        const { status, stderr } = await graftHere(exportArgs('small', out), env);
         expect(stderr).to.match(/None of the \d+ examples .* is there any more/);
         expect(status).to.equal(1);
       }
@@ -239,7 +281,7 @@ describe('a folder for transformers.js and Optimum', function () {
     }
     expect(readdirSync(at('kept'))).to.deep.equal(['mine.txt']);
     expect(existsSync(at('new'))).to.equal(false);
-    const { status } = await graftHere(exportArgs('run', 'kept'), env);
+    const { status } = await graftHere(exportArgs('small', 'kept'), env);
     expect(status).to.equal(0);
     expect(readFileSync(at('kept', 'mine.txt'), 'utf8')).to.equal('mine');
   });

@@ -26,6 +26,18 @@ describe('a file that is meant to differ', () => {
     expect(compare('single', [0.4, 0.6], [0.6, 0.4], 1).isRight).to.equal(false);
   });
 
+  it('is wrong where fewer answers stay than must, though the mean over very many classes is small', () => {
+    const [own, other] = [0, 1].map((best) =>
+      Float32Array.from({ length: 100 }, (_, i) => (i === best ? 1 : 0)),
+    );
+    const compareWith = (agreement: number) => {
+      const [found, expected] = [own!, other!].map((values) => new Map([['probabilities', values]]));
+      return compareAnswers([found!], expected!, 1, { task: 'single', meanAbsDiff: 0.05, agreement });
+    };
+    expect(compareWith(0).isRight).to.equal(true);
+    expect(compareWith(0.75)).to.deep.include({ isRight: false, agreement: 0 });
+  });
+
   it('compares sets of labels at a half', () => {
     expect(compare('multi', [0.49, 0.9, 0.1, 0.9], [0.51, 0.9, 0.1, 0.9], 2).agreement).to.equal(0.5);
   });

@@ -182,6 +182,24 @@ describe('the page of graft serve', function () {
     expect(cards[3]!.text).to.match(/empty file/);
   });
 
+  it('gives up what waits when the list is cleared', async () => {
+    const image = await draw(40, 40, 3).png().toBuffer();
+    const files = Array.from({ length: 40 }, (_, i) => path.join(folder, `waits-${i}.png`));
+    const last = path.join(folder, 'last.png');
+    for (const file of [...files, last]) writeFileSync(file, image);
+    await page.evaluate(`
+      announced = [];
+      watching = new MutationObserver(() => announced.push(announcer.textContent));
+      document.getElementById('picker').addEventListener('change', () => {
+        document.getElementById('clear').click();
+        watching.observe(announcer, { childList: true });
+      }, { once: true });`);
+    await page.setInputFiles('#picker', files);
+    expect(await choose(last)).to.have.length(1);
+    const announced = await page.evaluate<string[]>('watching.disconnect(), announced');
+    expect(announced.filter((text) => !text.startsWith('last.png'))).to.deep.equal([]);
+  });
+
   it('labels texts as graft predict does, for a model that takes texts', async () => {
     const file = path.join(folder, 'text.onnx');
     writeFileSync(file, exportedTextModel(['good', 'bad', 'neither']));

@@ -23,7 +23,7 @@ export const exportCommand = defineCommand({
     precision: {
       choices: modelPrecisions,
       default: 'float32',
-      describe: 'What the backbone computes in, or holds its weights in',
+      describe: 'What the backbone computes in, or holds its weights in; int8 quarters the file',
     },
     pixels: {
       type: 'boolean',
