@@ -35,10 +35,9 @@ async function missingKernel(model: Model): Promise<string | undefined> {
   try {
     await (await openModel(model, { optimization: 'disabled', threads: 1 })).release();
   } catch (error) {
-    // In its own words, which the error itself puts otherwise.
-    if (error instanceof GraftError)
-      return /Could not find an implementation for (\w+)/.exec(messageOf(error.cause))?.[1];
-    throw error;
+    if (!(error instanceof GraftError)) throw error;
+    // In ONNX Runtime's own words, which are the cause.
+    return /Could not find an implementation for (\w+)/.exec(messageOf(error.cause))?.[1];
   }
   return undefined;
 }
