@@ -155,8 +155,15 @@ function readInput({ metadata, graph }: Model, where: string): InputSpec | undef
   const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
   if (preprocess !== undefined) {
     const parsed = parseJson(preprocess, 'graft.preprocess', where);
-    const name = inputs[0]?.name ?? '';
-    return { kind: 'pixels', name, preprocess: parsePreprocess(parsed, `graft.preprocess of ${where}`) };
+    const [input] = inputs;
+    // Graft frees the batch where it can.
+    const isSingle = input?.type?.kind === 'tensor' && input.type.shape?.[0] === 1;
+    return {
+      kind: 'pixels',
+      name: input?.name ?? '',
+      preprocess: parsePreprocess(parsed, `graft.preprocess of ${where}`),
+      ...(isSingle && { isSingle }),
+    };
   }
   const json = metadata.get('graft.tokenizer');
   if (json === undefined) return undefined;

@@ -39,6 +39,7 @@ import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
 import { analyseModel } from './analyse-model.js';
+import { losesBatch } from './loses-batch.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
 import { settleMode } from './settle-mode.js';
@@ -155,9 +156,11 @@ async function prepareDecoded(
   const freed = freeBatch(fed, new Map([...shapes, ...exampleDims(input)]));
   const several = poolFeatures(freed, chosen, pooling);
   const restricted = restrictInput(input, several.model.graph);
-  const single = takesOne(restricted) ? poolFeatures(fed, chosen, pooling) : several;
   const mixing = mixesExamples(several.model);
-  const taken = mixing ? takingOne(restricted) : await takenTogether(restricted, several, single);
+  const isAlone = mixing !== undefined || (await losesBatch(fed, several, restricted, shapes));
+  const alone = isAlone ? takingOne(restricted) : restricted;
+  const single = takesOne(alone) ? poolFeatures(fed, chosen, pooling) : several;
+  const taken = isAlone ? alone : await takenTogether(restricted, several, single);
   const pooled = takesOne(taken) ? single : several;
   if (mixing) {
     const how = {
@@ -168,7 +171,7 @@ async function prepareDecoded(
   }
   if (!mixing && takesOne(taken))
     logger.warn(
-      `${file} takes one text a run, which cannot be changed: it is slower than an export with a free batch.`,
+      `${file} takes one ${found.what} a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
   const length = { file, given: given.maxLength, logger };
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;

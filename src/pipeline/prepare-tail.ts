@@ -7,7 +7,7 @@ import { trainableForm } from '../graph/trainable-form.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { sizeSources } from '../graph/size-sources.js';
 import { splitAfter, type TrainableSplit } from '../graph/split-after.js';
-import { exampleDims, type InputSpec } from '../models/input-spec.js';
+import { exampleDims, type InputSpec, takesOne } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
@@ -101,7 +101,15 @@ async function examineCut(
       inputDims: new Map([...exampleDims(input)].map(([name, dims]) => [name, [batch, ...dims.slice(1)]])),
       names: split.crossing,
     });
-  const [shapes, ofTwo] = [await probe(1), await probe(2)];
+  const shapes = await probe(1);
+  const ofTwo = await probe(2).catch((error: unknown) => {
+    if (!takesOne(input) || !(error instanceof GraftError)) throw error;
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      'The backbone takes one image a run, so its layers cannot be trained on several; export it with a free batch, or leave --unfreeze away.',
+      { cause: error },
+    );
+  });
   // What has one row for two examples too is no batch of one, but the same for all: positions, angles.
   const hasBatch = (name: string): boolean => shapes.get(name)?.[0] === 1 && ofTwo.get(name)?.[0] === 2;
   const unbatched = split.crossing.filter((name) => !hasBatch(name));

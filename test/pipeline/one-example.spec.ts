@@ -7,6 +7,9 @@ import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { analyseModel } from '../../src/pipeline/analyse-model.js';
+import { readMetadata, writeMetadata } from '../../src/models/model-metadata.js';
+import { takesOne } from '../../src/models/input-spec.js';
+import { prepareTail } from '../../src/pipeline/prepare-tail.js';
 import { prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
 import { largestDifference, randomTensor, runModel } from '../graph/run-model.js';
 
@@ -55,5 +58,53 @@ describe('A backbone that takes four examples at once', () => {
     expect((error as Error).message).to.match(
       /fixed number of examples.*features has other values .* in a batch/,
     );
+  });
+});
+
+/** Takes its list of images apart, as torchvision's detectors do: there is one in the list. */
+function unbinding(): Model {
+  const b = new GraphBuilder();
+  const list = b.input('x', 'float32', [1, 3, 8, 8]);
+  const [own] = b.ops('Split', [list, b.ints([1])], 1, { attributes: { axis: 0 } });
+  const image = b.op('Sub', [b.op('Squeeze', [own!, b.ints([0])]), b.constant('mean', randomTensor([3, 1, 1], 3))]);
+  const batch = b.op('Unsqueeze', [image, b.ints([0])]);
+  const maps = b.op('Relu', [b.op('Conv', [batch, b.constant('w', randomTensor([8, 3, 3, 3], 5))])]);
+  const features = b.op('Flatten', [b.op('GlobalAveragePool', [maps])], { name: 'features' });
+  b.output(b.op('MatMul', [features, b.constant('v', randomTensor([8, 5], 6))]), 'float32', [1, 5], 'y');
+  return b.model();
+} // prettier-ignore
+
+describe('A backbone that takes its list of images apart', () => {
+  it('is given one image a run, by the exported file too, and cannot be trained itself', async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), 'graft-one-'));
+    try {
+      const file = path.join(folder, 'apart.onnx');
+      writeFileSync(file, encodeModel(unbinding()));
+      const said: string[] = [];
+      const logger = { info: () => {}, warn: (message: string) => void said.push(message) };
+      const backbone = await prepareBackbone({ backbone: file }, { folder, logger });
+      expect(takesOne(backbone.input)).to.equal(true);
+      expect(said.join('\n')).to.include('takes one image a run');
+      const x = randomTensor([1, 3, 8, 8], 1);
+      const found = await runModel(backbone.features, { x });
+      const expected = await runModel(cutModel(unbinding(), ['features']), { x });
+      expect(largestDifference(found[backbone.outputName]!, expected.features!)).to.be.at.most(1e-6);
+      const metadata = writeMetadata({
+        labels: ['a', 'b'],
+        task: 'single',
+        input: backbone.input,
+        layer: 'features',
+        pool: 'none',
+        backboneSha256: '',
+      });
+      expect(takesOne(readMetadata({ ...backbone.features, metadata }, 'm.onnx').input)).to.equal(true);
+      const error = await prepareTail(backbone, 'GlobalAveragePool').then(
+        () => undefined,
+        (thrown: Error) => thrown.message,
+      );
+      expect(error).to.include('takes one image a run, so its layers cannot be trained');
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 });
