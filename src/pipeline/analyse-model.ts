@@ -3,6 +3,7 @@ import { untrainable } from '../autodiff/trainable-from-here.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { analyseStructure, type FeatureLayer, type ModelStructure } from '../graph/feature-layers.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
+import { unrollLoops } from '../graph/unroll-loops.js';
 import type { Shapes } from '../graph/value-layout.js';
 import type { Model } from '../onnx/ir.js';
 import { asOneExample } from './one-example.js';
@@ -18,7 +19,7 @@ export async function analyseModel(model: Model, options: ProbeOptions = {}): Pr
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {
-    untrainable: (to) => untrainable(graph, [to]),
+    untrainable: (to) => untrainable(unrollLoops(graph, plain.opsets.get('') ?? 17), [to]),
   });
   return { ...structure, shapes };
 }

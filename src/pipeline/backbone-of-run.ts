@@ -1,6 +1,6 @@
 /** The backbone that a run was trained on, as it was then. */
 import { GraftError } from '../errors.js';
-import { liftConstants } from '../graph/lift-constants.js';
+import { trainableForm } from '../graph/trainable-form.js';
 import { replaceInitializers } from '../graph/replace-initializers.js';
 import { backbonesFolder } from './cache-folder.js';
 import type { Hooks } from './cache-features.js';
@@ -44,5 +44,5 @@ export async function backboneOfRun(
     );
   }
   if (!weights) return backbone;
-  return { ...backbone, features: replaceInitializers(liftConstants(backbone.features), weights) };
+  return { ...backbone, features: replaceInitializers(trainableForm(backbone.features), weights) };
 }

@@ -6,6 +6,7 @@ import { knownShape } from '../graph/plan-feeds.js';
 import type { Logger } from '../logger.js';
 import { guessPreprocess } from '../models/guess-preprocess.js';
 import { exampleDims } from '../models/input-spec.js';
+import { preparedValue } from '../models/model-metadata.js';
 import type { PreprocessSpec } from '../models/preprocess-spec.js';
 import { findPreprocess } from '../models/read-preprocess.js';
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
@@ -25,7 +26,7 @@ export function imageInputs(graph: Graph): ValueInfo[] {
   return images.length !== 1 && ofColours.length === 1 ? ofColours : images;
 }
 
-/** @throws GraftError INVALID_PREPROCESS where the preprocessing does not make what the input takes. */
+/** @throws GraftError INVALID_PREPROCESS where the preprocessing does not make what the input takes, UNSUPPORTED_MODEL for a file that prepares pixels itself. */
 export async function findPixelInput(
   decoded: Model,
   image: ValueInfo,
@@ -33,6 +34,12 @@ export async function findPixelInput(
   preprocess: string | undefined,
   logger: Logger,
 ): Promise<FoundInput> {
+  if (preparedValue(decoded, file) !== undefined) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} prepares pixels itself, so that it is no backbone: take a file that was exported without --pixels.`,
+    );
+  }
   const found = await findPreprocess({
     ...(preprocess !== undefined && { preprocess }),
     modelPath: file,

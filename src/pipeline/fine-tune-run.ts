@@ -1,5 +1,5 @@
 /** `--unfreeze`: caches the activations at an earlier cut, then trains what follows it together with the head. */
-import { liftConstants } from '../graph/lift-constants.js';
+import { trainableForm } from '../graph/trainable-form.js';
 import { silentLogger } from '../logger.js';
 import { toInitializer } from '../onnx/initializer.js';
 import { openSession } from '../runtime/open-session.js';
@@ -146,7 +146,7 @@ function asInBackbone(
   weights: ReadonlyMap<string, Tensor>,
   { features }: Backbone,
 ): ReadonlyMap<string, Tensor> {
-  const { initializers } = liftConstants(features).graph;
+  const { initializers } = trainableForm(features).graph;
   return new Map(
     [...weights].map(([name, tensor]) => {
       const isHalf = initializers.get(name)?.dtype === 'float16';

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { copyInputs } from '../graph/copy-inputs.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { asFloat32 } from '../graph/as-float32.js';
-import { liftConstants } from '../graph/lift-constants.js';
+import { trainableForm } from '../graph/trainable-form.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { sizeSources } from '../graph/size-sources.js';
 import { splitAfter, type TrainableSplit } from '../graph/split-after.js';
@@ -35,7 +35,7 @@ export interface UnfrozenBackbone {
  */
 export async function prepareTail(backbone: Backbone, unfreeze: string): Promise<UnfrozenBackbone> {
   const { features: filled, input } = await ofOneLength(backbone);
-  const features = liftConstants(filled);
+  const features = trainableForm(filled);
   let cut = await examineCut(features, unfreeze, input);
   const ofSizes = cut.strange.filter((name) => sizeSources(features.graph, name));
   if (ofSizes.length > 0) {

@@ -173,7 +173,8 @@ function warningsOf(
   if (unfinished !== undefined) warnings.push(unfinished);
   if (examples.validation > 0 && examples.validation < 100)
     warnings.push(
-      `Only ${examples.validation} examples were held out, so the figures are rough: mind their ranges.`,
+      // Of sets of labels there are no ranges.
+      `Only ${examples.validation} examples were held out, so the figures are rough${task === 'multi' ? '' : ': mind their ranges'}.`,
     );
   const counts = evaluated?.trainCounts ?? [];
   const { classes = [] } = evaluated?.evaluation ?? {};

@@ -1,4 +1,4 @@
-import { GraftError } from '../errors.js';
+import { GraftError, messageOf } from '../errors.js';
 import { asFloat32, hasDType } from '../graph/as-float32.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Model } from '../onnx/ir.js';
@@ -35,9 +35,9 @@ async function missingKernel(model: Model): Promise<string | undefined> {
   try {
     await (await openModel(model, { optimization: 'disabled', threads: 1 })).release();
   } catch (error) {
-    if (error instanceof GraftError)
-      return /Could not find an implementation for (\w+)/.exec(error.message)?.[1];
-    throw error;
+    if (!(error instanceof GraftError)) throw error;
+    // In ONNX Runtime's own words, which are the cause.
+    return /Could not find an implementation for (\w+)/.exec(messageOf(error.cause))?.[1];
   }
   return undefined;
 }

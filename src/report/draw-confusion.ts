@@ -77,22 +77,21 @@ export function drawConfusion(
   return { svg, omitted: confusion.length - count };
 }
 
-/** In their own order: all, or those that take part in the most mistakes. */
+/** In their own order: all, or those that take part in the most mistakes, each with what it is confused with most. */
 function mostConfused(confusion: readonly (readonly number[])[]): number[] {
   const all = confusion.map((_, c) => c);
   if (all.length <= mostDrawn) return all;
-  const mistakes = all.map(() => 0);
-  confusion.forEach((row, label) => {
-    row.forEach((examples, prediction) => {
-      if (label === prediction) return;
-      mistakes[label]! += examples;
-      mistakes[prediction]! += examples;
-    });
-  });
-  return all
-    .sort((a, b) => mistakes[b]! - mistakes[a]! || a - b)
-    .slice(0, mostDrawn)
-    .sort((a, b) => a - b);
+  const confusedWith = (c: number, other: number): number =>
+    c === other ? 0 : confusion[c]![other]! + confusion[other]![c]!;
+  const mistakes = all.map((c) => all.reduce((sum, other) => sum + confusedWith(c, other), 0));
+  const chosen = new Set<number>();
+  for (const c of all.toSorted((a, b) => mistakes[b]! - mistakes[a]! || a - b)) {
+    chosen.add(c);
+    const [partner] = mistakes[c]! > 0 ? all.toSorted((a, b) => confusedWith(c, b) - confusedWith(c, a)) : [];
+    if (partner !== undefined && chosen.size < mostDrawn) chosen.add(partner);
+    if (chosen.size >= mostDrawn) break;
+  }
+  return [...chosen].sort((a, b) => a - b);
 }
 
 function name(

@@ -48,7 +48,7 @@ export function confusion(evaluation: Evaluation): string {
   const { svg, omitted } = drawConfusion(evaluation.confusion, evaluation.classes);
   const note =
     'Rows are labels, columns predictions; the stronger the colour, the larger the share of the row.' +
-    (omitted > 0 ? ` The ${omitted} classes with the fewest mistakes are left out.` : '');
+    (omitted > 0 ? ` ${omitted} classes that are confused less are left out.` : '');
   const rows = evaluation.confusedPairs.map(
     ({ label, prediction, examples, share }) =>
       `<tr><td>${name(label)}</td><td class="words">${name(prediction)}</td><td>${examples}</td><td>${percent(share)}</td></tr>`,

@@ -33,7 +33,8 @@ export function addResults(inputs: readonly ListedInput[], model: ServedModel, c
 function addCard({ name, input }: ListedInput, model: ServedModel, classifier: Classifier): HTMLElement {
   const { signal } = shown;
   const body = element('div', { class: 'body' });
-  const caption = element('p', { class: 'muted' }, name);
+  // A name that turns the direction of writing must not turn the times beside it.
+  const caption = element('p', { class: 'muted' }, element('bdi', {}, name));
   const card = element('li', { class: 'waiting' }, body);
   const picture = element('div', { class: 'picture', 'aria-hidden': 'true' });
   if (input instanceof Blob) card.prepend(picture);

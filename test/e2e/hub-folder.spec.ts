@@ -217,6 +217,8 @@ describe('a folder for transformers.js and Optimum', function () {
     expect(agreement).to.equal(1);
     const verify = ['verify', '--run', at('small'), '--model', own.model];
     expect(await graftJsonHere(verify, env)).to.include({ examples });
+    const onIt = ['train', '--backbone', own.model, '--data', at('photos'), '--out', at('on-it')];
+    expect((await graftHere(onIt, env)).stderr).to.match(/prepares pixels itself, so that it is no backbone/);
   });
 
   it('of a text model holds its tokenizer, cut and filled as in training, and names of the libraries', async () => {

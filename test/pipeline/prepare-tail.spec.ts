@@ -107,6 +107,21 @@ describe('cutting a backbone where training begins', () => {
     expect(await trained({ hasConstants: true })).to.deep.equal(weights);
   });
 
+  it('trains the weights of a loop, whose rounds are written out', async () => {
+    const backbone = await prepare({ measures: true, hasLoop: true });
+    const { frozen, tail } = await prepareTail(backbone, 'inner');
+    expect(tail.model.graph.nodes.some(({ opType }) => opType === 'Loop')).to.equal(false);
+    const whole = await run(backbone.features, images);
+    const parts = await run(packTail(tail).model, await run(frozen.features, images));
+    for (const [i, value] of whole.data.entries()) expect(parts.data[i]).to.be.closeTo(Number(value), 1e-5);
+    const { weights } = await buildTailGraph(tail, {
+      head: { kind: 'linear' },
+      task: 'single',
+      outputCount: 5,
+    });
+    expect([...weights.keys()]).to.include('refined/factor');
+  });
+
   it('refuses a layer after the feature layer, and one that does not exist, by name', async () => {
     const backbone = await prepare();
     for (const layer of ['scores', 'residul']) {

@@ -3,12 +3,13 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { type Attribute, type Model, node } from '../../src/onnx/ir.js';
+import { toInitializer } from '../../src/onnx/initializer.js';
+import { type Attribute, graph, type Model, node, tensorValue } from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
 import { toHalfArray } from '../../src/tensor/float16.js';
 import { sizeOf } from '../../src/tensor/shape.js';
-import { float32, type Tensor } from '../../src/tensor/tensor.js';
+import { float32, int64, type Tensor } from '../../src/tensor/tensor.js';
 
 export const preprocess: PreprocessSpec = {
   resize: { width: 32, height: 32, fit: 'fill', kernel: 'bilinear' },
@@ -27,6 +28,8 @@ export interface Variant {
   readonly measures?: boolean;
   /** Weights are the values of Constant nodes, as PaddlePaddle's exporter writes them. */
   readonly hasConstants?: boolean;
+  /** A loop of three rounds, with a weight of its own, before `last`. */
+  readonly hasLoop?: boolean;
 }
 
 /**
@@ -43,6 +46,7 @@ export function splitBackbone({
   opset = 13,
   measures = false,
   hasConstants = false,
+  hasLoop = false,
 }: Variant = {}): Uint8Array {
   const rng = createRng(3);
   const builder = new GraphBuilder({ opset });
@@ -97,7 +101,8 @@ export function splitBackbone({
   const batch = op('Gather', [op('Shape', [image], 'sizes'), builder.ints([0])], 'batch', { axis: 0 });
   const sizes = op('Concat', [batch, builder.ints([8, 16, 16])], 'residual/sizes', { axis: 0 });
   const maps = measures ? op('Reshape', [residual, sizes], 'maps') : residual;
-  x = op('Conv', [maps, kernel('last/kernel', [8, 8, 3, 3])], 'last/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
+  const refined = hasLoop ? repeated(builder, maps) : maps;
+  x = op('Conv', [refined, kernel('last/kernel', [8, 8, 3, 3])], 'last/conv', { pads: [1, 1, 1, 1], strides: [2, 2] }); // prettier-ignore
   const last = op('Relu', [normalize(x, 'last/norm')], 'last');
   const pooled = op('Flatten', [op('GlobalAveragePool', [last], 'pooled')], 'flat');
   const scores = op('Gemm', [pooled, weight('fc', [8, 5], 0.3), weight('fc/bias', [5], 0.1)], 'scores');
@@ -105,6 +110,23 @@ export function splitBackbone({
   const model = builder.model();
   return encodeModel(hasConstants ? withConstants(model) : model);
 }
+
+/** Three times: maps ← maps + tanh(maps · factor) */
+function repeated(builder: GraphBuilder, maps: string): string {
+  const factor = toInitializer('factor', float32([8, 1, 1], [1, 2, 3, 4, 5, 6, 7, 8]));
+  const body = graph({
+    inputs: [tensorValue('round', 'int64', []), tensorValue('going', 'bool', []), tensorValue('state', 'float32')],
+    outputs: [tensorValue('going', 'bool', []), tensorValue('next', 'float32')],
+    initializers: new Map([['factor', factor]]),
+    nodes: [
+      node({ opType: 'Mul', inputs: ['state', 'factor'], outputs: ['scaled'] }),
+      node({ opType: 'Tanh', inputs: ['scaled'], outputs: ['bent'] }),
+      node({ opType: 'Add', inputs: ['state', 'bent'], outputs: ['next'] }),
+    ],
+  });
+  const rounds = builder.constant('rounds', int64([], [3]));
+  return builder.op('Loop', [rounds, '', maps], { name: 'refined', attributes: { body } });
+} // prettier-ignore
 
 function withConstants(model: Model): Model {
   const { graph } = model;

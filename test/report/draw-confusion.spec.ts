@@ -1,0 +1,27 @@
+import { expect } from 'chai';
+import { drawConfusion } from '../../src/report/draw-confusion.js';
+
+describe('The drawing of a confusion matrix', () => {
+  const classes = Array.from({ length: 200 }, (_, c) => `class ${c}`);
+  /** One example of each class, right but for those given. */
+  const matrix = (mistakes: Readonly<Record<number, number>>): number[][] =>
+    classes.map((_, label) => classes.map((_, c) => (c === (mistakes[label] ?? label) ? 1 : 0)));
+  const isDrawn = (svg: string, c: number): boolean => svg.includes(`<title>class ${c}</title>`);
+
+  it('of many classes shows both of those that are confused', () => {
+    // As many mistakes as classes that are drawn, each with one that would come later by its number.
+    const mistakes = Object.fromEntries(Array.from({ length: 60 }, (_, c) => [c, 199 - c]));
+    const { svg, omitted } = drawConfusion(matrix(mistakes), classes);
+    expect(omitted).to.equal(140);
+    expect(svg.match(/class="wrong"/g)).to.have.length(30);
+    for (let c = 0; c < 30; c++) expect([isDrawn(svg, c), isDrawn(svg, 199 - c)]).to.deep.equal([true, true]);
+  });
+
+  it('shows the most confused of many first', () => {
+    const rows = matrix({});
+    rows[150]![170] = 9;
+    const { svg } = drawConfusion(rows, classes);
+    expect([isDrawn(svg, 150), isDrawn(svg, 170), isDrawn(svg, 0)]).to.deep.equal([true, true, true]);
+    expect(isDrawn(svg, 190)).to.equal(false);
+  });
+});
