@@ -19,7 +19,7 @@ import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 /**
  * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
- * usual names. Rows without a label are left out, and said.
+ * usual names. Rows without a label are left out, and said, and so is a file of the test part that has no labels.
  * @throws GraftError INVALID_DATASET naming the file and the column.
  */
 export async function readParquet(

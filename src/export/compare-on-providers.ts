@@ -21,6 +21,8 @@ export interface Verification {
 
 export interface VerifiedProvider extends Omit<Compared, 'isRight'> {
   readonly name: string;
+  /** Present where fewer were compared than elsewhere, as they take long there. */
+  readonly examples?: number;
 }
 
 export interface Comparison {
@@ -33,6 +35,8 @@ export interface Comparison {
   readonly tolerance?: number | undefined;
   /** Of a file that is meant to differ; then `tolerance` is not looked at. */
   readonly leeway?: Leeway | undefined;
+  /** Seconds that examples may take one by one on WebAssembly, which has one thread here; default 15. A few are always run. */
+  readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -42,18 +46,24 @@ const fewest = 4;
 
 /** @throws GraftError INTERRUPTED, and VERIFICATION_FAILED, naming the provider and the difference. */
 export async function compareOnProviders(comparison: Comparison): Promise<Verification> {
-  const { merged, examples, expected, tolerance = float32Tolerance, leeway, signal } = comparison;
-  const byCpu = await expected(openSession);
-  const check = async (name: string, open: Open): Promise<Compared & { readonly name: string }> => {
+  const { merged, expected, tolerance = float32Tolerance, leeway, patience = 15, signal } = comparison;
+  const all = comparison.examples;
+  const byAllOnCpu = await expected(openSession);
+  const check = async (name: string, open: Open): Promise<Checked> => {
     await untilHeard(signal);
     const session = await open(merged);
     try {
+      const count = name === 'wasm' ? await affordable(session, all, patience) : all.count;
+      const examples = firstOf(all, count);
+      const first = (outputs: Outputs): Outputs => firstRows(outputs, count / all.count);
+      const byCpu = first(byAllOnCpu);
       const found = [await runMerged(session, examples, byCpu.keys())];
       if (isBatched(examples)) found.push(await runTogether(session, examples, found[0]!));
-      if (leeway) return { name, ...compareAnswers(found, byCpu, examples.count, leeway) };
-      const first = compareOutputs(found, byCpu, undefined, tolerance);
-      if (first.isRight || open === openSession) return { name, ...first };
-      return { name, ...compareOutputs(found, byCpu, await expected(open), tolerance) };
+      const told = { name, ...(count < all.count && { examples: count }) };
+      if (leeway) return { ...told, ...compareAnswers(found, byCpu, count, leeway) };
+      const compared = compareOutputs(found, byCpu, undefined, tolerance);
+      if (compared.isRight || open === openSession) return { ...told, ...compared };
+      return { ...told, ...compareOutputs(found, byCpu, first(await expected(open)), tolerance) };
     } finally {
       await session.release();
     }
@@ -70,21 +80,24 @@ export async function compareOnProviders(comparison: Comparison): Promise<Verifi
     unable.push({ name: 'wasm', reason: messageOf(error) });
   }
   const wrong = providers.find(({ isRight }) => !isRight);
-  if (wrong) throw explain(wrong, examples.count, tolerance, leeway);
+  if (wrong) throw explain(wrong, all.count, tolerance, leeway);
   return {
     maxAbsDiff: Math.max(...providers.map(({ maxAbsDiff }) => maxAbsDiff)),
-    examples: examples.count,
+    examples: all.count,
     providers: providers.map(({ isRight: _, ...provider }) => provider),
     unable,
   };
 }
 
+type Checked = VerifiedProvider & Compared;
+
 function explain(
-  { name, maxAbsDiff, meanAbsDiff, agreement, rounding }: Compared & { readonly name: string },
-  examples: number,
+  { name, maxAbsDiff, meanAbsDiff, agreement, rounding, examples: some }: Checked,
+  all: number,
   tolerance: number,
   leeway?: Leeway,
 ): GraftError {
+  const examples = some ?? all;
   const where = `on ${name}, over ${examples} examples`;
   const failed = (what: string, why: string): GraftError =>
     new GraftError('VERIFICATION_FAILED', `The merged model ${what}. Do not use this file.${why}`);
@@ -117,6 +130,25 @@ async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve));
   if (signal?.aborted)
     throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
+}
+
+/** How many examples can be run in so many seconds, by the time of the first. */
+async function affordable(session: Session, examples: EncodedExamples, seconds: number): Promise<number> {
+  const started = performance.now();
+  await session.run(feedsOf(session, examples.feeds(0, 1)));
+  const each = (performance.now() - started) / 1000;
+  return Math.min(examples.count, Math.max(fewest, Math.floor(seconds / each)));
+}
+
+function firstOf(examples: EncodedExamples, count: number): EncodedExamples {
+  const together = (start: number, most: number) => Math.min(examples.together(start, most), count - start);
+  return { ...examples, count, together };
+}
+
+function firstRows(outputs: Outputs, share: number): Outputs {
+  return new Map(
+    [...outputs].map(([name, values]) => [name, values.subarray(0, Math.round(values.length * share))]),
+  );
 }
 
 /** Whether examples may share a run; a file that takes one at a time has then been compared already. */

@@ -26,6 +26,8 @@ export interface VerifyInput extends ReferenceInput, Stoppable {
   readonly taken?: EncodedExamples | undefined;
   /** Of a file that is meant to differ. */
   readonly leeway?: Leeway | undefined;
+  /** As `compareOnProviders` has it. */
+  readonly patience?: number | undefined;
 }
 
 /**
@@ -36,7 +38,7 @@ export interface VerifyInput extends ReferenceInput, Stoppable {
  * @throws GraftError INTERRUPTED, and VERIFICATION_FAILED above the tolerance, naming the provider and the difference.
  */
 export async function verifyExport(input: VerifyInput): Promise<Verification> {
-  const { merged, examples, taken = examples, tolerance, leeway, signal } = input;
+  const { merged, examples, taken = examples, tolerance, leeway, patience, signal } = input;
   try {
     return await compareOnProviders({
       merged,
@@ -44,6 +46,7 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
       expected: (open) => referenceOutputs(input, open),
       tolerance,
       leeway,
+      patience,
       signal,
     });
   } catch (error) {

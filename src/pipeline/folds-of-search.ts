@@ -48,7 +48,7 @@ export function assertEnoughForFolds({ rows, classes, counts, task }: TrainingRo
   throw new GraftError(
     'INVALID_DATASET',
     `Expected ${foldCount} training examples or more of every class for --folds ${foldCount}, but "${classes[thin]}" has ${counts![thin]}; ` +
-      'lower --folds or add examples.',
+      (counts![thin]! < 2 ? 'add examples or leave the class out.' : 'lower --folds or add examples.'),
   );
 }
 

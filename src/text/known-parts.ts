@@ -3,6 +3,8 @@
  *
  *   Nmt        characters that show nothing are removed, blanks of other kinds become spaces
  *   Strip      blanks as Unicode has them are removed at the ends
+ *   BertNormalizer
+ *              removes the accents that the reference knows
  *   BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits
  *              Split at what Unicode holds to be letters, blanks, punctuation, numbers
  *   WordLevel  WordPiece whose pieces inside of words begin with what no token holds: a word is one token or unknown
@@ -14,6 +16,8 @@ interface Part {
   readonly pretokenizers?: unknown;
   readonly behavior?: unknown;
   readonly individual_digits?: unknown;
+  readonly lowercase?: unknown;
+  readonly strip_accents?: unknown;
   readonly strip_left?: unknown;
   readonly strip_right?: unknown;
 }
@@ -54,9 +58,23 @@ export function withKnownParts<T extends Description>(description: T): T {
 function knownNormalizer(normalizer: unknown): unknown {
   const part = (normalizer ?? {}) as Part;
   if (part.type === 'Nmt') return { type: 'Sequence', normalizers: nmt };
+  if (part.type === 'BertNormalizer') return bertNormalizer(part);
   if (part.type === 'Strip') return { type: 'Sequence', normalizers: strip(part) };
   if (part.type !== 'Sequence' || !Array.isArray(part.normalizers)) return normalizer;
   return { ...part, normalizers: part.normalizers.map(knownNormalizer) };
+}
+
+/** Marks since Unicode 9, which the tables of Hugging Face's library do not have: words keep them. None of the others lies between. */
+const newMarks =
+  '\\u07fd\\u0897-\\u08e1\\u09fe\\u0afa-\\u0aff\\u0b55\\u0c04-\\u0c3c\\u0d00\\u0d3b-\\u0d3c\\u0d81\\u0eba\\u0ece\\u180f-\\u1886' +
+  '\\u1abf-\\u1aeb\\u1df6-\\u1dfb\\ua82c\\ua8c5\\ua8ff\\ua9bd\\u{10d24}-\\u{10f85}\\u{11070}-\\u{11074}\\u{110c2}\\u{111c9}\\u{111cf}' +
+  '\\u{1123e}-\\u{11241}\\u{1133b}\\u{113bb}-\\u{1145e}\\u{1182f}-\\u{1612f}\\u{16f4f}\\u{16fe4}\\u{1cf00}-\\u{1cf46}\\u{1e000}-\\u{1e6f5}\\u{1e944}-\\u{1e94a}';
+const accents = { type: 'Replace', pattern: { Regex: `(?![${newMarks}])\\p{Mn}` }, content: '' };
+
+function bertNormalizer(part: Part): object {
+  const strips = part.lowercase === true ? part.strip_accents !== false : part.strip_accents === true;
+  if (!strips) return part;
+  return { type: 'Sequence', normalizers: [{ ...part, strip_accents: false }, { type: 'NFD' }, accents] };
 }
 
 function strip({ strip_left: left, strip_right: right }: Part): object[] {

@@ -11,13 +11,14 @@ const largestFactor = 10;
 
 /**
  * Class means, and the factor τ that makes the probabilities fit the training part best. Nothing is trained by steps;
- * the objective is the sum of the losses.
+ * the objective is the sum of the losses. A class without examples has no mean: it gets the lowest score that any example
+ * has for any class, so that it is never the best one (its mean would be the origin, which may be the nearest of all).
  */
 export async function fitPrototypes(fit: Fit): Promise<Fitted> {
   const { train } = fit;
   const { dim, rows, classes } = train;
   const classCount = classes.length;
-  const means = await meanFeatures(train);
+  const { means, counts } = await meanFeatures(train);
   const weight = new Float32Array(dim * classCount);
   const bias = new Float32Array(classCount);
   for (let c = 0; c < classCount; c++) {
@@ -49,6 +50,12 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
   const stride = Math.max(1, Math.ceil(rows / temperatureRows));
   const picked = Array.from({ length: Math.ceil(rows / stride) }, (_, i) => i * stride);
   const scores = await scoreRows(selectRows(train, picked), weight, bias);
+  const lowest = scores.reduce((a, b) => Math.min(a, b), 0);
+  for (let c = 0; c < classCount; c++) {
+    if (counts[c] !== 0) continue;
+    bias[c] = lowest;
+    for (let i = c; i < scores.length; i += classCount) scores[i] = lowest;
+  }
   const factor = fitFactor(
     scores,
     picked.map((row) => train.labels[row]!),
@@ -60,8 +67,10 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
   return { parameters, objective: loss * rows, stoppedAt: 1 };
 }
 
-/** [classes, dim], in float64. */
-async function meanFeatures(train: AnyFeatureSet): Promise<Float64Array> {
+/** Means [classes, dim] in float64, and how many examples of each class there are. */
+async function meanFeatures(
+  train: AnyFeatureSet,
+): Promise<{ readonly means: Float64Array; readonly counts: Float64Array }> {
   const { labels, dim, classes } = train;
   const means = new Float64Array(classes.length * dim);
   const counts = new Float64Array(classes.length);
@@ -72,7 +81,7 @@ async function meanFeatures(train: AnyFeatureSet): Promise<Float64Array> {
       for (let d = 0; d < dim; d++) means[into + d]! += values[at + d]!;
     }
   }
-  return means.map((sum, i) => sum / Math.max(1, counts[Math.floor(i / dim)]!));
+  return { means: means.map((sum, i) => sum / Math.max(1, counts[Math.floor(i / dim)]!)), counts };
 }
 
 async function scoreRows(

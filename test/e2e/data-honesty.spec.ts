@@ -165,6 +165,12 @@ describe('what a data set hides', function () {
     expectRefusal(await graftHere(train(rows, '--folds', '4'), own), 1, message);
     const search = ['tune', ...train(rows, '--folds', '5').slice(1)];
     expectRefusal(await graftHere(search, own), 1, /for --folds 5, but "few" has 4/);
+    const single = rowsOf(20, (i) => ({ label: i < 1 ? 'few' : 'many' }));
+    expectRefusal(
+      await graftHere(train(single, '--folds', '2'), own),
+      1,
+      /"few" has 1; add examples or leave the class out/,
+    );
     const amounts = rowsOf(8, (i) => ({ label: String(i / 2) }));
     const flags = ['--task', 'regression', '--validation', '0', '--folds', '5'];
     expectRefusal(

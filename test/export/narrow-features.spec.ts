@@ -41,7 +41,12 @@ const rows = [
   [0.25, -2],
 ];
 
-function verify(scale: number, offset: number, given: Partial<EncodedExamples> = {}): Promise<Verification> {
+function verify(
+  scale: number,
+  offset: number,
+  given: Partial<EncodedExamples> = {},
+  patience?: number,
+): Promise<Verification> {
   const head = headOf(scale);
   const merged = mergeModels(backbone(scale, offset), exportHead(head), {
     connect: { features: exportHead(head).graph.inputs[0]!.name },
@@ -51,6 +56,7 @@ function verify(scale: number, offset: number, given: Partial<EncodedExamples> =
     features: backbone(scale, 0),
     featuresOutput: 'features',
     head,
+    patience,
     examples: {
       count: rows.length,
       order: rows.map((_, i) => i),
@@ -100,21 +106,43 @@ describe('a verification that fails', () => {
 });
 
 describe('a verification', () => {
-  it('runs a file that takes one example at a time once over the examples, others in a batch too', async () => {
-    const runsWith = async (most: number): Promise<number> => {
-      let runs = 0;
+  it('runs a file that takes one example at a time only so, others in a batch too', async () => {
+    const batchesWith = async (most: number): Promise<number> => {
+      let batches = 0;
       const { providers } = await verify(1, 0, {
         together: (start, wanted) => Math.min(wanted, most, rows.length - start),
         feeds: (start, end) => {
-          runs++;
+          if (end - start > 1) batches++;
           return { x: float32([end - start, 2], rows.slice(start, end).flat()) };
         },
       });
-      // The reference has a run an example.
-      return (runs - rows.length) / providers.length;
+      return batches / providers.length;
     };
-    expect(await runsWith(1)).to.equal(3);
-    // What one takes is asked for before.
-    expect(await runsWith(3)).to.equal(3 + 1 + 1);
+    expect(await batchesWith(1)).to.equal(0);
+    expect(await batchesWith(3)).to.equal(1);
+  });
+
+  it('compares fewer examples on WebAssembly where they would take long there, and tells how many', async () => {
+    const many = {
+      count: 12,
+      order: Array.from({ length: 12 }, (_, i) => i),
+      together: (start: number, most: number) => Math.min(most, 12 - start),
+      feeds: (start: number, end: number) => ({
+        x: float32(
+          [end - start, 2],
+          Array.from({ length: 2 * (end - start) }, (_, i) => start + i / 2),
+        ),
+      }),
+    };
+    const told = async (patience: number) =>
+      (await verify(1, 0, many, patience)).providers.map(({ name, examples }) => [name, examples]);
+    expect(await told(0)).to.deep.equal([
+      ['cpu', undefined],
+      ['wasm', 4],
+    ]);
+    expect(await told(1e9)).to.deep.equal([
+      ['cpu', undefined],
+      ['wasm', undefined],
+    ]);
   });
 });

@@ -230,6 +230,23 @@ describe('the heads', () => {
     );
   });
 
+  for (const standardize of [false, true]) {
+    it(`never finds a class without examples among prototypes (standardize ${standardize})`, async () => {
+      const set = (features: readonly number[], labels: readonly number[]): FeatureSet => ({
+        features: Float32Array.from(features),
+        labels: Int32Array.from(labels),
+        dim: 2,
+        rows: labels.length,
+        classes,
+      });
+      const train = set([1, 0, 0.9, 0.1, 0, 1, 0.1, 0.9], [0, 0, 2, 2]);
+      // Nearer to the origin, and to the centre of all, than to either mean.
+      const between = set([0.3, 0.2, 0.2, 0.3, 0.55, 0.5, 0.5, 0.55], [0, 2, 0, 2]);
+      const { validation } = await trainHead(train, between, { head: { kind: 'prototype' }, standardize });
+      expect(validation!.accuracy).to.equal(1);
+    });
+  }
+
   it('are refused for a task that they are not for, with those that are', async () => {
     try {
       await trainHead(drawSet('regression'), undefined, { head: { kind: 'prototype' }, task: 'regression' });

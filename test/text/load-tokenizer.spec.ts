@@ -56,6 +56,51 @@ describe('A tokenizer', () => {
       expect(tokenizer.encode(text, unlimited), JSON.stringify(text)).to.deep.equal(ids);
   });
 
+  it('takes off the accents that Hugging Face takes off, and leaves those that came later', () => {
+    const texts = [
+      'a\u0301b',
+      'a\u07fdb',
+      'a\u08d4b',
+      'a\u0afab',
+      'a\u1ab0b',
+      'a\u1abfb',
+      'a\u{1e944}b',
+      'a\u0c00b',
+    ];
+    // As tokenizers 0.23 gives them, by strip_accents; null is what lowercase is.
+    for (const [strips, lowercase, expected] of [
+      [null, true, [1, 0, 0, 0, 1, 0, 0, 1]],
+      [true, false, [1, 0, 0, 0, 1, 0, 0, 1]],
+      [null, false, [0, 0, 0, 0, 0, 0, 0, 0]],
+      [false, true, [0, 0, 0, 0, 0, 0, 0, 0]],
+    ] as const) {
+      const json = JSON.stringify({
+        normalizer: {
+          type: 'BertNormalizer',
+          clean_text: true,
+          handle_chinese_chars: true,
+          strip_accents: strips,
+          lowercase,
+        },
+        pre_tokenizer: { type: 'BertPreTokenizer' },
+        model: {
+          ...{
+            type: 'WordPiece',
+            unk_token: '[UNK]',
+            continuing_subword_prefix: '##',
+            max_input_chars_per_word: 100,
+          },
+          vocab: { '[UNK]': 0, ab: 1, a: 2, '##b': 3, b: 4 },
+        },
+        ...{ added_tokens: [], post_processor: null, decoder: null },
+      });
+      const tokenizer = loadTokenizer({ json }, 'accents');
+      expect(texts.map((text) => tokenizer.encode(text, unlimited))).to.deep.equal(
+        expected.map((id) => [id]),
+      );
+    }
+  });
+
   it('writes what a Unigram vocabulary lacks as bytes, where it is to fall back on them', () => {
     const vocab = ['<unk>', '▁', 'a', '▁ab', '<0xC3>', '<0xA9>', '<0xA8>', 'b'].map((token, i) => [
       token,

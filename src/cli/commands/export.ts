@@ -58,7 +58,9 @@ export function describeExport({ model, bytes, verified, folder, files }: Export
 }
 
 function describeVerification({ providers, maxAbsDiff, examples }: ExportReport['verified']): string {
-  const names = providers.map(({ name }) => name).join(', ');
+  const names = providers
+    .map(({ name, examples: few }) => (few === undefined ? name : `${name} (${few})`))
+    .join(', ');
   const { meanAbsDiff, agreement } = providers[0]!;
   if (meanAbsDiff === undefined)
     return `verified on ${names}: differs from backbone + head by at most ${maxAbsDiff.toExponential(1)} over ${examples} examples`;
