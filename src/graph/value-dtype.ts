@@ -1,6 +1,7 @@
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Graph, Node } from '../onnx/ir.js';
 import { type DType, dtypeFromCode } from '../tensor/dtype.js';
+import { isClassicalClassifier } from './ending-operators.js';
 
 /** Operators whose result has a type of its own, whatever goes in; the others give what their first input is. */
 const fixed: ReadonlyMap<string, DType> = new Map([
@@ -9,6 +10,8 @@ const fixed: ReadonlyMap<string, DType> = new Map([
   ['ArgMax', 'int64'],
   ['ArgMin', 'int64'],
   ['NonZero', 'int64'],
+  ['NonMaxSuppression', 'int64'],
+  ['SequenceLength', 'int64'],
   ['Equal', 'bool'],
   ['Less', 'bool'],
   ['Greater', 'bool'],
@@ -17,10 +20,32 @@ const fixed: ReadonlyMap<string, DType> = new Map([
   ['IsNaN', 'bool'],
   ['IsInf', 'bool'],
   ['Not', 'bool'],
+  ['OptionalHasElement', 'bool'],
   ['ConvInteger', 'int32'],
   ['MatMulInteger', 'int32'],
   ['MatMulIntegerToFloat', 'float32'],
   ['DynamicQuantizeMatMul', 'float32'],
+  ['TfIdfVectorizer', 'float32'],
+  // Of ai.onnx.ml.
+  ['Scaler', 'float32'],
+  ['Normalizer', 'float32'],
+  ['LinearRegressor', 'float32'],
+  ['SVMRegressor', 'float32'],
+]);
+
+/** Operators that say the type of their result in an attribute, and what it is without one; undefined: that of the input. */
+const told: ReadonlyMap<string, readonly [attribute: string, otherwise: DType | undefined]> = new Map([
+  ['EyeLike', ['dtype', undefined]],
+  ['RandomNormal', ['dtype', 'float32']],
+  ['RandomUniform', ['dtype', 'float32']],
+  ['RandomNormalLike', ['dtype', undefined]],
+  ['RandomUniformLike', ['dtype', undefined]],
+  ['Bernoulli', ['dtype', undefined]],
+  ['Multinomial', ['dtype', 'int32']],
+  ['BlackmanWindow', ['output_datatype', 'float32']],
+  ['HammingWindow', ['output_datatype', 'float32']],
+  ['HannWindow', ['output_datatype', 'float32']],
+  ['MelWeightMatrix', ['output_datatype', 'float32']],
 ]);
 
 /** Of the second output, where it is another. */
@@ -34,6 +59,7 @@ const ofSecond: ReadonlyMap<string, DType> = new Map([
 /** Which input has the type of the result, where it is not the first. */
 const like: ReadonlyMap<string, number> = new Map([
   ['Where', 1],
+  ['CastLike', 1],
   ['EmbedLayerNormalization', 2],
   ['OneHot', 2],
   ['DequantizeLinear', 1],
@@ -70,12 +96,24 @@ export function valueDtype(graph: Graph, value: string): DType {
   return 'float32';
 }
 
-function madeDtype({ opType, attributes, inputs }: Node, output: number): DType | undefined {
+function madeDtype(node: Node, output: number): DType | undefined {
+  const { opType, attributes, inputs } = node;
   if (opType === 'DynamicQuantizeLinear') return output === 1 ? 'float32' : 'uint8';
   const second = output === 1 ? ofSecond.get(opType) : undefined;
   if (second) return second;
   const known = fixed.get(opType);
   if (known) return known;
+  const said = told.get(opType);
+  if (said) {
+    const code = attributes.get(said[0]);
+    return code?.kind === 'int' ? dtypeFromCode(Number(code.value))?.dtype : said[1];
+  }
+  if (isClassicalClassifier(node)) {
+    if (output === 1) return 'float32';
+    const isText = ['classlabels_strings', 'cats_strings'].some((name) => attributes.has(name));
+    return isText ? 'string' : 'int64';
+  }
+  if (opType === 'Unique' && output > 0) return 'int64';
   if (opType === 'QuantizeLinear' && inputs.length < 3) return 'uint8';
   if (opType === 'Cast') {
     const to = attributes.get('to');

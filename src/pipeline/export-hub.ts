@@ -26,9 +26,9 @@ export interface HubExport extends Omit<MergedRun, 'merged'> {
 }
 
 /** The same for every export of the run with this backbone, whatever its precision. */
-export async function fingerprint({ run, backbone, input, pixels }: HubExport): Promise<string> {
+export async function fingerprint(run: RunFolder, backbone: Backbone, pixels: boolean): Promise<string> {
   const hash = createHash('sha256');
-  const { sha256, layer, pool } = backbone;
+  const { sha256, layer, pool, input } = backbone;
   hash.update(JSON.stringify([sha256, layer, pool, input, pixels]));
   hash.update(encodeHead(run.head));
   if (run.weights) hash.update(await readFile(path.join(run.folder, runFiles.weights)));

@@ -45,23 +45,26 @@ const reasons: readonly Reason[] = [
   },
 ];
 
-/** Where in its own sources it failed, which tells a user nothing. */
+/** Where in its own sources it failed, which tells a user nothing: a file, a line and the signature of a function. */
 const sourcePlaces: readonly RegExp[] = [
-  /^\S*onnxruntime\S*\.(?:cc|h|cpp):\d+ .*?(?=\[ONNXRuntimeError\]|\bstatus\.IsOK|$)/,
-  /^status\.IsOK\(\) was false\. /,
-  /^\[ONNXRuntimeError\] : \d+ : \w+ : /,
-  /^\w+\.cc:\d+ \w+ /,
+  /\S*onnxruntime_src\S*:\d+ .*?\((?:[^()]|\([^()]*\))*\) /,
+  /status\.IsOK\(\) was false\. /,
+  /\[ONNXRuntimeError\] : \d+ : \w+ : /,
+  /\b\w+\.cc:\d+ \w+ /,
 ];
 
-/**
- * What ONNX Runtime says of a model, in one line and without the place in its sources; of common reasons, what is wrong, where and
- * what to do.
- */
+/** What ONNX Runtime says, in one line and without the place in its sources. */
+export function withoutSourcePlace(message: string): string {
+  const line = message.replace(/\s+/g, ' ').trim();
+  return sourcePlaces.reduce((rest, place) => rest.replace(place, ''), line) || line;
+}
+
+/** What ONNX Runtime says of a model; of common reasons, what is wrong, where and what to do. */
 export function explainRefusal(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   for (const { pattern, says } of reasons) {
     const match = pattern.exec(line);
     if (match) return says(match);
   }
-  return sourcePlaces.reduce((rest, place) => rest.replace(place, ''), line) || line;
+  return withoutSourcePlace(line);
 }

@@ -3,6 +3,7 @@ import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'o
 import { GraftError, messageOf } from '../errors.js';
 import type { TypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { withoutSourcePlace } from './explain-refusal.js';
 import type { Provider, Session, TensorMap } from './session.js';
 
 export function wrapSession(
@@ -37,9 +38,13 @@ export function wrapSession(
         }
         return result;
       } catch (error) {
-        throw new GraftError('RUNTIME_FAILURE', `ONNX Runtime failed on ${provider}: ${messageOf(error)}`, {
-          cause: error,
-        });
+        throw new GraftError(
+          'RUNTIME_FAILURE',
+          `ONNX Runtime failed on ${provider}: ${withoutSourcePlace(messageOf(error))}`,
+          {
+            cause: error,
+          },
+        );
       }
     },
     release: () => session.release(),

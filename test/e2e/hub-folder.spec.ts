@@ -185,7 +185,14 @@ describe('a folder for transformers.js and Optimum', function () {
       env,
     );
     expect(second.model).to.equal(at('two/onnx/model_fp16.onnx'));
-    expect(second.files).to.include.members(['onnx/model.onnx', 'onnx/model_fp16.onnx']);
+    expect(second.files!.filter((name) => name.startsWith('onnx/'))).to.deep.equal([
+      'onnx/model.onnx',
+      'onnx/model_fp16.onnx',
+    ]);
+    const third = await graftJsonHere<ExportReport>(exportArgs('small', 'two', '--precision', 'int8'), env);
+    expect(third.files!.slice(-3)).to.deep.equal([...second.files!.slice(-2), 'onnx/model_quantized.onnx']);
+    const again = await graftJsonHere<ExportReport>(exportArgs('small', 'two'), env);
+    expect(again.files).to.deep.equal(third.files);
     expect(readFileSync(at('two/onnx/model.onnx')).equals(model)).to.equal(true);
     expect(readFileSync(at('two/README.md'), 'utf8')).to.equal('written on');
     expect(read('two', 'config.json')['transformers.js_config']).to.deep.equal({ dtype: 'fp32' });

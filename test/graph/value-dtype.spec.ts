@@ -1,7 +1,10 @@
 import { expect } from 'chai';
 import { valueDtype } from '../../src/graph/value-dtype.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { openModel } from '../../src/runtime/open-model.js';
 import { float32, int64 } from '../../src/tensor/tensor.js';
+
+const n1 = (b: GraphBuilder, n: string): string => b.op('Reshape', [n, b.ints([1, 1])]);
 
 describe('The type of a value that the file does not tell', () => {
   it('is that of the table for a fused embedding, and of their own for second outputs', () => {
@@ -20,5 +23,57 @@ describe('The type of a value that the file does not tell', () => {
     );
     const float = 'float32';
     expect(types).to.deep.equal([float, 'int32', float, 'int64', float, 'int64', float, 'bool']);
+  });
+
+  it('is what onnxruntime makes of operators that change it', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const [x, n] = [b.input('x', 'float32', [1, 2]), b.input('n', 'int64', [])];
+    const double = { attributes: { dtype: 11 } };
+    const yes = b.op('Greater', [x, b.scalar(0)]);
+    const values = [
+      b.op('CastLike', [x, n]),
+      b.op('EyeLike', [x], double),
+      b.op('RandomNormalLike', [x], double),
+      b.op('Bernoulli', [x], { attributes: { dtype: 9 } }),
+      b.op('HannWindow', [n]),
+      b.op('Or', [yes, yes]),
+      b.op('NonMaxSuppression', [
+        b.constant('boxes', float32([1, 1, 4], [0, 0, 1, 1])),
+        b.op('Reshape', [b.op('ReduceSum', [x]), b.ints([1, 1, 1])]),
+      ]),
+      b.ops('Unique', [x], 2)[1]!,
+      b.op('Multinomial', [x]),
+      b.ops('LinearClassifier', [x], 2, {
+        domain: 'ai.onnx.ml',
+        attributes: {
+          coefficients: { floats: [1, 1, 2, 2] },
+          classlabels_ints: [0, 1],
+          intercepts: { floats: [0, 1] },
+        },
+      })[0]!,
+      b.op('Scaler', [n1(b, n)], {
+        domain: 'ai.onnx.ml',
+        attributes: { offset: { floats: [0] }, scale: { floats: [1] } },
+      }),
+    ];
+    const empty = b.graph();
+    const outputs = values.map((name) => ({ name, docString: '', metadata: new Map<string, string>() }));
+    const model = b.model({
+      opsets: new Map([
+        ['', 17],
+        ['ai.onnx.ml', 3],
+      ]),
+      graph: { ...empty, outputs },
+    });
+    const session = await openModel(model, { optimization: 'disabled' });
+    try {
+      const found = await session.run({
+        x: float32([1, 2], [1, 2]),
+        n: int64([], [4]),
+      });
+      for (const name of values) expect(valueDtype(empty, name), name).to.equal(found[name]!.dtype);
+    } finally {
+      await session.release();
+    }
   });
 });

@@ -2,6 +2,7 @@ import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type * as ir from '../../src/onnx/ir.js';
 import { openModel } from '../../src/runtime/open-model.js';
+import { float32, int64 } from '../../src/tensor/tensor.js';
 
 /** x → two Relus of the given fields → y */
 function model(fields: Partial<ir.Node> = {}, whole: Partial<ir.Model> = {}): ir.Model {
@@ -29,6 +30,10 @@ const refused: Readonly<Record<string, readonly [ir.Model, RegExp]>> = {
   ],
   'two nodes of one name': [model({ name: 'same' }), /two of its nodes are named "same"/],
   'an operator set too old for the runtime': [model({}, opsets([['', 1]])), /no Relu of operator set 1 .*"first"/],
+  'a classifier without numbers, in one line': [
+    model({ opType: 'LinearRegressor', domain: 'ai.onnx.ml' }, opsets([['', 17], ['ai.onnx.ml', 1]])), // prettier-ignore
+    /the model on cpu: Exception during initialization: No attribute with this name is defined\.$/,
+  ],
   'a constant without a value, in one line': [
     model({ opType: 'Constant', inputs: [] }),
     /the model on cpu: Constant node: first has no data attributes$/,
@@ -47,4 +52,19 @@ describe('A model that ONNX Runtime does not take', () => {
         .and.not.match(/\n|\.cc:|onnxruntime_src/);
     });
   }
+
+  it('is told without the place in the sources of ONNX Runtime where it fails in a run', async () => {
+    const b = new GraphBuilder();
+    const shape = b.input('shape', 'int64', [1]);
+    b.output(b.op('Reshape', [b.constant('x', float32([2], [1, 2])), shape]), 'float32', [null], 'y');
+    const session = await openModel(b.model());
+    const message = await session.run({ shape: int64([1], [3]) }).then(
+      () => 'It runs.',
+      (error: Error) => error.message,
+    );
+    await session.release();
+    expect(message)
+      .to.match(/while running Reshape node.*cannot be reshaped/)
+      .and.not.match(/\n|\.cc:|onnxruntime_src/);
+  });
 });
