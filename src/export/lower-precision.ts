@@ -31,11 +31,12 @@ export const precisionLeeway: Readonly<
   },
   int8: {
     ...int8Leeway,
-    remedy: 'Its values bear no 8 bits of one scale each: choose --precision int8-dynamic or float16.',
+    remedy:
+      'Its values bear no 8 bits of one scale each: choose --precision float16-weights, or int8-dynamic for a transformer.',
   },
   'int8-dynamic': {
     ...int8Leeway,
-    remedy: 'Its values bear no 8 bits of one scale each: choose --precision float16.',
+    remedy: 'Its values bear no 8 bits of one scale each: choose --precision float16-weights.',
   },
 };
 
