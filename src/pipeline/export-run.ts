@@ -92,7 +92,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   if (format === 'onnx') return writeVerified(await merge(), hooks, (staged) => staged.commit());
   const origin = await fingerprint(run, backbone, pixels);
   const folder = await openHubFolder({ out, precision, run: origin });
-  const evaluated = await readEvaluation(run.folder);
+  const evaluated = await readEvaluation(run.folder, hooks.logger);
   let files: readonly string[] = [];
   try {
     const made = await merge();

@@ -295,6 +295,20 @@ describe('a folder for transformers.js and Optimum', function () {
     expect(readFileSync(at('kept', 'mine.txt'), 'utf8')).to.equal('mine');
   });
 
+  it('tells no figures of an evaluation that is damaged, and says so', async () => {
+    for (const [i, content] of [
+      '{',
+      '{}',
+      '{"part":"train","trainCounts":[1],"evaluation":null}',
+    ].entries()) {
+      writeFileSync(at('small', 'evaluation.json'), content);
+      const { status, stderr } = await graftHere(exportArgs('small', `damaged-${i}`), env);
+      expect(status, stderr).to.equal(0);
+      expect(stderr).to.match(/evaluation\.json is damaged, so the model card tells no figures/);
+      expect(readFileSync(at(`damaged-${i}`, 'README.md'), 'utf8')).to.not.include('## Measured');
+    }
+  });
+
   it('spares files that no export wrote, a run folder, and names that are no folder', async () => {
     mkdirSync(at('project'));
     writeFileSync(at('project', 'README.md'), 'mine');
