@@ -5,7 +5,8 @@ import type { Logger } from '../logger.js';
 import { listFiles, readFolderContent } from '../sources/list-files.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset } from './dataset.js';
-import { splitOfFolder } from './split-names.js';
+import { isTable } from './shard-files.js';
+import { splitOfFile, splitOfFolder } from './split-names.js';
 
 /**
  * One folder a class, optionally under train/, validation/ (val/, valid/, dev/) and test/; files may lie deeper. They are
@@ -45,9 +46,15 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
     );
   }
   if (chosen.size === 0) {
+    // Of competitions the images lie beside the table that lists them.
+    const tables = files.filter(isTable);
+    const table = tables.find((name) => splitOfFile(name) === 'train') ?? tables[0];
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected one folder a class in ${root} but there is no folder with images (or .txt files) in it.`,
+      `Expected one folder a class in ${root} but there is no folder with images (or .txt files) in it` +
+        (table === undefined
+          ? '.'
+          : `; where ${table} lists the examples, name that table: --data ${path.join(root, table)}.`),
     );
   }
   const passedOver = others + (kind === 'images' ? found.texts.size : 0);

@@ -34,6 +34,12 @@ export function asTable(file: string): ShardFile | undefined {
   return { path: path.resolve(file), kind: 'table', split: splitOfFile(path.basename(file)) };
 }
 
+/** Whether the file is a CSV, TSV or JSONL table by its name. */
+export function isTable(file: string): boolean {
+  // A .json may be anything.
+  return !/\.json$/i.test(file) && asTable(file) !== undefined;
+}
+
 /**
  * The tables of a folder without class folders, each of one part by its name: `train.csv`, `validation.csv`. undefined for
  * any other folder.
@@ -42,9 +48,7 @@ export function asTable(file: string): ShardFile | undefined {
 export async function tablesOfFolder(folder: string): Promise<ShardFile[] | undefined> {
   const { folders, files } = await readFolderContent(folder);
   if (folders.length > 0) return undefined;
-  // A .json may be anything that lies beside images.
-  const named = files.filter((name) => !/\.json$/i.test(name));
-  const tables = named.flatMap((name) => asTable(path.join(folder, name)) ?? []);
+  const tables = files.filter(isTable).flatMap((name) => asTable(path.join(folder, name)) ?? []);
   if (tables.length === 0) return undefined;
   const parts = tables.filter(({ split }) => split !== undefined);
   if (parts.length === tables.length) return tables;

@@ -6,7 +6,6 @@ import type { ExampleKind } from './dataset.js';
 import { textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
 import { locate } from './read-table.js';
-import { asTable } from './shard-files.js';
 import { pickColumn } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 import { imageColumns, textColumns } from './usual-columns.js';
@@ -16,12 +15,6 @@ export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'textColumn' |
 export interface TableInput extends Located {
   /** Why there is nothing to read. */
   readonly error?: GraftError;
-}
-
-/** Whether the file is a CSV, TSV or JSONL table by its name. */
-export function isTable(file: string): boolean {
-  // A .json may be anything.
-  return !/\.json$/i.test(file) && asTable(file) !== undefined;
 }
 
 /**

@@ -14,7 +14,7 @@ import type { Leeway } from './compare-answers.js';
 import { observeValues } from './observe-values.js';
 
 /** Of many classes nearly all probabilities are near 0 in any case, so that answers count too. */
-const int8Leeway = { meanAbsDiff: 0.05, agreement: 0.75 };
+const int8Leeway = { meanAbsDiff: 0.05, agreement: 0.8 };
 
 /** What a precision may change, and what to do where it changes more. */
 export const precisionLeeway: Readonly<
@@ -31,11 +31,12 @@ export const precisionLeeway: Readonly<
   },
   int8: {
     ...int8Leeway,
-    remedy: 'Its values bear no 8 bits of one scale each: choose --precision int8-dynamic or float16.',
+    remedy:
+      'Its values bear no 8 bits of one scale each: choose --precision float16-weights, or int8-dynamic for a transformer.',
   },
   'int8-dynamic': {
     ...int8Leeway,
-    remedy: 'Its values bear no 8 bits of one scale each: choose --precision float16.',
+    remedy: 'Its values bear no 8 bits of one scale each: choose --precision float16-weights.',
   },
 };
 

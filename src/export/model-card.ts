@@ -98,18 +98,30 @@ function measuredLines({ measured }: ModelCard): string[] {
   if (!measured) return [];
   const { part, evaluation } = measured;
   const values: Readonly<Record<string, unknown>> = { ...evaluation };
-  const intervals = (values.intervals ?? {}) as Readonly<Record<string, { low: number; high: number }>>;
+  const intervals = (values.intervals ?? {}) as Readonly<Record<string, unknown>>;
   const rows = figures.flatMap(([key, title, format]) => {
     const value = values[key];
-    if (typeof value !== 'number') return [];
+    // Of one label an example it is the accuracy.
+    if (typeof value !== 'number' || (key === 'microF1' && evaluation.task !== 'multi')) return [];
     const interval = intervals[key];
-    return [[title, format(value), interval ? `${format(interval.low)} to ${format(interval.high)}` : '']];
+    return [
+      [
+        title,
+        format(value),
+        isInterval(interval) ? `${format(interval.low)} to ${format(interval.high)}` : '',
+      ],
+    ];
   });
   const on =
     part === 'validation'
       ? `On ${evaluation.examples} validation examples, which it was not trained on.`
       : `On the ${evaluation.examples} training examples themselves, as none were held out: expect less on new ones.`;
   return ['## Measured', '', on, '', ...table(['figure', 'value', '95 % interval'], rows)];
+}
+
+function isInterval(value: unknown): value is { low: number; high: number } {
+  const { low, high } = (value ?? {}) as { low?: unknown; high?: unknown };
+  return typeof low === 'number' && typeof high === 'number';
 }
 
 function javaScript({ name, kind, task, labels }: ModelCard, pipelineTask: string): string[] {

@@ -7,6 +7,7 @@ import { hubConfig, hubPrecisions } from '../export/hub-config.js';
 import { hubTokenizer, hubTokenizerConfig } from '../export/hub-tokenizer.js';
 import { modelCard } from '../export/model-card.js';
 import { encodeHead } from '../heads/head-file.js';
+import { type Logger, silentLogger } from '../logger.js';
 import { plainImageProcessor, toImageProcessor } from '../models/image-processor.js';
 import { takesOne } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
@@ -26,9 +27,9 @@ export interface HubExport extends Omit<MergedRun, 'merged'> {
 }
 
 /** The same for every export of the run with this backbone, whatever its precision. */
-export async function fingerprint({ run, backbone, input, pixels }: HubExport): Promise<string> {
+export async function fingerprint(run: RunFolder, backbone: Backbone, pixels: boolean): Promise<string> {
   const hash = createHash('sha256');
-  const { sha256, layer, pool } = backbone;
+  const { sha256, layer, pool, input } = backbone;
   hash.update(JSON.stringify([sha256, layer, pool, input, pixels]));
   hash.update(encodeHead(run.head));
   if (run.weights) hash.update(await readFile(path.join(run.folder, runFiles.weights)));
@@ -139,13 +140,26 @@ function hubId({ path: file }: Backbone): string | undefined {
   return owner === undefined ? undefined : `${owner}/${repo}`;
 }
 
-/** `evaluation.json`, where the run has one. */
-export async function readEvaluation(folder: string): Promise<RunEvaluation | undefined> {
+/** `evaluation.json`, where the run has one and it holds what a card tells. */
+export async function readEvaluation(
+  folder: string,
+  logger: Logger = silentLogger,
+): Promise<RunEvaluation | undefined> {
+  const file = path.join(folder, runFiles.evaluation);
+  const text = await readFile(file, 'utf8').catch(() => undefined);
+  if (text === undefined) return undefined;
   try {
-    return JSON.parse(await readFile(path.join(folder, runFiles.evaluation), 'utf8')) as RunEvaluation;
+    const { part, trainCounts, evaluation } = JSON.parse(text) as RunEvaluation;
+    const isWhole =
+      (part === 'train' || part === 'validation') &&
+      trainCounts.every((count) => typeof count === 'number') &&
+      typeof evaluation.examples === 'number';
+    if (isWhole) return JSON.parse(text) as RunEvaluation;
   } catch {
-    return undefined;
+    // Said below.
   }
+  logger.warn(`${file} is damaged, so the model card tells no figures.`);
+  return undefined;
 }
 
 const json = (content: object): string => `${JSON.stringify(content, null, 2)}\n`;

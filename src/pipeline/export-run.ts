@@ -85,16 +85,20 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
       staged.commit(),
     );
   }
-  const made = { ...(await mergeRun(run, backbone, how, hooks)), file, limit, run, backbone, precision };
-  if (format === 'onnx') return writeVerified(made, hooks, (staged) => staged.commit());
-  const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
-  // What cannot be said is refused before the model is run.
-  imageProcessorOf(exported);
-  const origin = await fingerprint(exported);
+  const merge = async () => ({
+    ...(await mergeRun(run, backbone, how, hooks)),
+    ...{ file, limit, run, backbone, precision },
+  });
+  if (format === 'onnx') return writeVerified(await merge(), hooks, (staged) => staged.commit());
+  const origin = await fingerprint(run, backbone, pixels);
   const folder = await openHubFolder({ out, precision, run: origin });
-  const evaluated = await readEvaluation(run.folder);
+  const evaluated = await readEvaluation(run.folder, hooks.logger);
   let files: readonly string[] = [];
   try {
+    const made = await merge();
+    const exported: HubExport = { ...made, name: path.basename(path.resolve(out)) };
+    // What cannot be said is refused before the model is run.
+    imageProcessorOf(exported);
     const report = await writeVerified(made, hooks, async (staged, verified) => {
       for (const note of hubNotes(exported)) hooks.logger?.warn(note);
       files = await folder.commit(staged, (models) =>

@@ -128,7 +128,8 @@ const isOf = (model: string, name: string): boolean =>
 async function listModels(onnx: string): Promise<string[]> {
   const known = Object.values(hubPrecisions).flatMap(({ file }) => [file, sideFileName(file)]);
   const names: readonly string[] = await readdir(onnx).catch(() => []);
-  return known.filter((name) => names.includes(name));
+  // Several precisions share a name.
+  return [...new Set(known)].filter((name) => names.includes(name));
 }
 
 /** Of which run the folder is an export; undefined where it is none. */

@@ -1,6 +1,7 @@
 /** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
 import { stat } from 'node:fs/promises';
-import { isTable, readTableInputs, type TableInput } from '../dataset/table-inputs.js';
+import { isTable } from '../dataset/shard-files.js';
+import { readTableInputs, type TableInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';

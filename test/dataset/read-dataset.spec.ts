@@ -176,6 +176,13 @@ describe('Reading a data set', () => {
       expect(await refusal(folderOf('a/1.png', 'b/2.png', 'c/notes.txt'))).to.match(/class folder .*c holds/);
     });
 
+    it('names the table that lies beside the images, where they are in no class folders', async () => {
+      const name = /no folder with images .*; where train\.csv lists .*: --data \S+train\.csv\./;
+      expect(await refusal(folderOf('train/1.jpg', 'test/2.jpg', 'train.csv', 'test.csv'))).to.match(name);
+      const both = await readDataset(folderOf('cat/1.jpg', 'dog/2.jpg', 'labels.csv'));
+      expect(both.classes).to.deep.equal(['cat', 'dog']);
+    });
+
     it('says what is missing', async () => {
       expect(await refusal(folderOf())).to.match(/one folder a class/);
       expect(await refusal(folderOf('1.png', '2.png'))).to.match(/one folder a class/);

@@ -185,7 +185,14 @@ describe('a folder for transformers.js and Optimum', function () {
       env,
     );
     expect(second.model).to.equal(at('two/onnx/model_fp16.onnx'));
-    expect(second.files).to.include.members(['onnx/model.onnx', 'onnx/model_fp16.onnx']);
+    expect(second.files!.filter((name) => name.startsWith('onnx/'))).to.deep.equal([
+      'onnx/model.onnx',
+      'onnx/model_fp16.onnx',
+    ]);
+    const third = await graftJsonHere<ExportReport>(exportArgs('small', 'two', '--precision', 'int8'), env);
+    expect(third.files!.slice(-3)).to.deep.equal([...second.files!.slice(-2), 'onnx/model_quantized.onnx']);
+    const again = await graftJsonHere<ExportReport>(exportArgs('small', 'two'), env);
+    expect(again.files).to.deep.equal(third.files);
     expect(readFileSync(at('two/onnx/model.onnx')).equals(model)).to.equal(true);
     expect(readFileSync(at('two/README.md'), 'utf8')).to.equal('written on');
     expect(read('two', 'config.json')['transformers.js_config']).to.deep.equal({ dtype: 'fp32' });
@@ -286,6 +293,20 @@ describe('a folder for transformers.js and Optimum', function () {
     const { status } = await graftHere(exportArgs('small', 'kept'), env);
     expect(status).to.equal(0);
     expect(readFileSync(at('kept', 'mine.txt'), 'utf8')).to.equal('mine');
+  });
+
+  it('tells no figures of an evaluation that is damaged, and says so', async () => {
+    for (const [i, content] of [
+      '{',
+      '{}',
+      '{"part":"train","trainCounts":[1],"evaluation":null}',
+    ].entries()) {
+      writeFileSync(at('small', 'evaluation.json'), content);
+      const { status, stderr } = await graftHere(exportArgs('small', `damaged-${i}`), env);
+      expect(status, stderr).to.equal(0);
+      expect(stderr).to.match(/evaluation\.json is damaged, so the model card tells no figures/);
+      expect(readFileSync(at(`damaged-${i}`, 'README.md'), 'utf8')).to.not.include('## Measured');
+    }
   });
 
   it('spares files that no export wrote, a run folder, and names that are no folder', async () => {
