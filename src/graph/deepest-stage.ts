@@ -25,17 +25,19 @@ export function deepestStage(
 ): string | undefined {
   const { graph } = flow;
   const layers = graph.nodes.filter((node) => linearLayer(node, flow));
-  // What is enlarged before any layer is the image itself, as torchvision's detectors begin.
+  // What is enlarged before any layer is the image itself, as torchvision's detectors begin. A pyramid resizes maps to the
+  // size of shallower ones, also where that happens to be their own.
   const afterLayer = descendants(
     flow,
     layers.flatMap((node) => flow.outputs(node)),
   );
-  const enlarging = graph.nodes.filter(
-    (node) =>
-      ['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace', 'GridSample'].includes(node.opType) &&
-      flow.inputs(node).some((input) => afterLayer.has(input)) &&
-      positions(node.outputs[0]!) > positions(flow.inputs(node)[0]!),
-  );
+  const enlarging = graph.nodes.filter((node) => {
+    if (!['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace', 'GridSample'].includes(node.opType))
+      return false;
+    if (!flow.inputs(node).some((input) => afterLayer.has(input))) return false;
+    const growth = positions(node.outputs[0]!) - positions(flow.inputs(node)[0]!);
+    return growth > 0 || (growth === 0 && ['Resize', 'Upsample'].includes(node.opType));
+  });
   const enlarged = descendants(
     flow,
     enlarging.flatMap(({ outputs }) => outputs),

@@ -4,6 +4,29 @@ import { listFeatureLayers } from '../../src/pipeline/analyse-model.js';
 import { float32 } from '../../src/tensor/tensor.js';
 
 describe('The end of a backbone without classifier', () => {
+  it('is before a pyramid that joins maps of one size', async () => {
+    const b = new GraphBuilder();
+    const convolve = (value: string, from: number, to: number, stride: number): string => {
+      const weights = new Float32Array(to * from).map((_, i) => Math.sin(i));
+      const kernel = b.constant('kernel', float32([to, from, 1, 1], weights));
+      return b.op('Relu', [b.op('Conv', [value, kernel], { attributes: { strides: [stride, stride] } })], {
+        name: `maps/${to}`,
+      });
+    };
+    const x = b.input('x', 'float32', ['batch', 3, 16, 16]);
+    const early = convolve(convolve(x, 3, 8, 2), 8, 16, 2);
+    const deep = convolve(early, 16, 64, 1);
+    const resized = b.op('Resize', [
+      convolve(deep, 64, 12, 1),
+      '',
+      b.constant('scales', float32([4], [1, 1, 1, 1])),
+    ]);
+    const joined = b.op('Add', [resized, convolve(early, 16, 12, 1)]);
+    b.output(convolve(joined, 12, 1, 1), 'float32', undefined, 'mask');
+    const layers = await listFeatureLayers(b.model());
+    expect(layers.find(({ recommended }) => recommended)?.name).to.equal(deep);
+  });
+
   it('is looked for behind an image that is enlarged first, and before its maps are', async () => {
     const b = new GraphBuilder();
     const enlarge = (value: string): string =>
