@@ -79,9 +79,15 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       // Not global: what this command demands, its subcommands would demand too.
       // yargs lays out the help of every command that it calls, asked for or not, which costs longer than
       // the rest of the start; hidden flags are not laid out.
+      // A flag of choices without one would silently have its default.
       const own = Object.entries(options).map(([name, option]) => [
         name,
-        { ...option, global: false, ...(isHelpAsked === false && { hidden: true }) },
+        {
+          ...option,
+          ...(option.choices && { requiresArg: true }),
+          global: false,
+          ...(isHelpAsked === false && { hidden: true }),
+        },
       ]);
       return yargs
         .options(Object.fromEntries(own) as Record<string, Options>)

@@ -66,6 +66,7 @@ describe('wrong input', function () {
       [['inspect'], /Missing: what graft inspect is for/],
       [['models', 'get'], /Missing: what graft models get is for/],
       [['run', '--backbone'], /Expected a value for --backbone but there is none\./],
+      [['export', '--run', 'x', '--out', 'y', '--precision'], /Expected a value for --precision but there/],
       [
         ['run', '--shard', '1/2', '--out', 'x'],
         /Unknown argument: shard\. --shard is a flag of graft cache\. Fill/,
