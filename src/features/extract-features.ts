@@ -143,7 +143,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     });
     pool = opened.pool;
     return new GroupWriter(stores, pool, {
-      batch: opened.batch,
+      batch: () => opened.parcel(msPerExample()),
       views: viewOf,
       onBatch(count) {
         advance(count);

@@ -16,7 +16,8 @@ export interface MissingExample {
 }
 
 export interface GroupWriterOptions {
-  readonly batch: number;
+  /** How many examples to hand to a worker at once. */
+  batch(): number;
   /** For each store: which of the workers' views its rows are of. */
   readonly views: readonly number[];
   /** Called with the number of examples that came back. */
@@ -55,7 +56,7 @@ export class GroupWriter {
   /** Resolves when the next example may be added: at once, or when a worker has room for the batch this one fills. */
   async add(example: MissingExample): Promise<void> {
     this.#waiting.push(example);
-    if (this.#waiting.length === this.#options.batch) await this.#dispatch();
+    if (this.#waiting.length >= this.#options.batch()) await this.#dispatch();
   }
 
   /** Everything added since the last call becomes one shard of each store. Waits for the group before it. */

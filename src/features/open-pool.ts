@@ -3,7 +3,7 @@ import type { RandomView } from '../image/random-view.js';
 import { exampleDims, type InputSpec } from '../models/input-spec.js';
 import type { NodeProvider } from '../runtime/providers.js';
 import { sizeOf } from '../tensor/shape.js';
-import { type PlannedExample, planWorkers } from './plan-workers.js';
+import { parcelSize, type PlannedExample, planWorkers } from './plan-workers.js';
 import { TryingPool } from './trying-pool.js';
 import type { WorkerSetup } from './worker-messages.js';
 import { WorkerPool } from './worker-pool.js';
@@ -30,10 +30,19 @@ export interface PoolOptions {
 /** Most decoded pixels that wait for the models: three photos of 12 megapixels, a hundred and more of half a megapixel. */
 const pixelBytes = 128 * 2 ** 20;
 
-/** @returns the pool, and how many examples to hand to it at once */
-export function openPool(options: PoolOptions): { readonly pool: TryingPool; readonly batch: number } {
+export interface OpenedPool {
+  readonly pool: TryingPool;
+  /**
+   * How many examples to hand to it at once.
+   * @param msPerExample - how long one takes by the clock, all workers at work; default: not known
+   */
+  parcel(msPerExample?: number): number;
+}
+
+export function openPool(options: PoolOptions): OpenedPool {
   const { model, input, views, outputs, remaining } = options;
-  const { provider, perRun, divisions, batch } = planWorkers({ ...options, example: plannedExample(input) });
+  const plan = planWorkers({ ...options, example: plannedExample(input) });
+  const { provider, perRun, divisions } = plan;
   const setup = {
     model: typeof model === 'string' ? model : shared(model),
     ...{ input, views, outputs, perRun, provider },
@@ -44,7 +53,10 @@ export function openPool(options: PoolOptions): { readonly pool: TryingPool; rea
       new WorkerPool({ ...setup, threads, pixelBytes: pixelBytes / workers }, workers),
     remaining,
   });
-  return { pool, batch };
+  return {
+    pool,
+    parcel: (msPerExample = Number.NaN) => parcelSize(plan, msPerExample * pool.division.workers),
+  };
 }
 
 function plannedExample(input: InputSpec): PlannedExample {

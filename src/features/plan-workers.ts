@@ -16,8 +16,10 @@ export interface WorkerPlan {
   readonly divisions: readonly Division[];
   /** Most examples a run of the model. */
   readonly perRun: number;
-  /** Examples handed to a worker at once. */
+  /** Examples handed to a worker at once, before it is known how long one takes. */
   readonly batch: number;
+  /** Most of them, where one takes no time. */
+  readonly mostPerBatch: number;
 }
 
 export type PlannedExample =
@@ -27,9 +29,12 @@ export type PlannedExample =
 /** Encoded bytes, weights and packed copies of them: about what one session takes, in sizes of the model. */
 const memoryPerModelByte = 3;
 
-/** Handing over images in small parcels instead of singly saves 0.2 ms an image; more would only take memory. */
+/** Handing a parcel over takes 0.2 ms, so images are not handed over singly. */
 const batchBytes = 4 * 2 ** 20;
-export const mostPerBatch = 8;
+const firstPerBatch = 8;
+/** Larger parcels are those whose work takes so long; all of one are lost to a stop, and the last ones leave other cores idle. */
+const batchMs = 25;
+export const mostPerBatch = 32;
 
 /** Texts handed over at once, among which those of similar length are run together. */
 const textWindow = 64;
@@ -56,7 +61,8 @@ export function planWorkers(options: {
   if (provider !== 'cpu') {
     const perRun = batch ?? 32;
     const divisions = [{ workers: workers ?? 1, threads }];
-    return { provider, divisions, perRun, batch: handedOver(example, perRun) };
+    const handed = handedOver(example, perRun);
+    return { provider, divisions, perRun, batch: handed, mostPerBatch: handed };
   }
   const cores = threads ?? availableParallelism();
   const fitting = Math.floor(freeMemory() / 2 / (memoryPerModelByte * Math.max(1, modelBytes)));
@@ -70,11 +76,21 @@ export function planWorkers(options: {
     })),
     perRun: batch ?? (example.kind === 'text' ? textsPerRun : 1),
     batch: handedOver(example, batch),
+    mostPerBatch: batch === undefined && example.kind === 'image' ? mostPerBatch : handedOver(example, batch),
   };
+}
+
+/** How many examples to hand over at once, where one takes a worker so many milliseconds; NaN while that is not known. */
+export function parcelSize(
+  { batch, mostPerBatch: most }: Pick<WorkerPlan, 'batch' | 'mostPerBatch'>,
+  msPerExample: number,
+): number {
+  const fitting = Math.floor(batchMs / msPerExample);
+  return fitting > batch ? Math.min(most, fitting) : batch;
 }
 
 /** @param batch - examples a run, where that was said */
 function handedOver(example: PlannedExample, batch: number | undefined): number {
   if (example.kind === 'text') return Math.max(textWindow, batch ?? 0);
-  return batch ?? Math.max(1, Math.min(mostPerBatch, Math.floor(batchBytes / example.sizeBytes)));
+  return batch ?? Math.max(1, Math.min(firstPerBatch, Math.floor(batchBytes / example.sizeBytes)));
 }

@@ -52,7 +52,7 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
     async *ask(count, read) {
       let done = 0;
       const { provider } = await resolveDevice(device);
-      const { pool, batch: handed } = openPool({
+      const { pool, parcel } = openPool({
         ...{ model: source, modelBytes, input, provider, batch, threads },
         ...(count <= few && { workers: 1 }),
         views: [undefined],
@@ -78,17 +78,24 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
           return reason === undefined ? finite(values) : new GraftError(code, reason);
         });
       };
+      /** When the first of them came back, and how many were done by then. */
+      let first: { readonly at: number; readonly done: number } | undefined;
+      const msPerExample = () =>
+        first && done > first.done ? (performance.now() - first.at) / (done - first.done) : Number.NaN;
       const asked: Promise<readonly Outcome[]>[] = [];
       try {
         for (let next = 0; done < count;) {
-          for (; next < count && asked.length < pool.capacity; next += handed) {
-            const outcomes = outcomesOf(next, Math.min(count, next + handed));
+          while (next < count && asked.length < pool.capacity) {
+            const from = next;
+            next = Math.min(count, from + parcel(msPerExample()));
+            const outcomes = outcomesOf(from, next);
             // It is heard when its turn comes.
             outcomes.catch(() => {});
             asked.push(outcomes);
           }
           const outcomes = await asked.shift()!;
           done += outcomes.length;
+          first ??= { at: performance.now(), done };
           yield outcomes;
         }
       } finally {
