@@ -10,23 +10,23 @@ import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model, Node } from '../onnx/ir.js';
 import { simplifyModel } from '../runtime/simplify-model.js';
-import type { Leeway } from './compare-answers.js';
+import { answersToKeep, type Leeway } from './compare-answers.js';
 import { observeValues } from './observe-values.js';
 
-/** Of many classes nearly all probabilities are near 0 in any case, so that answers count too. */
-const int8Leeway = { meanAbsDiff: 0.05, agreement: 0.8 };
+const float16Leeway = { meanAbsDiff: 0.01, agreement: answersToKeep };
+const int8Leeway = { meanAbsDiff: 0.05, agreement: answersToKeep };
 
 /** What a precision may change, and what to do where it changes more. */
 export const precisionLeeway: Readonly<
   Record<Exclude<ModelPrecision, 'float32'>, Pick<Leeway, 'meanAbsDiff' | 'agreement' | 'remedy'>>
 > = {
   float16: {
-    meanAbsDiff: 0.01,
+    ...float16Leeway,
     remedy:
       'float16 holds three digits, and numbers up to 65504; take --precision float16-weights or float32.',
   },
   'float16-weights': {
-    meanAbsDiff: 0.01,
+    ...float16Leeway,
     remedy: 'float16 holds three digits of a weight; leave --precision out.',
   },
   int8: {

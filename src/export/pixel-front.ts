@@ -7,7 +7,7 @@ import type { PixelSpec } from '../models/input-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import type { PreprocessSpec, ResizeKernel } from '../models/preprocess-spec.js';
 import { type AttributeInput } from '../onnx/attributes.js';
-import type { Leeway } from './compare-answers.js';
+import { answersToKeep, type Leeway } from './compare-answers.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { float32, int64 } from '../tensor/tensor.js';
@@ -17,8 +17,9 @@ export const pixelsName = 'pixels';
 export const preparedName = 'pixels/prepared';
 
 /** What a level more or less of some pixels may change. */
-export const pixelsLeeway: Pick<Leeway, 'meanAbsDiff' | 'remedy'> = {
+export const pixelsLeeway: Pick<Leeway, 'meanAbsDiff' | 'agreement' | 'remedy'> = {
   meanAbsDiff: 0.01,
+  agreement: answersToKeep,
   remedy: 'Its answers hang on single levels of pixels; leave --pixels out.',
 };
 

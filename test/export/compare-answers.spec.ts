@@ -27,15 +27,18 @@ describe('a file that is meant to differ', () => {
   });
 
   it('is wrong where fewer answers stay than must, though the mean over very many classes is small', () => {
-    const [own, other] = [0, 1].map((best) =>
-      Float32Array.from({ length: 100 }, (_, i) => (i === best ? 1 : 0)),
-    );
-    const compareWith = (agreement: number) => {
-      const [found, expected] = [own!, other!].map((values) => new Map([['probabilities', values]]));
-      return compareAnswers([found!], expected!, 1, { task: 'single', meanAbsDiff: 0.05, agreement });
+    const rows = (...best: number[]) => {
+      const values = Float32Array.from({ length: 100 * best.length }, (_, i) =>
+        i % 100 === best[(i / 100) | 0] ? 1 : 0,
+      );
+      return new Map([['probabilities', values]]);
     };
-    expect(compareWith(0).isRight).to.equal(true);
-    expect(compareWith(0.75)).to.deep.include({ isRight: false, agreement: 0 });
+    const compareWith = (agreement: number, ...best: number[]) =>
+      compareAnswers([rows(...best)], rows(0, 0, 0, 0), 4, { task: 'single', meanAbsDiff: 0.05, agreement });
+    expect(compareWith(0, 1, 1, 1, 1).isRight).to.equal(true);
+    expect(compareWith(0.8, 0, 0, 1, 1)).to.deep.include({ isRight: false, agreement: 0.5 });
+    // Of four examples, three are as near to four of five as can be.
+    expect(compareWith(0.8, 0, 0, 0, 1).isRight).to.equal(true);
   });
 
   it('compares sets of labels at a half', () => {
