@@ -49,8 +49,8 @@ export function compareAnswers(
     );
     if (own === other) same++;
   }
-  // Rounded down, so that of few examples one may change.
-  const isKept = same >= Math.floor(least * examples);
+  // To the nearest whole number, so that of four examples one may change.
+  const isKept = same >= Math.round(least * examples);
   return { ...compared, isRight: compared.isRight && isKept, agreement: same / examples };
 }
 

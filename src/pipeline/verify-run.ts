@@ -12,12 +12,13 @@ import { preparedValue, readMetadata, readPrecision } from '../models/model-meta
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Dimension, Graph, Model } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
+import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { backboneOfRun } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import type { Backbone } from './prepare-backbone.js';
-import { readRunFolder, type RunFolder } from './run-folder.js';
+import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
 import { examplesToVerify, madeUp, pixelsToVerify } from './examples-to-verify.js';
 
 /** @throws GraftError VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
@@ -32,6 +33,7 @@ export async function verifyRun(
   const prepares = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
   const expected = prepares ? [[takenPixels], [takenPlanes]] : expectedInputs(backbone, run);
   assertSameInputs(model.graph, options.model, expected, run);
+  assertSameOrigin(model, options.model, run);
   const pixels = prepares ? model.graph.inputs[0]!.name : undefined;
   const input = prepares ? undefined : inputOf(model, options.model, backbone);
   const verified = await verifySource(
@@ -93,6 +95,31 @@ function areSame(taken: readonly ValueReport[], expected: readonly ValueReport[]
       return name === value.name && dtype === value.dtype && value.shape.every(isSame);
     });
   return taken.length === expected.length && taken.every(fits);
+}
+
+/**
+ * Of a file that is meant to differ, one of another run may answer nearly the same.
+ * @throws GraftError VERIFICATION_FAILED where the file says that it was made of something else
+ */
+function assertSameOrigin({ metadata }: Model, file: string, { config, folder, head }: RunFolder): void {
+  const ofRun = new Map([
+    ['graft.labels', JSON.stringify(head.classes)],
+    ...(isFeatureRun(config)
+      ? []
+      : ([
+          ['graft.backbone_sha256', config.backboneSha256],
+          ['graft.layer', config.layer],
+          ['graft.pool', config.pool],
+        ] as const)),
+  ]);
+  for (const [key, expected] of ofRun) {
+    const found = metadata.get(key);
+    if (found === undefined || found === expected) continue;
+    throw new GraftError(
+      'VERIFICATION_FAILED',
+      `${file} belongs to another run: its ${key} is ${shortenText(found, 80)}, but that of ${folder} is ${shortenText(expected, 80)}.`,
+    );
+  }
 }
 
 export function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {

@@ -184,6 +184,17 @@ describe('exporting in other forms', function () {
     expect(again.status, again.stderr).to.equal(0);
   });
 
+  it('finds a file of another backbone, layer or set of labels to be of another run, though it may answer the same', async () => {
+    const model = await readModel(at('half.onnx'));
+    for (const key of ['graft.backbone_sha256', 'graft.layer', 'graft.labels']) {
+      const metadata = new Map(model.metadata).set(key, '["other"]');
+      await writeModel({ ...model, metadata }, at('other.onnx'));
+      const { status, stderr } = await graftHere(['verify', '--model', at('other.onnx'), '--run', run], env);
+      expect(status).to.equal(1);
+      expect(stderr).to.include(`belongs to another run: its ${key} is ["other"], but that of`);
+    }
+  });
+
   it('puts the weights into a file beside the model with --external-data, from which it is read again', async () => {
     await exporting('beside.onnx', '--external-data');
     const [model, weights] = ['beside.onnx', 'beside.onnx_data'].map((name) => statSync(at(name)).size);
