@@ -59,7 +59,7 @@ export function describeExport({ model, bytes, verified, folder, files }: Export
 
 function describeVerification({ providers, maxAbsDiff, examples }: ExportReport['verified']): string {
   const names = providers
-    .map(({ name, examples: few }) => (few === undefined ? name : `${name} (${few})`))
+    .map(({ name, examples: few }) => (few === undefined ? name : `${name} (${few} examples)`))
     .join(', ');
   const { meanAbsDiff, agreement } = providers[0]!;
   if (meanAbsDiff === undefined)
