@@ -101,7 +101,8 @@ class SinglePlaces {
   }
 }
 
-function cast(from: string, to: string, dtype: 'float16' | 'float32'): Node {
+/** A node that gives `from` as `to`, in another type. */
+export function cast(from: string, to: string, dtype: 'float16' | 'float32'): Node {
   const attributes = new Map([['to', toAttribute(dtypeInfo(dtype).code)]]);
   return node({ opType: 'Cast', inputs: [from], outputs: [to], attributes });
 }

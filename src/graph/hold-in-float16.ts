@@ -2,11 +2,9 @@
  * A model that holds its large weights in float16 and computes in float32 as before: half the bytes, at no time, as a runtime takes
  * what is computed of constants alone when it opens the model.
  */
-import { toAttribute } from '../onnx/attributes.js';
-import { type Initializer, type Model, type Node, node } from '../onnx/ir.js';
-import { dtypeInfo } from '../tensor/dtype.js';
+import type { Initializer, Model, Node } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
-import { toHalfInitializer } from './as-float16.js';
+import { cast, toHalfInitializer } from './as-float16.js';
 import { namesOf } from './names-of.js';
 import { UniqueNames } from './unique-names.js';
 
@@ -27,8 +25,7 @@ export function holdInFloat16(model: Model): Model {
     }
     const held = names.take(`${name}/float16`);
     initializers.set(held, toHalfInitializer(held, weight));
-    const attributes = new Map([['to', toAttribute(dtypeInfo('float32').code)]]);
-    casts.push(node({ opType: 'Cast', inputs: [held], outputs: [name], attributes }));
+    casts.push(cast(held, name, 'float32'));
   }
   return { ...model, graph: { ...graph, initializers, nodes: [...casts, ...graph.nodes] } };
 }
