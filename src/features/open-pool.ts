@@ -50,7 +50,13 @@ export function openPool(options: PoolOptions): OpenedPool {
   const pool = new TryingPool({
     divisions,
     open: ({ workers, threads }) =>
-      new WorkerPool({ ...setup, threads, pixelBytes: pixelBytes / workers }, workers),
+      new WorkerPool(
+        { ...setup, threads, pixelBytes: pixelBytes / workers },
+        {
+          size: Math.max(1, Math.min(workers, Math.ceil(remaining() / plan.batch))),
+          usesCaller: provider === 'cpu',
+        },
+      ),
     remaining,
   });
   return {
