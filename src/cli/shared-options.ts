@@ -34,6 +34,17 @@ export const backboneOptions = {
   },
 } as const satisfies Record<string, Options>;
 
+/** Of a run on features that were made elsewhere. */
+export const mergedBackboneOptions = {
+  ...backboneOptions,
+  backbone: {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'For a run on --features: the backbone that makes them, merged in the file [default: the head alone]',
+  },
+} as const satisfies Record<string, Options>;
+
 export const dataOptions = {
   data: {
     type: 'string',

@@ -5,6 +5,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { GraftError } from '../errors.js';
+import { quoteForShell } from '../quote-for-shell.js';
+import { packageFolder } from '../version.js';
 import type { Device } from './session.js';
 
 export type NodeProvider = 'cpu' | 'cuda' | 'webgpu';
@@ -98,7 +100,18 @@ function missingForCuda(): string | undefined {
   }
   const library = 'libonnxruntime_providers_cuda.so';
   if (existsSync(path.join(nativeFolder(), library))) return undefined;
-  return `${library} is not installed; run \`npm run setup:cuda\` (see docs/cuda.md).`;
+  return `${library} is not installed; ${cudaRemedy()}.`;
+}
+
+/**
+ * What fetches CUDA's libraries.
+ * @param folder - of this package; of one that was installed the scripts are not there
+ */
+export function cudaRemedy(folder = packageFolder()): string {
+  if (existsSync(path.join(folder, 'scripts', 'setup-cuda.mjs')))
+    return 'run `npm run setup:cuda` (see docs/cuda.md)';
+  const script = path.resolve(nativeFolder(), '..', '..', '..', '..', 'script', 'install.js');
+  return `run ONNXRUNTIME_NODE_INSTALL=cuda12 node ${quoteForShell(script)} (see docs/cuda.md of onnx-graft)`;
 }
 
 function missingForWebgpu(): string | undefined {

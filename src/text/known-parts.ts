@@ -7,6 +7,8 @@
  *              removes the accents that the reference knows
  *   BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits
  *              Split at what Unicode holds to be letters, blanks, punctuation, numbers
+ *   CharDelimiterSplit, FixedLength
+ *              Split at a character, into pieces of so many
  *   WordLevel  WordPiece whose pieces inside of words begin with what no token holds: a word is one token or unknown
  */
 
@@ -16,6 +18,8 @@ interface Part {
   readonly pretokenizers?: unknown;
   readonly behavior?: unknown;
   readonly individual_digits?: unknown;
+  readonly delimiter?: unknown;
+  readonly length?: unknown;
   readonly lowercase?: unknown;
   readonly strip_accents?: unknown;
   readonly strip_left?: unknown;
@@ -102,12 +106,15 @@ function knownPreTokenizer(preTokenizer: unknown): unknown {
     case 'WhitespaceSplit':
       return splitInto('\\P{White_Space}+');
     case 'Punctuation':
-      // Runs of them together are what the library makes of every other behaviour.
-      return part.behavior === 'Isolated' ? splitAt(punctuation) : preTokenizer;
+      return splitAt(punctuation, part.behavior);
     case 'BertPreTokenizer':
       return { type: 'Sequence', pretokenizers: [splitInto('\\P{White_Space}+'), splitAt(punctuation)] };
     case 'Digits':
       return splitAt(part.individual_digits === true ? '\\p{N}' : '\\p{N}+');
+    case 'CharDelimiterSplit':
+      return { ...splitAt('', 'Removed'), pattern: { String: part.delimiter } };
+    case 'FixedLength':
+      return splitInto(`[\\s\\S]{1,${Number(part.length)}}`);
     default:
       return preTokenizer;
   }
@@ -121,10 +128,10 @@ const splitInto = (Regex: string): object => ({
   invert: true,
 });
 
-/** What matches stands alone, and what is between. */
-const splitAt = (Regex: string): object => ({
+/** What matches stands alone, and what is between; or as `behavior` says. */
+const splitAt = (Regex: string, behavior: unknown = 'Isolated'): object => ({
   type: 'Split',
   pattern: { Regex },
-  behavior: 'Isolated',
+  behavior,
   invert: false,
 });

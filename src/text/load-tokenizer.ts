@@ -3,6 +3,7 @@ import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
 import type { TokenizerFiles } from '../models/token-spec.js';
 import { readCharsmap } from './charsmap.js';
+import { giveBehaviors, type PreTokenizer } from './divide-text.js';
 import { withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
 
@@ -14,6 +15,7 @@ interface Tokenizer {
   ): { readonly ids: number[]; readonly token_type_ids?: number[] };
   token_to_id(token: string): number | undefined;
   readonly normalizer: Normalizer | null;
+  readonly pre_tokenizer: PreTokenizer | null;
   readonly model: {
     encode(words: readonly string[]): string[];
     readonly tokens_to_ids: ReadonlyMap<string, number>;
@@ -75,6 +77,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   try {
     tokenizer = new LibraryTokenizer(description, settings);
     giveCharsmaps(tokenizer.normalizer);
+    giveBehaviors(tokenizer.pre_tokenizer);
     if (kind === 'Unigram' && description.model?.byte_fallback === true) giveBytes(tokenizer.model);
     frame = findFrame(tokenizer);
   } catch (error) {

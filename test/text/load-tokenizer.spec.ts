@@ -212,6 +212,50 @@ describe('A tokenizer', () => {
     });
   }
 
+  // The ids are those of tokenizers 0.23, of `a..a`, `.a...` and `aab`.
+  const dots = (behavior: string, invert: boolean): object => ({
+    ...{ type: 'Split', pattern: { Regex: '\\.' }, behavior, invert },
+  });
+  const divisions: readonly [preTokenizer: object, expected: readonly number[][]][] = [
+    [{ ...dots('Removed', false), pattern: { String: '.' } }, [[1, 1], [1], [0]]],
+    [dots('Isolated', true), [[1, 2, 2, 1], [2, 1, 2, 2, 2], [0]]],
+    [dots('Contiguous', false), [[1, 3, 1], [2, 1, 7], [0]]],
+    [dots('Contiguous', true), [[1, 3, 1], [2, 1, 7], [0]]],
+    [dots('MergedWithPrevious', false), [[4, 2, 1], [2, 4, 2, 2], [0]]],
+    [dots('MergedWithPrevious', true), [[1, 2, 5], [5, 2, 2, 2], [0]]],
+    [dots('MergedWithNext', false), [[1, 2, 5], [5, 2, 2, 2], [0]]],
+    [dots('MergedWithNext', true), [[4, 2, 1], [2, 4, 2, 2], [0]]],
+    [{ type: 'Punctuation', behavior: 'Removed' }, [[1, 1], [1], [0]]],
+    [{ type: 'Punctuation', behavior: 'Contiguous' }, [[1, 3, 1], [2, 1, 7], [0]]],
+    [{ type: 'Punctuation', behavior: 'MergedWithPrevious' }, [[4, 2, 1], [2, 4, 2, 2], [0]]],
+    [{ type: 'CharDelimiterSplit', delimiter: '.' }, [[1, 1], [1], [0]]],
+    [
+      { type: 'FixedLength', length: 2 },
+      [
+        [4, 5],
+        [5, 3, 2],
+        [6, 8],
+      ],
+    ],
+  ];
+  for (const [preTokenizer, expected] of divisions) {
+    const { type, behavior, invert } = preTokenizer as Readonly<Record<string, unknown>>;
+    it(`divides texts as Hugging Face does: ${[type, behavior, invert && 'inverted'].filter(Boolean).join(', ')}`, () => {
+      const tokens = ['[UNK]', 'a', '.', '..', 'a.', '.a', 'aa', '...', 'b'];
+      const json = JSON.stringify({
+        ...{ normalizer: null, post_processor: null, decoder: null, added_tokens: [] },
+        pre_tokenizer: { type: 'Sequence', pretokenizers: [preTokenizer] },
+        model: {
+          ...{ type: 'WordLevel', unk_token: '[UNK]' },
+          vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),
+        },
+      });
+      const tokenizer = loadTokenizer({ json }, 'dots');
+      const ids = ['a..a', '.a...', 'aab'].map((text) => tokenizer.encode(text, unlimited));
+      expect(ids).to.deep.equal(expected);
+    });
+  }
+
   it('gives its ids for questions and odd Unicode with 30522 tokens, cut or whole', function () {
     if (!existsSync(minilm)) return this.skip();
     const tokenizer = loadTokenizer({ json: readFileSync(minilm, 'utf8') }, minilm);
