@@ -31,6 +31,7 @@ export { encodeModel, writeModel } from './onnx/write-model.js';
 export { type AddedGradients, addGradients, type AddGradientsOptions } from './pipeline/add-gradients.js';
 export { listFeatureLayers } from './pipeline/analyse-model.js';
 export { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './pipeline/cache-features.js';
+export { evaluateFeatures, type EvaluateFeaturesOptions } from './pipeline/evaluate-features.js';
 export { type EvaluateOptions, type EvaluationReport, evaluateModel } from './pipeline/evaluate-model.js';
 export { examineMachine, type MachineReport } from './pipeline/examine-machine.js';
 export {
@@ -38,7 +39,7 @@ export {
   type ExportFeaturesOptions,
   type ExportFeaturesReport,
 } from './pipeline/export-features.js';
-export { type ExportReport, exportRun } from './pipeline/export-run.js';
+export { type ExportOptions, type ExportReport, exportRun } from './pipeline/export-run.js';
 export { verifyRun } from './pipeline/verify-run.js';
 export { getModel, type GetModelOptions, type GetModelReport } from './pipeline/get-model.js';
 export { type Inspection, inspectModel } from './pipeline/inspect-model.js';
@@ -53,13 +54,14 @@ export {
   type PruneReport,
   verifyCache,
 } from './pipeline/maintain-cache.js';
+export { predictFeatures, type PredictFeaturesOptions } from './pipeline/predict-features.js';
 export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type PageReport, reportRun } from './pipeline/report-run.js';
 export { type RunReport, runAll, tuneAndExport } from './pipeline/run-all.js';
 export { type ModelServer, serveModel, type ServeOptions } from './pipeline/serve-model.js';
-export type { TrainOptions, TrainReport } from './pipeline/training-run.js';
+export type { FeatureTrainOptions, TrainHooks, TrainOptions, TrainReport } from './pipeline/training-run.js';
 export { trainRun } from './pipeline/train-run.js';
-export type { TuneOptions, TuneReport } from './pipeline/tuning-run.js';
+export type { TuneHooks, TuneOptions, TuneReport } from './pipeline/tuning-run.js';
 export { tuneRun } from './pipeline/tune-run.js';
 export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';
 export { openPredictor, type Predictor } from './predict/predictor.js';

@@ -25,8 +25,14 @@ export interface StagedFile {
   discard(): Promise<void>;
 }
 
-/** @throws GraftError FILE_UNWRITABLE, as `commit` does; a failed write through the handle is the caller's to turn into one. */
+/**
+ * A device or a pipe is refused: the rename would put a file in its place, of /dev/null too.
+ * @throws GraftError FILE_UNWRITABLE, as `commit` does; a failed write through the handle is the caller's to turn into one.
+ */
 export async function stageFile(file: string): Promise<StagedFile> {
+  const there = await stat(file).catch(() => undefined);
+  if (there?.isDirectory()) throw unwritable(file, Object.assign(new Error('a folder'), { code: 'EISDIR' }));
+  if (there && !there.isFile()) throw unwritable(file, new Error('it is a device or a pipe; name a file'));
   const folder = path.dirname(file);
   const stem = [...path.basename(file)].slice(0, longestStem).join('');
   const name = `.${stem}.${writerHost}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`;
@@ -100,8 +106,6 @@ export async function writePieces(
  */
 export async function assertWritable(file: string): Promise<void> {
   await makeFolder(path.dirname(file));
-  const info = await stat(file).catch(() => undefined);
-  if (info?.isDirectory()) throw unwritable(file, Object.assign(new Error('a folder'), { code: 'EISDIR' }));
   await (await stageFile(file)).discard();
 }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -53,6 +53,20 @@ describe('a file written durably', () => {
     );
     expect(String(await failure(writeDurably(folder, 'x')))).to.contain(folder);
     expect(await readdir(folder)).to.deep.equal([]);
+  });
+
+  it('never takes the place of a device or a pipe, also behind a link', async function () {
+    if (process.platform === 'win32') this.skip();
+    const pipe = path.join(folder, 'pipe');
+    expect(spawnSync('mkfifo', [pipe]).status).to.equal(0);
+    const link = path.join(folder, 'link');
+    await symlink('/dev/null', link);
+    for (const file of [pipe, link])
+      expect(String(await failure(writeDurably(file, 'x')))).to.contain(
+        `Cannot write ${file}: it is a device or a pipe`,
+      );
+    expect((await stat(pipe)).isFIFO()).to.equal(true);
+    expect((await readdir(folder)).sort()).to.deep.equal(['link', 'pipe']);
   });
 
   it('is refused in /proc, where no folder can be made, instead of waited for', async function () {

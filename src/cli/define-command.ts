@@ -97,7 +97,8 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
       const output = createOutput({ json: args.json === true, farewell });
       try {
         const given = lastOfEach(args, options);
-        refuseEmpty(given, options);
+        refuseEmpty(given, options, '--');
+        refuseEmpty(given, positionals ?? {}, '');
         const isGiven = (flag: string): boolean => given[flag] !== undefined && !defaulted()[kebabCase(flag)];
         await run(given as unknown as InferredOptionTypes<O> & P, output, isGiven);
       } finally {
@@ -124,12 +125,17 @@ function refuseUnknown(
 
 /**
  * An empty value is most likely a variable of the shell that was not set; as a path it would be the folder one stands in.
+ * @param dashes - what stands before the names
  * @throws GraftError USAGE
  */
-function refuseEmpty(given: Record<string, unknown>, options: Record<string, Options>): void {
+function refuseEmpty(
+  given: Record<string, unknown>,
+  options: Record<string, Options | PositionalOptions>,
+  dashes: string,
+): void {
   for (const [name, { type }] of Object.entries(options)) {
     if (type === 'string' && given[name] === '' && name !== 'tensorboard')
-      throw new GraftError('USAGE', `Expected a value for --${name} but it is empty.`);
+      throw new GraftError('USAGE', `Expected a value for ${dashes}${name} but it is empty.`);
   }
 }
 

@@ -16,8 +16,9 @@ export function explainUsage(
   args: readonly string[],
   commands: readonly CommandModule[],
 ): string {
-  const words = args.filter((arg) => !arg.startsWith('-'));
-  const isCommand = commands.some(({ command }) => String(command).split(' ')[0] === words[0]);
+  // What follows --config is its file.
+  const words = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
+  const isCommand = words[0] !== undefined && words[0] === commandOf(args, commands);
   const [, names] = /^Unknown arguments?: (.+)$/.exec(message) ?? [];
   if (names !== undefined && !isCommand && words[0] !== undefined) return `There is no command ${words[0]}.`;
   if (names !== undefined) {
@@ -34,6 +35,12 @@ export function explainUsage(
   if (near !== undefined && unknown !== undefined)
     return `There is no command ${unknown}. Did you mean ${near}?`;
   return message;
+}
+
+/** The command that is called: flags of all commands may stand before it. */
+export function commandOf(args: readonly string[], commands: readonly CommandModule[]): string | undefined {
+  const names = commands.map(({ command }) => String(command).split(' ')[0]!);
+  return args.find((arg, i) => names.includes(arg) && args[i - 1] !== '--config');
 }
 
 /** Which of the commands have the flags. */

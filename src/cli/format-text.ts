@@ -15,7 +15,9 @@ export function formatSeconds(seconds: number): string {
 /** 12345678 → "12.3 MB". */
 export function formatBytes(bytes: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3));
+  // Rounded first: 999 960 bytes are 1.0 MB, not 1000.0 kB.
+  const rounded = bytes < 999.5 ? bytes : Number(bytes.toPrecision(4));
+  const power = Math.min(units.length - 1, Math.floor(Math.log10(Math.max(1, rounded)) / 3 + 1e-9));
   return `${(bytes / 1000 ** power).toFixed(power === 0 ? 0 : 1)} ${units[power]}`;
 }
 
@@ -38,17 +40,32 @@ export function formatTable(given: readonly (readonly (string | number)[])[]): s
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, String(cell).length);
+      widths[i] = Math.max(widths[i] ?? 0, widthOf(String(cell)));
     });
   }
   return rows
     .map((row) =>
       row
         .map((cell, i) =>
-          typeof cell === 'number' ? String(cell).padStart(widths[i]!) : cell.padEnd(widths[i]!),
+          typeof cell === 'number'
+            ? String(cell).padStart(widths[i]!)
+            : cell + ' '.repeat(widths[i]! - widthOf(cell)),
         )
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
+}
+
+/** Ideographs, kana, Hangul, full-width letters and emoji take two columns of a terminal. */
+const wide =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}]/u;
+/** What is put over the character before it, or shows nothing, takes none. */
+const none = /[\p{Mn}\p{Me}\p{Cf}]/u;
+
+/** Columns of a terminal that a text takes. */
+function widthOf(text: string): number {
+  let width = 0;
+  for (const character of text) width += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
+  return width;
 }

@@ -20,7 +20,7 @@ import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { surviveClosedOutput } from './end-of-output.js';
-import { explainUsage } from './explain-usage.js';
+import { commandOf, explainUsage } from './explain-usage.js';
 import { flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
@@ -48,9 +48,12 @@ const commands = [
 export async function main(args: readonly string[]): Promise<void> {
   optimizeLater();
   surviveClosedOutput();
+  const called = commandOf(args, commands);
+  const end = args.indexOf('--');
+  const flags = end < 0 ? args : args.slice(0, end);
   /** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
-  let isJson = args.some((arg) => arg === '--json' || arg === '--json=true');
-  const cli = yargs(markDashes(args))
+  let isJson = flags.some((arg) => arg === '--json' || arg === '--json=true');
+  const cli = yargs(markDashes(args, called))
     .scriptName('graft')
     .usage(
       '$0 <command>\n\nTransfer learning on ONNX Runtime: cache features, train a head, export one ONNX file.',
@@ -61,9 +64,9 @@ export async function main(args: readonly string[]): Promise<void> {
     .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
     .option('config', { type: 'string' })
     .config('config', 'Read flags from a JSON or YAML file', (file) => {
-      const flags = readConfigFile(file);
-      isJson ||= flags.json === true;
-      return flagsForCommand(flags);
+      const config = readConfigFile(file);
+      isJson ||= config.json === true;
+      return flagsForCommand(config);
     })
     .wrap(Math.min(110, process.stdout.columns ?? 100))
     .version(packageVersion())
@@ -82,7 +85,7 @@ export async function main(args: readonly string[]): Promise<void> {
     const isUsage = error instanceof GraftError && error.code === 'USAGE';
     const message = messageOf(error);
     process.stderr.write(`graft: ${showControls(message)}\n`);
-    if (isUsage) process.stderr.write(`See: graft ${isCommand(args[0]) ? `${args[0]} ` : ''}--help\n`);
+    if (isUsage) process.stderr.write(`See: graft ${called === undefined ? '' : `${called} `}--help\n`);
     else if (!(error instanceof GraftError) && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);
     if (isJson) {
@@ -92,10 +95,6 @@ export async function main(args: readonly string[]): Promise<void> {
     // 128 + SIGINT, as shells have it.
     process.exitCode = isUsage ? 2 : isInterruption(error) ? 130 : 1;
   }
-}
-
-function isCommand(word: string | undefined): boolean {
-  return commands.some(({ command }) => String(command).split(' ')[0] === word);
 }
 
 function isYargsError(error: unknown): boolean {

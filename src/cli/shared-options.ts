@@ -1,5 +1,6 @@
 /** Flags that several commands share, with their checks. */
 import type { Options, PositionalOptions } from 'yargs';
+import { devices } from '../runtime/session.js';
 import { positiveInteger } from './numeric-options.js';
 
 export const backboneOptions = {
@@ -31,6 +32,17 @@ export const backboneOptions = {
   'max-length': {
     ...positiveInteger('max-length'),
     describe: 'Most tokens of a text [default: 128, or what model and tokenizer allow]',
+  },
+} as const satisfies Record<string, Options>;
+
+/** Of a run on features that were made elsewhere. */
+export const mergedBackboneOptions = {
+  ...backboneOptions,
+  backbone: {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      'For a run on --features: the backbone that makes them, merged in the file [default: the head alone]',
   },
 } as const satisfies Record<string, Options>;
 
@@ -67,7 +79,7 @@ export const dataOptions = {
 } as const satisfies Record<string, Options>;
 
 export const deviceOptions = {
-  device: { choices: ['auto', 'cpu', 'cuda', 'webgpu'], default: 'auto', describe: 'Where to run' },
+  device: { choices: devices, default: 'auto', describe: 'Where to run' },
   threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
 } as const satisfies Record<string, Options>;
 

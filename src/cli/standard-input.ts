@@ -4,9 +4,12 @@ const standardInput = 'stdin:';
 /** No argument holds it. */
 const mark = '\u0000';
 
-/** @param args - what stands after `graft` */
-export function markDashes(args: readonly string[]): string[] {
-  if (args[0] !== 'predict') return [...args];
+/**
+ * @param args - what stands after `graft`
+ * @param command - which of them is called
+ */
+export function markDashes(args: readonly string[], command: string | undefined): string[] {
+  if (command !== 'predict') return [...args];
   const end = args.indexOf('--');
   const flags = end < 0 ? args : args.slice(0, end);
   const words = end < 0 ? [] : args.slice(end + 1);

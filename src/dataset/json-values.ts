@@ -11,6 +11,7 @@ export function textOfJson(value: unknown): string | undefined {
 
 /** Numbers of JSON are doubles: two that differ may have become the same name. */
 export function isRounded(value: unknown): boolean {
-  if (Array.isArray(value)) return value.some(isRounded);
-  return typeof value === 'number' && Math.abs(value) > Number.MAX_SAFE_INTEGER;
+  // Of lists of lists, which are no values, nothing is said.
+  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
+  return values.some((each) => typeof each === 'number' && Math.abs(each) > Number.MAX_SAFE_INTEGER);
 }

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { GraftError, messageOf, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
-import { shortenText } from '../shorten-text.js';
+import { shortenText, showJson } from '../shorten-text.js';
 import type { Located } from '../sources/source.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
@@ -189,6 +189,6 @@ function textOf(value: unknown, column: string, row: number, file: string): stri
   if (text !== undefined) return text;
   throw new GraftError(
     'INVALID_DATASET',
-    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${shortenText(JSON.stringify(value), 60)}.`,
+    `Expected a text or a number for ${column} in row ${row} of ${file} but it is ${showJson(value, 60)}.`,
   );
 }

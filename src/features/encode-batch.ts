@@ -6,10 +6,9 @@ import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { imageRows } from '../inputs/image-rows.js';
 import { exampleDims, type PixelSpec, type TokenSpec } from '../models/input-spec.js';
 import { sizeOf } from '../tensor/shape.js';
-import { type BatchMessage, batchesPerWorker, type WorkerSetup } from './worker-messages.js';
+import { type Batch, batchesPerWorker, type WorkerSetup } from './worker-messages.js';
 
 export interface EncodedBatch {
-  readonly id: number;
   /** Examples in the batch, broken ones included. */
   readonly count: number;
   /** For each view wanted, by its index, the examples that are to be run. */
@@ -23,7 +22,7 @@ interface Broken {
 }
 
 /** May work on several batches at once; what it gives is good until `batchesPerWorker` more were begun. */
-export type EncodeBatch = (message: BatchMessage) => Promise<EncodedBatch>;
+export type EncodeBatch = (batch: Batch) => Promise<EncodedBatch>;
 
 /** @throws GraftError INVALID_TOKENIZER */
 export async function openBatchEncoder({ input, ...setup }: WorkerSetup): Promise<EncodeBatch> {
@@ -42,7 +41,7 @@ function openImages(
   const waiting = Array.from({ length: batchesPerWorker }, (): Float32Array[] => []);
   const budget = new PixelBudget(pixelBytes);
   let turn = 0;
-  return async ({ id, examples, keys, views: numbers }) => {
+  return async ({ examples, keys, views: numbers }) => {
     const rows = waiting[turn++ % waiting.length]!;
     const count = examples.length;
     const views = numbers.map((view) => allViews[view]);
@@ -59,7 +58,6 @@ function openImages(
       }),
     );
     return {
-      id,
       count,
       views: new Map(
         numbers.map((view, place) => [
@@ -82,7 +80,7 @@ async function openTexts(input: TokenSpec): Promise<EncodeBatch> {
   // Every worker would load the tokenizers, also for images.
   const { openTextEncoder } = await import('../inputs/encode-texts.js');
   const encoder = openTextEncoder(input);
-  return async ({ id, examples, views }) => {
+  return async ({ examples, views }) => {
     const broken: Broken[] = [];
     const texts = examples.map((bytes, slot) => {
       try {
@@ -93,7 +91,7 @@ async function openTexts(input: TokenSpec): Promise<EncodeBatch> {
       }
     });
     const arranged = encoder.arrange(texts);
-    return { id, count: examples.length, views: new Map(views.map((view) => [view, arranged])), broken };
+    return { count: examples.length, views: new Map(views.map((view) => [view, arranged])), broken };
   };
 }
 

@@ -157,7 +157,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
 
   try {
     let inGroup = 0;
-    for await (const { index, content } of readExamples(examples, { memo, isWanted })) {
+    for await (const { index, content } of readExamples(examples, { memo, isWanted, signal: finish.over })) {
       const left = writer && inGroup > 0 ? groupSize - inGroup : 0;
       if (finish.mustStop(left, msPerExample())) throw interrupted(done, examples.length);
       const example = examples.at(index)!;
@@ -175,7 +175,8 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
       if (!found.includes(undefined)) advance(1);
       else {
         // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read = content.kind === 'bytes' ? content : await readExample(example, memo);
+        const read =
+          content.kind === 'bytes' ? content : await readExample(example, memo, { signal: finish.over });
         if (read.kind === 'unreadable') {
           passOver(index, read.error);
           continue;
@@ -200,6 +201,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     await writer?.settle().catch(() => {});
     throw signal?.aborted ? interrupted(done, examples.length) : error;
   } finally {
+    finish.end();
     await pool?.close();
     await layout?.release();
   }

@@ -7,11 +7,26 @@ export class GroupFinish {
   readonly #signal: AbortSignal | undefined;
   readonly #limitMs: number;
   #deadline: number | undefined;
+  readonly #over = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
 
   /** @param limitMs - most that is spent on it */
   constructor(signal: AbortSignal | undefined, limitMs = 3000) {
     this.#signal = signal;
     this.#limitMs = limitMs;
+    signal?.addEventListener('abort', this.#begin);
+    if (signal?.aborted) this.#begin();
+  }
+
+  /** Aborted when nothing is waited for any more, as by then no example may have come for long. */
+  get over(): AbortSignal {
+    return this.#over.signal;
+  }
+
+  /** To be called in any case. */
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#signal?.removeEventListener('abort', this.#begin);
   }
 
   /**
@@ -20,8 +35,13 @@ export class GroupFinish {
    */
   mustStop(left: number, msPerExample: number): boolean {
     if (!this.#signal?.aborted) return false;
+    if (this.over.aborted) return true;
     const now = performance.now();
     this.#deadline ??= left * msPerExample <= this.#limitMs ? now + this.#limitMs : now;
     return left === 0 || now >= this.#deadline;
   }
+
+  readonly #begin = (): void => {
+    this.#timer ??= setTimeout(() => this.#over.abort(), this.#limitMs);
+  };
 }

@@ -27,6 +27,8 @@ export interface ReadOptions {
   readonly memo: HashMemo;
   /** Whether the bytes of an example of this sha256 are wanted; where not, a file that the memo knows is not read. */
   isWanted(sha256: Uint8Array): boolean;
+  /** Ends the wait for servers; what was to come of them is unreadable then. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Yields every example once, in order. What cannot be read is yielded as such: the caller decides. */
@@ -36,12 +38,15 @@ export async function* readExamples(
 ): AsyncGenerator<ReadExample> {
   const gate = new ByteGate(bytesAhead);
   const reading: Promise<ReadExample>[] = [];
+  const left = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, left.signal]) : left.signal;
   let next = 0;
   const begin = async (index: number): Promise<ReadExample> => {
     const example = examples.at(index)!;
     const sha256 = await recognise(example, options);
     if (sha256) return { index, content: { kind: 'recognised', sha256 } };
-    return { index, content: await readExample(example, options.memo, (size) => gate.pass(index, size)) };
+    const mayRead = (size: number) => gate.pass(index, size);
+    return { index, content: await readExample(example, options.memo, { mayRead, signal }) };
   };
   try {
     for (let index = 0; index < examples.length; index++) {
@@ -51,6 +56,7 @@ export async function* readExamples(
     }
   } finally {
     // Abandoned half way: let the reads under way pass the gate and end.
+    left.abort();
     gate.moveTo(next);
     await Promise.all(reading);
   }
@@ -64,14 +70,20 @@ async function recognise(example: Located, { memo, isWanted }: ReadOptions): Pro
   return sha256 && !isWanted(sha256) ? sha256 : undefined;
 }
 
-/** @param mayRead - resolves when there is room for so many bytes */
+export interface ReadOneOptions {
+  /** Resolves when there is room for so many bytes. */
+  readonly mayRead?: ((sizeBytes: number) => Promise<void>) | undefined;
+  /** Ends the wait for a server. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 export async function readExample(
   example: Located,
   memo: HashMemo,
-  mayRead: (sizeBytes: number) => Promise<void> = async () => {},
+  { mayRead, signal }: ReadOneOptions = {},
 ): Promise<Exclude<ExampleContent, { kind: 'recognised' }>> {
   try {
-    const { bytes, info } = await readSource(example, mayRead);
+    const { bytes, info } = await readSource(example, mayRead, signal);
     const sha256 = hash('sha256', bytes, 'buffer');
     if (info) memo.remember(placeOf(example), info, sha256);
     return { kind: 'bytes', bytes, sha256 };

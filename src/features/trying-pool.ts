@@ -6,8 +6,8 @@
  * would cost a short run more than the best way gains it. Only where much is left is another way than the first tried.
  */
 import type { Division } from './plan-workers.js';
-import type { BatchFeatures } from './worker-messages.js';
-import type { Pool, PooledBatch } from './worker-pool.js';
+import type { Batch, BatchFeatures } from './worker-messages.js';
+import type { Pool } from './worker-pool.js';
 
 export interface TryingPoolOptions {
   open(division: Division): Pool;
@@ -70,7 +70,7 @@ export class TryingPool implements Pool {
     return this.#current.pool.room();
   }
 
-  async run(batch: PooledBatch): Promise<BatchFeatures> {
+  async run(batch: Batch): Promise<BatchFeatures> {
     const trial = this.#current;
     const count = batch.examples.length;
     trial.outstanding++;

@@ -32,15 +32,18 @@ export interface WorkerSetup {
   readonly threads: number | undefined;
 }
 
-/** Sent with the examples' memory handed over. */
-export interface BatchMessage {
-  readonly id: number;
+export interface Batch {
   /** Encoded images, or texts as UTF-8. */
-  readonly examples: readonly Uint8Array[];
+  readonly examples: readonly Uint8Array<ArrayBuffer>[];
   /** sha256 of each example. */
   readonly keys: readonly Uint8Array[];
   /** Which of the views are wanted, as indices into them. */
   readonly views: readonly number[];
+}
+
+/** Sent with the examples' memory handed over. */
+export interface BatchMessage extends Batch {
+  readonly id: number;
 }
 
 export interface BatchFeatures {
@@ -51,10 +54,9 @@ export interface BatchFeatures {
 
 export type WorkerMessage =
   | ({ readonly kind: 'done'; readonly id: number } & BatchFeatures)
-  /** The batch, or, without an id, what the worker opens before the first. */
   | {
       readonly kind: 'failed';
-      readonly id?: number;
+      readonly id: number;
       readonly code: GraftErrorCode;
       readonly message: string;
     };

@@ -119,6 +119,11 @@ function madeDtype(node: Node, output: number): DType | undefined {
     const to = attributes.get('to');
     return to?.kind === 'int' ? dtypeFromCode(Number(to.value))?.dtype : undefined;
   }
-  const value = opType === 'Constant' || opType === 'ConstantOfShape' ? attributes.get('value') : undefined;
-  return value?.kind === 'tensor' ? value.value.dtype : undefined;
+  if (opType !== 'Constant' && opType !== 'ConstantOfShape') return undefined;
+  const value = attributes.get('value') ?? attributes.get('sparse_value');
+  if (value?.kind === 'tensor') return value.value.dtype;
+  if (value?.kind === 'sparseTensor') return value.value.values.dtype;
+  // Other attributes of a Constant say their type by their names.
+  if (attributes.has('value_int') || attributes.has('value_ints')) return 'int64';
+  return attributes.has('value_string') || attributes.has('value_strings') ? 'string' : 'float32';
 }

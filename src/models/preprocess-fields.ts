@@ -1,6 +1,6 @@
 /** Checked access to the fields of a preprocessing file; every refusal names the file and the field. */
 import { GraftError } from '../errors.js';
-import { shortenText } from '../shorten-text.js';
+import { showJson } from '../shorten-text.js';
 
 export type Json = Readonly<Record<string, unknown>>;
 
@@ -122,9 +122,8 @@ export class Fields {
 }
 
 function refuse(field: string, expected: string, received: unknown, where: string): GraftError {
-  const shown = JSON.stringify(received) ?? 'nothing';
   return new GraftError(
     'INVALID_PREPROCESS',
-    `Expected ${expected} for ${field} in ${where} but received ${shortenText(shown, 200)}.`,
+    `Expected ${expected} for ${field} in ${where} but received ${showJson(received, 200)}.`,
   );
 }

@@ -105,10 +105,16 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
   };
 }
 
-/** The bytes of an example, or why there are none. */
-export async function contentOf(example: Located): Promise<Uint8Array<ArrayBuffer> | GraftError> {
+/**
+ * The bytes of an example, or why there are none.
+ * @param signal - ends the wait for a server
+ */
+export async function contentOf(
+  example: Located,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer> | GraftError> {
   try {
-    return (await readSource(example)).bytes;
+    return (await readSource(example, undefined, signal)).bytes;
   } catch (error) {
     return unreadable(example.path, error);
   }

@@ -7,8 +7,33 @@ import type { Hooks } from './cache-features.js';
 import { type Backbone, type BackboneOptions, prepareBackbone } from './prepare-backbone.js';
 import { inputOfRun, isFeatureRun, type RunFolder } from './run-folder.js';
 
-/** Of a run on features. */
-type GivenBackbone = Omit<BackboneOptions, 'backbone'> & { readonly backbone?: string | undefined };
+/** How the backbone of a run is named that was trained on features made elsewhere. */
+export interface GivenBackbone extends Omit<BackboneOptions, 'backbone'> {
+  /** The one that makes the features; default: the head stays alone. */
+  readonly backbone?: string | undefined;
+}
+
+/** @throws GraftError USAGE for what would not be looked at: another run has its backbone, and without one there is no layer. */
+export function assertGoesWith({ config, folder }: RunFolder, given: GivenBackbone): void {
+  const { backbone, layer, pool, preprocess, tokenizer, maxLength } = given;
+  const ofOne = { layer, pool, preprocess, tokenizer, 'max-length': maxLength };
+  const stray = (names: object): string | undefined =>
+    Object.entries(names).find(([, value]) => value !== undefined)?.[0];
+  if (!isFeatureRun(config)) {
+    const flag = stray({ backbone, ...ofOne });
+    if (flag === undefined) return;
+    throw new GraftError(
+      'USAGE',
+      `${folder} was trained on the backbone ${config.backbone}, layer ${config.layer}, which is merged as it was then; leave --${flag} out.`,
+    );
+  }
+  const flag = backbone === undefined ? stray(ofOne) : undefined;
+  if (flag === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    `--${flag} is about the backbone that made the features of ${folder}: name it with --backbone, or leave --${flag} out.`,
+  );
+}
 
 /**
  * With the weights that the run gave it. Undefined for a head alone.

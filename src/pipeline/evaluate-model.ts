@@ -1,7 +1,7 @@
 /** `graft eval`: metrics of an exported file on a labelled data set. */
 import { groupRows } from '../dataset/group-rows.js';
 import { type DataOptions, readDataset } from '../dataset/read-dataset.js';
-import { GraftError } from '../errors.js';
+import { GraftError, isInterruption } from '../errors.js';
 import type { Skipped } from '../features/collect-rows.js';
 import { silentLogger } from '../logger.js';
 import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
@@ -53,7 +53,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const evaluated: number[] = [];
   const skipped: LeftOut[] = [];
   let done = 0;
-  for await (const outcomes of ask(examples.length, (row) => contentOf(examples.at(row)))) {
+  for await (const outcomes of ask(examples.length, (row) => contentOf(examples.at(row), signal))) {
     for (const outcome of outcomes) {
       const row = done++;
       if (!(outcome instanceof GraftError)) {
@@ -61,6 +61,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
         evaluated.push(row);
         continue;
       }
+      if (isInterruption(outcome)) throw stoppedAfter(row, examples.length);
       const { path } = examples.at(row);
       if (options.onError === 'fail')
         throw new GraftError(outcome.code, `Cannot measure on ${path}: ${outcome.message}`, {
@@ -69,8 +70,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
       skipped.push({ path, reason: outcome.message });
     }
     onProgress?.({ done, total: examples.length });
-    if (signal?.aborted && done < examples.length)
-      throw new GraftError('INTERRUPTED', `Stopped after ${done} of ${examples.length} examples.`);
+    if (signal?.aborted && done < examples.length) throw stoppedAfter(done, examples.length);
   }
   if (evaluated.length === 0) {
     const [{ path, reason }] = skipped as [LeftOut, ...LeftOut[]];
@@ -84,6 +84,10 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);
   const groups = groupRows(evaluated, (row) => examples.at(row).group, []);
   return { ...evaluateOutputs({ task, outputs: found, classes, labels, targets, groups }), skipped };
+}
+
+function stoppedAfter(done: number, total: number): GraftError {
+  return new GraftError('INTERRUPTED', `Stopped after ${done} of ${total} examples.`);
 }
 
 /** @throws GraftError USAGE where it was asked to measure as something else than the model predicts. */

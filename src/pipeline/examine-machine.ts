@@ -33,14 +33,24 @@ export async function examineMachine(): Promise<MachineReport> {
   };
 }
 
-/** The nearest package.json above a library's entry file: not every package exports its own. */
+/** The library's own package.json above its entry file, whatever its folder is called: not every package exports it. */
 export function installedVersion(name: string): string {
   try {
-    let folder = path.dirname(createRequire(import.meta.url).resolve(name));
-    while (path.basename(folder) !== name) folder = path.dirname(folder);
-    return (JSON.parse(readFileSync(path.join(folder, 'package.json'), 'utf8')) as { version: string })
-      .version;
+    const entry = createRequire(import.meta.url).resolve(name);
+    for (let folder = path.dirname(entry); folder !== path.dirname(folder); folder = path.dirname(folder)) {
+      const found = readPackage(path.join(folder, 'package.json'));
+      if (found?.name === name && found.version !== undefined) return found.version;
+    }
+    return 'unknown';
   } catch {
     return 'not installed';
+  }
+}
+
+function readPackage(file: string): { readonly name?: string; readonly version?: string } | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as { name?: string; version?: string };
+  } catch {
+    return undefined;
   }
 }

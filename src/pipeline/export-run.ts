@@ -1,13 +1,12 @@
 /** `graft export`: the merged file of a run, which is written when it was found right. */
 import path from 'node:path';
-import { GraftError } from '../errors.js';
 import type { Verification } from '../export/compare-on-providers.js';
 import type { ExportFormat } from '../models/export-format.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
 import { type StagedModel, stageModel } from '../onnx/stage-model.js';
 import { assertWritable } from '../write-durably.js';
-import { backboneOfRun } from './backbone-of-run.js';
+import { assertGoesWith, backboneOfRun, type GivenBackbone } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
 import {
   describeHub,
@@ -20,7 +19,6 @@ import {
 import { describeValue, type ValueReport } from './describe-value.js';
 import { hubModelFile, openHubFolder } from './hub-folder.js';
 import { mergeHeadAlone, mergeRun } from './merge-run.js';
-import type { BackboneOptions } from './prepare-backbone.js';
 import { isFeatureRun, readRunFolder, runFiles } from './run-folder.js';
 import { spareInputs, spareWeights } from './spare-inputs.js';
 import { sayWhatDiffers, type VerifySource, verifySource } from './verify-run.js';
@@ -39,9 +37,7 @@ export interface ExportReport {
   readonly files?: readonly string[];
 }
 
-export interface ExportOptions extends Omit<BackboneOptions, 'backbone'> {
-  /** For a run on features that were made elsewhere: the backbone that makes them. */
-  readonly backbone?: string | undefined;
+export interface ExportOptions extends GivenBackbone {
   readonly run: string;
   /** A file, or of the format huggingface a folder. */
   readonly out: string;
@@ -63,12 +59,7 @@ export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Prom
   const run = await readRunFolder(options.run);
   const { config } = run;
   const { precision = 'float32', format = 'onnx', pixels = false, out } = options;
-  if (options.backbone !== undefined && !isFeatureRun(config)) {
-    throw new GraftError(
-      'USAGE',
-      `${run.folder} was trained on the backbone ${config.backbone}, which is merged; leave --backbone out.`,
-    );
-  }
+  assertGoesWith(run, options);
   const file = format === 'onnx' ? path.resolve(out) : hubModelFile(out, precision);
   const kept = Object.values(runFiles).filter((name) => name !== runFiles.model);
   await spareInputs(file, [

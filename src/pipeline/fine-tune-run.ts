@@ -19,6 +19,7 @@ import { describeExample } from './describe-example.js';
 import { headSpec } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import { digest } from './run-progress.js';
+import { sayUnusedByLayers } from './say-unused.js';
 import { splitRows } from './split-features.js';
 import type { FitContext, FittedRun, TrainOptions } from './training-run.js';
 
@@ -38,6 +39,7 @@ async function fit(
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
+  sayUnusedByLayers(options, logger);
   const settings = {
     ...training,
     unfreeze: options.unfreeze,

@@ -11,6 +11,7 @@ import { scoreNeighbours } from '../train/score-neighbours.js';
 import { crossValidateHead } from './cross-validate-head.js';
 import type { EvaluateRunInput } from './evaluate-run.js';
 import { foldsOf } from './folds-of-search.js';
+import { sayUnused } from './say-unused.js';
 import { headTraining } from './head-options.js';
 import { measureHead } from './measure-head.js';
 import type { FitContext, FitOptions, FittedRun } from './training-run.js';
@@ -40,10 +41,7 @@ export async function fitHead(
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
-  if (training.head?.kind === 'prototype' && options.solver !== undefined)
-    logger.warn(
-      `--solver ${options.solver} is not used: a prototype head is computed, each class is its mean.`,
-    );
+  sayUnused(options, training, logger);
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
   const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task });

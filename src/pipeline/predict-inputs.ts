@@ -1,6 +1,6 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
 import type { TableInputOptions } from '../dataset/table-inputs.js';
-import { GraftError } from '../errors.js';
+import { GraftError, isInterruption } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
 import { shortenText } from '../shorten-text.js';
@@ -47,7 +47,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
   let firstFailure: GraftError | undefined;
   for await (const outcomes of ask(
     inputs.length,
-    async (index) => inputs[index]!.error ?? contentOf(inputs[index]!),
+    async (index) => inputs[index]!.error ?? contentOf(inputs[index]!, signal),
   )) {
     for (const outcome of outcomes) {
       const input = inputs[predictions.length]!;
@@ -55,6 +55,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
         predictions.push(describePrediction(input.path, outcome, metadata));
         continue;
       }
+      if (isInterruption(outcome)) throw stoppedAfter(predictions.length, inputs.length);
       firstFailure ??= cannotPredict(input, outcome);
       if (options.onError === 'fail') throw firstFailure;
       logger.warn(`Left out ${quoteInput(input)}: ${outcome.message}`);
@@ -62,10 +63,14 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
     }
     onProgress?.({ done: predictions.length, total: inputs.length });
     if (signal?.aborted && predictions.length < inputs.length)
-      throw new GraftError('INTERRUPTED', `Stopped after ${predictions.length} of ${inputs.length} inputs.`);
+      throw stoppedAfter(predictions.length, inputs.length);
   }
   if (firstFailure && predictions.every(({ reason }) => reason !== undefined)) throw firstFailure;
   return predictions;
+}
+
+function stoppedAfter(done: number, total: number): GraftError {
+  return new GraftError('INTERRUPTED', `Stopped after ${done} of ${total} inputs.`);
 }
 
 /** A message of the file system names its path itself. */

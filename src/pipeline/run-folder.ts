@@ -15,6 +15,7 @@ import { parsePreprocess } from '../models/read-preprocess.js';
 import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { showJson } from '../shorten-text.js';
 import { makeMissing, stageFile, writeDurably } from '../write-durably.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { InputOptions } from './find-input.js';
@@ -192,7 +193,9 @@ function assertConfig(config: unknown): void {
   const expect = (name: string, what: string, isSo: (value: unknown) => boolean): void => {
     const value = fields[name];
     if (!isSo(value))
-      throw new Error(`${name} should be ${what} but is ${JSON.stringify(value) ?? 'missing'}`);
+      throw new Error(
+        `${name} should be ${what} but is ${value === undefined ? 'missing' : showJson(value, 200)}`,
+      );
   };
   const isText = (value: unknown): boolean => typeof value === 'string';
   expect('classes', 'a list of texts', (value) => Array.isArray(value) && value.every(isText));

@@ -72,6 +72,7 @@ export async function searchPlaces(
   const log = await openLog(
     path.join(folder, progressFile),
     fingerprint({ ...base, epochs: options.epochs, ...ofTails(options) }, places, folds),
+    options,
   );
   const judged: Judged<LayerCandidate>[] = [];
   for (const place of places) {

@@ -35,14 +35,26 @@ export function sourceConfig(source: RunConfigSource) {
 /** Options that hold in another working directory too, and without the password that an address may hold. */
 export function toGoOnWith(options: TrainOptions | FeatureTrainOptions): Readonly<Record<string, unknown>> {
   const { mlflow, ...rest } = options;
+  const { preprocess, tokenizer, cache, augment, tensorboard } = rest as Partial<TrainOptions>;
+  // Names of operations are no file, and of a folder the run's own may be meant.
+  const isFile = augment !== undefined && /\.json$/i.test(augment);
+  const isOwn = tensorboard === '' || tensorboard === 'true';
+  const paths = {
+    ...{ preprocess, tokenizer, cache },
+    ...(isFile && { augment }),
+    ...(!isOwn && { tensorboard }),
+  };
   return {
     ...rest,
+    ...Object.fromEntries(
+      Object.entries(paths).flatMap(([name, file]) =>
+        file === undefined ? [] : [[name, path.resolve(file)]],
+      ),
+    ),
     ...('data' in options && { data: path.resolve(options.data) }),
     ...('features' in options && { features: path.resolve(options.features) }),
     ...('backbone' in options &&
       existsSync(options.backbone) && { backbone: path.resolve(options.backbone) }),
-    ...('tokenizer' in options &&
-      options.tokenizer !== undefined && { tokenizer: path.resolve(options.tokenizer) }),
     ...(mlflow !== undefined && !mlflow.includes('@') && { mlflow }),
   };
 }

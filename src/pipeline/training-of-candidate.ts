@@ -45,7 +45,10 @@ export function trainingOf(
     // Of a search, whose fits are short, the last one begins again.
     resume: false,
     ...(tail
-      ? { unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined, tolerance: undefined }
+      ? {
+          ...{ unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined, tolerance: undefined },
+          ...{ schedule: undefined, momentum: undefined, nesterov: undefined },
+        }
       : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined, gradual: undefined }),
   };
   if ('features' in options) return { ...options, ...own };

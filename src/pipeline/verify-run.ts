@@ -10,29 +10,33 @@ import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type InputSpec, type PixelSpec, takesOne, takingOne } from '../models/input-spec.js';
 import { preparedValue, readMetadata, readPrecision } from '../models/model-metadata.js';
 import type { ModelPrecision } from '../models/model-precision.js';
-import type { Dimension, Graph, Model } from '../onnx/ir.js';
+import type { Dimension, Model } from '../onnx/ir.js';
+import type { Pool } from '../graph/pool-features.js';
 import { readModel } from '../onnx/read-model.js';
 import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
-import { backboneOfRun } from './backbone-of-run.js';
+import { assertGoesWith, backboneOfRun, type GivenBackbone } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import type { Backbone } from './prepare-backbone.js';
 import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
 import { examplesToVerify, madeUp, pixelsToVerify } from './examples-to-verify.js';
 
-/** @throws GraftError VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
-export async function verifyRun(
-  options: { model: string; run: string },
-  hooks: Hooks = {},
-): Promise<Verification> {
+export interface VerifyOptions extends GivenBackbone {
+  readonly model: string;
+  readonly run: string;
+}
+
+/** @throws GraftError USAGE, VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
+export async function verifyRun(options: VerifyOptions, hooks: Hooks = {}): Promise<Verification> {
   const model = await readModel(options.model).catch(explainBackboneName(options.model));
   const run = await readRunFolder(options.run);
-  const backbone = await backboneOfRun(run, {}, hooks);
+  assertGoesWith(run, options);
+  const backbone = await backboneOfRun(run, asInFile(options, model), hooks);
   const precision = readPrecision(model, options.model);
   const prepares = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
   const expected = prepares ? [[takenPixels], [takenPlanes]] : expectedInputs(backbone, run);
-  assertSameInputs(model.graph, options.model, expected, run);
+  assertSameInputs(model, options.model, expected, run);
   assertSameOrigin(model, options.model, run);
   const pixels = prepares ? model.graph.inputs[0]!.name : undefined;
   const input = prepares ? undefined : inputOf(model, options.model, backbone);
@@ -42,6 +46,13 @@ export async function verifyRun(
   );
   sayWhatDiffers(verified, hooks.logger);
   return verified;
+}
+
+/** Of a run on features, which does not know its layer, the one that the file says it has, unless another is named. */
+function asInFile(given: VerifyOptions, { metadata }: Model): GivenBackbone {
+  if (given.backbone === undefined) return given;
+  const [layer, pool] = [metadata.get('graft.layer'), metadata.get('graft.pool') as Pool | undefined];
+  return { ...given, layer: given.layer ?? layer, pool: given.pool ?? pool };
 }
 
 const takenPixels: ValueReport = { name: pixelsName, dtype: 'uint8', shape: ['batch', 'height', 'width', 3] };
@@ -72,18 +83,20 @@ function inputOf(model: Model, file: string, backbone: Backbone | undefined): In
 
 /** @throws GraftError VERIFICATION_FAILED where the file takes something else than the run: no output need be compared then. */
 function assertSameInputs(
-  { inputs, initializers }: Graph,
+  { graph: { inputs, initializers }, metadata }: Model,
   file: string,
   expected: readonly (readonly ValueReport[])[],
-  { folder }: RunFolder,
+  { folder, config }: RunFolder,
 ): void {
   const taken = inputs.filter(({ name }) => !initializers.has(name)).map(describeValue);
   if (expected.some((values) => areSame(taken, values))) return;
   const list = (values: readonly ValueReport[]): string =>
     values.map(({ name, dtype, shape }) => `${name} ${dtype} ${formatShape(shape)}`).join(', ');
+  const isOfHead = isFeatureRun(config) && metadata.has('graft.backbone_sha256');
   throw new GraftError(
     'VERIFICATION_FAILED',
-    `${file} belongs to another run: it takes ${list(taken)}, but ${folder} takes ${list(expected[0]!)}.`,
+    `${file} ${isOfHead ? 'has a backbone before the head' : 'belongs to another run'}: it takes ${list(taken)}, but ${folder} takes ${list(expected[0]!)}` +
+      `${isOfHead ? '; name the backbone that it was exported with by --backbone' : ''}.`,
   );
 }
 

@@ -39,7 +39,9 @@ export async function fetchPatiently<T>(url: string, request: Request<T>): Promi
     const { error, isPassing, retryAfterMs } = outcome;
     if (signal?.aborted) throw new GraftError('INTERRUPTED', `Fetching ${url} was stopped.`);
     if (!isPassing || attempt >= attempts) throw error;
-    await wait(Math.min(longestWaitMs, retryAfterMs ?? firstWaitMs * 2 ** (attempt - 1)));
+    const waitMs = Math.min(longestWaitMs, retryAfterMs ?? firstWaitMs * 2 ** (attempt - 1));
+    // Stopped meanwhile it ends at once, and so does the attempt that follows.
+    await wait(waitMs, undefined, { signal }).catch(() => {});
   }
 }
 

@@ -13,11 +13,13 @@ export interface SourceContent {
 /**
  * The bytes of one example, wherever they lie.
  * @param mayRead - called with the number of bytes where it is known before; reading begins when it resolves
- * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a damaged Parquet file, naming the file.
+ * @param signal - ends the wait for a server
+ * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a damaged Parquet file, naming the file; INTERRUPTED.
  */
 export async function readSource(
   { path, source }: Located,
   mayRead?: (sizeBytes: number) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<SourceContent> {
   switch (source?.kind) {
     case undefined:
@@ -27,7 +29,7 @@ export async function readSource(
     case 'parquet':
       return readParquetRow(source, mayRead);
     case 'url':
-      return { bytes: await fetchUrl(source.url) };
+      return { bytes: await fetchUrl(source.url, { signal }) };
     case 'text':
       return { bytes: new TextEncoder().encode(source.text) };
   }

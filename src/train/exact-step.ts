@@ -28,7 +28,7 @@ import {
   sizeOfGradient,
 } from './gradient-sums.js';
 import { feedTerms, type Terms } from './exact-terms.js';
-import { blockRows, blocksOf, type FeatureBlock } from './feature-blocks.js';
+import { blocksOf, type FeatureBlock, rowsFor } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { transposedBlocks, type TransposedBlock, type TransposedBlocks } from './transposed-blocks.js';
 
@@ -159,10 +159,10 @@ async function openPass(
   const session = await openSession(encodeModel(model), settings);
   const blocks: () => AsyncGenerator<FeatureBlock & Partial<TransposedBlock>> = inputs.transposed
     ? (options.transposes ?? transposedBlocks(train)).pass
-    : blocksOf(train);
+    : blocksOf(train, rowsFor(outputCount));
   const targetsOf =
     taskOf(task).targetForm === 'label'
-      ? oneHotRows(train, Math.min(blockRows, rows))
+      ? oneHotRows(train, Math.min(rowsFor(outputCount), rows))
       : (from: number, to: number) => rowsOf(train.targets!, outputCount, from, to);
   const anchorOf = (data: Float64Array, from: number, to: number): Tensor => {
     const width = data.length / rows;

@@ -4,6 +4,13 @@ import { batchMemory, inOrder, readBatches } from './read-batches.js';
 
 /** Rows a block: bounds the memory of what is computed of them, and the length of float32 sums. */
 export const blockRows = 8192;
+/** Outputs of all rows of a block, about: a training pass holds some ten to twenty numbers for each. */
+const mostOutputs = 2 ** 23;
+
+/** Rows a block where so many outputs are computed of each row: fewer where there are more than 1024. */
+export function rowsFor(outputs: number): number {
+  return Math.max(1, Math.min(blockRows, Math.floor(mostOutputs / outputs)));
+}
 
 export interface FeatureBlock {
   readonly from: number;

@@ -5,8 +5,9 @@ import type { AnyFeatureSet } from './feature-set.js';
 import { selectRows } from './select-rows.js';
 import type { Fit, Fitted } from './fit.js';
 
-/** Rows that the factor is fitted on: one number needs no more. */
+/** Rows that the factor is fitted on: one number needs no more. Of very many classes fewer, for their scores are many. */
 const temperatureRows = 8192;
+const mostScores = 2 ** 24;
 const largestFactor = 10;
 
 /**
@@ -47,7 +48,7 @@ export async function fitPrototypes(fit: Fit): Promise<Fitted> {
         ),
       ],
     ]);
-  const stride = Math.max(1, Math.ceil(rows / temperatureRows));
+  const stride = Math.max(1, Math.ceil(rows / Math.min(temperatureRows, Math.ceil(mostScores / classCount))));
   const picked = Array.from({ length: Math.ceil(rows / stride) }, (_, i) => i * stride);
   const scores = await scoreRows(selectRows(train, picked), weight, bias);
   const lowest = scores.reduce((a, b) => Math.min(a, b), 0);

@@ -6,7 +6,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
-import { blocksOf } from './feature-blocks.js';
+import { blocksOf, rowsFor } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
 import { replicatedDims } from './parameter-layout.js';
@@ -51,7 +51,7 @@ export async function openHeadScorer(
     async outputs(set, parameters) {
       const weights = Object.fromEntries(parameters);
       let scored: Float32Array | undefined;
-      for await (const { from, to, values } of blocksOf(set)()) {
+      for await (const { from, to, values } of blocksOf(set, rowsFor(outputCount))()) {
         const chunk = float32([to - from, dim], values);
         const { data } = (await session.run({ [features]: chunk, ...weights }))[outputs]!;
         const perRow = data.length / (to - from);

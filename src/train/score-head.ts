@@ -6,7 +6,7 @@ import { encodeModel } from '../onnx/write-model.js';
 import { openSession } from '../runtime/open-session.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32 } from '../tensor/tensor.js';
-import { blocksOf } from './feature-blocks.js';
+import { blocksOf, rowsFor } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
 
@@ -35,7 +35,7 @@ export async function scoreHead(
     const { rows } = set;
     const logits = new Float32Array(rows * width);
     const outputs = new Float32Array(rows * classes.length);
-    for await (const block of blocksOf(set)()) {
+    for await (const block of blocksOf(set, rowsFor(classes.length))()) {
       const { from, to } = block;
       const found = await session.run({ [x]: float32([to - from, dim], block.values) });
       logits.set(found[values.logits]!.data as Float32Array, from * width);

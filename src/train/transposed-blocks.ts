@@ -4,7 +4,7 @@
  */
 import { freeMemory } from '../free-memory.js';
 import { transpose } from '../simd/matrix-rows.js';
-import { blockRows, blocksOf, type FeatureBlock } from './feature-blocks.js';
+import { blocksOf, type FeatureBlock, rowsFor } from './feature-blocks.js';
 import type { AnyFeatureSet } from './feature-set.js';
 
 export interface TransposedBlock extends FeatureBlock {
@@ -25,17 +25,18 @@ const shareOfMemory = 0.25;
  *   than a quarter of what memory is free; else they are made anew in each
  */
 export function transposedBlocks(
-  { features, dim, rows }: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>,
+  { features, dim, rows, classes }: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows' | 'classes'>,
   keep = false,
 ): TransposedBlocks {
-  const blocks = blocksOf({ features, dim, rows });
+  const size = rowsFor(classes.length);
+  const blocks = blocksOf({ features, dim, rows }, size);
   const isKept =
     keep && features instanceof Float32Array && features.byteLength <= shareOfMemory * freeMemory();
   const kept = new Map<number, Float32Array>();
   let memory = new Float32Array(0);
   const memoryFor = (length: number): Float32Array => {
     if (isKept) return new Float32Array(length);
-    if (memory.length < length) memory = new Float32Array(Math.min(blockRows, rows) * dim);
+    if (memory.length < length) memory = new Float32Array(Math.min(size, rows) * dim);
     return memory.subarray(0, length);
   };
   return {

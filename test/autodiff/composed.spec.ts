@@ -51,6 +51,8 @@ const onnxAttentions: readonly Row[] = [
   { name: 'with a bias', inputs: [[2, 2, 3, 4], [2, 2, 5, 4], [2, 2, 5, 4], [3, 5]] },
   { name: 'with a bias a head', inputs: [[2, 2, 3, 4], [2, 2, 5, 4], [2, 2, 5, 4], [2, 2, 3, 5]] },
   { name: 'with a mask', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], { bool: [1, 0, 1, 1, 1, 0, 1, 1, 1], dims: [3, 3] }] },
+  { name: 'with a query that sees nothing', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], { bool: [0, 0, 0, 1, 0, 1, 1, 1, 1], dims: [3, 3] }] },
+  { name: 'with a query from which a mask and causality hide all', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], { bool: [0, 1, 1, 1, 0, 1, 1, 1, 1], dims: [3, 3] }], attributes: { is_causal: 1 } },
   { name: 'with a cap', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4]], attributes: { softcap: float(0.7) } },
   { name: 'with a past', inputs: [[2, 2, 3, 4], [2, 2, 3, 4], [2, 2, 3, 4], undefined, [2, 2, 2, 4], [2, 2, 2, 4]], attributes: { is_causal: 1 }, outputs: [0, 2] },
 ].map((row) => ({ opType: 'Attention', opsets: [23, 25], ...row })); // prettier-ignore
@@ -65,6 +67,7 @@ const rotations: readonly Row[] = [
 const norms: readonly Row[] = [
   { name: 'of a sum', opType: 'SkipLayerNormalization', inputs: [[2, 3, 5], [2, 3, 5], [5], [5]], opsets: [11, 14, 17] },
   { name: 'of a sum with a bias', opType: 'SkipLayerNormalization', inputs: [[2, 3, 5], [2, 3, 5], [5], [5], [5]], attributes: { epsilon: float(1e-3) }, opsets: [11, 14, 17] },
+  { name: 'without a shift', opType: 'SkipLayerNormalization', inputs: [[2, 3, 5], [2, 3, 5], [5]], opsets: [11, 17] },
   { name: 'whose sum goes on too', opType: 'SkipLayerNormalization', inputs: [[2, 3, 5], [2, 3, 5], [5], [5]], outputs: [0, 3] },
   { name: 'with one addend for the batch', opType: 'SkipLayerNormalization', inputs: [[2, 3, 5], [1, 3, 5], [5], [5]] },
   { name: 'of a sum', opType: 'SkipSimplifiedLayerNormalization', inputs: [[2, 3, 5], [2, 3, 5], [5], [5]], outputs: [0, 3], opsets: [11, 14, 17] },

@@ -18,6 +18,7 @@ const rows: readonly (readonly [equation: string, ...shapes: (readonly number[])
   ['...ij,...jk', [2, 3, 4], [2, 4, 5]],
   ['...ij,...ij->...i', [2, 3, 4], [1, 3, 4]],
   ['bij,bjk->bik', [1, 3, 4], [2, 4, 5]],
+  ['ij,ij->i', [2, 3], [2, 1]],
   ['bi,ij,bj->b', [2, 3], [3, 4], [2, 4]],
   ['nchw,nkhw->nck', [2, 3, 4, 5], [2, 6, 4, 5]],
 ];

@@ -85,6 +85,19 @@ const others: GradientCase[] = [
     build: (b, { weight, fixed }) =>
       b.op('Add', [b.op('Pow', [weight('x', [2], [0, 2]), fixed('p', [], [0])]), weight('y', [2])]),
   },
+  {
+    name: 'Pow with the constant 0 of more axes',
+    build: (b, { weight, fixed }) =>
+      b.op('Mul', [b.op('Pow', [weight('x', [3]), fixed('p', [1, 1], [0])]), weight('y', [3])]),
+  },
+  {
+    name: 'Pow of zero with one exponent of 0 among others',
+    build: (b, { weight, fixed }) => b.op('Pow', [weight('x', [3], [0, 0.5, 2]), fixed('p', [3], [0, 1, 2])]),
+  },
+  {
+    name: 'Clip from below, whose upper bound is left out by an empty name',
+    build: (b, { weight, fixed }) => b.op('Clip', [weight('x', [9]), fixed('low', [], [-0.1]), '']),
+  },
   ...[10, 13, 17].map((opset): GradientCase => ({
     name: 'Mod',
     opset,

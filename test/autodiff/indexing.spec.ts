@@ -121,6 +121,20 @@ const cases: GradientCase[] = [
 describe('gradients of operators that pick elements', () => {
   claimGradients(cases);
 
+  for (const opType of ['ScatterElements', 'ScatterND'])
+    it(`are refused of a ${opType} that keeps the largest, also where another path leads past it`, async () => {
+      const b = new GraphBuilder({ opset: 18 });
+      const x = b.constant('x', float32([4], [1, 2, 3, 4]));
+      const indices = b.constant('indices', int64(opType === 'ScatterND' ? [1, 1] : [1], [2]));
+      const updates = b.constant('updates', float32([1], [9]));
+      const y = b.op(opType, [x, indices, updates], { name: 'largest', attributes: { reduction: 'max' } });
+      b.output(b.op('Add', [x, y], { name: 'loss' }), 'float32', [4]);
+      const shapes = await probeShapes(b.model());
+      expect(() => differentiate(b.model(), { loss: 'loss', parameters: [x], shapes })).to.throw(
+        `${opType} "largest" has reduction max, for which there is no gradient rule`,
+      );
+    });
+
   for (const [opType, dims] of [
     ['Gather', [4096]],
     ['GatherND', [4096, 1]],

@@ -86,6 +86,14 @@ const cases: GradientCase[] = [
   ...at('Pad by input', [11, 13, 21], (b, { weight, ints, fixed }) =>
     b.op('Pad', [weight('x', [2, 3]), ints([0, 1, 2, 0]), fixed('fill', [], [9])]),
   ),
+  ...at('Pad with a constant that is a parameter', [11, 21], (b, { weight, ints }) =>
+    b.op('Pad', [weight('x', [3, 3]), ints([0, 1, -1, 2]), weight('fill', [])]),
+  ),
+  ...at('Pad with mode reflect and a constant beside it', [16, 18], (b, { weight, ints, fixed }) =>
+    b.op('Pad', [weight('x', [2, 4]), ints([0, 2, 0, 1]), fixed('fill', [], [0])], {
+      attributes: { mode: 'reflect' },
+    }),
+  ),
   ...at('Pad that crops', [13], (b, { weight, ints }) =>
     b.op('Pad', [weight('x', [4, 3]), ints([-1, 1, 0, -2])]),
   ),
@@ -140,17 +148,21 @@ const cases: GradientCase[] = [
 describe('gradients of operators that move values', () => {
   claimGradients(cases);
 
-  for (const { name, ratio, opset } of [
+  for (const { name, ratio, opset, isFed = false } of [
     { name: 'a ratio', ratio: 0.3, opset: 13 },
     { name: 'the usual ratio', ratio: undefined, opset: 12 },
     { name: 'a ratio', ratio: 0.75, opset: 25 },
+    { name: 'training_mode an input', ratio: 0.3, opset: 17, isFed: true },
   ]) {
     // The mask is drawn anew in every run, so output and gradient are those of one and the same run.
     it(`lets the gradient through Dropout in training where and as much as the values, with ${name} (opset ${opset})`, async () => {
       const builder = new GraphBuilder({ opset });
       const x = builder.input('x', 'float32', [6, 50]);
       const share = ratio === undefined ? '' : builder.scalar(ratio);
-      const y = builder.op('Dropout', [x, share, builder.constant('training', isTraining)]);
+      const training = isFed
+        ? builder.input('training', 'bool', [])
+        : builder.constant('training', isTraining);
+      const y = builder.op('Dropout', [x, share, training]);
       const squared = builder.op('Mul', [y, y]);
       const loss = builder.op('ReduceSum', [squared], { attributes: { keepdims: 0 } });
       const shapes = new Map([[x, [6, 50]], [y, [6, 50]], [squared, [6, 50]], [loss, []]]); // prettier-ignore
@@ -158,7 +170,8 @@ describe('gradients of operators that move values', () => {
       const outputs = [...graph.outputs, tensorValue(y, 'float32', [6, 50])];
       const session = await openSession(encodeModel(builder.model({ graph: { ...graph, outputs } })));
       const values = Float32Array.from({ length: 300 }, (_, i) => 1 + (i % 7));
-      const result = await session.run({ x: float32([6, 50], values) });
+      const x0 = float32([6, 50], values);
+      const result = await session.run(isFed ? { x: x0, training: isTraining } : { x: x0 });
       await session.release();
       const [after, gradient] = [y, gradients.get(x)!].map((output) => result[output]!.data as Float32Array);
       const scale = 1 / (1 - (ratio ?? 0.5));

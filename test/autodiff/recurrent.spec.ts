@@ -37,6 +37,7 @@ const rows: readonly Row[] = [
   { opType: 'GRU', outputs: [0], attributes: { linear_before_reset: 1 }, lengths: [2, 5, 3] },
   { opType: 'LSTM', outputs: [2], hasBias: true, hasStates: true, direction: 'bidirectional', lengths: [2, 5, 3] },
   { opType: 'RNN', outputs: [0], activations: ['Relu'], hasBias: true, hasStates: true },
+  { opType: 'GRU', outputs: [0], activations: ['sigmoid', 'TANH'] },
 ]; // prettier-ignore
 
 const cases = rows.map(

@@ -44,6 +44,12 @@ const others: GradientCase[] = [
     build: (b, { weight }) =>
       b.op('ReduceSum', [weight('x', [2, 3])], { attributes: { noop_with_empty_axes: 1 } }),
   },
+  ...['ReduceProd', 'ReduceMean', 'ReduceL2', 'ReduceLogSumExp'].map((op): GradientCase => ({
+    name: `${op} that reduces nothing`,
+    opset: 18,
+    build: (b, { weight }) =>
+      b.op(op, [weight('x', [2, 3], positive)], { attributes: { noop_with_empty_axes: 1 } }),
+  })),
   {
     name: 'ReduceMax where two are largest',
     opset: 13,

@@ -1,5 +1,5 @@
 import { expect } from 'chai';
-import { formatSeconds, formatTable } from '../../src/cli/format-text.js';
+import { formatBytes, formatSeconds, formatTable } from '../../src/cli/format-text.js';
 import { showControls } from '../../src/cli/show-controls.js';
 
 describe('Text for a terminal', () => {
@@ -18,6 +18,20 @@ describe('Text for a terminal', () => {
       ['tab\there', 20],
     ]);
     expect(table.split('\n')).to.deep.equal(['line\\nbreak   1', 'tab\\there    20']);
+  });
+
+  it('leaves as much room for ideographs and emoji as a terminal shows them in', () => {
+    const table = formatTable([
+      ['猫', 1],
+      ['cafe\u0301 😀', 2],
+      ['abcdefg', 3],
+    ]);
+    expect(table.split('\n')).to.deep.equal(['猫       1', 'cafe\u0301 😀  2', 'abcdefg  3']);
+  });
+
+  it('has no thousand of a unit that a larger one follows', () => {
+    const shown = [999, 1000, 999_949, 999_960, 1_000_000, 999_999_999].map(formatBytes);
+    expect(shown).to.deep.equal(['999 B', '1.0 kB', '999.9 kB', '1.0 MB', '1.0 MB', '1.0 GB']);
   });
 
   it('has no sixty seconds and no sixty minutes', () => {

@@ -7,6 +7,7 @@ import type { RunReport } from '../../src/pipeline/run-all.js';
 import { decodeHead } from '../../src/heads/head-file.js';
 import { scoreHead } from '../../src/train/score-head.js';
 import type { ExportReport } from '../../src/pipeline/export-run.js';
+import type { Verification } from '../../src/export/compare-on-providers.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import { dim as tinyDim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
@@ -140,6 +141,20 @@ describe('a run on features made elsewhere', function () {
       path.join(folder, 'photos', '00000.png'),
     ]);
     expect(prediction!.label).to.match(/^class [01]$/);
+    const compared = ['verify', '--model', merged, '--run', trained];
+    const { maxAbsDiff } = await graftJsonHere<Verification>([...compared, '--backbone', model]);
+    expect(maxAbsDiff).to.be.below(1e-4);
+    const alone = await graftHere(compared);
+    expect(alone.stderr).to.match(/has a backbone before the head.*name the backbone .* by --backbone/);
+    expect(alone.status).to.equal(1);
+    for (const [flag, value] of [
+      ['layer', 'features'],
+      ['max-length', '3'],
+    ] as const) {
+      const stray = await graftHere(['export', '--run', trained, '--out', merged, `--${flag}`, value]);
+      expect(stray.stderr).to.include(`--${flag} is about the backbone that made the features`);
+      expect(stray.status).to.equal(2);
+    }
     writeFeatureFile(six, madeUpFeatures({ rows: 60, dim: 5, classCount: 2 }));
     await graftJsonHere(['train', '--features', six, '--out', trained]);
     const { status, stderr } = await graftHere(['export', '--run', trained, '--out', merged, ...onBackbone]);

@@ -113,6 +113,21 @@ describe('graft tune', function () {
       String(report.best.l2),
     );
     expect((await page()).match(/src="data:image\/svg\+xml;base64,/g)).to.have.length(2);
+    expect(await page(), 'not the training figures alone').to.match(
+      new RegExp(
+        `Cross-validated over 5 folds, by which it was chosen: accuracy ${(100 * report.best.mean).toFixed(1)} % ± `,
+      ),
+    );
+    // Its plots are those beside it: a folder may have moved, or come from anybody.
+    const secret = path.join(folder, 'secret.txt');
+    writeFileSync(secret, 'of nobody else');
+    const tuned = JSON.parse(readFileSync(path.join(run, 'tune.json'), 'utf8')) as TuneReport;
+    const learningCurve = { ...tuned.learningCurve!, svg: secret };
+    const lrFind = { ...tuned.lrFind!, svg: 'C:\\runs\\a\\lr-find.svg' };
+    writeFileSync(path.join(run, 'tune.json'), JSON.stringify({ ...tuned, learningCurve, lrFind }));
+    const moved = await page();
+    expect(moved).not.to.contain(Buffer.from('of nobody else').toString('base64'));
+    expect(moved).to.contain(readFileSync(path.join(run, 'lr-find.svg')).toString('base64'));
     writeFileSync(path.join(run, 'model.onnx'), 'of the run before');
     await graftJsonHere(['train', '--features', features, '--out', run, '--threads', '1'], env);
     expect(existsSync(path.join(run, 'model.onnx'))).to.equal(false);

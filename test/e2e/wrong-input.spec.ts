@@ -333,6 +333,71 @@ describe('wrong input', function () {
     expect(JSON.parse(stdout)).to.have.nested.property('error.code', 'FILE_NOT_FOUND');
   });
 
+  it('of a flag that only says more of another one names that one', async () => {
+    for (const [flags, owner] of [
+      [['--augment', 'flip'], 'views'],
+      [['--view-seed', '3'], 'views'],
+      [['--mlflow-experiment', 'x'], 'mlflow'],
+      [['--no-warm-start'], 'unfreeze'],
+    ] as const) {
+      const outcome = await run('scattering', good, ...flags);
+      expectRefusal(outcome, 2, new RegExp(`has no meaning without --${owner}`));
+    }
+    const cached = await graftHere(
+      ['cache', '--backbone', 'scattering', '--data', good, '--augment', 'flip'],
+      env,
+    );
+    expectRefusal(cached, 2, /--augment has no meaning without --views/);
+  });
+
+  it('of lists or objects in one another, thousands deep, is one sentence', async () => {
+    const deep = '['.repeat(50_000) + ']'.repeat(50_000);
+    const write = (name: string, text: string): string => {
+      writeFileSync(path.join(folder, name), text);
+      return path.join(folder, name);
+    };
+    const table = write('deep.jsonl', `{"image":"a.jpg","label":${deep}}\n`);
+    expectRefusal(await run('scattering', table), 1, /text or a number for label in row 1 .* thousands deep/);
+    const spec = write('deep.json', `{"resize":${deep}}`);
+    expectRefusal(
+      await run('scattering', good, '--preprocess', spec),
+      1,
+      /object for resize .* thousands deep/,
+    );
+    for (const value of [deep, '{"a":1}', '[["a"]]']) {
+      const config = write('config.json', `{"data":${value}}`);
+      expectRefusal(
+        await graftHere(['cache', '--backbone', 'scattering', '--config', config]),
+        2,
+        /list of values, for data/,
+      );
+    }
+  });
+
+  it('of flags before the command tells where its help is, and reads what the command reads', async () => {
+    const missing = await graftHere(['--config', path.join(folder, 'none.yaml'), 'predict', '-']);
+    expectRefusal(missing, 2, /no file .*none\.yaml.*\nSee: graft predict --help/s);
+    const unknown = await graftHere(['--json', 'predict', '--model', 'm.onnx', '--colour', 'red', '-']);
+    expectRefusal(unknown, 2, /colour.*\nSee: graft predict --help/s);
+    const stray = await graftHere(['--config', path.join(folder, 'none.yaml'), 'frobnicate']);
+    expect(stray.stderr).not.to.include('no command ' + folder);
+    const model = path.join(folder, 'none.onnx');
+    const lines = await graft(['--json', 'predict', '--model', model, '-'], env, 'a.jpg\n');
+    expectRefusal(lines, 1, /no file .*none\.onnx/);
+    const word = await graft(['predict', '--model', model, '--', '--json'], env);
+    expect(word.stdout).to.equal('');
+  });
+
+  it('of an empty word is wrong usage, as it would be the folder one stands in', async () => {
+    for (const args of [
+      ['report', ''],
+      ['inspect', ''],
+      ['models', 'get', ''],
+      ['gradient', '', '--check'],
+    ])
+      expectRefusal(await graftHere(args), 2, /Expected a value for (run|model|name) but it is empty/);
+  });
+
   it('of an empty value is wrong usage: an empty --out would be the folder one stands in', async () => {
     expectRefusal(
       await graftHere(['train', '--backbone', 'scattering', '--data', good, '--out', ''], env),

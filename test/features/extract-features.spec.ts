@@ -410,14 +410,14 @@ describe('Feature extraction', () => {
     expect((await readdir(store.folder)).sort()).to.deep.equal(['store.json']);
   });
 
-  it('says so when a worker stops, and writes nothing half', async () => {
+  it('says so where the memory for the pixels does not suffice, and writes nothing half', async () => {
     const store = await freshStore('crash');
     const resize = { width: 1e5, height: 1e5, fit: 'fill', kernel: 'bilinear' } as const;
     const error = await failure(
       extract(store, examples.slice(0, 3), { input: { ...pixels, preprocess: { ...preprocess, resize } } }),
     );
     expect(error.code).to.equal('RUNTIME_FAILURE');
-    expect(error.message).to.match(/A thread that runs the model stopped: .*Try again with --threads 1/);
+    expect(error.message).to.match(/Features could not be computed: .*\. Use fewer workers \(--threads\)/);
     expect(await readdir(store.folder)).to.deep.equal(['store.json']);
   });
 

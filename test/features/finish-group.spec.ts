@@ -23,6 +23,25 @@ describe('Finishing a group before one stops', () => {
     expect(new GroupFinish(asked).mustStop(100, Number.NaN)).to.equal(true);
   });
 
+  it('is given up when its time is over, also where no example has come meanwhile', async () => {
+    const stop = new AbortController();
+    const finish = new GroupFinish(stop.signal, 20);
+    expect(finish.over.aborted).to.equal(false);
+    stop.abort();
+    await wait(40);
+    expect(finish.over.aborted).to.equal(true);
+    expect(finish.mustStop(10, 1)).to.equal(true);
+  });
+
+  it('keeps no timer after its end', async () => {
+    const stop = new AbortController();
+    const finish = new GroupFinish(stop.signal, 10);
+    finish.end();
+    stop.abort();
+    await wait(20);
+    expect(finish.over.aborted).to.equal(false);
+  });
+
   it('is given up where it takes longer than it seemed', async () => {
     const finish = new GroupFinish(asked, 20);
     expect(finish.mustStop(10, 1)).to.equal(false);

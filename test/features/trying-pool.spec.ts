@@ -42,7 +42,7 @@ describe('Trying ways to divide the cores', () => {
             pixelBytes: 2 ** 20,
             threads: 1,
           },
-          workers,
+          { size: workers, usesCaller: false },
         ),
       remaining: () => 1e6,
       trialSeconds: 0.3,

@@ -85,6 +85,15 @@ describe('a model in float16', () => {
     expect(await differenceOf(model, feeds)).to.be.below(2e-3);
   });
 
+  it('leaves a Range of integers one, whose ends are Constants that say them as plain numbers', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [3, 2]);
+    const number = (value: number): string => b.op('Constant', [], { attributes: { value_int: value } });
+    const rows = b.op('Range', [number(2), number(-1), number(-1)]);
+    b.output(b.op('Gather', [x, rows], { attributes: { axis: 0 } }), 'float32', [3, 2], 'y');
+    expect(await differenceOf(b.model(), { x: randomTensor([3, 2]) })).to.be.below(2e-3);
+  });
+
   it('neither divides by zero where a divisor was small, nor gives infinities for what a mask hides', async () => {
     const b = new GraphBuilder();
     const x = b.input('x', 'float32', ['batch', 4]);

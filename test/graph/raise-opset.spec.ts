@@ -433,6 +433,20 @@ const cases: readonly Case[] = [
     constants: [randomTensor([6], 7), randomTensor([6], 8)],
   },
   {
+    title: 'LayerNormalization that ONNX Runtime has before the format does',
+    from: 7,
+    to: 26,
+    inputs: [image],
+    constants: [randomTensor([6], 7), randomTensor([6], 8)],
+  },
+  {
+    title: "SimplifiedLayerNormalization, which is ONNX Runtime's",
+    from: 7,
+    to: 26,
+    inputs: [image],
+    constants: [randomTensor([6], 7)],
+  },
+  {
     title: 'LSTM',
     from: 7,
     to: 26,

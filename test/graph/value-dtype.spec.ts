@@ -42,6 +42,10 @@ describe('The type of a value that the file does not tell', () => {
         b.op('Reshape', [b.op('ReduceSum', [x]), b.ints([1, 1, 1])]),
       ]),
       b.ops('Unique', [x], 2)[1]!,
+      b.op('Constant', [], { attributes: { value_int: 3 } }),
+      b.op('Constant', [], { attributes: { value_ints: [3, 4] } }),
+      b.op('Constant', [], { attributes: { value_float: { float: 3 } } }),
+      b.op('ConstantOfShape', [b.ints([2])]),
       b.op('Multinomial', [x]),
       b.ops('LinearClassifier', [x], 2, {
         domain: 'ai.onnx.ml',

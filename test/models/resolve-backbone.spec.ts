@@ -152,6 +152,30 @@ describe('Fetching backbones', () => {
       expect(statSync(`${file}.part`).size).to.be.at.least(300);
     });
 
+    for (const sum of [undefined, sha256]) {
+      it(`is whole where two processes fetch it at once${sum === undefined ? '' : ', and know its sum'}`, async () => {
+        const half = content.length >> 1;
+        let finish = (): void => {};
+        answer = (request, response) => {
+          if (requests.length < 2) serve(content)(request, response);
+          else {
+            // The second one gets its second half when the first one is done.
+            response.writeHead(200, { 'content-length': content.length }).write(content.subarray(0, half));
+            finish = () => response.end(content.subarray(half));
+          }
+        };
+        const file = path.join(folder, `twice-${sum}.onnx`);
+        const first = downloadFile(address, file, { sha256: sum });
+        const second = downloadFile(address, file, { sha256: sum });
+        await Promise.race([first, second]);
+        expect(readFileSync(file).equals(content), 'after the first one').to.equal(true);
+        finish();
+        await Promise.all([first, second]);
+        expect(readFileSync(file).equals(content), 'after both').to.equal(true);
+        expect(readdirSync(folder).filter((name) => name.includes(`twice-${sum}`))).to.have.length(1);
+      });
+    }
+
     it('stops when it is told to', async () => {
       const stop = new AbortController();
       answer = (_, response) => {

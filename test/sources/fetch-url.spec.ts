@@ -63,6 +63,21 @@ describe('Fetching an example', () => {
     expect(performance.now() - started).to.be.above(950);
   });
 
+  it('waits no longer once it is told to stop', async () => {
+    const stop = new AbortController();
+    answer = (_request, response) => {
+      response.writeHead(503, { 'retry-after': '20' }).end();
+      setTimeout(() => stop.abort(), 20);
+    };
+    const started = performance.now();
+    const error: unknown = await fetchUrl(address, { signal: stop.signal }).catch(
+      (reason: unknown) => reason,
+    );
+    expect((error as GraftError).code).to.equal('INTERRUPTED');
+    expect(performance.now() - started).to.be.below(2000);
+    expect(requests).to.equal(1);
+  });
+
   it('gives up after the last attempt with what the server said', async () => {
     answer = (_request, response) => response.writeHead(503).end();
     expect((await refusal()).message).to.equal(

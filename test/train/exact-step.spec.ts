@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { createRng } from '../../src/rng.js';
 import { type ExactStepOptions, measureAnchor, openExactStep } from '../../src/train/exact-step.js';
+import { blockRows, rowsFor } from '../../src/train/feature-blocks.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { checked, type Tensor } from '../../src/tensor/tensor.js';
 
@@ -65,6 +66,35 @@ describe('An exact step in differences from an anchor', () => {
     const found = await gradientAt({ ...options, anchor }, 0);
     expect(found.loss).to.be.closeTo(wanted.loss, 1e-12 * wanted.loss);
     expect(found.gradient).to.deep.equal(wanted.gradient);
+  });
+});
+
+describe('An exact step of very many classes', () => {
+  it('takes fewer rows at a time, so that a pass needs no more memory, and the sums are those of all rows', async () => {
+    expect(rowsFor(1000)).to.equal(blockRows);
+    const classCount = 6000;
+    const many: FeatureSet = {
+      rows: 1500,
+      dim: 1,
+      features: Float32Array.from({ length: 1500 }, (_, row) => row % 2),
+      labels: Int32Array.from({ length: 1500 }, (_, row) => row % classCount),
+      classes: Array.from({ length: classCount }, (_, c) => `${c}`),
+    };
+    expect(rowsFor(classCount)).to.be.below(many.rows);
+    const exact = await openExactStep({ ...options, train: many, precision: 'float32' });
+    const zeros = (dims: readonly number[]) => checked('float32', dims, new Float32Array(classCount));
+    const { losses, gradients } = await exact.evaluate(
+      new Map([
+        ['head/weight', zeros([1, classCount])],
+        ['head/bias', zeros([classCount])],
+      ]),
+    );
+    await exact.release();
+    // At weights of zero every class has the same probability.
+    expect(losses[0]).to.be.closeTo(many.rows * Math.log(classCount), 1e-2);
+    const bias = gradients.get('head/bias')!;
+    expect(bias[0]).to.be.closeTo(many.rows / classCount - 1, 1e-4);
+    expect(bias[classCount - 1]).to.be.closeTo(many.rows / classCount, 1e-4);
   });
 });
 

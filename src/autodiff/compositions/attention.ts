@@ -25,13 +25,15 @@ export interface Scoring {
   /** bool, broadcast to [B, h, S, T]: true for what is left out. */
   readonly hidden?: readonly string[];
   readonly softcap?: number;
+  /** Whether a query from which all keys are hidden gives 0, and not their mean. */
+  readonly mayHideAll?: boolean;
 }
 
 /** softmax(scores) V, [B, h, S, e] */
 export function attend(
   at: CompositionContext,
   { q, k, v }: Heads,
-  { scale, biases = [], hidden = [], softcap = 0 }: Scoring,
+  { scale, biases = [], hidden = [], softcap = 0, mayHideAll = false }: Scoring,
 ): string {
   const turned = at.op('Transpose', [k], { attributes: { perm: [0, 1, 3, 2] } });
   let scores = at.op('MatMul', [at.op('Mul', [q, at.scalar(scale)]), turned]);
@@ -41,8 +43,13 @@ export function attend(
   }
   for (const bias of biases) scores = at.op('Add', [scores, bias]);
   for (const mask of hidden) scores = at.op('Where', [mask, at.scalar(lowest), scores]);
+  // A bias may hide as well, by −∞.
+  if (mayHideAll) scores = at.op('Max', [scores, at.scalar(lowest)]);
   const axis = at.opset < 13 ? 3 : -1;
-  return at.op('MatMul', [at.op('Softmax', [scores], { attributes: { axis } }), v]);
+  let weights = at.op('Softmax', [scores], { attributes: { axis } });
+  if (mayHideAll)
+    weights = at.op('Where', [at.op('Greater', [scores, at.scalar(lowest)]), weights, at.scalar(0)]);
+  return at.op('MatMul', [weights, v]);
 }
 
 /** [B, S, h·d] as [B, h, S, d] */
@@ -114,6 +121,7 @@ export const attention: Composition = (at) => {
     {
       scale: floatAttribute(node, 'scale', 1 / Math.sqrt(at.shapeOf(q)[3]!)),
       softcap: floatAttribute(node, 'softcap', 0),
+      mayHideAll: Boolean(mask),
       biases,
       hidden,
     },

@@ -126,9 +126,11 @@ function recurrent({ activations, write }: Kind): Composition {
     const size = at.shapeOf(R)[2]!;
     const direction = stringAttribute(node, 'direction', 'forward');
     const directions = { forward: [false], reverse: [true], bidirectional: [false, true] }[direction] ?? [];
-    const given = stringsAttribute(node, 'activations') ?? directions.flatMap(() => activations);
-    const strange = given.find((name) => !known.includes(name));
-    if (strange !== undefined) at.refuse(`the activation ${strange}`);
+    const named = stringsAttribute(node, 'activations') ?? directions.flatMap(() => activations);
+    // ONNX Runtime takes them in any case.
+    const given = named.map(
+      (name) => known.find((each) => each.toLowerCase() === name.toLowerCase()) ?? at.refuse(`the activation ${name}`),
+    );
     // Scan had other inputs before opset 9; cumulative sums came with 11.
     const needed = lengthsGiven ? 11 : 9;
     if (at.opset < needed) at.refuse(`operator set ${at.opset}, below ${needed}`);

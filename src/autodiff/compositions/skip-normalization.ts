@@ -15,10 +15,12 @@ function epsilonOf({ node }: CompositionContext, fallback: number): Readonly<Rec
 }
 
 /** ONNX Runtime knows both operators at any operator set. */
-function normalize(at: CompositionContext, x: string, scale: string, bias?: string): string {
-  const attributes = epsilonOf(at, 1e-12);
-  const opType = bias ? 'LayerNormalization' : 'SimplifiedLayerNormalization';
-  return at.op(opType, [x, scale, ...(bias ? [bias] : [])], { attributes });
+function normalize(
+  at: CompositionContext,
+  opType: 'LayerNormalization' | 'SimplifiedLayerNormalization',
+  [x, scale, bias]: readonly [string, string, string | undefined],
+): string {
+  return at.op(opType, [x, scale, ...(bias ? [bias] : [])], { attributes: epsilonOf(at, 1e-12) });
 }
 
 function skip(isSimplified: boolean): Composition {
@@ -27,8 +29,8 @@ function skip(isSimplified: boolean): Composition {
     const [shift, bias] = isSimplified ? [undefined, at.x[3]] : [at.x[3], at.x[4]];
     let sum = at.op('Add', [x, other]);
     if (bias) sum = at.op('Add', [sum, bias]);
-    if (!isSimplified && !shift) at.refuse('no beta');
-    return [normalize(at, sum, scale, shift || undefined), '', '', sum];
+    const opType = isSimplified ? 'SimplifiedLayerNormalization' : 'LayerNormalization';
+    return [normalize(at, opType, [sum, scale, shift]), '', '', sum];
   };
 }
 
@@ -45,7 +47,11 @@ export const embedLayerNormalization: Composition = (at) => {
   let sum = look(words!, ids);
   sum = at.op('Add', [sum, positions ? look(places!, positions) : firstRows(at, places!, ids)]);
   if (segments) sum = at.op('Add', [sum, look(kinds!, segments)]);
-  return [normalize(at, sum, scale!, shift), at.node.outputs[1] ? maskIndex(at) : '', sum];
+  return [
+    normalize(at, 'LayerNormalization', [sum, scale!, shift]),
+    at.node.outputs[1] ? maskIndex(at) : '',
+    sum,
+  ];
 };
 
 /** How many tokens of each text the mask keeps, int32 [batch]; 0 where there is no mask. */

@@ -44,7 +44,7 @@ function parameterLayout(at: RuleContext): {
 function frozen(at: RuleContext): ReadonlyMap<number, string> {
   const [x, scale, , mean, variance] = at.x as [string, string, string, string, string];
   const { shape, summed } = parameterLayout(at);
-  const epsilon = at.builder.scalar(floatAttribute(at.node, 'epsilon', 1e-5));
+  const epsilon = at.scalar(floatAttribute(at.node, 'epsilon', 1e-5));
   const inverse = at.op('Reciprocal', [at.op('Sqrt', [at.op('Add', [variance, epsilon])])]);
   const dY = at.dY[0]!;
   const gradients = new Map<number, string>();
@@ -57,7 +57,7 @@ function frozen(at: RuleContext): ReadonlyMap<number, string> {
     gradients.set(1, along);
     if (at.needs(4)) {
       const slope = at.op('Mul', [at.op('Mul', [scale, inverse]), inverse]);
-      gradients.set(4, at.op('Mul', [at.op('Mul', [along, slope]), at.builder.scalar(-0.5)]));
+      gradients.set(4, at.op('Mul', [at.op('Mul', [along, slope]), at.scalar(-0.5)]));
     }
   }
   if (at.needs(2) || at.needs(3)) {

@@ -3,7 +3,8 @@
  *
  *   Y = einsum(s, t -> u)      dA = einsum(u, t -> s)      dB = einsum(s, u -> t)
  *
- * A label that only A has was summed, so its gradient repeats along it. An axis of 1 that was broadcast is summed.
+ * A label that only A has was summed, so its gradient repeats along it, as it does along one of which all others have a
+ * single place. An axis of 1 that was broadcast is summed.
  */
 import { GraftError } from '../../errors.js';
 import { stringAttribute } from '../../onnx/attributes.js';
@@ -33,7 +34,9 @@ export const einsum: readonly GradientRule[] = [
         );
         dX = reduceSum(at, dX, broadcast, 1);
         const absent = own.flatMap((label, axis) => (present.includes(label) ? [] : [axis]));
-        if (absent.length > 0) dX = at.op('Expand', [unsqueeze(at, dX, absent), at.op('Shape', [at.x[i]!])]);
+        const isRepeated = present.some((label) => shape[own.indexOf(label)]! > 1 && sizes.get(label) === 1);
+        if (absent.length > 0 || isRepeated)
+          dX = at.op('Expand', [unsqueeze(at, dX, absent), at.shape(at.x[i]!)]);
         gradients.set(i, dX);
       }
       return gradients;

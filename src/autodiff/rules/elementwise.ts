@@ -82,8 +82,8 @@ const powerBase: Backward = (at, dY) => {
   const [x, exponent] = at.x as [string, string];
   const constant = at.constantOf(exponent);
   const power =
-    constant?.data.length === 1 && constant.dtype !== 'float16' ? Number(constant.data[0]) : undefined;
-  if (power === 0) return zerosLike(at, x);
+    constant?.data.length === 1 && !/16$/.test(constant.dtype) ? Number(constant.data[0]) : undefined;
+  if (power === 0) return zerosLike(at, at.y[0]!);
   if (power === 1) return dY;
   if (power === 2) return times(at, dY, times(at, x, at.scalar(2)));
   if (power === 0.5) return at.op('Div', [times(at, dY, at.scalar(0.5)), at.y[0]!]);
@@ -91,8 +91,11 @@ const powerBase: Backward = (at, dY) => {
     return times(at, dY, times(at, at.op('Pow', [x, at.scalar(power - 1)]), at.scalar(power)));
   }
   // The exponent may be of another type, an integer for one.
-  const p = at.op('Cast', [exponent], { to: dtypeInfo(at.dtypeOf(at.y[0]!)).code });
-  const slope = times(at, p, at.op('Pow', [x, at.op('Sub', [p, at.scalar(1)])]));
+  const to = dtypeInfo(at.dtypeOf(at.y[0]!)).code;
+  const p = at.op('Cast', [exponent], { to });
+  // 1, but for an exponent of 0, whose slope is 0 at x = 0 too: 0 · x⁰ and not 0 · x⁻¹.
+  const isPower = at.op('Cast', [at.op('Cast', [p], { to: dtypeInfo('bool').code })], { to });
+  const slope = times(at, p, at.op('Pow', [x, at.op('Sub', [p, isPower])]));
   return times(at, dY, slope);
 };
 
@@ -106,7 +109,8 @@ const powerExponent: Backward = (at, dY) => {
 
 const clip: Backward = (at, dY) => {
   const x = at.x[0]!;
-  let [low, high] = [at.x[1], at.x[2]];
+  // An input that is left out may be named ''.
+  let [low, high] = [at.x[1] || undefined, at.x[2] || undefined];
   if (at.opset < 11) {
     if (at.node.attributes.has('min')) low = at.scalar(floatAttribute(at.node, 'min', 0));
     if (at.node.attributes.has('max')) high = at.scalar(floatAttribute(at.node, 'max', 0));

@@ -7,11 +7,15 @@ import type { RuleContext } from '../gradient-rule.js';
  * The gradient of any operator that only picks elements of its first input: run on the positions 0, 1, 2, … in place
  * of the values, the operator says where each output came from, and dY is added there.
  * @param isOneToOne - no element is picked twice, so that nothing need be added
+ * @param others - the operator's other inputs
  */
 export function moveBackByIndex(
   at: RuleContext,
   dY: string,
-  { isOneToOne = false }: { readonly isOneToOne?: boolean } = {},
+  {
+    isOneToOne = false,
+    others = at.x.slice(1),
+  }: { readonly isOneToOne?: boolean; readonly others?: readonly string[] } = {},
 ): string {
   const x = at.x[0]!;
   const minus1 = at.builder.ints([-1]);
@@ -23,7 +27,7 @@ export function moveBackByIndex(
   at.builder.nodes.push({
     ...at.node,
     name: origin,
-    inputs: [positions, ...at.x.slice(1)],
+    inputs: [positions, ...others],
     outputs: [origin],
   });
   const zeros = at.op('Expand', [at.scalar(0), at.op('Reshape', [count, minus1])]);
@@ -51,6 +55,15 @@ export function addRows(at: RuleContext, zeros: string, indices: string, updates
 /** ScatterND could do the same, but ONNX Runtime's threads then add to one place at once, and lose some of it. */
 function addAt(at: RuleContext, zeros: string, indices: string, updates: string): string {
   return at.op('ScatterElements', [zeros, indices, updates], { axis: 0, reduction: 'add' });
+}
+
+/**
+ * Whether a scatter may add; the ways round it before opset 16 are products of float32.
+ * @throws GraftError NO_GRADIENT_RULE for another type before it.
+ */
+export function addsByIndex(at: RuleContext): boolean {
+  if (at.dtypeOf(at.x[0]!) !== 'float32') requireAddition(at);
+  return at.opset >= 16;
 }
 
 /** @throws GraftError NO_GRADIENT_RULE below opset 16, where nothing adds several values in one place. */

@@ -7,12 +7,13 @@
  *   scatter           dx = dy with zeros where it was overwritten; d updates = dy picked there
  *   top k             scatter elements
  */
+import { GraftError } from '../../errors.js';
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
 import { gemm, transpose, unsqueeze, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
-import { addRows, moveBackByIndex, requireAddition } from './index-trick.js';
+import { addRows, addsByIndex, moveBackByIndex, requireAddition } from './index-trick.js';
 
 interface SlicePlan {
   readonly axes: readonly number[];
@@ -115,7 +116,7 @@ const gather: GradientRule = {
     const updates = transpose(at, dY, [...indexAxes, ...outer]);
     const front = [axis, ...rest];
     const back = all.map((i) => front.indexOf(i));
-    if (at.opset < 16) {
+    if (!addsByIndex(at)) {
       const rows = gatheredRows(
         at,
         updates,
@@ -194,21 +195,23 @@ export const indexing: readonly GradientRule[] = [
   },
   {
     opTypes: ['ScatterND', 'ScatterElements'],
-    differentiable: ({ attributes }) => {
-      const reduction = attributes.get('reduction');
-      const isPlain =
-        reduction?.kind !== 'string' || ['none', 'add'].includes(new TextDecoder().decode(reduction.value));
-      return isPlain ? [0, 2] : [];
-    },
+    differentiable: [0, 2],
     backward(at) {
+      const reduction = stringAttribute(at.node, 'reduction', 'none');
+      if (!['none', 'add'].includes(reduction)) {
+        throw new GraftError(
+          'NO_GRADIENT_RULE',
+          `${at.node.opType} "${at.node.name || at.y[0]}" has reduction ${reduction}, for which there is no gradient rule.`,
+        );
+      }
       const [, indices, updates] = at.x as [string, string, string];
       const isElements = at.node.opType === 'ScatterElements';
       const axis = isElements ? { axis: intAttribute(at.node, 'axis', 0) } : {};
       const dY = at.dY[0]!;
       const gradients = new Map<number, string>();
       if (at.needs(0)) {
-        const adds = stringAttribute(at.node, 'reduction', 'none') === 'add';
-        gradients.set(0, adds ? dY : at.op(at.node.opType, [dY, indices, zerosLike(at, updates)], axis));
+        const zeros = (): string => at.op(at.node.opType, [dY, indices, zerosLike(at, updates)], axis);
+        gradients.set(0, reduction === 'add' ? dY : zeros());
       }
       if (at.needs(2))
         gradients.set(2, at.op(isElements ? 'GatherElements' : 'GatherND', [dY, indices], axis));

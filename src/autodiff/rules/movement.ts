@@ -4,13 +4,15 @@
  *   reshapes           dx = dy in the shape of x         concat ↔ split
  *   transpose          the inverse permutation           expand          sum over what was repeated
  *   tile               the same, with the repeats split off as axes of their own
- *   pad with constant  pad by the negated amounts        cast            cast back; stops at integers
+ *   pad with constant  pad by the negated amounts; what lies around it is summed for the constant
+ *   cast               cast back; stops at integers
  *   cumulative sum     from the other end                depth ↔ space
  *   reversed sequences   reversed again                  compress        by index (index-trick.ts)
  *
  * Sizes are those of the run, not of the probe, wherever the operator set allows it.
  */
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
+import { GraftError } from '../../errors.js';
 import type { Node } from '../../onnx/ir.js';
 import { dtypeFromCode, dtypeInfo, isFloat } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
@@ -72,25 +74,41 @@ const tile = moving(['Tile'], (at, dY) => {
   return reduceSum(at, at.op('Reshape', [dY, shape]), axes, 0);
 });
 
-const pad = moving(['Pad'], (at, dY) => {
-  if (stringAttribute(at.node, 'mode', 'constant') !== 'constant') return moveBackByIndex(at, dY);
-  if (at.opset < 11) {
-    const pads = (intsAttribute(at.node, 'pads') ?? []).map((amount) => -amount);
-    return at.op('Pad', [dY], { pads });
-  }
-  const axes = at.x[3];
-  const inputs = [dY, at.op('Neg', [at.x[1]!])];
-  return at.op('Pad', axes ? [...inputs, '', axes] : inputs);
-});
+const pad: GradientRule = {
+  opTypes: ['Pad'],
+  differentiable: [0, 2],
+  backward(at) {
+    const dY = at.dY[0]!;
+    const isConstant = stringAttribute(at.node, 'mode', 'constant') === 'constant';
+    if (at.opset < 11) {
+      const pads = (intsAttribute(at.node, 'pads') ?? []).map((amount) => -amount);
+      return new Map([[0, isConstant ? at.op('Pad', [dY], { pads }) : moveBackByIndex(at, dY)]]);
+    }
+    const [, pads, constant, axes] = at.x as [string, string, string?, string?];
+    const padBy = (value: string, amounts: string): string =>
+      at.op('Pad', axes ? [value, amounts, '', axes] : [value, amounts]);
+    // The constant that another mode does not read is of the type of the values, and positions are integers.
+    const dX = isConstant
+      ? padBy(dY, at.op('Neg', [pads]))
+      : moveBackByIndex(at, dY, { others: axes ? [pads, '', axes] : [pads] });
+    if (!at.needs(2)) return new Map([[0, dX]]);
+    const around = at.op('Sub', [dY, padBy(dX, pads)]);
+    const axesOfY = at.shapeOf(at.y[0]!).map((_, axis) => axis);
+    const total = isConstant ? reduceSum(at, around, axesOfY, 0) : at.scalar(0);
+    return new Map([[0, dX], [2, reshapeLike(at, total, constant!)]]); // prettier-ignore
+  },
+};
 
 const dropout = moving(['Dropout'], (at, dY) => {
-  const training = at.constantOf(at.x[2]);
-  if (!training || Number(training.data[0]) === 0) return dY;
+  const [, ratio, training] = at.x;
+  const isTraining = at.constantOf(training);
+  if (!training || (isTraining && Number(isTraining.data[0]) === 0)) return dY;
   const kept = keepWhere(at, at.forwardOutput(1), dY);
-  const one = at.scalar(1);
-  if (!at.x[1]) return at.op('Mul', [kept, at.scalar(2)]);
-  const ratio = at.op('Cast', [at.x[1]], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code });
-  return at.op('Div', [kept, at.op('Sub', [one, ratio])]);
+  const share = (name: string): string =>
+    at.op('Sub', [at.scalar(1), at.op('Cast', [name], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })]);
+  const scaled = ratio ? at.op('Div', [kept, share(ratio)]) : at.op('Mul', [kept, at.scalar(2)]);
+  // Whether it trains is known only in the run, where training_mode is computed or fed.
+  return isTraining ? scaled : at.op('Where', [training, scaled, dY]);
 });
 
 function castTarget(node: Node): readonly number[] {
@@ -150,5 +168,12 @@ export const movement: readonly GradientRule[] = [
     }),
   ),
   moving(['Compress'], (at, dY) => moveBackByIndex(at, dY, { isOneToOne: true })),
-  moving(['CastLike'], (at, dY) => at.op('Cast', [dY], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code })),
+  moving(['CastLike'], (at, dY) => {
+    const target = at.dtypeOf(at.y[0]!);
+    if (isFloat(target)) return at.op('Cast', [dY], { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code });
+    throw new GraftError(
+      'NO_GRADIENT_RULE',
+      `CastLike "${at.node.name || at.y[0]}" rounds to ${target}, for which there is no gradient rule.`,
+    );
+  }),
 ];

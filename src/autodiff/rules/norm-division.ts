@@ -47,7 +47,7 @@ export const normDivision: readonly GradientRule[] = [
         floatAttribute(at.node, 'bias', 1),
       ];
       const size = intAttribute(at.node, 'size', 1);
-      const scalar = (value: number): string => at.builder.scalar(value);
+      const scalar = (value: number): string => at.scalar(value);
       const sums = neighbourSums(at, size);
       const squares = at.op('Mul', [sums.over(at.op('Mul', [x, x])), scalar(alpha / size)]);
       const D = at.op('Add', [squares, scalar(bias)]);

@@ -13,7 +13,7 @@ import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/attribut
 import { positiveAxis, sizeOf } from '../../tensor/shape.js';
 import { reduceMean, reshape, reshapeLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
-import { reduceSum } from '../unbroadcast.js';
+import { reduceSum, unbroadcast } from '../unbroadcast.js';
 
 interface Statistics {
   /** Absent for RMS normalisation. */
@@ -37,9 +37,7 @@ export function statisticsOf(
   const mean = centre ? reduceMean(at, x, axes) : undefined;
   const centred = mean === undefined ? x : at.op('Sub', [x, mean]);
   const variance = reduceMean(at, at.op('Mul', [centred, centred]), axes);
-  const inverse = at.op('Reciprocal', [
-    at.op('Sqrt', [at.op('Add', [variance, at.builder.scalar(epsilon)])]),
-  ]);
+  const inverse = at.op('Reciprocal', [at.op('Sqrt', [at.op('Add', [variance, at.scalar(epsilon)])])]);
   return mean === undefined ? { inverse } : { mean, inverse };
 }
 
@@ -54,15 +52,6 @@ export function standardizedGradient(
   const along = at.op('Mul', [standard, reduceMean(at, at.op('Mul', [dStandard, standard]), axes)]);
   const centred = mean === undefined ? dStandard : at.op('Sub', [dStandard, reduceMean(at, dStandard, axes)]);
   return at.op('Mul', [at.op('Sub', [centred, along]), inverse]);
-}
-
-/** Sums a gradient shaped like the data over the leading axes that a scale or bias of `shape` lacks, and its ones. */
-function sumTo(at: RuleContext, gradient: string, wide: readonly number[], shape: readonly number[]): string {
-  const added = wide.length - shape.length;
-  const axes = wide
-    .map((_, axis) => axis)
-    .filter((axis) => axis < added || (shape[axis - added] === 1 && wide[axis] !== 1));
-  return reshape(at, reduceSum(at, gradient, axes, 1), shape);
 }
 
 /** A scale or bias [C] beside data [N, C, …]. */
@@ -89,13 +78,15 @@ function layerNormalization(opTypes: readonly string[], centre: boolean): Gradie
       const axes = shape.map((_, axis) => axis).slice(first);
       const dY = at.dY[0]!;
       const gradients = new Map<number, string>();
-      if (at.needs(2)) gradients.set(2, sumTo(at, dY, shape, at.shapeOf(at.x[2]!)));
+      if (at.needs(2)) gradients.set(2, unbroadcast(at, dY, at.x[2]!));
       if (!at.needs(0) && !at.needs(1)) return gradients;
-      const statistics = centre
-        ? { mean: at.forwardOutput(1), inverse: at.forwardOutput(2) }
-        : statisticsOf(at, x, axes, { centre });
+      // They are float32 whatever the data are.
+      const statistics =
+        centre && at.dtypeOf(x) === 'float32'
+          ? { mean: at.forwardOutput(1), inverse: at.forwardOutput(2) }
+          : statisticsOf(at, x, axes, { centre });
       const standard = standardize(at, x, statistics);
-      if (at.needs(1)) gradients.set(1, sumTo(at, at.op('Mul', [dY, standard]), shape, at.shapeOf(scale)));
+      if (at.needs(1)) gradients.set(1, unbroadcast(at, at.op('Mul', [dY, standard]), scale));
       if (at.needs(0)) {
         const dStandard = at.op('Mul', [dY, scale]);
         gradients.set(0, standardizedGradient(at, dStandard, standard, statistics, axes));

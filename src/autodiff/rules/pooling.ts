@@ -18,6 +18,7 @@ import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 import { int64 } from '../../tensor/tensor.js';
 import { scatter } from './convolution.js';
+import { addsByIndex } from './index-trick.js';
 import { applyTransposed, identity } from './separable.js';
 import { resolveWindow, type Window } from './window.js';
 
@@ -27,7 +28,7 @@ export const pooling: readonly GradientRule[] = [
     differentiable: [0],
     backward(at) {
       const X = at.x[0]!;
-      const share = at.op('Mul', [at.dY[0]!, at.builder.scalar(1 / sizeOf(at.shapeOf(X).slice(2)))]);
+      const share = at.op('Mul', [at.dY[0]!, at.scalar(1 / sizeOf(at.shapeOf(X).slice(2)))]);
       return new Map([[0, expandLike(at, share, X)]]);
     },
   },
@@ -72,14 +73,14 @@ export const pooling: readonly GradientRule[] = [
           `MaxPool "${at.node.name}" counts its indices by column (storage_order 1), for which there is no gradient rule.`,
         );
       }
-      return new Map([[0, at.builder.opset < 16 ? scatterByWindow(at) : scatterByIndex(at)]]);
+      return new Map([[0, addsByIndex(at) ? scatterByIndex(at) : scatterByWindow(at)]]);
     },
   },
 ];
 
 function scatterByIndex(at: RuleContext): string {
   const shape = at.op('Shape', [at.x[0]!]);
-  const zeros = reshape(at, at.op('Expand', [at.builder.scalar(0), shape]), [-1]);
+  const zeros = reshape(at, at.op('Expand', [at.scalar(0), shape]), [-1]);
   const indices = reshape(at, at.forwardOutput(1), [-1]);
   const dY = reshape(at, at.dY[0]!, [-1]);
   const flat = at.op('ScatterElements', [zeros, indices, dY], { axis: 0, reduction: 'add' });

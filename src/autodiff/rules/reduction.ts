@@ -79,6 +79,7 @@ const product: Parameters<typeof reduction>[1] = (at, dY, _, axes) => {
   const to = dtypeInfo(at.dtypeOf(x)).code;
   const isNonzero = at.op('Cast', [at.op('Abs', [x])], { to: dtypeInfo('bool').code });
   const others = choose(at, isNonzero, x, at.scalar(1));
+  if (axes.length === 0) return dY;
   const whole =
     at.opset < 18
       ? at.op('ReduceProd', [others], { axes, keepdims: 1 })

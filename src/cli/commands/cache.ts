@@ -2,6 +2,7 @@ import type { ViewReport } from '../../pipeline/cache-views.js';
 import { defineCommand } from '../define-command.js';
 import { formatSeconds } from '../format-text.js';
 import { goesOn } from '../output.js';
+import { refuseIdle } from '../refuse-idle.js';
 import { integer, positiveInteger } from '../numeric-options.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
 import { viewOptions } from '../training-options.js';
@@ -31,7 +32,8 @@ export const cacheCommand = defineCommand({
   } as const,
   subcommands: [cacheLsCommand, cacheStatsCommand, cacheVerifyCommand, cachePruneCommand, cacheExportCommand],
   example: ['cache --backbone model.onnx --data photos', 'features of every photo, once'],
-  async run(args, output) {
+  async run(args, output, isGiven) {
+    refuseIdle(isGiven);
     const [
       { cacheFeatures },
       { cacheViews, checkViewOptions, rowsToView },

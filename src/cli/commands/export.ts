@@ -2,7 +2,7 @@ import type { ExportReport } from '../../pipeline/export-run.js';
 import { exportFormats } from '../../models/export-format.js';
 import { modelPrecisions } from '../../models/model-precision.js';
 import { defineCommand } from '../define-command.js';
-import { backboneOptions, runOption } from '../shared-options.js';
+import { mergedBackboneOptions, runOption } from '../shared-options.js';
 
 export const exportCommand = defineCommand({
   command: 'export',
@@ -35,13 +35,7 @@ export const exportCommand = defineCommand({
       default: false,
       describe: 'Weights in a file of their own beside the model [always beyond 2 GiB]',
     },
-    ...backboneOptions,
-    backbone: {
-      type: 'string',
-      requiresArg: true,
-      describe:
-        'For a run on --features: the backbone that makes them, to be merged [default: the head alone]',
-    },
+    ...mergedBackboneOptions,
   } as const,
   example: ['export --run runs/a --out model.onnx', 'one file: pixels in, probabilities out'],
   async run(args, output) {

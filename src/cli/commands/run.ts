@@ -42,6 +42,10 @@ const options = {
     choices: searchFlags.select.choices,
     describe: 'With --tune: simplest within one standard error (default), or best',
   },
+  resume: {
+    ...trainFlags.resume,
+    describe: `${trainFlags.resume.describe}; with --tune the search`,
+  },
   'learning-curve': { type: 'boolean', describe: searchFlags['learning-curve'].describe },
   'lr-find': { type: 'boolean', describe: searchFlags['lr-find'].describe },
   validation: {

@@ -3,6 +3,7 @@ import type { FeatureTrainOptions, TrainOptions } from '../../pipeline/training-
 import { defineCommand } from '../define-command.js';
 import { goesOn } from '../output.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
+import { refuseIdle } from '../refuse-idle.js';
 import {
   backboneOptions,
   cacheOptions,
@@ -62,12 +63,15 @@ export async function trainOptions(
   isGiven: (flag: string) => boolean,
 ): Promise<TrainOptions | FeatureTrainOptions> {
   const { backbone, data, features, ...rest } = args;
+  const isResumed = args.resume === true && backbone === undefined && data === undefined;
+  // What a resumed run began with may hold the other flag.
+  if (!isResumed) refuseIdle(isGiven);
   if (features !== undefined) {
     refuseBesideFeatures(isGiven);
     return { ...rest, features };
   }
   if (backbone !== undefined && data !== undefined) return { ...rest, backbone, data };
-  if (args.resume && backbone === undefined && data === undefined) {
+  if (isResumed) {
     const { optionsOfUnfinished } = await import('../../pipeline/run-progress.js');
     const begun = (await optionsOfUnfinished(args.out)) as unknown as TrainOptions | FeatureTrainOptions;
     // What is given beside --resume counts: other settings are refused, also where they are the usual ones.

@@ -78,6 +78,11 @@ export const searchFlags = {
     default: false,
     describe: 'Try learning rates on the best head (range test), with a plot',
   },
+  resume: {
+    type: 'boolean',
+    describe:
+      'Go on with the unfinished search in --out, or fail; --no-resume begins again [default: go on if the settings are the same]',
+  },
   validation: {
     ...share('validation'),
     describe: 'Share that neither the folds nor the training see, for a last judgement [default: 0]',
@@ -115,5 +120,5 @@ export async function tuneOptions(
 ): Promise<TuneOptions> {
   const { l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds, ...rest } = args;
   const found = await trainOptions({ ...rest, resume: undefined }, isGiven);
-  return { ...found, l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds };
+  return { ...found, resume: args.resume, l2, lr, head, solver, heads, solvers, weightDecay, dropout, seeds };
 }

@@ -1,15 +1,15 @@
 import { defineCommand } from '../define-command.js';
 import { formatTable } from '../format-text.js';
-import { modelOption, runOption } from '../shared-options.js';
+import { mergedBackboneOptions, modelOption, runOption } from '../shared-options.js';
 
 export const verifyCommand = defineCommand({
   command: 'verify',
   describe: 'Compare an exported file with backbone and head on real examples',
-  options: { ...modelOption, ...runOption } as const,
+  options: { ...modelOption, ...runOption, ...mergedBackboneOptions } as const,
   example: ['verify --model model.onnx --run runs/a', 'fails above a difference of 1e-4'],
-  async run({ model, run }, output) {
+  async run(args, output) {
     const { verifyRun } = await import('../../pipeline/verify-run.js');
-    const report = await verifyRun({ model, run }, output);
+    const report = await verifyRun(args, output);
     const rows = report.providers.map(({ name, maxAbsDiff }) => [name, maxAbsDiff.toExponential(2)]);
     output.result(
       report,

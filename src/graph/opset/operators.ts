@@ -33,6 +33,9 @@ const introduced: Readonly<Record<number, string>> = {
   26: 'BitCast CumProd',
 };
 
+/** ONNX Runtime's own, which it has in the standard domain at any version, and writes into what it has optimised. */
+const runtimes = new Set(['LayerNormalization', 'SimplifiedLayerNormalization']);
+
 const introductions = new Map(
   Object.entries(introduced).flatMap(([version, names]) =>
     names.split(/\s+/).map((name) => [name, Number(version)] as const),
@@ -43,8 +46,9 @@ const introductions = new Map(
 export const newestOpset = 26;
 export const oldestOpset = 7;
 
-/** Whether an operator set of the standard domain holds the operator. */
+/** Whether an operator set of the standard domain holds the operator, or ONNX Runtime has it there. */
 export function isStandardOperator(opType: string, version: number): boolean {
+  if (runtimes.has(opType)) return true;
   const since = introductions.get(opType);
   return since !== undefined && since <= version;
 }

@@ -1,0 +1,45 @@
+/** Which of the options that were given the way of training takes no notice of, where they do no harm. */
+import type { Logger } from '../logger.js';
+import type { TrainOptions as HeadTrainOptions } from '../train/train-options.js';
+import type { FitOptions } from './training-run.js';
+
+type Named = Readonly<Record<string, string | number | boolean | undefined>>;
+
+export function sayUnused(options: FitOptions, { head, solver }: HeadTrainOptions, logger: Logger): void {
+  if (head?.kind === 'prototype') {
+    const { solver: named, epochs, batch, patience } = options;
+    say(
+      { solver: named, epochs, batch, patience },
+      'a prototype head is computed, each class is its mean',
+      logger,
+    );
+  } else if (solver === 'lbfgs') {
+    const { batch, patience } = options;
+    const more = batch === undefined ? '' : '; examples a run of the backbone are --backbone-batch';
+    say({ batch, patience }, `L-BFGS sees all examples at once and stops at the optimum${more}`, logger);
+  }
+}
+
+/** With --unfreeze. */
+export function sayUnusedByLayers(
+  { solver, schedule, momentum, nesterov }: FitOptions,
+  logger: Logger,
+): void {
+  const other = solver === 'adamw' ? undefined : solver;
+  say(
+    { solver: other, schedule, momentum, nesterov },
+    'layers and head are trained by AdamW, its rate rising and then falling in a cosine',
+    logger,
+  );
+}
+
+function say(given: Named, why: string, logger: Logger): void {
+  const flags = Object.entries(given).flatMap(([name, value]) => {
+    if (value === undefined) return [];
+    if (typeof value === 'boolean') return [value ? `--${name}` : `--no-${name}`];
+    return [`--${name} ${value}`];
+  });
+  if (flags.length === 0) return;
+  const list = [flags.slice(0, -1).join(', '), flags.at(-1)].filter(Boolean).join(' and ');
+  logger.warn(`${list} ${flags.length === 1 ? 'is' : 'are'} not used: ${why}.`);
+}
