@@ -6,8 +6,8 @@ import { channelCount, type Layout, type Shapes } from './value-layout.js';
 
 /**
  * Whether the value lies inside a separable or inverted-residual block: behind a depthwise convolution whose 1x1
- * convolution is still to come, before a depthwise convolution that a narrower 1x1 convolution follows, or the
- * concatenation that a narrower convolution gathers up.
+ * convolution is still to come, before a depthwise convolution that a narrower 1x1 convolution follows, before the linear
+ * bottleneck of a fused block, or the concatenation that a narrower convolution gathers up.
  */
 export function isInsideBlock(
   value: string,
@@ -33,7 +33,33 @@ export function isInsideBlock(
     const projections = nextLayers(only.outputs[0]!, flow, shapes);
     return projections.length > 0 && projections.every((projection) => widthAfter(projection) < own);
   }
-  return only !== undefined && widthAfter(only) < own && gathersChain(value, only, flow, shapes);
+  if (only === undefined || widthAfter(only) >= own) return false;
+  return gathersChain(value, only, flow, shapes) || isFusedExpansion();
+
+  /** Convolved to twice the channels or more, and by a 1x1 convolution without activation to what is widened again. */
+  function isFusedExpansion(): boolean {
+    const isWidening = (node: Node): boolean =>
+      widthAfter(node) >= 2 * channels(linearLayer(node, flow)!.data) &&
+      linearLayer(node, flow)!.kind === 'convolution';
+    const project = only!.outputs[0]!;
+    return (
+      previous.length > 0 &&
+      previous.every(isWidening) &&
+      isPointwise(only!, flow, shapes) &&
+      2 * widthAfter(only!) <= own &&
+      !isActivated(project, flow) &&
+      nextLayers(project, flow, shapes).length > 0 &&
+      nextLayers(project, flow, shapes).every(isWidening)
+    );
+  }
+}
+
+/** Whether more than an affine operator works on each number of the value before the next layer or sum. */
+function isActivated(value: string, flow: DataFlow): boolean {
+  return flow.users(value).some((node) => {
+    if (affine.has(node.opType) && flow.inputs(node).length === 1) return isActivated(node.outputs[0]!, flow);
+    return worksPerChannel(node, flow);
+  });
 }
 
 /**
@@ -109,6 +135,19 @@ function worksPerChannel(node: Node, flow: DataFlow): boolean {
   if (node.opType === 'Add' || node.opType === 'Sub') return flow.inputs(node).length === 1;
   return perChannel.has(node.opType);
 }
+
+const affine: ReadonlySet<string> = new Set([
+  'BatchNormalization',
+  'Mul',
+  'Add',
+  'Sub',
+  'Div',
+  'Identity',
+  'Dropout',
+  'Cast',
+  'QuantizeLinear',
+  'DequantizeLinear',
+]);
 
 const perChannel: ReadonlySet<string> = new Set([
   'BatchNormalization',

@@ -1,4 +1,5 @@
 /** Where to read features from in a network without classifier: a detector, a segmenter, a bare feature extractor. */
+import { attentionHeads } from './attention-heads.js';
 import { isInsideBlock } from './bottleneck.js';
 import { ancestors, type DataFlow, descendants } from './data-flow.js';
 import { dominatorTree } from './dominator-tree.js';
@@ -49,44 +50,84 @@ export function deepestStage(
     layers.flatMap((node) => flow.inputs(node)),
   );
   const tree = dominatorTree(flow);
+  const heads = attentionHeads(flow, shapes, layouts);
   const places: Place[] = [];
   for (const node of graph.nodes) {
     for (const value of flow.outputs(node)) {
-      if (enlarged.has(value) || (shapes.get(value)?.length ?? 0) < 4) continue;
+      if (heads.has(value) || (shapes.get(value)?.length ?? 0) < 4) continue;
       const reach = leading.filter((set) => set.has(value)).length;
       if (shapes.get(value)![0] !== 1 || positions(value) < 2 || reach === 0) continue;
       places.push({ value, channels: channels(value), positions: positions(value), reach });
     }
   }
-  // A prediction has no layer after it; a bare feature extractor's last maps have none either.
-  const inner = places.filter(({ value }) => beforeLayer.has(value));
-  const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
-  const usable = widest(inner) * 2 >= widest(places) ? inner : places;
-  const rich = richest(usable);
-  const reach = Math.max(0, ...rich.map((place) => place.reach));
-  let best: Place | undefined;
-  for (const place of rich.filter((candidate) => candidate.reach === reach)) {
-    if (!best || (place.positions <= best.positions && !isSqueezed(best, place))) best = place;
+  const usual = endOf(places.filter(({ value }) => !enlarged.has(value)));
+  if (!usual) return undefined;
+  // Of nested U-nets the first stage enlarges already what the next ones reduce, and branches of several sizes exchange their
+  // maps. A pyramid ends in no more channels than it began with, but for where it joins maps.
+  const afterEnlarged = descendants(
+    flow,
+    layers
+      .filter((node) => flow.inputs(node).some((input) => enlarged.has(input)))
+      .flatMap((node) => flow.outputs(node)),
+  );
+  const deeper = places.filter(
+    (place) =>
+      afterEnlarged.has(place.value) &&
+      (place.channels >= 2 * usual.channels || place.positions * 4 <= usual.positions) &&
+      place.channels >= usual.channels &&
+      place.positions <= usual.positions &&
+      !isJoined(place.value),
+  );
+  return (endOf(deeper) ?? usual).value;
+
+  function endOf(all: readonly Place[]): Place | undefined {
+    // A prediction has no layer after it; a bare feature extractor's last maps have none either.
+    const inner = all.filter(({ value }) => beforeLayer.has(value));
+    const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
+    const usable = widest(inner) * 2 >= widest(all) ? inner : all;
+    const rich = richest(usable, all);
+    const reach = Math.max(0, ...rich.map((place) => place.reach));
+    let best: Place | undefined;
+    for (const place of rich.filter((candidate) => candidate.reach === reach)) {
+      if (!best || (place.positions <= best.positions && !isSqueezed(best, place))) best = place;
+    }
+    return best;
   }
-  return best?.value;
 
   /** Of the places that no block hides, those with the most channels. */
-  function richest(list: readonly Place[]): readonly Place[] {
+  function richest(list: readonly Place[], all: readonly Place[]): readonly Place[] {
     const widths = [...new Set(list.map((place) => place.channels))].sort((a, b) => b - a);
     for (const width of widths) {
       const found = list.filter(
         ({ channels, value }) =>
-          channels === width && !isBypassed(value) && !isInsideBlock(value, flow, shapes, layouts),
+          channels === width && !isBypassed(value, all) && !isInsideBlock(value, flow, shapes, layouts),
       );
       if (found.length > 0) return found;
     }
     return list.filter((place) => place.channels === widths[0]);
   }
 
-  /** Whether maps of the backbone depend on the value and on others beside it: it is the inside of a block. */
-  function isBypassed(value: string): boolean {
+  /** Whether maps depend on the value and on others beside it, before anything is enlarged: it is the inside of a block. */
+  function isBypassed(value: string, all: readonly Place[]): boolean {
     const after = descendants(flow, [value]);
-    return places.some((place) => after.has(place.value) && !tree.dominates(value, place.value));
+    const enlargedAfter = descendants(
+      flow,
+      enlarging
+        .filter((node) => flow.inputs(node).some((input) => after.has(input)))
+        .flatMap(({ outputs }) => outputs),
+    );
+    return all.some(
+      (place) =>
+        after.has(place.value) && !enlargedAfter.has(place.value) && !tree.dominates(value, place.value),
+    );
+  }
+
+  /** Whether the channels are those of several values side by side. */
+  function isJoined(value: string): boolean {
+    const node = flow.producer(value);
+    if (!node || linearLayer(node, flow)) return false;
+    const inputs = flow.inputs(node);
+    return node.opType === 'Concat' || (inputs.length === 1 && isJoined(inputs[0]!));
   }
 
   function positions(value: string): number {

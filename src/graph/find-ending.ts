@@ -6,7 +6,7 @@ import { GraftError } from '../errors.js';
 import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
-import type { DataFlow } from './data-flow.js';
+import { ancestors, type DataFlow } from './data-flow.js';
 import { isClassicalClassifier, normalising, pooling, probability, scoring } from './ending-operators.js';
 import { linearLayer } from './linear-layer.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
@@ -164,7 +164,8 @@ function findLast(
     const isHeads =
       places.length > 1 &&
       (node.opType === 'Concat' || node.opType === 'Add') &&
-      places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1);
+      places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1) &&
+      !isResidual(places, flow);
     // Softmax in single steps: numbers beside their own largest, or their own sum.
     const isOwnScale =
       places.length > 1 &&
@@ -200,6 +201,14 @@ function isReductionOf(value: string, scale: string, flow: DataFlow): boolean {
     name = input;
   }
   return false;
+}
+
+/** Whether one of the values is made of another one. */
+function isResidual(values: readonly string[], flow: DataFlow): boolean {
+  return values.some((value) => {
+    const before = ancestors(flow, [value]);
+    return values.some((other) => other !== value && before.has(other));
+  });
 }
 
 function addsBias({ outputs }: Node, flow: DataFlow): boolean {

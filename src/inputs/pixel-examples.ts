@@ -20,8 +20,8 @@ export function pixelExamples(
   const size = sizeOf(exampleDims(spec).get(spec.name)!);
   const values = new Float32Array(images.length * size);
   for (const [i, image] of colour.entries()) {
-    // Grey is made in place.
-    const copy = { ...image, data: image.data.slice() };
+    // Grey is made in place; slice would share the memory of a Buffer.
+    const copy = { ...image, data: Uint8Array.from(image.data) };
     writeImage(toChannels(copy, spec.preprocess), spec.preprocess, values.subarray(i * size, (i + 1) * size));
   }
   const prepared = imageRows(spec, images.length, (start, end) => values.subarray(start * size, end * size));

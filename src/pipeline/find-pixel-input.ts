@@ -2,6 +2,7 @@
 import { GraftError } from '../errors.js';
 import { isPast } from '../graph/empty-pasts.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
+import { inputScale } from '../graph/input-scale.js';
 import { knownShape } from '../graph/plan-feeds.js';
 import type { Logger } from '../logger.js';
 import { guessPreprocess } from '../models/guess-preprocess.js';
@@ -55,14 +56,19 @@ export async function findPixelInput(
     describe: (shapes) => ({
       kind: 'pixels',
       name,
-      preprocess: found ?? guessSpec(image, shapes.get(name)!, logger),
+      preprocess: found ?? guessSpec(decoded.graph, image, shapes.get(name)!, logger),
     }),
   };
 }
 
-function guessSpec({ name, type }: ValueInfo, shape: readonly number[], logger: Logger): PreprocessSpec {
+function guessSpec(
+  graph: Graph,
+  { name, type }: ValueInfo,
+  shape: readonly number[],
+  logger: Logger,
+): PreprocessSpec {
   const dtype = type?.kind === 'tensor' ? type.dtype : 'float32';
-  const { spec, explanation } = guessPreprocess({ name, shape, dtype });
+  const { spec, explanation } = guessPreprocess({ name, shape, dtype, scale: inputScale(graph, name) });
   logger.warn(explanation);
   return spec;
 }
