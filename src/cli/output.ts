@@ -8,7 +8,7 @@ export interface Output {
   readonly logger: Logger;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
-  /** A progress bar on stderr, where that is a terminal; it ends with the next one, the result or `close`. */
+  /** A progress bar on stderr, where that is a terminal; it ends with the next one, a message, the result or `close`. */
   progress(title: string, unit: string): Promise<OnProgress>;
   /** Prints the result: the JSON document with --json, else the text. */
   result(document: object, text: string): void;
@@ -36,6 +36,8 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
   process.once('SIGTERM', onInterrupt);
   let stopBar = (): void => {};
   const say = (message: string): void => {
+    // On the line of a bar, where lines do not wrap, most of it would not be seen.
+    stopBar();
     process.stderr.write(`${showControls(message)}\n`);
   };
   return {

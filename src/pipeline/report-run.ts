@@ -8,7 +8,7 @@ import { thumbnail } from '../image/thumbnail.js';
 import { quoteForShell } from '../quote-for-shell.js';
 import { renderRunPage, type RunPage, type ShownExample } from '../report/run-page.js';
 import { readFileContent } from '../sources/read-file.js';
-import { describeFolds } from '../tasks/describe-score.js';
+import { describeFolds, formatFigure } from '../tasks/describe-score.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
@@ -54,6 +54,7 @@ async function pageOf(folder: string): Promise<string> {
   const { config, head } = await readRunFolder(folder);
   const result = (await readJson(path.join(folder, runFiles.result))) as TrainReport;
   const evaluated = (await readJson(path.join(folder, runFiles.evaluation))) as RunEvaluation | undefined;
+  const search = await searchOf(folder);
   const history = await readMetrics(path.join(folder, runFiles.metrics));
   return renderRunPage({
     title: path.basename(folder),
@@ -64,10 +65,10 @@ async function pageOf(folder: string): Promise<string> {
     stoppedAt: result.stoppedAt,
     part: evaluated?.part ?? 'validation',
     evaluation: evaluated?.evaluation,
-    crossValidation: sentenceOf(result),
+    crossValidation: sentenceOf(result) ?? search?.crossValidation,
     trainCounts: evaluated?.trainCounts ?? [],
     ...(evaluated?.calibration && { calibration: evaluated.calibration }),
-    search: await searchOf(folder),
+    search,
     mistakes: await withPictures(evaluated?.mistakes ?? []),
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
@@ -137,7 +138,9 @@ function sentenceOf({ crossValidation, examples }: TrainReport): string | undefi
 }
 
 /** Of a run that a search ended with. */
-async function searchOf(folder: string): Promise<RunPage['search']> {
+async function searchOf(
+  folder: string,
+): Promise<(NonNullable<RunPage['search']> & { readonly crossValidation: string }) | undefined> {
   let report: TuneReport;
   try {
     report = JSON.parse(await readFile(path.join(folder, runFiles.search), 'utf8')) as TuneReport;
@@ -157,7 +160,12 @@ async function searchOf(folder: string): Promise<RunPage['search']> {
     const drawn = await readFile(place).catch(() => undefined);
     if (drawn) pictures.push({ title, address: dataAddress('image/svg+xml', drawn) });
   }
-  return { ...tabulateSearch(report), judged: candidates.length, pictures };
+  const { best, figure, folds } = report;
+  const show = (value: number): string => formatFigure(figure, value);
+  const crossValidation =
+    `Cross-validated over ${folds} folds, by which it was chosen: ${figure} ${show(best.mean)} ± ${show(best.std)} ` +
+    '(mean and standard deviation).';
+  return { ...tabulateSearch(report), judged: candidates.length, pictures, crossValidation };
 }
 
 /** Ratio of classes from which it is imbalance. */

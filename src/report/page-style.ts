@@ -33,9 +33,11 @@ svg .strong{fill:var(--onmark);font-weight:600}svg .weak{fill:var(--text)}
 .scroll:focus-visible{outline:2px solid var(--right);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th,td{padding:5px 10px;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
-th:first-child,td:first-child{min-width:7em;text-align:left;white-space:normal;overflow-wrap:anywhere}
+th:first-child,td:first-child{min-width:7em;text-align:left;white-space:normal}
+td:first-child{overflow-wrap:anywhere}
 thead th{color:var(--muted);font-weight:600;position:sticky;top:0;background:var(--card)}
-td.words,th.words{min-width:7em;text-align:left;white-space:normal;overflow-wrap:anywhere}
+td.words,th.words{min-width:7em;text-align:left;white-space:normal}
+td.words{overflow-wrap:anywhere}
 .pairs td:first-child{white-space:nowrap;overflow-wrap:normal;vertical-align:top}
 .search th,.search td{text-align:left}.search th:first-child,.search td:first-child{min-width:1.5em}
 .chart{width:100%;border-radius:8px;display:block;margin-top:12px}

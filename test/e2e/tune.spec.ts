@@ -113,6 +113,11 @@ describe('graft tune', function () {
       String(report.best.l2),
     );
     expect((await page()).match(/src="data:image\/svg\+xml;base64,/g)).to.have.length(2);
+    expect(await page(), 'not the training figures alone').to.match(
+      new RegExp(
+        `Cross-validated over 5 folds, by which it was chosen: accuracy ${(100 * report.best.mean).toFixed(1)} % ± `,
+      ),
+    );
     // Its plots are those beside it: a folder may have moved, or come from anybody.
     const secret = path.join(folder, 'secret.txt');
     writeFileSync(secret, 'of nobody else');

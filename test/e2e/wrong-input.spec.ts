@@ -377,7 +377,7 @@ describe('wrong input', function () {
   it('of flags before the command tells where its help is, and reads what the command reads', async () => {
     const missing = await graftHere(['--config', path.join(folder, 'none.yaml'), 'predict', '-']);
     expectRefusal(missing, 2, /no file .*none\.yaml.*\nSee: graft predict --help/s);
-    const unknown = await graftHere(['--json', 'predict', '--colour', 'red', '-']);
+    const unknown = await graftHere(['--json', 'predict', '--model', 'm.onnx', '--colour', 'red', '-']);
     expectRefusal(unknown, 2, /colour.*\nSee: graft predict --help/s);
     const stray = await graftHere(['--config', path.join(folder, 'none.yaml'), 'frobnicate']);
     expect(stray.stderr).not.to.include('no command ' + folder);
