@@ -1,5 +1,6 @@
 /** Flags that several commands share, with their checks. */
 import type { Options, PositionalOptions } from 'yargs';
+import { devices } from '../runtime/session.js';
 import { positiveInteger } from './numeric-options.js';
 
 export const backboneOptions = {
@@ -78,7 +79,7 @@ export const dataOptions = {
 } as const satisfies Record<string, Options>;
 
 export const deviceOptions = {
-  device: { choices: ['auto', 'cpu', 'cuda', 'webgpu'], default: 'auto', describe: 'Where to run' },
+  device: { choices: devices, default: 'auto', describe: 'Where to run' },
   threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
 } as const satisfies Record<string, Options>;
 

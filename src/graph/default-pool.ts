@@ -6,17 +6,29 @@ import type { Graph } from '../onnx/ir.js';
 import { GraftError } from '../errors.js';
 import { formatShape } from '../tensor/shape.js';
 import type { DataFlow } from './data-flow.js';
+import { isAttention } from './linear-layer.js';
 import type { Pool } from './pool-features.js';
 import { type Layout, positionCount, type Shapes } from './value-layout.js';
 
 /**
  * A vector is taken as it is, maps are averaged over their positions; of tokens the class token is taken where the
  * network has one and looks at images, else their mean.
+ * @param tokenPool - in place of the mean of tokens, where more is known of the network
  * @throws GraftError UNSUPPORTED_MODEL for a shape with fewer than two axes.
  */
 export function defaultPool(
   layer: string,
-  { shape, layout, classToken }: { shape: readonly number[]; layout: Layout; classToken: boolean },
+  {
+    shape,
+    layout,
+    classToken,
+    tokenPool = 'mean',
+  }: {
+    readonly shape: readonly number[];
+    readonly layout: Layout;
+    readonly classToken: boolean;
+    readonly tokenPool?: Pool | undefined;
+  },
 ): Pool {
   if (shape.length < 2) {
     throw new GraftError(
@@ -26,7 +38,15 @@ export function defaultPool(
   }
   if (positionCount(shape, layout) === 1) return 'none';
   if (layout === 'channelsFirst') return 'avg';
-  return classToken && shape.length === 3 ? 'cls' : 'mean';
+  if (shape.length !== 3) return 'mean';
+  return classToken ? 'cls' : tokenPool;
+}
+
+/** Whether a token of `layer` may know of the others: before the first attention the class token is that of any text. */
+export function followsAttention(flow: DataFlow, layer: string): boolean {
+  const { nodes } = flow.graph;
+  const first = nodes.findIndex((node) => isAttention(node, flow));
+  return first >= 0 && nodes.findIndex(({ outputs }) => outputs.includes(layer)) > first;
 }
 
 /**

@@ -30,6 +30,7 @@ export const scoring: ReadonlySet<string> = new Set([
   'Concat',
   'Gather',
   'Slice',
+  'Split',
   'TopK',
   'QuantizeLinear',
   'DequantizeLinear',

@@ -2,7 +2,7 @@
 import type { Graph, Model, Node } from '../onnx/ir.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
-import { defaultPool, hasClassToken } from './default-pool.js';
+import { defaultPool, followsAttention, hasClassToken } from './default-pool.js';
 import { explainNoLayers } from './explain-no-layers.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
 import { foreignNodes } from './foreign-nodes.js';
@@ -41,6 +41,8 @@ export interface ModelStructure {
 export interface StructureOptions {
   /** The values between which and `to` lies an operator without a gradient; default: none is known to have any. */
   readonly untrainable?: (to: string) => ReadonlySet<string>;
+  /** What pools the tokens of a text; default: their mean. */
+  readonly tokenPool?: Pool | undefined;
 }
 
 /**
@@ -50,7 +52,7 @@ export interface StructureOptions {
 export function analyseStructure(
   model: Model,
   shapes: Shapes,
-  { untrainable }: StructureOptions = {},
+  { untrainable, tokenPool }: StructureOptions = {},
 ): ModelStructure {
   const { graph } = model;
   const mixing = recurrencesOverBatch(graph, shapes);
@@ -63,7 +65,12 @@ export function analyseStructure(
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = shapes.get(name)!;
     const layout = layouts.get(name)!;
-    const pool = defaultPool(name, { shape, layout, classToken: hasClassToken(flow, shapes, name) });
+    const pool = defaultPool(name, {
+      shape,
+      layout,
+      classToken: hasClassToken(flow, shapes, name),
+      tokenPool: followsAttention(flow, name) ? tokenPool : undefined,
+    });
     const positions = positionCount(shape, layout);
     return {
       name,

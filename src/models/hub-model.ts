@@ -34,6 +34,7 @@ const companions: ReadonlySet<string> = new Set([
   'preprocessor_config.json',
   'tokenizer.json',
   'tokenizer_config.json',
+  '1_Pooling/config.json',
 ]);
 
 /** Where exporters put the model; the first that is there is taken. */

@@ -2,6 +2,7 @@
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { exampleDims } from '../models/input-spec.js';
+import { declaredPool } from '../text/declared-pool.js';
 import { listFeatureLayers } from './analyse-model.js';
 import { backbonesFolder } from './cache-folder.js';
 import type { CacheOptions } from './cache-features.js';
@@ -33,11 +34,14 @@ export async function chooseLayers(
     return layers.map((layer) => ({ layer, pool: options.pool, reason: 'named' }));
   }
   const folder = backbonesFolder(options.cache);
-  const { model, input } = await prepareBackbone(
+  const { model, input, path } = await prepareBackbone(
     { ...options, layer: undefined },
     { folder, logger: silentLogger },
   );
-  const listed = await listFeatureLayers(model, { inputDims: exampleDims(input) });
+  const listed = await listFeatureLayers(model, {
+    inputDims: exampleDims(input),
+    tokenPool: await declaredPool(path),
+  });
   const last = listed.findIndex(({ recommended }) => recommended);
   return [...steps, 0]
     .map((back) => listed[last - back])

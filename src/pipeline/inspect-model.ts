@@ -15,6 +15,7 @@ import { readModel } from '../onnx/read-model.js';
 import { drawBlocks } from '../report/draw-blocks.js';
 import { shorten } from '../report/svg-elements.js';
 import { formatShape } from '../tensor/shape.js';
+import { declaredPool } from '../text/declared-pool.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
 import { backbonesFolder } from './cache-folder.js';
@@ -77,7 +78,8 @@ export async function inspectModel(
   for (const { opType } of graph.nodes) operators.set(opType, (operators.get(opType) ?? 0) + 1);
   const training = explainOtherEachTime(begun.graph);
   if (training !== undefined) hooks.logger?.warn(`${file} ${training}. ${exportRemedy}`);
-  const analysed = await analyseModel(begun).catch((error: unknown) => {
+  const tokenPool = await declaredPool(file);
+  const analysed = await analyseModel(begun, { tokenPool }).catch((error: unknown) => {
     if (error instanceof GraftError) return error;
     throw error;
   });

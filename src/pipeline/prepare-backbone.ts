@@ -9,7 +9,7 @@ import { cutModel } from '../graph/cut-model.js';
 import { declaredBatch } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { traceData } from '../graph/data-flow.js';
-import { defaultPool, hasClassToken } from '../graph/default-pool.js';
+import { defaultPool, followsAttention, hasClassToken } from '../graph/default-pool.js';
 import { emptyPasts } from '../graph/empty-pasts.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
@@ -34,11 +34,12 @@ import {
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
-import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
+import { probeShapes } from '../runtime/probe-shapes.js';
 import { shortenText } from '../shorten-text.js';
+import { declaredPool } from '../text/declared-pool.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
-import { analyseModel } from './analyse-model.js';
+import { type AnalysisOptions, analyseModel } from './analyse-model.js';
 import { losesBatch } from './loses-batch.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
@@ -128,8 +129,12 @@ async function prepareDecoded(
   const { probe } = found;
   const model = await settleBranches(found.model, probe);
   const named = layer ?? model.metadata.get('graft.layer');
+  const tokenPool = pool === undefined && found.what === 'text' ? await declaredPool(file) : undefined;
+  const analysis = { ...probe, tokenPool };
   const { chosen, shapes, defaultPool, reason } =
-    named === undefined ? await recommendLayer(model, probe, file) : await examineLayer(model, named, probe);
+    named === undefined
+      ? await recommendLayer(model, analysis, file)
+      : await examineLayer(model, named, analysis);
   const input = found.describe(shapes);
   const layerShape = shapes.get(chosen);
   if (!layerShape)
@@ -137,7 +142,8 @@ async function prepareDecoded(
   const usedPool = pool ?? defaultPool();
   if (reason !== undefined) {
     const { length } = layerShape;
-    const pooling = usedPool === 'none' && length === 2 ? 'as it is' : `pooled by ${usedPool}`;
+    const source = usedPool === tokenPool ? ' as the 1_Pooling/config.json beside it says' : '';
+    const pooling = usedPool === 'none' && length === 2 ? 'as it is' : `pooled by ${usedPool}${source}`;
     logger.info(`Feature layer ${chosen} ${formatShape(layerShape)}, ${pooling}: ${reason}.`);
   }
   const cut = cutModel(model, [chosen]);
@@ -221,7 +227,7 @@ interface ChosenLayer {
   readonly reason?: string;
 }
 
-async function recommendLayer(model: Model, probe: ProbeOptions, file: string): Promise<ChosenLayer> {
+async function recommendLayer(model: Model, probe: AnalysisOptions, file: string): Promise<ChosenLayer> {
   const { layers, shapes, obstacle } = await analyseModel(model, probe);
   const recommended = layers.find((candidate) => candidate.recommended);
   if (!recommended) {
@@ -235,7 +241,11 @@ async function recommendLayer(model: Model, probe: ProbeOptions, file: string): 
 }
 
 /** Runs the model no further than the layer: what comes after it need not even run here. */
-async function examineLayer(model: Model, layer: string, probe: ProbeOptions): Promise<ChosenLayer> {
+async function examineLayer(
+  model: Model,
+  layer: string,
+  { tokenPool, ...probe }: AnalysisOptions,
+): Promise<ChosenLayer> {
   assertValueExists(model, layer);
   const cut = cutModel(model, [layer]);
   const shapes = await probeShapes(cut, probe);
@@ -245,6 +255,7 @@ async function examineLayer(model: Model, layer: string, probe: ProbeOptions): P
       shape: shapes.get(layer)!,
       layout: valueLayouts(cut.graph, shapes).get(layer)!,
       classToken: hasClassToken(flow, shapes, layer),
+      tokenPool: followsAttention(flow, layer) ? tokenPool : undefined,
     });
   };
   return { chosen: layer, shapes, defaultPool: pool };

@@ -28,7 +28,8 @@ export async function openOnProvider(
     ...(optimizedFile === undefined ? {} : { optimizedModelFilePath: optimizedFile }),
     // Errors reach the caller as exceptions; the native log would say them twice.
     logSeverityLevel: 4,
-    enableMemPattern: planMemory,
+    // DirectML cannot work in memory that was planned.
+    enableMemPattern: planMemory && provider !== 'dml',
     ...(spin ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
     ...(threads ? { intraOpNumThreads: threads, interOpNumThreads: 1 } : {}),
   };

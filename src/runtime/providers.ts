@@ -7,9 +7,9 @@ import { fileURLToPath } from 'node:url';
 import { GraftError } from '../errors.js';
 import { quoteForShell } from '../quote-for-shell.js';
 import { packageFolder } from '../version.js';
-import type { Device } from './session.js';
+import { type Device, type NodeProvider, nodeProviders } from './session.js';
 
-export type NodeProvider = 'cpu' | 'cuda' | 'webgpu';
+export type { NodeProvider };
 
 export interface ProviderStatus {
   readonly name: NodeProvider;
@@ -37,12 +37,12 @@ export function providerStatus(name: NodeProvider): Promise<ProviderStatus> {
 }
 
 export function allProviders(): Promise<ProviderStatus[]> {
-  return Promise.all((['cuda', 'webgpu', 'cpu'] as const).map(providerStatus));
+  return Promise.all(nodeProviders.map(providerStatus));
 }
 
 /**
- * The provider behind `--device`. 'auto' takes CUDA where it runs, else the CPU. WebGPU is taken only when named:
- * its results differ from the CPU's in more digits than a cache that is shared between machines should see.
+ * The provider behind `--device`. 'auto' takes CUDA where it runs, else the CPU. WebGPU, CoreML and DirectML are taken only when
+ * named: their results differ from the CPU's in more digits than a cache that is shared between machines should see.
  * @throws GraftError PROVIDER_UNAVAILABLE for a named device that does not run, with the remedy.
  */
 export async function resolveDevice(device: Device): Promise<ResolvedDevice> {
@@ -59,7 +59,7 @@ export async function resolveDevice(device: Device): Promise<ResolvedDevice> {
   if (cuda.available) return { provider: 'cuda', explanation: 'Running on CUDA.' };
   return {
     provider: 'cpu',
-    explanation: `Running on the CPU. Not on CUDA: ${cuda.reason} WebGPU is used only with --device webgpu.`,
+    explanation: `Running on the CPU. Not on CUDA: ${cuda.reason} Other devices are used only when named (--device webgpu).`,
   };
 }
 
@@ -71,7 +71,7 @@ export function nativeFolder(): string {
 
 /** The cheap look first; only what may work is started, in a process of its own since a native crash takes it along. */
 async function probeProvider(name: NodeProvider): Promise<ProviderStatus> {
-  const missing = name === 'cuda' ? missingForCuda() : name === 'webgpu' ? missingForWebgpu() : undefined;
+  const missing = missingFor(name);
   if (missing) return { name, available: false, reason: missing };
   const script = fileURLToPath(new URL('../runtime/probe-provider.js', import.meta.url));
   return new Promise((resolve) => {
@@ -88,9 +88,23 @@ async function probeProvider(name: NodeProvider): Promise<ProviderStatus> {
   });
 }
 
+function missingFor(name: NodeProvider): string | undefined {
+  if (name === 'cuda') return missingForCuda();
+  if (name === 'webgpu') return missingForWebgpu();
+  if (name === 'coreml' && process.platform !== 'darwin') {
+    return `CoreML is a part of macOS, and this is ${process.platform}.`;
+  }
+  if (name === 'dml' && process.platform !== 'win32') {
+    return `DirectML is a part of Windows, and this is ${process.platform}.`;
+  }
+  return undefined;
+}
+
 const remedies: Readonly<Record<NodeProvider, string>> = {
   cpu: 'Reinstall onnxruntime-node.',
   cuda: 'It needs an NVIDIA driver, CUDA 12 and cuDNN 9 on the library path; see docs/cuda.md.',
+  coreml: 'It needs macOS 12 or newer on Apple silicon.',
+  dml: 'It needs Windows 10 1903 or newer and a GPU with a Direct3D 12 driver.',
   webgpu: 'It needs a GPU with a Vulkan, Metal or Direct3D 12 driver.',
 };
 

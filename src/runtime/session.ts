@@ -1,9 +1,15 @@
 /** What the rest of the project knows of a running model; onnxruntime itself stays inside this folder. */
 import type { Tensor } from '../tensor/tensor.js';
 
-export type Device = 'auto' | 'cpu' | 'cuda' | 'webgpu';
+/** Execution providers of onnxruntime-node, in the order in which they are told of. */
+export const nodeProviders = ['cuda', 'coreml', 'dml', 'webgpu', 'cpu'] as const;
+export type NodeProvider = (typeof nodeProviders)[number];
+export const devices = ['auto', 'cpu', 'cuda', 'webgpu', 'coreml', 'dml'] as const satisfies readonly (
+  'auto' | NodeProvider
+)[];
+export type Device = (typeof devices)[number];
 /** An execution provider that really runs a session. */
-export type Provider = 'cpu' | 'cuda' | 'webgpu' | 'wasm';
+export type Provider = NodeProvider | 'wasm';
 
 export interface SessionOptions {
   readonly device?: Device;

@@ -67,7 +67,8 @@ export async function longestByConfig(modelPath: string): Promise<number | undef
   }
 }
 
-function besideModel(modelPath: string, name: string): string[] {
+/** Where files that belong to a model lie: beside it, or above its folder `onnx/`. */
+export function besideModel(modelPath: string, name: string): string[] {
   const folder = path.dirname(path.resolve(modelPath));
   const folders = path.basename(folder) === 'onnx' ? [folder, path.dirname(folder)] : [folder];
   return folders.map((place) => path.join(place, name));

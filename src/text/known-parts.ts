@@ -7,6 +7,7 @@
  *              removes the accents that the reference knows
  *   BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits
  *              Split at what Unicode holds to be letters, blanks, punctuation, numbers
+ *   Metaspace  what it makes is divided before each of the marks that it puts for blanks
  *   CharDelimiterSplit, FixedLength
  *              Split at a character, into pieces of so many
  *   WordLevel  WordPiece whose pieces inside of words begin with what no token holds: a word is one token or unknown
@@ -18,6 +19,8 @@ interface Part {
   readonly pretokenizers?: unknown;
   readonly behavior?: unknown;
   readonly individual_digits?: unknown;
+  readonly split?: unknown;
+  readonly replacement?: unknown;
   readonly delimiter?: unknown;
   readonly length?: unknown;
   readonly lowercase?: unknown;
@@ -111,6 +114,9 @@ function knownPreTokenizer(preTokenizer: unknown): unknown {
       return { type: 'Sequence', pretokenizers: [splitInto('\\P{White_Space}+'), splitAt(punctuation)] };
     case 'Digits':
       return splitAt(part.individual_digits === true ? '\\p{N}' : '\\p{N}+');
+    case 'Metaspace':
+      if (part.split === false) return preTokenizer;
+      return { type: 'Sequence', pretokenizers: [preTokenizer, splitBefore(part.replacement ?? '▁')] };
     case 'CharDelimiterSplit':
       return { ...splitAt('', 'Removed'), pattern: { String: part.delimiter } };
     case 'FixedLength':
@@ -134,4 +140,9 @@ const splitAt = (Regex: string, behavior: unknown = 'Isolated'): object => ({
   pattern: { Regex },
   behavior,
   invert: false,
+});
+
+const splitBefore = (mark: unknown): object => ({
+  ...splitAt('', 'MergedWithNext'),
+  pattern: { String: mark },
 });

@@ -18,6 +18,9 @@ interface Tokenizer {
   readonly pre_tokenizer: PreTokenizer | null;
   readonly model: {
     encode(words: readonly string[]): string[];
+    /** Of Unigram. */
+    tokenize?(word: string): string[];
+    fuse_unk?: boolean;
     readonly tokens_to_ids: ReadonlyMap<string, number>;
   };
 }
@@ -78,7 +81,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
     tokenizer = new LibraryTokenizer(description, settings);
     giveCharsmaps(tokenizer.normalizer);
     giveBehaviors(tokenizer.pre_tokenizer);
-    if (kind === 'Unigram' && description.model?.byte_fallback === true) giveBytes(tokenizer.model);
+    if (kind === 'Unigram') joinUnknown(tokenizer.model, description.model?.byte_fallback === true);
     frame = findFrame(tokenizer);
   } catch (error) {
     throw invalid(where, messageOf(error), error);
@@ -113,10 +116,13 @@ function giveCharsmaps(normalizer: Normalizer | null): void {
   for (const each of normalizer?.normalizers ?? []) giveCharsmaps(each);
 }
 
-/** Lets what the vocabulary lacks be written as tokens of its UTF-8 bytes, which the library does for BPE only. */
-function giveBytes(model: Tokenizer['model']): void {
+/**
+ * Lets neighbours that the vocabulary lacks be one piece: its UTF-8 bytes where all of them are tokens and the tokenizer
+ * falls back on them, which the library does for BPE only. Its own way of joining them takes a time that grows with the square
+ * of their number, and fails beyond some 100 000.
+ */
+function joinUnknown(model: Tokenizer['model'], fallsBack: boolean): void {
   const { tokens_to_ids: ids } = model;
-  const encode = model.encode.bind(model);
   const encoder = new TextEncoder();
   const bytesOf = (unknown: string): string[] => {
     const hex = Array.from(encoder.encode(unknown), (byte) =>
@@ -125,20 +131,21 @@ function giveBytes(model: Tokenizer['model']): void {
     const tokens = hex.map((digits) => `<0x${digits}>`);
     return tokens.every((token) => ids.has(token)) ? tokens : [unknown];
   };
+  const written = (unknown: string): string[] => (fallsBack ? bytesOf(unknown) : [unknown]);
+  model.fuse_unk = false;
   model.encode = (words) =>
     words.flatMap((word) => {
       const tokens: string[] = [];
       let unknown = '';
-      // Neighbours that are not known are one piece: all of its bytes are tokens, or it is one that is unknown.
-      for (const piece of encode([word])) {
+      for (const piece of model.tokenize!(word)) {
         if (!ids.has(piece)) unknown += piece;
         else {
-          if (unknown !== '') tokens.push(...bytesOf(unknown));
+          if (unknown !== '') tokens.push(...written(unknown));
           unknown = '';
           tokens.push(piece);
         }
       }
-      return unknown === '' ? tokens : [...tokens, ...bytesOf(unknown)];
+      return unknown === '' ? tokens : tokens.concat(written(unknown));
     });
 }
 

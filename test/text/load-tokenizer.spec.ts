@@ -126,6 +126,30 @@ describe('A tokenizer', () => {
     for (const [text, ids] of expected) expect(encode(text, unlimited), text).to.deep.equal(ids);
   });
 
+  it('divides at the marks for blanks, where Metaspace is to, and joins however many unknown characters', () => {
+    const idsBy = (split: boolean): ((text: string, maxLength: number) => number[]) =>
+      loadTokenizer(
+        {
+          json: JSON.stringify({
+            ...{ normalizer: null, added_tokens: [], post_processor: null, decoder: null },
+            pre_tokenizer: { type: 'Metaspace', replacement: '▁', prepend_scheme: 'always', split },
+            model: {
+              ...{ type: 'Unigram', unk_id: 0 },
+              vocab: ['<unk>', '▁', 'a', '▁a', '▁a▁a', '▁▁'].map((token, i) => [
+                token,
+                i === 0 ? 0 : -1 - i / 8,
+              ]),
+            },
+          }),
+        },
+        'marks',
+      ).encode;
+    // As tokenizers 0.23 gives them.
+    expect(idsBy(true)('a a  a', unlimited)).to.deep.equal([3, 3, 1, 3]);
+    expect(idsBy(false)('a a  a', unlimited)).to.deep.equal([4, 1, 3]);
+    expect(idsBy(true)(`a${'ก'.repeat(150_000)} a`, unlimited)).to.deep.equal([3, 0, 3]);
+  });
+
   // The ids are those of tokenizers 0.23.
   const splits: readonly [name: string, parts: object, expected: readonly [string, number[]][]][] = [
     [

@@ -24,6 +24,8 @@ export interface BertOptions {
   readonly picksMask?: boolean;
   /** Weights and their operands in int8, as onnxruntime's quantize_dynamic writes them: by one scale for a whole tensor. */
   readonly isQuantised?: boolean;
+  /** Gives start_logits and end_logits [batch, sequence] of an answer instead, as models for question answering do. */
+  readonly findsAnswers?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
   readonly unplaced?: number;
 }
@@ -45,6 +47,7 @@ export function randomBert({
   measures = false,
   picksMask = false,
   isQuantised = false,
+  findsAnswers = false,
   unplaced,
 }: BertOptions = {}): Uint8Array {
   const rng = createRng(3);
@@ -128,6 +131,16 @@ export function randomBert({
     x = normalise(b.op('Add', [x, dense('output', turned)]));
     const inner = b.op('Relu', [dense('intermediate', x, width, 2 * width)]);
     x = normalise(b.op('Add', [x, dense('down', inner, 2 * width, width)]));
+  }
+  if (findsAnswers) {
+    const scored = b.op('MatMul', [x, table('answers', width, 2)]);
+    const [start, end] = b.ops('Split', [scored, b.ints([1, 1])], 2, { attributes: { axis: -1 } });
+    for (const [name, value] of [
+      ['start_logits', start!],
+      ['end_logits', end!],
+    ] as const)
+      b.output(b.op('Squeeze', [value, b.ints([-1])]), 'float32', dims, name);
+    return encodeModel(b.model());
   }
   b.output(x, 'float32', [...dims, width], 'last_hidden_state');
   return encodeModel(b.model());
