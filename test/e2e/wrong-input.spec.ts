@@ -388,6 +388,16 @@ describe('wrong input', function () {
     expect(word.stdout).to.equal('');
   });
 
+  it('of a name that moves the cursor is shown in the result, not sent to the terminal', async () => {
+    const odd = path.join(folder, 'odd-names');
+    await images(odd, 'red', 3);
+    await images(odd, 'yellow', 3);
+    writeFileSync(path.join(odd, 'red', '\x1b[2J\nbroken.png'), 'no image');
+    const { stdout, status } = await graftHere(['cache', '--backbone', 'scattering', '--data', odd], env);
+    expect(status).to.equal(0);
+    expect(stdout).to.include('\\x1b[2J\\nbroken.png: ').and.not.to.include('\x1b');
+  });
+
   it('of an empty word is wrong usage, as it would be the folder one stands in', async () => {
     for (const args of [
       ['report', ''],
