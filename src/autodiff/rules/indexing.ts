@@ -169,7 +169,9 @@ function gatheredRows(
     { axis: 0 },
   );
   const hot = at.op('OneHot', [flat, at.builder.ints([size]), values]);
-  const rows = at.op('Reshape', [updates, at.builder.ints(width === 0 ? [0, 0] : [-1, width])]);
+  // As many as there are indices in the run; the batch may be in their width.
+  const shape = at.op('Concat', [at.shape(flat), at.builder.ints([width === 0 ? 0 : -1])], { axis: 0 });
+  const rows = at.op('Reshape', [updates, shape]);
   return gemm(at, hot, rows, { transA: 1 });
 }
 
