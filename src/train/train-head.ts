@@ -61,10 +61,7 @@ export async function trainHead(
   const { head: spec } = settings;
   const task = taskOf(settings.task);
   await assertUsable(task, train, validation);
-  const goesByBatches = settings.solver !== 'lbfgs' && spec.kind !== 'prototype';
-  assertMemory(countExamples(train), train.classes.length, {
-    hasMassTable: goesByBatches && task.targetForm === 'label',
-  });
+  assertMemory(train, given);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
   const head = buildHead(spec, shape);
   const isExact = settings.solver === 'lbfgs' && head.isConvex;
