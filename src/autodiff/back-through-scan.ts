@@ -24,6 +24,7 @@ export function backThroughScan(
     gradients,
     values,
     dtype,
+    rankOf,
     walk,
   }: {
     /** Takes the nodes. */
@@ -34,6 +35,8 @@ export function backThroughScan(
     /** Those whose gradients are wanted. */
     readonly values: ReadonlySet<string>;
     readonly dtype: DType;
+    /** Number of axes, of the body's values too. */
+    readonly rankOf: (value: string) => number;
     /** Walks back through the body, adding to the gradients, and returns what that appended. */
     readonly walk: (path: GradientPath, gradients: Map<string, string>) => Node[];
   },
@@ -90,6 +93,11 @@ export function backThroughScan(
       states: [...after, ...sums],
       rows: [...states, ...rows, ...given.map((each) => each.name)],
       results,
+      types: [...states, ...outside, ...read].map((value) => ({
+        kind: 'tensor',
+        dtype,
+        shape: new Array<null>(rankOf(value)).fill(null),
+      })),
       inputs: [
         ...states.map((_, i) => gradients.get(node.outputs[i]!) ?? zerosLike(node.outputs[i]!)),
         ...outside.map(zerosLike),

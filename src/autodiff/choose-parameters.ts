@@ -1,4 +1,4 @@
-import { GraftError } from '../errors.js';
+import { GraftError, invalidArgument } from '../errors.js';
 import { nearNames } from '../graph/near-names.js';
 import { valuesRead } from '../onnx/graph-index.js';
 import { toTensor } from '../onnx/initializer.js';
@@ -12,7 +12,8 @@ import { reaching, type RuleTable } from './reachability.js';
  * The values to differentiate by: those asked for, or every float initializer from which a gradient path leads to the
  * loss, but for running statistics, which are measured and not learned, and for the numbers that masks are filled with.
  * @param known - all values of the graph
- * @throws GraftError UNKNOWN_VALUE, or NO_GRADIENT_RULE for a value that holds no floats and where there is none.
+ * @returns each once
+ * @throws GraftError UNKNOWN_VALUE, INVALID_ARGUMENT where none is asked for, or NO_GRADIENT_RULE for a value that holds no floats and where there is none.
  */
 export function chooseParameters(
   graph: Graph,
@@ -22,8 +23,10 @@ export function chooseParameters(
 ): readonly string[] {
   assertFloats(graph, [loss], known);
   if (parameters !== 'all') {
+    if (parameters.length === 0)
+      throw invalidArgument('parameters', "one value or more, or 'all'", parameters);
     assertFloats(graph, parameters, known);
-    return parameters;
+    return [...new Set(parameters)];
   }
   const statistics = runningStatistics(graph);
   const floats = [...graph.initializers].filter(

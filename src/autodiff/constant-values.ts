@@ -10,7 +10,10 @@ import { toTensor } from '../onnx/initializer.js';
 import type { Graph, Node } from '../onnx/ir.js';
 import { float32, int64, type Tensor } from '../tensor/tensor.js';
 
-/** Reads values that the graph holds as constants: initializers that no input overrides, and Constant nodes. */
+/**
+ * Reads values that the graph holds as constants: initializers, and Constant nodes, also behind Identities. An initializer that is an
+ * input's default counts, though a caller might feed another: files of IR version 3 list all of them as inputs.
+ */
 export function createConstantReader(graph: Graph): (value: string | undefined) => Tensor | undefined {
   const { producer } = indexGraph(graph);
   return (value) => {

@@ -178,6 +178,7 @@ export class ReversePass {
       gradients,
       values,
       dtype: this.#dtypeOf(scan.node.outputs[0]!),
+      rankOf: (value) => this.shapeOf(value).length,
       walk: (path, inner) => {
         // What the body appends is not seen outside, not even the shape of a value that is.
         const known = this.#runtimeShapes;

@@ -2,6 +2,7 @@
  * A float32 model as the same function in float64, for central differences: every float tensor becomes float64, and an
  * operator for which ONNX Runtime has no float64 kernel is written with operators that have one (`float64Forms`).
  */
+import { namesOf } from '../graph/names-of.js';
 import { valueDtype } from '../graph/value-dtype.js';
 import { toAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
@@ -43,9 +44,7 @@ const dtypeAttributes: ReadonlyMap<string, string> = new Map([
 
 export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloat64Options): Model {
   const opset = model.opsets.get('') ?? 17;
-  const taken = new Set<string>([...shapes.keys(), ...model.graph.initializers.keys()]);
-  for (const { name } of model.graph.inputs) taken.add(name);
-  for (const node of model.graph.nodes) for (const output of node.outputs) taken.add(output);
+  const taken = namesOf(model.graph).values;
   const builder = new GraphBuilder({ opset, taken });
   const convert = (graph: Graph, target: GraphBuilder): Graph => {
     for (const node of graph.nodes) convertNode(node, target);
@@ -75,11 +74,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
       });
       for (const [value, shape] of expansion.shapes) all.set(value, shape);
       for (const inner of expansion.nodes) convertNode(inner, target);
-      for (const [i, output] of node.outputs.entries()) {
-        const source = expansion.outputs[i];
-        if (output !== '' && source)
-          target.nodes.push(makeNode({ opType: 'Identity', inputs: [source], outputs: [output] }));
-      }
+      give(node, expansion.outputs, target);
       return;
     }
     const form = forms.get(node.domain === '' ? node.opType : `${node.domain}:${node.opType}`);
@@ -94,14 +89,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
           target.op(opType, inputs, { name: `f64/${node.outputs[0]}/${opType}`, attributes }),
         tensor: (dims, values) => target.constant('f64/const', double(dims, values)),
       });
-      target.nodes.push({
-        ...node,
-        domain: '',
-        opType: 'Identity',
-        inputs: [result],
-        outputs: node.outputs.slice(0, 1),
-        attributes: new Map(),
-      });
+      give(node, [result].flat(), target);
       return;
     }
     const attributes = new Map([...node.attributes].map(([key, value]) => [key, widenAttribute(value)]));
@@ -129,6 +117,15 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
     target.nodes.push({ ...node, attributes });
   };
   return { ...model, graph: convert(model.graph, builder), functions: model.functions };
+}
+
+/** Values under the names of the node's outputs that they stand for. */
+function give({ outputs }: Node, values: readonly string[], target: GraphBuilder): void {
+  for (const [i, value] of values.entries()) {
+    const output = outputs[i];
+    if (output && value)
+      target.nodes.push(makeNode({ opType: 'Identity', inputs: [value], outputs: [output] }));
+  }
 }
 
 export function double(dims: readonly number[], values: ArrayLike<number>): Tensor {

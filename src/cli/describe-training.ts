@@ -39,7 +39,12 @@ export function describeTraining(report: TrainReport): string {
   }
   if (report.crossValidation) lines.push(describeFolds(report.crossValidation));
   if (report.headAlone?.validation) {
-    lines.push(`head alone  ${describeScore(report.headAlone.validation)}  before the layers moved`);
+    // Else a few epochs that were seen go by, and the result is said to have none.
+    const what =
+      report.stoppedAt === 0
+        ? 'is what is kept: moving the layers made it no better'
+        : 'before the layers moved';
+    lines.push(`head alone  ${describeScore(report.headAlone.validation)}  ${what}`);
   }
   const { metrics, calibration } = report;
   if (metrics) lines.push(...describeMetrics(metrics));

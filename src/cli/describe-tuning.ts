@@ -26,13 +26,20 @@ function describeUnfreezing(
   const show = (value: number): string => formatFigure(figure, value);
   const [layer, rate, epochs] = describeTail(tuned.tail);
   return (
-    `Does unfreezing pay? ${best.tail ? 'Yes' : 'Not here'}: after ${layer}, at ${rate} for ${epochs} epochs, it brings ${show(tuned.mean)} against ` +
-    `${show(headAlone.mean)} of the head alone, ${describeGain(gain.mean, figure)} ± ${show(gain.std)} over the folds, better in ${better} of ${folds}.`
+    `Does unfreezing pay? ${best.tail ? 'Yes' : 'Not here'}: after ${layer}, at ${rate} for ${epochs} ${epochs === '1' ? 'epoch' : 'epochs'}, it brings ${show(tuned.mean)} against ` +
+    `${show(headAlone.mean)} of the head alone, ${describeGain(gain, figure)} over the folds, better in ${better} of ${folds}.`
   );
 }
 
-const describeGain = (gain: number, figure: TuneReport['figure']): string =>
-  `${gain < 0 ? '-' : '+'}${formatFigure(figure, Math.abs(gain)).replace(' %', ' points')}`;
+/** Of shares in points: a percent would be one of the share itself. @example '+1.0 ± 1.4 points' */
+export function describeGain(
+  { mean, std }: NonNullable<TuneReport['unfreezing']>['gain'],
+  figure: TuneReport['figure'],
+): string {
+  const [size, deviation] = [Math.abs(mean), std].map((value) => formatFigure(figure, value));
+  const isShare = size!.endsWith(' %');
+  return `${mean < 0 ? '-' : '+'}${size!.replace(' %', '')} ± ${deviation!.replace(' %', '')}${isShare ? ' points' : ''}`;
+}
 
 function describeLearning(
   { sizes, twice, verdict, svg }: NonNullable<TuneReport['learningCurve']>,

@@ -53,7 +53,7 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
     },
     result(document, text) {
       stopBar();
-      process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${text}\n`);
+      process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${showControls(text)}\n`);
     },
     close() {
       stopBar();

@@ -12,10 +12,19 @@ import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { joinLabels } from './join-labels.js';
+import {
+  columnsTyped,
+  findColumn,
+  pickImages,
+  pickParquetColumn,
+  pickTexts,
+  usualImages,
+} from './parquet-choice.js';
+import { rowsOf, textOf } from './rows-of-parquet.js';
 import { locate, sayUnlabelled } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
-import { imageColumns, labelColumns, textColumns } from './usual-columns.js';
+import { labelColumns, textColumns } from './usual-columns.js';
 
 /**
  * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
@@ -119,44 +128,23 @@ function chooseColumns(
   { imageColumn, textColumn, labelColumn, groupColumn }: DataOptions,
   mayLack: boolean,
 ): ChosenColumns | undefined {
-  const { columns, features } = file;
-  const typed = (type: string) => Object.keys(features).filter((name) => features[name]?.type === type);
-  const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) => {
-    for (const name of names) {
-      // An image of the `datasets` library is a struct of its bytes and the path it once had.
-      const isCalled = (called: string): boolean => called === `${name}.bytes` || called === name;
-      const column =
-        columns.find((candidate) => isCalled(candidate.name)) ??
-        columns.find((candidate) => isCalled(candidate.name.toLowerCase()));
-      if (column && kinds.includes(column.kind)) return column;
-    }
-    return undefined;
-  };
+  const { features } = file;
+  const find = (names: readonly string[], kinds: readonly ParquetColumn['kind'][]) =>
+    findColumn(file, names, kinds);
   const pick = (
     given: string | undefined,
     usual: readonly string[],
     kinds: readonly ParquetColumn['kind'][],
     what: string,
     flag: string,
-  ): ParquetColumn => {
-    const column = find(given === undefined ? usual : [given], kinds);
-    if (column) return column;
-    const present = columns.map(({ name, kind }) => `${name} (${kind})`).join(', ');
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected a column of ${what}${given === undefined ? '' : ` called ${given}`} in ${file.path} but it has ${present || 'none'}; ` +
-        `name it with ${flag}.`,
-    );
-  };
-  const structs = columns.flatMap(({ name }) => (name.endsWith('.bytes') ? [name.slice(0, -6)] : []));
-  const usualImages = [...typed('Image'), 'image', 'img', ...structs, ...imageColumns];
+  ) => pickParquetColumn(file, { given, usual, kinds, what, flag });
   const isText =
     textColumn !== undefined ||
-    (imageColumn === undefined && !find(usualImages, ['bytes', 'text']) && find(textColumns, ['text']));
+    (imageColumn === undefined && !find(usualImages(file), ['bytes', 'text']) && find(textColumns, ['text']));
   const image = isText
-    ? pick(textColumn, textColumns, ['text'], 'texts', '--text-column')
-    : pick(imageColumn, usualImages, ['bytes', 'text'], 'images', '--image-column (or --text-column)');
-  const usualLabels = [...typed('ClassLabel'), ...labelColumns, 'fine_label'];
+    ? pickTexts(file, textColumn)
+    : pickImages(file, imageColumn, '--image-column (or --text-column)');
+  const usualLabels = [...columnsTyped(file, 'ClassLabel'), ...labelColumns, 'fine_label'];
   const labelKinds = ['number', 'text', 'boolean', 'list'] as const;
   // A column's own name may hold commas.
   const isSeveral =
@@ -181,50 +169,9 @@ function chooseColumns(
   };
 }
 
-/** The columns side by side; their pages begin at different rows. */
-async function* rowsOf(
-  file: ParquetFile,
-  columns: readonly ParquetColumn[],
-): AsyncGenerator<{ row: number; values: readonly unknown[] }> {
-  const readers = columns.map(({ name }) => valuesOf(file, name));
-  try {
-    for (let row = 0; row < file.rows; row++) {
-      const values: unknown[] = [];
-      for (const reader of readers) {
-        // Awaiting each of a million values would take seconds.
-        if (reader.at === reader.page.length) await reader.turn();
-        values.push(reader.page[reader.at++]);
-      }
-      yield { row, values };
-    }
-  } finally {
-    for (const reader of readers) await reader.close();
-  }
-}
-
-function valuesOf(file: ParquetFile, column: string) {
-  const pages = file.pages(column);
-  return {
-    page: [] as ArrayLike<unknown>,
-    at: 0,
-    async turn(): Promise<void> {
-      const next = await pages.next();
-      // Pages hold all rows of the file, or finding them fails.
-      this.page = await (next.value as { decode(): Promise<ArrayLike<unknown>> }).decode();
-      this.at = 0;
-    },
-    close: () => pages.return(undefined),
-  };
-}
-
 function partOf(value: unknown, row: number, file: string): Split | undefined {
   const text = nameOf(value, undefined, '');
   return text === undefined ? undefined : parseSplit(text, row, file);
-}
-
-function textOf(value: unknown): string | undefined {
-  if (typeof value === 'string') return value.trim();
-  return value instanceof Uint8Array ? Buffer.from(value).toString('utf8').trim() : undefined;
 }
 
 /** Of a list its parts, as JSON. */

@@ -5,7 +5,11 @@ import type { Located } from '../sources/source.js';
 import type { ExampleKind } from './dataset.js';
 import { textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
+import { ParquetFile } from '../sources/parquet-file.js';
+import { pickImages, pickTexts } from './parquet-choice.js';
+import { rawTextOf, rowsOf } from './rows-of-parquet.js';
 import { locate } from './read-table.js';
+import { isTable, shardKind } from './shard-files.js';
 import { pickColumn } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 import { imageColumns, textColumns } from './usual-columns.js';
@@ -17,9 +21,14 @@ export interface TableInput extends Located {
   readonly error?: GraftError;
 }
 
+/** Whether a file is a table by its name. */
+export function holdsInputs(file: string): boolean {
+  return isTable(file) || shardKind(file) === 'parquet';
+}
+
 /**
  * One for each row, in their order. A row without an image or text has its error.
- * @throws GraftError as `readTableRows`, INVALID_DATASET where the column is not there.
+ * @throws GraftError as `readTableRows` and `ParquetFile`, INVALID_DATASET where the column is not there.
  */
 export async function* readTableInputs(
   file: string,
@@ -27,6 +36,11 @@ export async function* readTableInputs(
   { imageColumn, textColumn, header = true }: TableInputOptions,
   logger: Logger,
 ): AsyncGenerator<TableInput> {
+  if (shardKind(file) === 'parquet') {
+    if (!header) throw new GraftError('USAGE', `${file} names its columns itself; leave --no-header away.`);
+    yield* readParquetInputs(file, kind, { imageColumn, textColumn });
+    return;
+  }
   const wanted =
     kind === 'images'
       ? { given: imageColumn, usual: imageColumns, flag: '--image-column' }
@@ -43,6 +57,27 @@ export async function* readTableInputs(
       const text = typeof value === 'string' ? value : content;
       yield { path: text, source: { kind: 'text', text } };
     } else yield locateOr(content, row, file);
+  }
+}
+
+async function* readParquetInputs(
+  path: string,
+  kind: ExampleKind,
+  { imageColumn, textColumn }: TableInputOptions,
+): AsyncGenerator<TableInput> {
+  const file = await ParquetFile.open(path);
+  const column = kind === 'images' ? pickImages(file, imageColumn) : pickTexts(file, textColumn);
+  if (column.kind === 'bytes') {
+    for (let row = 0; row < file.rows; row++) {
+      yield { path: `${path}#${row}`, source: { kind: 'parquet', file: path, column: column.name, row } };
+    }
+    return;
+  }
+  for await (const { row, values } of rowsOf(file, [column])) {
+    const text = rawTextOf(values[0]);
+    if (!text?.trim()) yield { path: `${path}#${row}`, error: nothingIn(`row ${row} of ${path}`, kind) };
+    else if (kind === 'texts') yield { path: text, source: { kind: 'text', text } };
+    else yield locateOr(text.trim(), row, path);
   }
 }
 

@@ -14,6 +14,26 @@ interface Place {
   readonly reach: number;
 }
 
+/** What predictions go through: their places and their probabilities. */
+const shaping: ReadonlySet<string> = new Set([
+  'Transpose',
+  'Reshape',
+  'Identity',
+  'Cast',
+  'Slice',
+  'Split',
+  'Squeeze',
+  'Unsqueeze',
+  'Add',
+  'Mul',
+  'Sigmoid',
+  'Softmax',
+  'QuantizeLinear',
+  'DequantizeLinear',
+]);
+
+const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
+
 /**
  * The end of the backbone: the richest maps (most channels) before anything is enlarged again or predicted; among
  * equals the ones that all outputs depend on, then those of the smallest size that were reached without squeezing the
@@ -81,17 +101,27 @@ export function deepestStage(
   return (endOf(deeper) ?? usual).value;
 
   function endOf(all: readonly Place[]): Place | undefined {
-    // A prediction has no layer after it; a bare feature extractor's last maps have none either.
-    const inner = all.filter(({ value }) => beforeLayer.has(value));
-    const widest = (list: readonly Place[]): number => Math.max(0, ...list.map((place) => place.channels));
-    const usable = widest(inner) * 2 >= widest(all) ? inner : all;
-    const rich = richest(usable, all);
+    // A prediction has no layer after it; the last maps of a bare feature extractor have none either, but an activation or a sum.
+    const inner = richest(
+      all.filter(({ value }) => beforeLayer.has(value) || !isPredicted(value)),
+      all,
+    );
+    const whole = richest(all, all);
+    const rich = widest(inner) * 2 >= widest(whole) ? inner : whole;
     const reach = Math.max(0, ...rich.map((place) => place.reach));
     let best: Place | undefined;
     for (const place of rich.filter((candidate) => candidate.reach === reach)) {
       if (!best || (place.positions <= best.positions && !isSqueezed(best, place))) best = place;
     }
     return best;
+  }
+
+  /** Whether a layer makes the value, and nothing but a probability is made of its numbers. */
+  function isPredicted(value: string): boolean {
+    const node = flow.producer(value);
+    if (!node || linearLayer(node, flow)) return node !== undefined;
+    const inputs = flow.inputs(node);
+    return inputs.length === 1 && shaping.has(node.opType) && isPredicted(inputs[0]!);
   }
 
   /** Of the places that no block hides, those with the most channels. */

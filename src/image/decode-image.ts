@@ -1,6 +1,8 @@
 /** Encoded image bytes to 8-bit RGB. */
 import { GraftError, messageOf } from '../errors.js';
 import type { Colour } from '../models/preprocess-spec.js';
+import { decodeBmp } from './decode-bmp.js';
+import { decodeNetpbm } from './decode-netpbm.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, type ImageSize, maxImagePixels } from './decoded-image.js';
 import { type ImageFormat, imageFormat, readImageSize, readJpegFrame } from './image-format.js';
@@ -29,7 +31,7 @@ export interface DecodeOptions {
 }
 
 /**
- * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF or SVG to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
+ * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PGM or PPM to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
  *
  * EXIF orientation is applied, palettes and CMYK become RGB, 16 bits are cut to 8, transparency is laid on the
  * background, and of an animation the first frame is taken.
@@ -52,11 +54,15 @@ export async function decodeImage(
   if (format === undefined) {
     throw new GraftError(
       'INVALID_IMAGE',
-      `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG).`,
+      `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PGM, PPM).`,
     );
   }
   if (format === 'svg' && bytes.length > maxSvgBytes) {
     throw new GraftError('INVALID_IMAGE', `The SVG has ${bytes.length} bytes, more than ${maxSvgBytes}.`);
+  }
+  if (format === 'bmp' || format === 'netpbm') {
+    if (mayDecode) await mayDecode(3 * bytes.length);
+    return (format === 'bmp' ? decodeBmp : decodeNetpbm)(bytes, { maxPixels, background });
   }
   const small = format === 'jpeg' && profiles === 'ignore' && (await decodeSmallJpeg(bytes, pixelLimit));
   if (small) return small;

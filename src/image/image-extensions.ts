@@ -2,12 +2,16 @@
 
 const imageExtensions: ReadonlySet<string> = new Set([
   'avif',
+  'bmp',
   'gif',
   'jpe',
   'jpeg',
   'jfif',
   'jpg',
+  'pgm',
   'png',
+  'pnm',
+  'ppm',
   'svg',
   'tif',
   'tiff',

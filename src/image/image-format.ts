@@ -2,7 +2,7 @@
 
 import { jpegSegments } from './jpeg-segments.js';
 
-export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif' | 'svg';
+export type ImageFormat = 'jpeg' | 'png' | 'webp' | 'gif' | 'tiff' | 'avif' | 'svg' | 'bmp' | 'netpbm';
 
 /** The format by its signature, or undefined for anything else: extensions are not believed. */
 export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
@@ -16,6 +16,20 @@ export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
   if (startsWith('GIF8')) return 'gif';
   if (['II*\0', 'MM\0*', 'II+\0', 'MM\0+'].some((mark) => startsWith(mark))) return 'tiff';
   if (startsWith('ftyp', 4) && isAvif(bytes)) return 'avif';
+  // The header's size beside the two letters: texts may begin with these.
+  if (
+    startsWith('BM') &&
+    bytes.length >= 26 &&
+    [12, 40, 52, 56, 64, 108, 124].includes(bytes[14]!) &&
+    bytes[15] === 0
+  )
+    return 'bmp';
+  if (
+    startsWith('P') &&
+    '2356'.includes(String.fromCharCode(bytes[1] ?? 0)) &&
+    /[\s#]/.test(String.fromCharCode(bytes[2] ?? 0))
+  )
+    return 'netpbm';
   return startsWithMarkup(bytes) ? 'svg' : undefined;
 }
 

@@ -8,7 +8,6 @@ import { imageRows } from './image-rows.js';
 
 export interface ExampleEncoder {
   /**
-   * What it gives is good until the next call.
    * @throws GraftError INVALID_IMAGE or INVALID_TEXT for an example that cannot be used
    */
   encode(examples: readonly Uint8Array[]): Promise<EncodedExamples>;
@@ -22,11 +21,11 @@ export function openEncoder(spec: InputSpec): ExampleEncoder {
 }
 
 function openImageEncoder(spec: PixelSpec): ExampleEncoder {
-  let pixels = new Float32Array(0);
   const size = sizeOf(exampleDims(spec).get(spec.name)!);
   return {
     async encode(images) {
-      if (pixels.length < images.length * size) pixels = new Float32Array(images.length * size);
+      // Of each call its own: calls may overlap, as those of a server do.
+      const pixels = new Float32Array(images.length * size);
       const places = images.map((_, i) => pixels.subarray(i * size, (i + 1) * size));
       await Promise.all(images.map((image, i) => preprocessImage(image, spec.preprocess, places[i]!)));
       return imageRows(spec, images.length, (start, end) => pixels.subarray(start * size, end * size));

@@ -1,6 +1,6 @@
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { unwritable } from '../errors.js';
+import { GraftError, unwritable } from '../errors.js';
 import { writeDurably } from '../write-durably.js';
 import type { Model } from './ir.js';
 import { encodedLength, encodeModel, sideFileName, writeModel } from './write-model.js';
@@ -43,7 +43,10 @@ export async function stageModel(
     await writeModel(model, source, { externalData: true });
   } catch (error) {
     await discard();
-    throw error;
+    // Not the name of the folder that is gone.
+    throw error instanceof GraftError && error.code === 'FILE_UNWRITABLE'
+      ? unwritable(file, error.cause)
+      : error;
   }
   return {
     source,

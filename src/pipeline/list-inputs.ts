@@ -1,7 +1,6 @@
 /** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
 import { stat } from 'node:fs/promises';
-import { isTable } from '../dataset/shard-files.js';
-import { readTableInputs, type TableInput } from '../dataset/table-inputs.js';
+import { holdsInputs, readTableInputs, type TableInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
@@ -30,7 +29,7 @@ export async function listInputs(
   const add = async (path: string): Promise<void> => {
     const before = listed.length;
     try {
-      if (isTable(path))
+      if (holdsInputs(path))
         for await (const row of readTableInputs(
           path,
           kind === 'pixels' ? 'images' : 'texts',
@@ -70,10 +69,10 @@ function refuseColumns(
     'no-header': header === false || undefined,
   };
   const flag = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-  if (flag !== undefined && !inputs.some(isTable))
+  if (flag !== undefined && !inputs.some(holdsInputs))
     throw new GraftError(
       'USAGE',
-      `--${flag} is for tables (.csv, .tsv, .jsonl), but no input is one; leave it away.`,
+      `--${flag} is for tables (.csv, .tsv, .jsonl, .parquet), but no input is one; leave it away.`,
     );
   const [strange, takes] = kind === 'pixels' ? [textColumn, 'image'] : [imageColumn, 'text'];
   if (strange !== undefined)
@@ -86,7 +85,7 @@ function textInput(text: string): ListedInput {
 
 /** A text of one word that ends as a file of texts does was meant to be one: that it is missing must be said. */
 async function isPath(input: string): Promise<boolean> {
-  if (/^\S+\.(txt|csv|tsv|jsonl)$/i.test(input)) return true;
+  if (/^\S+\.(txt|csv|tsv|jsonl|parquet)$/i.test(input)) return true;
   return stat(input).then(
     () => true,
     () => false,
@@ -95,16 +94,7 @@ async function isPath(input: string): Promise<boolean> {
 
 async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<ListedInput[]> {
   const info = await stat(input);
-  if (!info.isDirectory()) {
-    // For a model of texts it would be one long text.
-    if (/\.parquet$/i.test(input)) {
-      throw new GraftError(
-        'INVALID_DATASET',
-        `${input} is a Parquet file, of which graft predict reads no rows: write them as .csv or .jsonl, or measure on its labels with graft eval.`,
-      );
-    }
-    return [{ path: input }];
-  }
+  if (!info.isDirectory()) return [{ path: input }];
   const found: ListedInput[] = [];
   for await (const file of listFiles(input)) {
     const isWanted = kind === 'pixels' ? isImagePath(file) : /\.txt$/i.test(file);

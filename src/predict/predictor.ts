@@ -10,7 +10,7 @@ export interface Predictor {
   readonly metadata: ModelMetadata;
   /**
    * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), or of texts (strings,
-   * or UTF-8), run as one batch unless they would change each other's numbers.
+   * or UTF-8), run as one batch unless they would change each other's numbers. Calls may overlap.
    * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used.
    */
   predict(examples: readonly (Uint8Array | string)[]): Promise<Float32Array>;

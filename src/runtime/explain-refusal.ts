@@ -47,8 +47,8 @@ const reasons: readonly Reason[] = [
 
 /** Where in its own sources it failed, which tells a user nothing: a file, a line and the signature of a function. */
 const sourcePlaces: readonly RegExp[] = [
-  /\S*onnxruntime_src\S*:\d+ .*?\((?:[^()]|\([^()]*\))*\) /,
-  /status\.IsOK\(\) was false\. /,
+  /\S*onnxruntime_src\S*:\d+ .*?\((?:[^()]|\([^()]*\))*\)(?:::<lambda\([^()]*\)>)? /,
+  /(?:^|status\.)[\w.:=!<>&|()-]*(?: [=!<>&|]+ [\w.:()-]+)* was false\. /,
   /\[ONNXRuntimeError\] : \d+ : \w+ : /,
   /\b\w+\.cc:\d+ \w+ /,
 ];

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { unwritable } from '../errors.js';
+import { messageOf, unwritable } from '../errors.js';
 import type { Model } from '../onnx/ir.js';
 import { layOutModel } from '../onnx/lay-out-model.js';
 import { readModel } from '../onnx/read-model.js';
@@ -19,9 +19,16 @@ export async function simplifyModel(model: Model): Promise<Model> {
   try {
     const file = path.join(folder, 'model.onnx');
     const { source, release } = await layOutModel(model);
-    const session = await openSession(source, { optimization: 'basic', optimizedFile: file }).finally(
-      release,
-    );
+    const session = await openSession(source, { optimization: 'basic', optimizedFile: file })
+      .catch((error: unknown) => {
+        // What ONNX Runtime says where it cannot write what it made of the model.
+        if (!/serialization failed/i.test(messageOf(error))) throw error;
+        throw unwritable(
+          tmpdir(),
+          new Error('the disk is full; free some space there, or name another folder in TMPDIR'),
+        );
+      })
+      .finally(release);
     await session.release();
     const { graph, opsets } = await readModel(file);
     // The runtime names all operator sets that it knows.

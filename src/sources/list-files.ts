@@ -18,13 +18,18 @@ export async function readFolderContent(folder: string): Promise<FolderContent> 
   try {
     // One entry at a time: a million of them as objects would take more memory than all that follows.
     for await (const entry of await opendir(folder, { bufferSize: 1024 })) {
-      if (entry.name.startsWith('.')) continue;
+      if (isHidden(entry.name)) continue;
       ((await isFolder(entry, folder)) ? folders : files).push(entry.name);
     }
   } catch (error) {
     throw unreadable(folder, error);
   }
   return { folders: folders.sort(), files: files.sort() };
+}
+
+/** Besides what a dot hides: what macOS packs beside the files of a zip, and what Synology's disks keep of images. */
+function isHidden(name: string): boolean {
+  return name.startsWith('.') || name === '__MACOSX' || name === '@eaDir';
 }
 
 async function isFolder(entry: Dirent, folder: string): Promise<boolean> {

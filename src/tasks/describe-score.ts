@@ -20,11 +20,16 @@ export function formatLoss(loss: number): string {
   return loss < 1e6 ? loss.toFixed(4) : loss.toPrecision(4);
 }
 
+/** Of ordered classes, which have an accuracy too, errors are counted in steps. */
+function titleOf(name: FigureName, figures: { readonly [Name in FigureName]?: unknown }): string {
+  return name === 'mae' && figures.accuracy !== undefined ? 'mean steps off' : titles[name];
+}
+
 /** @example describeScore({ loss: 0.1234, accuracy: 0.963 }) // 'loss 0.1234  accuracy 96.3 %' */
 export function describeScore(score: Score): string {
   const figures = (Object.keys(titles) as FigureName[])
     .filter((name) => score[name] !== undefined)
-    .map((name) => `${titles[name]} ${formatFigure(name, score[name]!)}`);
+    .map((name) => `${titleOf(name, score)} ${formatFigure(name, score[name]!)}`);
   return [`loss ${formatLoss(score.loss)}`, ...figures].join('  ');
 }
 
@@ -42,7 +47,7 @@ export function describeFolds({
   const names = (Object.keys(titles) as FigureName[]).filter((name) => spreads[name] !== undefined);
   const figures = names.map((name) => {
     const { mean, std } = spreads[name]!;
-    return `${titles[name]} ${formatFigure(name, mean)} ± ${formatFigure(name, std)}`;
+    return `${titleOf(name, spreads)} ${formatFigure(name, mean)} ± ${formatFigure(name, std)}`;
   });
   const { loss } = spreads;
   if (loss) figures.push(`loss ${formatLoss(loss.mean)} ± ${formatLoss(loss.std)}`);

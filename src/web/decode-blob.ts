@@ -42,7 +42,8 @@ function invalidImage(reason: string, cause?: unknown): GraftError {
 function whyNot(format: ImageFormat | undefined): string {
   if (format === undefined) return 'This is not an image of a known format (JPEG, PNG, WebP, AVIF, GIF).';
   const name = format.toUpperCase();
-  if (format === 'tiff' || format === 'svg') return `This page does not decode ${name}; graft predict does.`;
+  if (format === 'tiff' || format === 'svg' || format === 'netpbm')
+    return `This page does not decode ${name}; graft predict does.`;
   return `The ${name} is damaged, too large for this browser, or of a kind that it does not decode; graft predict may.`;
 }
 

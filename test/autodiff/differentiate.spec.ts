@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { checkGradients } from '../../src/autodiff/check-gradients.js';
 import { checkGradientShapes } from '../../src/autodiff/check-gradient-shapes.js';
 import { differentiate } from '../../src/autodiff/differentiate.js';
 import type { GradientRule } from '../../src/autodiff/gradient-rule.js';
@@ -12,6 +13,7 @@ import { encodeModel } from '../../src/onnx/write-model.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { probeShapes } from '../../src/runtime/probe-shapes.js';
 import { toHalfArray } from '../../src/tensor/float16.js';
+import { sizeOf } from '../../src/tensor/shape.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
 
 const values = (count: number): number[] => Array.from({ length: count }, (_, i) => Math.sin(3 * i + 1));
@@ -154,7 +156,71 @@ describe('differentiate', () => {
     });
   }
 
+  it('differentiates its own gradients once more', async () => {
+    const b = new GraphBuilder({ opset: 20 });
+    const weight = (name: string, dims: readonly number[]): string =>
+      b.constant(name, float32(dims, values(sizeOf(dims))));
+    const hidden = b.op('Gelu', [b.op('MatMul', [weight('x', [3, 4]), weight('w', [4, 5])])]);
+    const standard = b.op('LayerNormalization', [hidden, weight('scale', [5]), weight('shift', [5])]);
+    const y = b.op('Softmax', [b.op('MatMul', [standard, weight('v', [5, 2])])]);
+    b.output(
+      b.op('ReduceSum', [b.op('Mul', [y, y])], { name: 'loss', attributes: { keepdims: 0 } }),
+      'float32',
+      [],
+    );
+    const once = differentiate(b.model(), {
+      loss: 'loss',
+      parameters: ['w'],
+      shapes: await probeShapes(b.model()),
+    });
+    const { parameters } = await checkGradients(once.model, {
+      loss: 'grad/w',
+      parameters: ['w', 'scale'],
+      samples: 30,
+    });
+    for (const { name, maxRelativeError } of parameters) expect(maxRelativeError, name).to.be.below(1e-5);
+  });
+
+  it('keeps clear of the names inside of branches', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.constant('x', float32([3], [1, 2, 3]));
+    const branch = (name: string): Graph => {
+      const inner = new GraphBuilder({ opset: 17 });
+      inner.output(inner.op('Identity', ['x'], { name }), 'float32', [3]);
+      return inner.graph(name);
+    };
+    const yes = b.constant('yes', { dtype: 'bool', dims: [], data: Uint8Array.of(1) });
+    const chosen = b.op('If', [yes], {
+      attributes: { then_branch: branch('grad/x'), else_branch: branch('grad/loss/ones') },
+    });
+    const squares = b.op('Mul', [x, x], { name: 'loss' });
+    b.output(squares, 'float32', [3]);
+    b.output(chosen, 'float32', [3]);
+    const model = b.model();
+    const { model: withGradients, gradients } = differentiate(model, {
+      loss: 'loss',
+      parameters: ['x'],
+      shapes: await probeShapes(model),
+    });
+    const found = await run(withGradients, {});
+    expect([...found[gradients.get('x')!]!.data]).to.deep.equal([2, 4, 6]);
+  });
+
+  it('gives one output to a parameter that is asked for twice', async () => {
+    const model = perceptron();
+    const shapes = await probeShapes(model, { inputDims: batchOf(2) });
+    const { graph, gradients } = differentiate(model, { loss: 'loss', parameters: ['w', 'w'], shapes });
+    expect([...gradients]).to.deep.equal([['w', 'grad/w']]);
+    expect(graph.outputs.map(({ name }) => name)).to.deep.equal(['loss', 'grad/w']);
+  });
+
   describe('refuses', () => {
+    it('to differentiate by nothing', () => {
+      expect(() => differentiate(perceptron(), { loss: 'loss', parameters: [] })).to.throw(
+        /one value or more, or 'all' for parameters/,
+      );
+    });
+
     /** x → Relu → Det → + skip(x) → Tanh → loss, with Loop-like strangers on the way. */
     function stranger() {
       const b = new GraphBuilder({ opset: 17 });
@@ -199,10 +265,14 @@ describe('differentiate', () => {
       const b = new GraphBuilder({ opset: 17 });
       const x = b.input('x', 'float32', [2, 3]);
       const scale = b.constant('scale', float32([3], values(3)));
-      const [, mean] = b.ops('LayerNormalization', [x, scale], 2, { name: 'norm' });
-      const shapes = { norm: [2, 3], [mean!]: [2, 1] };
+      const attributes = { training_mode: 1 };
+      const [, mean] = b.ops('BatchNormalization', [x, scale, scale, scale, scale], 3, {
+        name: 'norm',
+        attributes,
+      });
+      const shapes = { norm: [2, 3], [mean!]: [3] };
       expect(() => differentiate(b.model(), { loss: mean!, parameters: [x], shapes })).to.throw(
-        /LayerNormalization "norm" is differentiated through its output "norm:1"/,
+        /BatchNormalization "norm" is differentiated through its output "norm:1"/,
       );
     });
 

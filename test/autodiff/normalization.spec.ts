@@ -57,6 +57,15 @@ const cases: GradientCase[] = rows.flatMap(({ name, opType, x, parameters = [], 
   })),
 ); // prettier-ignore
 
+const statistics: readonly GradientCase[] = [17, 25].map((opset) => ({
+  name: 'LayerNormalization, through its mean and deviation too',
+  opset,
+  build: (b, { weight }) =>
+    b.ops('LayerNormalization', [weight('x', [2, 3, 5]), weight('scale', [3, 5]), weight('shift', [5])], 3, {
+      attributes: { axis: 1 },
+    }),
+}));
+
 describe('The gradient of a normalisation', () => {
-  claimGradients(cases);
+  claimGradients([...cases, ...statistics]);
 });

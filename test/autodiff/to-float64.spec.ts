@@ -107,6 +107,8 @@ const cases: readonly FormCase[] = [
   { op: 'InstanceNormalization', inputs: [image, [4], [4]] },
   { op: 'GroupNormalization', inputs: [image, [4], [4]], attributes: { num_groups: 2 }, opset: 21 },
   { op: 'RMSNormalization', inputs: [[2, 3, 5], [5]], opset: 23 },
+  { op: 'LayerNormalization', inputs: [[2, 3, 5], [3, 5], [5]], attributes: { axis: 1 } },
+  { op: 'LayerNormalization', inputs: [[2, 3, 5], [5]], attributes: { epsilon: { float: 1e-2 } } },
 ];
 
 describe('toFloat64', () => {

@@ -112,6 +112,8 @@ describe('Reading a data set', () => {
         'a/1.png',
         'a/._1.png',
         'a/.DS_Store',
+        '__MACOSX/a/._1.jpg',
+        'a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg',
         'a/Thumbs.db',
         'a/notes.txt',
         'b/2.png',

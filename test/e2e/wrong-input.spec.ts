@@ -13,7 +13,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import { graft, temporaryFolder } from './graft.js';
-import { graftHere } from './graft-here.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
 /** A class folder with `count` small images, each of its own colour. */
@@ -388,6 +388,16 @@ describe('wrong input', function () {
     expect(word.stdout).to.equal('');
   });
 
+  it('of a name that moves the cursor is shown in the result, not sent to the terminal', async () => {
+    const odd = path.join(folder, 'odd-names');
+    await images(odd, 'red', 3);
+    await images(odd, 'yellow', 3);
+    writeFileSync(path.join(odd, 'red', '\x1b[2J\nbroken.png'), 'no image');
+    const { stdout, status } = await graftHere(['cache', '--backbone', 'scattering', '--data', odd], env);
+    expect(status).to.equal(0);
+    expect(stdout).to.include('\\x1b[2J\\nbroken.png: ').and.not.to.include('\x1b');
+  });
+
   it('of an empty word is wrong usage, as it would be the folder one stands in', async () => {
     for (const args of [
       ['report', ''],
@@ -477,6 +487,15 @@ describe('wrong input', function () {
         const exported = await graftHere(['cache', 'export', ...from, '--out', path.join(full, format)], env);
         expectRefusal(exported, 1, /Cannot write .*full.* disk is full/);
       }
+      const trained = path.join(folder, 'trained');
+      await graftJsonHere(['train', '--backbone', 'scattering', '--data', good, '--out', trained], env);
+      const sideBySide = path.join(full, 'side.onnx');
+      const exporting = ['export', '--run', trained, '--out'];
+      const beside = await graftHere([...exporting, sideBySide, '--external-data'], env);
+      expectRefusal(beside, 1, /Cannot write \S*full\/side\.onnx: the disk is full/);
+      const model = path.join(folder, 'int8.onnx');
+      const inside = await graftHere([...exporting, model, '--precision', 'int8'], { ...env, TMPDIR: full });
+      expectRefusal(inside, 1, /Cannot write \S*full: the disk is full.*TMPDIR/);
       const left = readdirSync(full, { recursive: true, encoding: 'utf8' });
       expect(left.filter((name) => /\.onnx|\.tmp$|head\.safetensors$/.test(name))).to.deep.equal([]);
     } finally {

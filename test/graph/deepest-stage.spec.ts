@@ -90,6 +90,20 @@ describe('The end of a backbone without classifier', () => {
     expect(await recommended()).to.equal(trunk);
   });
 
+  for (const [claim, channels] of [
+    ['as wide as the block before it', 32],
+    ['wider', 48],
+  ] as const) {
+    it(`is the output of a bare feature extractor, ${claim}`, async () => {
+      const { b, convolve, recommended } = begin();
+      let maps = convolve(b.input('x', 'float32', ['batch', 3, 16, 16]), 3, 32, 4);
+      for (let i = 0; i < 2; i++)
+        maps = b.op('Relu', [b.op('Add', [maps, convolve(maps, 32, 32)])], { name: 'block' });
+      b.output(channels === 32 ? maps : convolve(maps, 32, channels), 'float32', undefined, 'last');
+      expect(await recommended()).to.equal('last');
+    });
+  }
+
   it('is not where tokens are divided among the heads of an attention', async () => {
     const { b, convolve, recommended } = begin();
     const patches = convolve(b.input('x', 'float32', ['batch', 3, 16, 16]), 3, 8, 2);

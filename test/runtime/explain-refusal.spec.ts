@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type * as ir from '../../src/onnx/ir.js';
+import { explainRefusal } from '../../src/runtime/explain-refusal.js';
 import { openModel } from '../../src/runtime/open-model.js';
 import { float32, int64 } from '../../src/tensor/tensor.js';
 
@@ -52,6 +53,13 @@ describe('A model that ONNX Runtime does not take', () => {
         .and.not.match(/\n|\.cc:|onnxruntime_src/);
     });
   }
+
+  it('is told without the condition that failed inside a nameless function', () => {
+    // As onnxruntime-node 1.30 says it where there is no graphics adapter.
+    const said =
+      '/onnxruntime_src/onnxruntime/core/providers/webgpu/webgpu_context.cc:136 onnxruntime::webgpu::WebGpuContext::Initialize(const onnxruntime::webgpu::WebGpuContextConfig&)::<lambda()> adapter_result.status == wgpu::RequestAdapterStatus::Success was false. Failed to get a WebGPU adapter: No supported adapters.';
+    expect(explainRefusal(said)).to.equal('Failed to get a WebGPU adapter: No supported adapters.');
+  });
 
   it('is told without the place in the sources of ONNX Runtime where it fails in a run', async () => {
     const b = new GraphBuilder();

@@ -44,11 +44,11 @@ export function attend(
   for (const bias of biases) scores = at.op('Add', [scores, bias]);
   for (const mask of hidden) scores = at.op('Where', [mask, at.scalar(lowest), scores]);
   // A bias may hide as well, by −∞.
-  if (mayHideAll) scores = at.op('Max', [scores, at.scalar(lowest)]);
+  const isSeen = mayHideAll ? at.op('Greater', [scores, at.scalar(lowest)]) : undefined;
+  if (isSeen) scores = at.op('Where', [isSeen, scores, at.scalar(lowest)]);
   const axis = at.opset < 13 ? 3 : -1;
   let weights = at.op('Softmax', [scores], { attributes: { axis } });
-  if (mayHideAll)
-    weights = at.op('Where', [at.op('Greater', [scores, at.scalar(lowest)]), weights, at.scalar(0)]);
+  if (isSeen) weights = at.op('Where', [isSeen, weights, at.scalar(0)]);
   return at.op('MatMul', [weights, v]);
 }
 

@@ -1,19 +1,7 @@
 import type { AttributeInput } from '../../onnx/attributes.js';
 import { broadcastShape, positiveAxis, sizeOf } from '../../tensor/shape.js';
 
-const elementwise = new Set([
-  'Add',
-  'Sub',
-  'Mul',
-  'Div',
-  'Where',
-  'Greater',
-  'Less',
-  'And',
-  'Or',
-  'Clip',
-  'Max',
-]);
+const elementwise = new Set(['Add', 'Sub', 'Mul', 'Div', 'Where', 'Greater', 'Less', 'And', 'Or', 'Clip']);
 const unary = new Set(
   'Cast Not Neg Exp Erf Identity LayerNormalization LeakyRelu HardSigmoid Relu Sigmoid SimplifiedLayerNormalization Softmax Tanh'.split(
     ' ',

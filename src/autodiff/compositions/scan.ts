@@ -1,6 +1,6 @@
 /** A Scan of our own: steps over a sequence of any length, whose body the gradient can be walked back through. */
 import { toAttribute } from '../../onnx/attributes.js';
-import { graph, node as makeNode, type Node, type ValueInfo } from '../../onnx/ir.js';
+import { graph, node as makeNode, type Node, type ValueInfo, type ValueType } from '../../onnx/ir.js';
 
 export interface Steps {
   /** Before the first step. */
@@ -42,6 +42,7 @@ export function scanNode(
     states,
     rows,
     results,
+    types,
     inputs,
     outputs,
     isBackwards,
@@ -50,6 +51,8 @@ export function scanNode(
     readonly rows: readonly string[];
     /** Of the body: next states, then rows of output. */
     readonly results: readonly string[];
+    /** Of these. ONNX Runtime wants to know their ranks, and before opset 13 does not follow a Reshape to what Shape gives. */
+    readonly types?: readonly ValueType[];
     readonly inputs: readonly string[];
     readonly outputs: readonly string[];
     readonly isBackwards: boolean;
@@ -60,7 +63,7 @@ export function scanNode(
     name: 'step',
     nodes,
     inputs: [...states, ...rows].map(value),
-    outputs: results.map(value),
+    outputs: results.map((name, i) => (types ? { ...value(name), type: types[i]! } : value(name))),
   });
   const directions = (count: number) => toAttribute(new Array<number>(count).fill(isBackwards ? 1 : 0));
   return makeNode({

@@ -3,8 +3,8 @@ import type { AttributeInput } from '../../onnx/attributes.js';
 import type { GraphBuilder } from '../../onnx/graph-builder.js';
 import type { Node } from '../../onnx/ir.js';
 
-/** Appends nodes and returns the value that stands for the node's first output. */
-export type Float64Form = (at: FormContext) => string;
+/** Appends nodes and returns the values that stand for the node's outputs, of the first ones or of the first alone. */
+export type Float64Form = (at: FormContext) => string | readonly string[];
 
 export interface FormContext {
   readonly node: Node;

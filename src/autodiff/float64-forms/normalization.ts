@@ -1,6 +1,6 @@
 /** Means, maxima and normalisations over whole axes, by their definitions. */
 import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/attributes.js';
-import { sizeOf } from '../../tensor/shape.js';
+import { positiveAxis, sizeOf } from '../../tensor/shape.js';
 import type { Float64Form, FormContext } from './float64-form.js';
 
 function reduce(
@@ -63,18 +63,36 @@ const groupNormalization: Float64Form = (at) => {
   return at.op('Add', [at.op('Mul', [standard, spread(scale)]), spread(bias)]);
 };
 
+/** The axes from `axis` on. */
+function lastAxes(at: FormContext): number[] {
+  const rank = at.shapeOf(at.x[0]!).length;
+  return Array.from({ length: rank }, (_, axis) => axis).slice(
+    positiveAxis(intAttribute(at.node, 'axis', -1), rank),
+  );
+}
+
+/** Its mean and 1 / √(var + ε) are float32 also of float64. */
+const layerNormalization: Float64Form = (at) => {
+  const [x, scale, bias] = at.x as [string, string, string?];
+  const axes = lastAxes(at);
+  const mean = reduce(at, 'ReduceMean', x, axes);
+  const centred = at.op('Sub', [x, mean]);
+  const variance = reduce(at, 'ReduceMean', at.op('Mul', [centred, centred]), axes);
+  const epsilon = at.tensor([], [floatAttribute(at.node, 'epsilon', 1e-5)]);
+  const inverse = at.op('Reciprocal', [at.op('Sqrt', [at.op('Add', [variance, epsilon])])]);
+  const scaled = at.op('Mul', [at.op('Mul', [centred, inverse]), scale]);
+  return [bias ? at.op('Add', [scaled, bias]) : scaled, mean, inverse];
+};
+
 const rmsNormalization: Float64Form = (at) => {
   const [x, scale] = at.x as [string, string];
-  const rank = at.shapeOf(x).length;
-  const first = intAttribute(at.node, 'axis', -1);
-  const axes = Array.from({ length: rank }, (_, axis) => axis).slice(first < 0 ? rank + first : first);
-  const standard = standardize(at, x, axes, floatAttribute(at.node, 'epsilon', 1e-5), false);
+  const standard = standardize(at, x, lastAxes(at), floatAttribute(at.node, 'epsilon', 1e-5), false);
   return at.op('Mul', [standard, scale]);
 };
 
 const meanVarianceNormalization: Float64Form = (at) => {
   const rank = at.shapeOf(at.x[0]!).length;
-  const axes = (intsAttribute(at.node, 'axes') ?? [0, 2, 3]).map((axis) => (axis < 0 ? rank + axis : axis));
+  const axes = (intsAttribute(at.node, 'axes') ?? [0, 2, 3]).map((axis) => positiveAxis(axis, rank));
   return standardize(at, at.x[0]!, axes, 0);
 };
 
@@ -103,6 +121,7 @@ export const normalizationForms: readonly (readonly [string, Float64Form])[] = [
   ['GlobalMaxPool', (at) => reduce(at, 'ReduceMax', at.x[0]!, spatial(at.shapeOf(at.x[0]!)))],
   ['InstanceNormalization', instanceNormalization],
   ['GroupNormalization', groupNormalization],
+  ['LayerNormalization', layerNormalization],
   ['RMSNormalization', rmsNormalization],
   ['SimplifiedLayerNormalization', rmsNormalization],
   ['MeanVarianceNormalization', meanVarianceNormalization],

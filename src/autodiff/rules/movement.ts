@@ -39,6 +39,17 @@ function sizesAlong(at: RuleContext, values: readonly string[], axis: number): s
   return at.op('Concat', sizes, { axis: 0 });
 }
 
+/** dY cut into pieces of the inputs' sizes along an axis, where Split takes none that are computed. */
+function slicesAlong(at: RuleContext, axis: number): string[] {
+  let start = at.builder.ints([0]);
+  return at.x.map((value) => {
+    const end = at.op('Add', [start, sizesAlong(at, [value], axis)]);
+    const piece = at.op('Slice', [at.dY[0]!, start, end, at.builder.ints([axis])]);
+    start = end;
+    return piece;
+  });
+}
+
 const concat: GradientRule = {
   opTypes: ['Concat'],
   differentiable: 'all',
@@ -47,6 +58,9 @@ const concat: GradientRule = {
     const axis = positiveAxis(intAttribute(at.node, 'axis', 1), rank);
     const count = at.x.length;
     if (count === 1) return new Map([[0, at.dY[0]!]]);
+    // Batches and sequences may have another size in the run; images, of four axes, keep theirs.
+    const isFree = axis === 0 || rank < 4;
+    if (at.opset >= 10 && at.opset < 13 && isFree) return new Map(slicesAlong(at, axis).entries());
     const parts =
       at.opset < 13
         ? at.ops('Split', [at.dY[0]!], count, { axis, split: at.x.map((value) => at.shapeOf(value)[axis]!) })

@@ -7,11 +7,13 @@
  *   dscale = Σ dy · x̂           dbias = Σ dy
  *
  * Without centring (RMS) the mean(dx̂) falls away. LayerNormalization hands out its mean and r; where an operator
- * does not, they are computed again.
+ * does not, they are computed again. Gradients that arrive at these (second derivatives) add, with n places of the mean,
+ *
+ *   dx += (dmean − dr · r² · x̂) / n
  */
 import { floatAttribute, intAttribute, intsAttribute } from '../../onnx/attributes.js';
 import { positiveAxis, sizeOf } from '../../tensor/shape.js';
-import { reduceMean, reshape, reshapeLike } from '../append.js';
+import { reduceMean, reshape, reshapeLike, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum, unbroadcast } from '../unbroadcast.js';
 
@@ -71,12 +73,14 @@ function layerNormalization(opTypes: readonly string[], centre: boolean): Gradie
   return {
     opTypes,
     differentiable: [0, 1, 2],
+    differentiableOutputs: [0, 1, 2],
     backward(at) {
       const [x, scale] = at.x as [string, string];
       const shape = at.shapeOf(x);
       const first = positiveAxis(intAttribute(at.node, 'axis', -1), shape.length);
       const axes = shape.map((_, axis) => axis).slice(first);
-      const dY = at.dY[0]!;
+      const [given, dMean, dInverse] = at.dY;
+      const dY = given ?? zerosLike(at, x);
       const gradients = new Map<number, string>();
       if (at.needs(2)) gradients.set(2, unbroadcast(at, dY, at.x[2]!));
       if (!at.needs(0) && !at.needs(1)) return gradients;
@@ -89,7 +93,15 @@ function layerNormalization(opTypes: readonly string[], centre: boolean): Gradie
       if (at.needs(1)) gradients.set(1, unbroadcast(at, at.op('Mul', [dY, standard]), scale));
       if (at.needs(0)) {
         const dStandard = at.op('Mul', [dY, scale]);
-        gradients.set(0, standardizedGradient(at, dStandard, standard, statistics, axes));
+        let dX = standardizedGradient(at, dStandard, standard, statistics, axes);
+        const share = at.scalar(1 / sizeOf(shape.slice(first)));
+        if (dMean !== undefined) dX = at.op('Add', [dX, at.op('Mul', [dMean, share])]);
+        if (dInverse !== undefined) {
+          const { inverse } = statistics;
+          const slope = at.op('Mul', [at.op('Mul', [inverse, inverse]), at.op('Mul', [dInverse, share])]);
+          dX = at.op('Sub', [dX, at.op('Mul', [standard, slope])]);
+        }
+        gradients.set(0, dX);
       }
       return gradients;
     },

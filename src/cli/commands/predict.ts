@@ -37,7 +37,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
       type: 'string',
       array: true,
       describe:
-        'Images, texts (quoted, or .txt files), folders, tables (.csv, .tsv, .jsonl); - reads lines: paths, or texts',
+        'Images, texts (quoted, or .txt files), folders, tables (.csv, .tsv, .jsonl, .parquet); - reads lines: paths, or texts',
     },
   },
   example: [

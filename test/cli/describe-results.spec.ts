@@ -1,0 +1,37 @@
+import { expect } from 'chai';
+import { describeTraining } from '../../src/cli/describe-training.js';
+import { describeGain } from '../../src/cli/describe-tuning.js';
+import type { TrainReport } from '../../src/pipeline/training-run.js';
+import { describeFolds, describeScore } from '../../src/tasks/describe-score.js';
+
+describe('What a result says', () => {
+  it('of a gain and its deviation has one unit, points where it is of shares', () => {
+    expect(describeGain({ mean: 0.01, std: 0.014 }, 'accuracy')).to.equal('+1.0 ± 1.4 points');
+    expect(describeGain({ mean: -0.25, std: 0.5 }, 'r2')).to.equal('-0.2500 ± 0.5000');
+  });
+
+  it('of the errors of ordered classes is the same wherever it is told', () => {
+    expect(describeScore({ loss: 1, accuracy: 0.5, mae: 0.25 })).to.include('mean steps off 0.2500');
+    expect(describeScore({ loss: 1, r2: 0.5, mae: 0.25 })).to.include('mean absolute error 0.2500');
+    const spread = { mean: 0.5, std: 0.1 };
+    expect(describeFolds({ folds: 3, accuracy: spread, mae: spread })).to.include('mean steps off 0.5000');
+  });
+
+  it('of layers that moved for nothing is that the head alone is kept', () => {
+    const score = { loss: 0.5, accuracy: 0.85 };
+    const report: Omit<TrainReport, 'stoppedAt'> = {
+      ...{
+        run: 'runs/a',
+        task: 'single' as const,
+        classes: ['a', 'b'],
+        examples: { train: 8, validation: 2 },
+      },
+      ...{ train: score, validation: score, objective: 1, seconds: 1, solver: 'adamw' as const },
+      headAlone: { train: score, validation: score },
+    };
+    expect(describeTraining({ ...report, stoppedAt: 0 }))
+      .to.include('head alone')
+      .and.include('is what is kept');
+    expect(describeTraining({ ...report, stoppedAt: 3 })).to.include('before the layers moved');
+  });
+});
