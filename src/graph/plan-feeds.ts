@@ -1,11 +1,13 @@
 /** What to feed a model of which only the file is known, so that one run tells the shapes of its values. */
 import { GraftError } from '../errors.js';
+import { findTokenInputs } from './find-token-inputs.js';
 import { intsAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
 import { dtypeInfo, isFloat } from '../tensor/dtype.js';
 import { toHalf } from '../tensor/float16.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
+import { listTokenInputs } from './token-inputs.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 export interface FeedOptions {
@@ -30,9 +32,13 @@ const textLength = 8;
  */
 export function planFeeds(graph: Graph, options: FeedOptions = {}): Map<string, Tensor> {
   const feeds = new Map<string, Tensor>();
+  const tokens = findTokenInputs(graph);
+  const { fixedLength = textLength } = tokens ?? {};
+  const ofTokens = new Set(tokens && listTokenInputs(tokens).map(({ name }) => name));
   for (const input of graph.inputs) {
     if (graph.initializers.has(input.name)) continue;
-    feeds.set(input.name, exampleOf(graph, input, options));
+    const perToken = ofTokens.has(input.name) ? { perToken: fixedLength } : {};
+    feeds.set(input.name, exampleOf(graph, input, { ...options, ...perToken }));
   }
   return feeds;
 }
@@ -60,7 +66,12 @@ function isSound({ type }: ValueInfo, shape: readonly Dimension[] | undefined): 
   return shape?.length === 2 && type?.kind === 'tensor' && isFloat(type.dtype);
 }
 
-function exampleOf(graph: Graph, input: ValueInfo, options: FeedOptions): Tensor {
+interface InputOptions extends FeedOptions {
+  /** Of an input with a number for each token: how many there are, whatever its own name for their number says. */
+  readonly perToken?: number;
+}
+
+function exampleOf(graph: Graph, input: ValueInfo, options: InputOptions): Tensor {
   const { name, type } = input;
   if (type?.kind !== 'tensor' || type.dtype === 'string') {
     const what = type?.kind === 'tensor' ? 'text' : (type?.kind ?? 'of unknown type');
@@ -93,7 +104,7 @@ function exampleOf(graph: Graph, input: ValueInfo, options: FeedOptions): Tensor
 function exampleDims(
   graph: Graph,
   input: ValueInfo,
-  { imageSize = 224, soundLength }: FeedOptions,
+  { imageSize = 224, soundLength, perToken }: InputOptions,
 ): number[] {
   const shape = knownShape(graph, input);
   if (!shape) {
@@ -107,6 +118,7 @@ function exampleDims(
   return shape.map((dim, axis) => {
     if (isSize(dim)) return dim;
     if (axis === 0) return 1;
+    if (perToken !== undefined) return perToken;
     if (spatial.includes(axis)) return imageSize;
     if (sounds && soundLength !== undefined) return soundLength;
     return typeof dim === 'string' ? namedSize(dim, sounds) : sounds ? 16 : textLength;
