@@ -9,6 +9,7 @@
 import { GraftError } from '../errors.js';
 import { cutModel } from '../graph/cut-model.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
+import { valueDtype } from '../graph/value-dtype.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { createRng, type Rng } from '../rng.js';
@@ -23,7 +24,7 @@ import { differentiate } from './differentiate.js';
 import type { GradientRule } from './gradient-rule.js';
 import { openParameters, uniqueName } from './open-parameters.js';
 import { randomFeeds } from './random-feeds.js';
-import { toDouble, toFloat64 } from './to-float64.js';
+import { double, toDouble, toFloat64 } from './to-float64.js';
 import { type Compared, type GradientCheck, largestOf, worstDifference } from './worst-difference.js';
 
 export type { DirectionCheck } from './check-direction.js';
@@ -32,7 +33,7 @@ export type { GradientCheck } from './worst-difference.js';
 export interface CheckGradientsOptions {
   /** A value of the model. */
   readonly loss: string;
-  /** Inputs or initializers, float32. */
+  /** Inputs, initializers or values in between, float32 or float64. */
   readonly parameters: readonly string[];
   /** Inputs to use; the others are drawn at random with the sizes of `inputDims`: normal floats, integers 0 and 1. */
   readonly feeds?: TensorMap;
@@ -91,7 +92,10 @@ export async function checkGradients(
       return [name, fed ?? float32(shapes.get(name)!, new Float32Array(sizeOf(shapes.get(name)!)))];
     }),
   );
-  const values = new Map([...narrow].map(([name, tensor]) => [name, toDouble(tensor)]));
+  // Copies, also of float64, since they are moved.
+  const values = new Map(
+    [...narrow].map(([name, tensor]) => [name, double(tensor.dims, toDouble(tensor).data as Float64Array)]),
+  );
   const opened = openParameters(model, parameters, shapes);
   const wide = toFloat64(opened.model, { shapes: opened.shapes });
   const session = await openModel(wide, { optimization: 'basic' });
@@ -222,9 +226,10 @@ async function analyticGradients(
 ): Promise<{ readonly loss: Weighted; readonly gradients: ReadonlyMap<string, Tensor> }> {
   const opset = model.opsets.get('') ?? 17;
   const seed = uniqueName('check/weighting', shapes);
+  const ofLoss = valueDtype(model.graph, loss) === 'float64' ? toDouble(weighting) : weighting;
   const source: Graph = {
     ...model.graph,
-    initializers: new Map([...model.graph.initializers, [seed, toInitializer(seed, weighting)]]),
+    initializers: new Map([...model.graph.initializers, [seed, toInitializer(seed, ofLoss)]]),
   };
   const { graph, gradients } = differentiate(source, {
     loss,

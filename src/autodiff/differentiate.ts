@@ -1,5 +1,6 @@
 /** Reverse-mode differentiation: adds the backward pass of a graph as plain ONNX nodes. */
 import { GraftError } from '../errors.js';
+import { namesOf } from '../graph/names-of.js';
 import { valueDtype } from '../graph/value-dtype.js';
 import { intAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
@@ -70,10 +71,11 @@ export function differentiate(
   const graph = 'graph' in source ? source.graph : source;
   const opset = model?.opsets.get('') ?? options.opset ?? 17;
   const ruleOf = tabulateRules(rules);
-  const names = namesOf(graph);
-  const parameters = chooseParameters(graph, options, names.values, ruleOf);
+  const parameters = chooseParameters(graph, options, valuesOf(graph), ruleOf);
   const path = findGradientPath(graph, parameters, [loss], ruleOf);
-  const builder = new GraphBuilder({ opset, taken: names.all });
+  // Also what subgraphs hold: a value of theirs may not have the name of one around them.
+  const taken = namesOf(graph);
+  const builder = new GraphBuilder({ opset, taken: [...taken.values, ...taken.nodes] });
   const outputNames = new Map(parameters.map((name) => [name, builder.freshName(`grad/${name}`)]));
   const dtypes = floatTypes(graph, path);
   const shapeOf = shapeReader(graph, shapes);
@@ -196,12 +198,10 @@ function declaredShapes(graph: Graph): ReadonlyMap<string, readonly Dimension[]>
   return shapes;
 }
 
-function namesOf(graph: Graph): { readonly values: Set<string>; readonly all: Set<string> } {
+/** What a gradient may be asked for. */
+function valuesOf(graph: Graph): Set<string> {
   const values = new Set(graph.inputs.map(({ name }) => name));
   for (const name of graph.initializers.keys()) values.add(name);
   for (const { outputs } of graph.nodes) for (const output of outputs) if (output !== '') values.add(output);
-  const all = new Set(values);
-  for (const { name } of [...graph.nodes, ...graph.outputs]) all.add(name);
-  for (const { values: sparse } of graph.sparseInitializers) all.add(sparse.name);
-  return { values, all };
+  return values;
 }

@@ -2,6 +2,7 @@
  * A float32 model as the same function in float64, for central differences: every float tensor becomes float64, and an
  * operator for which ONNX Runtime has no float64 kernel is written with operators that have one (`float64Forms`).
  */
+import { namesOf } from '../graph/names-of.js';
 import { valueDtype } from '../graph/value-dtype.js';
 import { toAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
@@ -43,9 +44,7 @@ const dtypeAttributes: ReadonlyMap<string, string> = new Map([
 
 export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloat64Options): Model {
   const opset = model.opsets.get('') ?? 17;
-  const taken = new Set<string>([...shapes.keys(), ...model.graph.initializers.keys()]);
-  for (const { name } of model.graph.inputs) taken.add(name);
-  for (const node of model.graph.nodes) for (const output of node.outputs) taken.add(output);
+  const taken = namesOf(model.graph).values;
   const builder = new GraphBuilder({ opset, taken });
   const convert = (graph: Graph, target: GraphBuilder): Graph => {
     for (const node of graph.nodes) convertNode(node, target);

@@ -35,7 +35,7 @@ export interface Comparison {
   readonly tolerance?: number | undefined;
   /** Of a file that is meant to differ; then `tolerance` is not looked at. */
   readonly leeway?: Leeway | undefined;
-  /** Seconds that examples may take one by one on WebAssembly, which has one thread here; default 15. A few are always run. */
+  /** Seconds that examples may take one by one on WebAssembly, which has one thread here; default 15. One is always run. */
   readonly patience?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -131,12 +131,13 @@ async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
     throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
 }
 
-/** How many examples can be run in so many seconds, by the time of the first. */
+/** How many examples can be run in so many seconds, by the time of the first; one where that alone takes longer, as nine runs would take minutes. */
 async function affordable(session: Session, examples: EncodedExamples, seconds: number): Promise<number> {
   const started = performance.now();
   await session.run(feedsOf(session, examples.feeds(0, 1)));
   const each = (performance.now() - started) / 1000;
-  return Math.min(examples.count, Math.max(fewest, Math.floor(seconds / each)));
+  const count = each > seconds ? 1 : Math.max(fewest, Math.floor(seconds / each));
+  return Math.min(examples.count, count);
 }
 
 function firstOf(examples: EncodedExamples, count: number): EncodedExamples {

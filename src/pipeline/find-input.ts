@@ -52,7 +52,8 @@ export async function findInput(
     const { findTokenInput } = await import('./find-token-input.js');
     return findTokenInput(model, tokens, file, options, logger);
   }
-  if (images.length > 1) refuseSeveral(graph, images, file);
+  const several = explainSeveralImages(graph, file);
+  if (several !== undefined) throw new GraftError('UNSUPPORTED_MODEL', several);
   throw new GraftError(
     'UNSUPPORTED_MODEL',
     `Expected ${file} to have one image input of 4 axes, or inputs of token ids, but it has ${describeInputs(graph.inputs)}. ` +
@@ -60,7 +61,10 @@ export async function findInput(
   );
 }
 
-function refuseSeveral(graph: Graph, images: readonly ValueInfo[], file: string): never {
+/** Why a model of several images has no features without a layer that is named; undefined for others. */
+export function explainSeveralImages(graph: Graph, file: string): string | undefined {
+  const images = imageInputs(graph);
+  if (images.length < 2) return undefined;
   const alone = images.flatMap(({ name }) => {
     const foreign = foreignNodes(graph, [name]);
     const own = descendants(traceData(graph, [name], foreign), [name]);
@@ -69,12 +73,11 @@ function refuseSeveral(graph: Graph, images: readonly ValueInfo[], file: string)
       .findLast((value) => value !== name && own.has(value));
     return joined === undefined ? [] : [`"${joined}" of "${name}"`];
   });
-  throw new GraftError(
-    'UNSUPPORTED_MODEL',
+  return (
     `${file} takes several images (${describeInputs(images)}), and an example of a data set is one; ` +
-      (alone.length > 0
-        ? `name a layer with --layer that is made of one of them alone, as ${alone.join(' or ')}.`
-        : 'no layer is made of one of them alone. Write the others into the file as constants, if they are always the same.'),
+    (alone.length > 0
+      ? `name a layer with --layer that is made of one of them alone, as ${alone.join(' or ')}.`
+      : 'no layer is made of one of them alone. Write the others into the file as constants, if they are always the same.')
   );
 }
 

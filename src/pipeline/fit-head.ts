@@ -1,4 +1,5 @@
 /** Trains a head on features and measures it: what all sources of features share. */
+import { assertMemory } from '../train/assert-memory.js';
 import { type AnyFeatureSet, isInMemory } from '../train/feature-set.js';
 import type { TrainOptions as HeadTrainOptions } from '../train/train-options.js';
 import { trainHead } from '../train/train-head.js';
@@ -50,6 +51,8 @@ export async function fitHead(
     validation: options.validation ?? 0.2,
     calibrate: options.calibrate ?? false,
   };
+  // Before anything is written.
+  assertMemory(train, training);
   const checkpoint = await begin({ settings, data });
   const result = await trainHead(train, validation, {
     ...training,

@@ -19,6 +19,7 @@ import { declaredPool } from '../text/declared-pool.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
 import { backbonesFolder } from './cache-folder.js';
+import { explainSeveralImages } from './find-input.js';
 import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
@@ -84,6 +85,8 @@ export async function inspectModel(
     throw error;
   });
   const isRun = !(analysed instanceof GraftError);
+  const several = explainSeveralImages(begun.graph, file);
+  if (several !== undefined) hooks.logger?.warn(several);
   const report: Inspection = {
     model: file,
     irVersion: model.irVersion,
@@ -95,7 +98,10 @@ export async function inspectModel(
     nodes: graph.nodes.length,
     operators: Object.fromEntries([...operators].sort(([, a], [, b]) => b - a)),
     states: [...stateInputs(model), ...pastInputs(model)],
-    featureLayers: isRun ? analysed.layers : [],
+    // What is made of several images is used by none of the commands.
+    featureLayers: !isRun
+      ? []
+      : analysed.layers.map((layer) => (several === undefined ? layer : { ...layer, recommended: false })),
     ...(!isRun && { problem: analysed.message }),
     ...(isRun && analysed.obstacle !== undefined && { obstacle: analysed.obstacle }),
     ...(svg !== undefined && { svg: path.resolve(svg) }),

@@ -139,6 +139,13 @@ async function prepareDecoded(
   const layerShape = shapes.get(chosen);
   if (!layerShape)
     throw new GraftError('UNKNOWN_VALUE', `Layer "${chosen}" of ${file} is not a tensor that runs.`);
+  if (layerShape.length > 1 && layerShape[0] !== 1) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Layer "${chosen}" of ${file} has shape ${formatShape(layerShape)} for one ${found.what}: its first axis counts something else than examples ` +
+        '(steps, windows, proposals), so it holds no features of each. Choose a layer whose first axis is 1 there; graft inspect lists some.',
+    );
+  }
   const usedPool = pool ?? defaultPool();
   if (reason !== undefined) {
     const { length } = layerShape;

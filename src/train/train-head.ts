@@ -5,6 +5,7 @@ import type { Head, Standardization, TrainedHead } from '../heads/head.js';
 import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { assertMemory } from './assert-memory.js';
 import { assertMeasurable, assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
 import { describeUnfinished } from './describe-unfinished.js';
@@ -48,7 +49,7 @@ export interface TrainResult {
  * A training part in several views: L-BFGS takes all of them, each weighing 1 / views, the other solvers one an epoch.
  * Scores are those of the examples as they are. Features that are read when they are needed give the same bits.
  * @throws GraftError INVALID_ARGUMENT for features that are not finite or sets that do not go together,
- *   TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
+ *   OUT_OF_MEMORY, TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
  */
 export async function trainHead(
   train: AnyFeatureSet,
@@ -60,6 +61,7 @@ export async function trainHead(
   const { head: spec } = settings;
   const task = taskOf(settings.task);
   await assertUsable(task, train, validation);
+  assertMemory(train, given);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
   const head = buildHead(spec, shape);
   const isExact = settings.solver === 'lbfgs' && head.isConvex;

@@ -181,6 +181,31 @@ describe('differentiate', () => {
     for (const { name, maxRelativeError } of parameters) expect(maxRelativeError, name).to.be.below(1e-5);
   });
 
+  it('keeps clear of the names inside of branches', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const x = b.constant('x', float32([3], [1, 2, 3]));
+    const branch = (name: string): Graph => {
+      const inner = new GraphBuilder({ opset: 17 });
+      inner.output(inner.op('Identity', ['x'], { name }), 'float32', [3]);
+      return inner.graph(name);
+    };
+    const yes = b.constant('yes', { dtype: 'bool', dims: [], data: Uint8Array.of(1) });
+    const chosen = b.op('If', [yes], {
+      attributes: { then_branch: branch('grad/x'), else_branch: branch('grad/loss/ones') },
+    });
+    const squares = b.op('Mul', [x, x], { name: 'loss' });
+    b.output(squares, 'float32', [3]);
+    b.output(chosen, 'float32', [3]);
+    const model = b.model();
+    const { model: withGradients, gradients } = differentiate(model, {
+      loss: 'loss',
+      parameters: ['x'],
+      shapes: await probeShapes(model),
+    });
+    const found = await run(withGradients, {});
+    expect([...found[gradients.get('x')!]!.data]).to.deep.equal([2, 4, 6]);
+  });
+
   it('gives one output to a parameter that is asked for twice', async () => {
     const model = perceptron();
     const shapes = await probeShapes(model, { inputDims: batchOf(2) });

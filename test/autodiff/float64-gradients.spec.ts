@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { checkGradients } from '../../src/autodiff/check-gradients.js';
 import { differentiate } from '../../src/autodiff/differentiate.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { initializerBytes } from '../../src/onnx/initializer.js';
 import { createRng } from '../../src/rng.js';
 import { openModel } from '../../src/runtime/open-model.js';
 import { probeShapes } from '../../src/runtime/probe-shapes.js';
@@ -60,6 +62,29 @@ async function gradientsOf({ opset, build }: Row, dtype: Float): Promise<number[
 }
 
 describe('gradients of a float64 graph', () => {
+  it('are checked in float64, and the weights of the model stay as they are', async () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const rng = createRng(5);
+    const weight = (name: string, dims: readonly number[]): string =>
+      b.constant(name, {
+        dtype: 'float64',
+        dims,
+        data: Float64Array.from({ length: sizeOf(dims) }, () => rng.normal()),
+      });
+    const product = b.op('MatMul', [weight('x', [3, 4]), weight('w', [4, 5])], { name: 'product' });
+    b.output(b.op('LayerNormalization', [product, weight('scale', [5])], { name: 'y' }), 'float64', [3, 5]);
+    const model = b.model();
+    const before = initializerBytes(model.graph.initializers.get('w')!).slice();
+    const { parameters, together } = await checkGradients(model, {
+      loss: 'y',
+      parameters: ['w', 'scale', 'product'],
+      samples: 20,
+    });
+    for (const { name, maxRelativeError } of parameters) expect(maxRelativeError, name).to.be.below(1e-6);
+    expect(together!.relativeError).to.be.below(1e-6);
+    expect(initializerBytes(model.graph.initializers.get('w')!)).to.deep.equal(before);
+  });
+
   for (const each of rows)
     it(`are computed in float64 and are those of float32: ${each.name} (opset ${each.opset})`, async () => {
       const [wide, narrow] = [await gradientsOf(each, 'float64'), await gradientsOf(each, 'float32')];

@@ -31,6 +31,7 @@ const slices: readonly SliceRow[] = [
   ['without axes', [1, 0, 2], [3, 2, 4]],
   ['beyond the end', [1], [99], [2]],
   ['across from back to front', [-4], [3], [2]],
+  ['of two axes from the back', [-2, -4], [-1, 4], [1, 2]],
 ];
 
 const stepped: readonly SliceRow[] = [
@@ -70,6 +71,20 @@ const gathers: readonly (readonly [string, number, readonly number[], readonly n
 const cases: GradientCase[] = [
   ...constantSlices,
   ...steppedSlices,
+  ...at('Slice of nothing', [7, 9], (b, { weight }) => {
+    const x = weight('x', [4]);
+    const none = b.op('Slice', [x], { attributes: { starts: [3], ends: [1] } });
+    return b.op('Add', [b.op('Mul', [x, x]), b.op('ReduceSum', [none])]);
+  }),
+  ...at('Slice to two computed ends', [10], (b, { weight, ints }) => {
+    const other = weight('other', [3, 2]);
+    const part = b.op('Slice', [
+      weight('x', [4, 5]),
+      ints([0, 1]),
+      b.op('Add', [b.op('Shape', [other]), ints([0, 1])]),
+    ]);
+    return b.op('Mul', [part, other]);
+  }),
   ...at('Slice to a computed end', [11, 13, 21], (b, { weight, ints }) => {
     const x = weight('x', [4, 5]);
     const other = weight('other', [3]);
@@ -81,7 +96,7 @@ const cases: GradientCase[] = [
     return b.op('Slice', [weight('x', [4, 5]), start, ints([end]), ints([1])]);
   }),
   ...gathers.flatMap(([name, axis, dims, values]) =>
-    at(`Gather of ${name}`, [11, 13, 16, 21], (b, { weight, ints }) =>
+    at(`Gather of ${name}`, [9, 11, 13, 16, 21], (b, { weight, ints }) =>
       b.op('Gather', [weight('x', [3, 4, 5]), ints(values, dims)], { attributes: { axis } }),
     ),
   ),

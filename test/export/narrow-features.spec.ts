@@ -138,7 +138,7 @@ describe('a verification', () => {
       (await verify(1, 0, many, patience)).providers.map(({ name, examples }) => [name, examples]);
     expect(await told(0)).to.deep.equal([
       ['cpu', undefined],
-      ['wasm', 4],
+      ['wasm', 1],
     ]);
     expect(await told(1e9)).to.deep.equal([
       ['cpu', undefined],

@@ -61,6 +61,25 @@ describe('A backbone that takes four examples at once', () => {
   });
 });
 
+describe('A layer whose first axis counts something else than examples', () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'graft-steps-'));
+  after(() => rmSync(folder, { recursive: true }));
+
+  it('is refused by its name and shape, before an image is read', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', ['batch', 3, 4, 6]);
+    const maps = b.op('Conv', [x, b.constant('w', randomTensor([8, 3, 4, 1], 5))]);
+    const steps = b.op('Transpose', [maps], { name: 'steps', attributes: { perm: [3, 0, 1, 2] } });
+    b.output(steps, 'float32', undefined, 'y');
+    const backbone = path.join(folder, 'steps.onnx');
+    writeFileSync(backbone, encodeModel(b.model()));
+    const refused = await prepareBackbone({ backbone, layer: 'steps' }, { folder }).catch(
+      (error: unknown) => error,
+    );
+    expect(String(refused)).to.match(/Layer "steps" of .* \[6,1,8,1\] for one image: .*graft inspect/);
+  });
+});
+
 /** Takes its list of images apart, as torchvision's detectors do: there is one in the list. */
 function unbinding(): Model {
   const b = new GraphBuilder();

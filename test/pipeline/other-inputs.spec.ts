@@ -73,6 +73,14 @@ describe('A backbone with more inputs than an image', () => {
     }
     const { features } = await prepare(file, 'right/pooled');
     expect(features.graph.inputs.map(({ name }) => name)).to.deep.equal(['right']);
+    const heard: string[] = [];
+    const { featureLayers } = await inspectModel(
+      file,
+      {},
+      { logger: { info() {}, warn: (text) => heard.push(text) } },
+    );
+    expect(featureLayers.filter(({ recommended }) => recommended)).to.deep.equal([]);
+    expect(heard.join()).to.match(/several images .* --layer/);
   });
 
   it('of two images that are joined at once is told that no layer is left', async () => {

@@ -1,6 +1,7 @@
 import { expect } from 'chai';
 import { createRng } from '../../src/rng.js';
 import { type ExactStepOptions, measureAnchor, openExactStep } from '../../src/train/exact-step.js';
+import { trainHead } from '../../src/train/train-head.js';
 import { blockRows, rowsFor } from '../../src/train/feature-blocks.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { checked, type Tensor } from '../../src/tensor/tensor.js';
@@ -96,6 +97,27 @@ describe('An exact step of very many classes', () => {
     expect(bias[0]).to.be.closeTo(many.rows / classCount - 1, 1e-4);
     expect(bias[classCount - 1]).to.be.closeTo(many.rows / classCount, 1e-4);
   });
+});
+
+describe('Training on very many classes', () => {
+  const many = (rowCount: number, classCount: number): FeatureSet => ({
+    rows: rowCount,
+    dim: 1,
+    features: new Float32Array(rowCount).fill(1),
+    labels: Int32Array.from({ length: rowCount }, (_, row) => row % classCount),
+    classes: Array.from({ length: classCount }, (_, c) => `${c}`),
+  });
+  for (const [what, set, solver] of [
+    ['for their outputs', many(2 ** 21, 2 ** 17), 'lbfgs'],
+    ['for what each weighs for each', many(2 ** 18, 2 ** 18), 'adamw'],
+  ] as const)
+    it(`is refused before it begins where no memory has room ${what}`, async () => {
+      const error = await trainHead(set, undefined, { solver }).catch((caught: unknown) => caught);
+      expect(error).to.have.property('code', 'OUT_OF_MEMORY');
+      expect(error)
+        .to.have.property('message')
+        .that.matches(/\d+ examples with \d+ classes.* GB of memory is free/);
+    });
 });
 
 describe('An exact step whose weights are mixed of others, with a penalty', () => {

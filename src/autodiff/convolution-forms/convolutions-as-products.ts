@@ -1,4 +1,5 @@
 import { intAttribute } from '../../onnx/attributes.js';
+import { namesOf } from '../../graph/names-of.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
 import { valuesRead } from '../../onnx/graph-index.js';
 import type { Graph, Node } from '../../onnx/ir.js';
@@ -31,10 +32,8 @@ export function convolutionsAsProducts(
   shapes: Shapes,
   opset: number,
 ): { readonly graph: Graph; readonly shapes: Shapes } {
-  const taken = new Set([...shapes.keys(), ...graph.initializers.keys()]);
-  for (const { name } of graph.inputs) taken.add(name);
-  for (const { name, outputs } of graph.nodes) for (const each of [name, ...outputs]) taken.add(each);
-  const builder = new GraphBuilder({ opset, taken });
+  const { values, nodes: named } = namesOf(graph);
+  const builder = new GraphBuilder({ opset, taken: [...values, ...named] });
   const all = new Map(shapes);
   for (const [name, { dims }] of graph.initializers) all.set(name, dims);
   const state: FormState = {

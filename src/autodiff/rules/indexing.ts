@@ -11,7 +11,7 @@ import { GraftError } from '../../errors.js';
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
-import { gemm, transpose, unsqueeze, zerosLike } from '../append.js';
+import { gemm, slice as cut, transpose, unsqueeze, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { addRows, addsByIndex, moveBackByIndex, requireAddition } from './index-trick.js';
 
@@ -52,15 +52,8 @@ function isOpenEnd(end: number | undefined): boolean {
 /** The zeros before the block are `starts`, or for starts counted from the end all that is missing but the tail. */
 function padBack(at: RuleContext, dY: string, { axes, starts, ends }: SlicePlan): string {
   const shape = at.shapeOf(at.x[0]!);
-  if (at.opset < 11) {
-    const pads = [...shape, ...shape].fill(0);
-    axes.forEach((axis, i) => {
-      const before = starts[i]! < 0 ? Math.max(0, shape[axis]! + starts[i]!) : starts[i]!;
-      pads[axis] = before;
-      pads[axis + shape.length] = shape[axis]! - before - at.shapeOf(at.y[0]!)[axis]!;
-    });
-    return at.op('Pad', [dY], { pads });
-  }
+  if (at.shapeOf(at.y[0]!).includes(0)) return zerosLike(at, at.x[0]!);
+  if (at.opset < 11) return concatBack(at, dY, { axes, starts, ends });
   const fixed = shape.map(() => 0);
   const fromEnd = shape.map(() => 0);
   axes.forEach((axis, i) => {
@@ -75,6 +68,31 @@ function padBack(at: RuleContext, dY: string, { axes, starts, ends }: SlicePlan)
   if (fromEnd.includes(1)) before = at.op('Add', [at.op('Mul', [missing, at.builder.ints(fromEnd)]), before]);
   const after = at.op('Sub', [missing, before]);
   return at.op('Pad', [dY, at.op('Concat', [before, after], { axis: 0 })]);
+}
+
+const open = Number.MAX_SAFE_INTEGER;
+
+/** Before Pad took computed amounts: what the slice left out, as zeros, in front of its gradient and behind it. */
+function concatBack(at: RuleContext, dY: string, { axes, starts, ends }: SlicePlan): string {
+  type Bound = number | string;
+  const part = (value: string, axis: number, from: Bound, to: Bound): string => {
+    if (typeof from === 'number' && typeof to === 'number') return cut(at, value, [axis], [from], [to]);
+    const bounds = [from, to].map((bound) => (typeof bound === 'number' ? at.builder.ints([bound]) : bound));
+    return at.op('Slice', [value, ...bounds, at.builder.ints([axis])]);
+  };
+  // From opset 10 on ends may be computed.
+  const bounds: readonly Bound[] =
+    ends ?? axes.map((_, i) => toInt64(at, cut(at, at.x[2]!, [0], [i], [i + 1])));
+  /** What each axis was cut from, axis by axis. */
+  const sources = [at.x[0]!];
+  for (const [i, axis] of axes.slice(0, -1).entries())
+    sources.push(part(sources[i]!, axis, starts[i]!, bounds[i]!));
+  return axes.reduceRight((block, axis, i) => {
+    const [source, start] = [sources[i]!, starts[i]!];
+    const parts = start === 0 ? [block] : [zerosLike(at, part(source, axis, 0, start)), block];
+    if (!isOpenEnd(ends?.[i])) parts.push(zerosLike(at, part(source, axis, bounds[i]!, open)));
+    return parts.length === 1 ? block : at.op('Concat', parts, { axis });
+  }, dY);
 }
 
 const slice: GradientRule = {
@@ -105,8 +123,12 @@ const gather: GradientRule = {
     const dY = at.dY[0]!;
     const chosen = at.constantOf(indices);
     const indexRank = at.shapeOf(indices).length;
-    if (chosen?.data.length === 1 && indexRank < 2 && at.opset >= 11) {
-      return new Map([[0, padAround(at, dY, axis, Number(chosen.data[0]), indexRank)]]);
+    if (chosen?.data.length === 1 && indexRank < 2) {
+      const index = Number(chosen.data[0]);
+      if (at.opset >= 11) return new Map([[0, padAround(at, dY, axis, index, indexRank)]]);
+      const block = indexRank === 0 ? unsqueeze(at, dY, [axis]) : dY;
+      const ends = [index === -1 ? open : index + 1];
+      return new Map([[0, concatBack(at, block, { axes: [axis], starts: [index], ends })]]);
     }
     const all = Array.from({ length: rank }, (_, i) => i);
     const rest = all.filter((i) => i !== axis);
@@ -121,7 +143,7 @@ const gather: GradientRule = {
         at,
         updates,
         indices,
-        shape[axis]!,
+        at.op('Gather', [at.shape(x), at.builder.ints([axis])], { axis: 0 }),
         rest.map((i) => shape[i]!),
       );
       const wide = at.op('Gather', [at.shape(x), at.builder.ints(front)], { axis: 0 });
@@ -155,7 +177,7 @@ function gatheredRows(
   at: RuleContext,
   updates: string,
   indices: string,
-  size: number,
+  size: string,
   rest: readonly number[],
 ): string {
   const width = rest.reduce((product, length) => product * length, 1);
@@ -168,7 +190,7 @@ function gatheredRows(
     ],
     { axis: 0 },
   );
-  const hot = at.op('OneHot', [flat, at.builder.ints([size]), values]);
+  const hot = at.op('OneHot', [flat, size, values]);
   // As many as there are indices in the run; the batch may be in their width.
   const shape = at.op('Concat', [at.shape(flat), at.builder.ints([width === 0 ? 0 : -1])], { axis: 0 });
   const rows = at.op('Reshape', [updates, shape]);

@@ -58,8 +58,9 @@ const concat: GradientRule = {
     const axis = positiveAxis(intAttribute(at.node, 'axis', 1), rank);
     const count = at.x.length;
     if (count === 1) return new Map([[0, at.dY[0]!]]);
-    // The batch may be another in the run.
-    if (at.opset >= 10 && at.opset < 13 && axis === 0) return new Map(slicesAlong(at, axis).entries());
+    // Batches and sequences may have another size in the run; images, of four axes, keep theirs.
+    const isFree = axis === 0 || rank < 4;
+    if (at.opset >= 10 && at.opset < 13 && isFree) return new Map(slicesAlong(at, axis).entries());
     const parts =
       at.opset < 13
         ? at.ops('Split', [at.dY[0]!], count, { axis, split: at.x.map((value) => at.shapeOf(value)[axis]!) })
