@@ -1,11 +1,12 @@
 /** `tokenizer.json` and `tokenizer_config.json` of a folder that transformers.js and Optimum load. */
+import type { TokenInputs } from '../graph/token-inputs.js';
 import type { TokenSpec } from '../models/input-spec.js';
 
 /** Fields that tell of the machine, or of code, that a tokenizer came from. */
 const privateFields = new Set(['name_or_path', 'special_tokens_map_file', 'auto_map', 'cache_dir']);
 
 /** The tokenizer's own settings, with the length and the padding that the model was trained with. */
-export function hubTokenizerConfig({ tokenizer, maxLength, padId }: TokenSpec): object {
+export function hubTokenizerConfig({ tokenizer, maxLength, padId, inputs }: TokenSpec): object {
   const given = JSON.parse(tokenizer.config ?? '{}') as Readonly<Record<string, unknown>>;
   const kept = Object.entries(given).filter(([name]) => !privateFields.has(name));
   const pad = padId === undefined ? undefined : tokenOf(tokenizer.json, padId);
@@ -13,10 +14,16 @@ export function hubTokenizerConfig({ tokenizer, maxLength, padId }: TokenSpec): 
     tokenizer_class: 'PreTrainedTokenizerFast',
     ...Object.fromEntries(kept),
     ...(pad !== undefined && { pad_token: pad }),
+    model_input_names: inputNames(inputs),
     model_max_length: maxLength,
     padding_side: 'right',
     truncation_side: 'right',
   };
+}
+
+/** What the tokenizer has to give: without the list, transformers gives no types, whether the model takes them or not. */
+function inputNames({ mask, types }: TokenInputs): string[] {
+  return ['input_ids', ...(types ? ['token_type_ids'] : []), ...(mask ? ['attention_mask'] : [])];
 }
 
 interface AddedToken {

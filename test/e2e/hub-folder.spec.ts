@@ -240,6 +240,7 @@ describe('a folder for transformers.js and Optimum', function () {
     expect(read('texts', 'tokenizer_config.json')).to.deep.equal({
       tokenizer_class: 'BertTokenizer',
       pad_token: '[PAD]',
+      model_input_names: ['input_ids', 'token_type_ids', 'attention_mask'],
       model_max_length: 24,
       padding_side: 'right',
       truncation_side: 'right',

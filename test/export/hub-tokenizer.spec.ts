@@ -21,10 +21,20 @@ describe('a tokenizer for transformers', () => {
     const tokenizer = { json: tinyTokenizer(), config: JSON.stringify({ model_max_length: 512 }) };
     expect(hubTokenizerConfig({ ...spec, tokenizer, padId: 0 })).to.deep.equal({
       tokenizer_class: 'PreTrainedTokenizerFast',
+      model_input_names: ['input_ids'],
       model_max_length: 32,
       pad_token: '[PAD]',
       padding_side: 'right',
       truncation_side: 'right',
+    });
+  });
+
+  it('is asked for what the model takes, whatever names the model has for it', () => {
+    const tokenizer = { json: tinyTokenizer(), config: JSON.stringify({ model_input_names: ['input_ids'] }) };
+    const [mask, types] = ['mask', 'segments'].map((name) => ({ name, dtype: 'int32' as const }));
+    const inputs = { ...spec.inputs, mask: mask!, types: types! };
+    expect(hubTokenizerConfig({ ...spec, tokenizer, inputs })).to.deep.include({
+      model_input_names: ['input_ids', 'token_type_ids', 'attention_mask'],
     });
   });
 
