@@ -23,6 +23,13 @@ export function reduceMean(at: RuleContext, value: string, axes: readonly number
     : at.op('ReduceMean', [value, at.builder.ints(axes)], { keepdims: 1 });
 }
 
+/** What an element of the node's input counts in a mean that is its output: by the sizes of the run, as the batch may be among the axes. */
+export function meanShare(at: RuleContext): string {
+  const to = dtypeInfo(at.dtypeOf(at.x[0]!)).code;
+  const [inner, outer] = [at.x[0]!, at.y[0]!].map((value) => at.op('Cast', [at.op('Size', [value])], { to }));
+  return at.op('Div', [outer!, inner!]);
+}
+
 /** `value[starts : ends : steps]` along `axes`. */
 export function slice(
   at: RuleContext,

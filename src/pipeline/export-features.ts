@@ -67,6 +67,12 @@ export async function exportFeatures(
   return { out, format, rows, dim, classes, files, bytes, store: store.folder, cache };
 }
 
+/** What decides how features are made, and what they are labelled with. */
+const ofExamples = [
+  ...(['layer', 'pool', 'preprocess', 'tokenizer', 'maxLength'] as const),
+  ...(['imageColumn', 'textColumn', 'labelColumn', 'groupColumn', 'task', 'order'] as const),
+];
+
 async function chooseRows(
   { backbone, data, store: start, ...options }: ExportFeaturesOptions,
   hooks: Hooks,
@@ -74,6 +80,14 @@ async function chooseRows(
   if (start !== undefined) {
     if (backbone !== undefined || data !== undefined) {
       throw new GraftError('USAGE', 'Give --store, or --backbone and --data, not both.');
+    }
+    const stray = ofExamples.find((name) => options[name] !== undefined);
+    if (stray !== undefined) {
+      const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      throw new GraftError(
+        'USAGE',
+        `--${flag} is about a backbone and a data set, but the rows of --store are there as they are; leave --${flag} out.`,
+      );
     }
     const store = await openNamed(featuresFolder(options.cache), start, hooks);
     return { table: tableOf(store, store.rowKeys(), hooks), store, cache: null };

@@ -202,8 +202,9 @@ describe('differentiate', () => {
       parameters: ['x'],
       shapes: await probeShapes(model),
     });
-    const found = await run(withGradients, {});
-    expect([...found[gradients.get('x')!]!.data]).to.deep.equal([2, 4, 6]);
+    // ONNX Runtime lets a branch hide a value around it, but the format does not.
+    expect(gradients.get('x')).to.equal('grad/x_1');
+    expect([...(await run(withGradients, {}))['grad/x_1']!.data]).to.deep.equal([2, 4, 6]);
   });
 
   it('gives one output to a parameter that is asked for twice', async () => {

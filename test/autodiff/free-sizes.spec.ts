@@ -47,6 +47,10 @@ const rows: readonly Row[] = [
     b.op('MaxPool', [scaled(b, x, w, [4, 1, 1])], being({ kernel_shape: [3, 2], strides: [2, 2] }))),
   row('AveragePool', [4, 6, 6], (b, x, w) =>
     b.op('AveragePool', [scaled(b, x, w, [4, 1, 1])], being({ kernel_shape: [3, 2], strides: [2, 2] }))),
+  row('GlobalAveragePool', [4, 'height', 'width'], (b, x, w) =>
+    b.op('GlobalAveragePool', [scaled(b, x, w, [4, 1, 1])])),
+  row('GlobalMaxPool', [4, 'height', 'width'], (b, x, w) =>
+    b.op('GlobalMaxPool', [scaled(b, x, w, [4, 1, 1])])),
   row('Einsum', [3, 4], (b, x, w) => b.op('Einsum', [x, w('W', [4, 2])], being({ equation: 'bij,jk->bk' }))),
   row('ReduceMean over all', [3], (b, x, w) => b.op('ReduceMean', [scaled(b, x, w, [3])], being({ keepdims: 0 }))),
   row('Softmax over the batch', [3], (b, x, w) => b.op('Softmax', [scaled(b, x, w, [3])], being({ axis: 0 }))),

@@ -343,6 +343,11 @@ describe('wrong input', function () {
       const outcome = await run('scattering', good, ...flags);
       expectRefusal(outcome, 2, new RegExp(`has no meaning without --${owner}`));
     }
+    const net = path.resolve('test/fixtures/backbones/resnet-int8-dynamic.onnx');
+    const gradient = await graftHere(['gradient', net, '--out', out, '--samples', '3']);
+    expectRefusal(gradient, 2, /--samples has no meaning without --check/);
+    const rows = ['cache', 'export', '--store', 'abcd', '--out', 'x.parquet', '--max-length', '5'];
+    expectRefusal(await graftHere(rows, env), 2, /--max-length is about a backbone and a data set/);
     const cached = await graftHere(
       ['cache', '--backbone', 'scattering', '--data', good, '--augment', 'flip'],
       env,

@@ -6,14 +6,14 @@
  *   GlobalMaxPool       dX = dY where X is the maximum, in equal shares among equals
  *   MaxPool             dX[indices] += dY, with the indices that the operator itself can return
  *
- * Spatial sizes are taken from the given shapes; the batch is left free.
+ * Spatial sizes are taken from the given shapes, but for the global ones; the batch is left free.
  */
 import { GraftError } from '../../errors.js';
 import { intAttribute, intsAttribute, stringAttribute } from '../../onnx/attributes.js';
 import type { AttributeInput } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import { sizeOf } from '../../tensor/shape.js';
-import { equalsBound, expandLike, reshape, reshapeLike, transpose } from '../append.js';
+import { equalsBound, expandLike, meanShare, reshape, reshapeLike, transpose } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
 import { int64 } from '../../tensor/tensor.js';
@@ -28,8 +28,7 @@ export const pooling: readonly GradientRule[] = [
     differentiable: [0],
     backward(at) {
       const X = at.x[0]!;
-      const share = at.op('Mul', [at.dY[0]!, at.scalar(1 / sizeOf(at.shapeOf(X).slice(2)))]);
-      return new Map([[0, expandLike(at, share, X)]]);
+      return new Map([[0, expandLike(at, at.op('Mul', [at.dY[0]!, meanShare(at)]), X)]]);
     },
   },
   {

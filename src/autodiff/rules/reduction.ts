@@ -10,7 +10,7 @@
 import { intAttribute, intsAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
-import { choose, equalsBound, expandLike, keepWhere, unsqueeze } from '../append.js';
+import { choose, equalsBound, expandLike, keepWhere, meanShare, unsqueeze } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { GraftError } from '../../errors.js';
 import { reduceSum } from '../unbroadcast.js';
@@ -95,14 +95,7 @@ const product: Parameters<typeof reduction>[1] = (at, dY, _, axes) => {
 
 export const reductions: readonly GradientRule[] = [
   reduction('ReduceSum', (at, dY) => expandLike(at, dY, at.x[0]!)),
-  reduction('ReduceMean', (at, dY) => {
-    // Sizes as they are at run time: the batch may be among the axes.
-    const to = dtypeInfo(at.dtypeOf(at.x[0]!)).code;
-    const [inner, outer] = [at.x[0]!, at.y[0]!].map((value) =>
-      at.op('Cast', [at.op('Size', [value])], { to }),
-    );
-    return expandLike(at, times(at, dY, at.op('Div', [outer!, inner!])), at.x[0]!);
-  }),
+  reduction('ReduceMean', (at, dY) => expandLike(at, times(at, dY, meanShare(at)), at.x[0]!)),
   reduction('ReduceMax', extremum),
   reduction('ReduceMin', extremum),
   reduction('ReduceProd', product),

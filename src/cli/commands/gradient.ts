@@ -2,6 +2,7 @@ import type { Options } from 'yargs';
 import { GraftError } from '../../errors.js';
 import { defineCommand } from '../define-command.js';
 import { integer, positive, positiveInteger } from '../numeric-options.js';
+import { refuseIdle } from '../refuse-idle.js';
 import { cacheFolderOption, modelPositional } from '../shared-options.js';
 
 const options = {
@@ -45,7 +46,9 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
   async run(
     { model, loss, wrt, out, 'input-shape': shapes, check, samples, tolerance, seed, cache },
     output,
+    isGiven,
   ) {
+    refuseIdle(isGiven, { samples: 'check', tolerance: 'check', seed: 'check' });
     if (out === undefined && !check)
       throw new GraftError('USAGE', 'Say where to write the model with --out, or ask for --check.');
     const inputShapes = parseShapes(shapes);
