@@ -15,7 +15,7 @@ import { measureLearningCurve } from '../train/learning-curve.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { withoutViews } from '../train/views.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
-import { foldsOf } from './folds-of-search.js';
+import { foldsOfSearch } from './folds-of-search.js';
 import type { Place } from './load-places.js';
 import type { parseGrid } from './search-grid.js';
 import { openLog, sameCandidate, type SearchLog } from './search-log.js';
@@ -53,10 +53,12 @@ export async function searchPlaces(
   hooks: TuneHooks,
 ): Promise<Found> {
   const { logger = silentLogger, signal, onCandidate } = hooks;
-  const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
+  const { select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
-  const folds = foldsOf(withoutViews(train), groups, foldCount, { seed, task });
+  const { folds, foldCount } = foldsOfSearch(withoutViews(train), groups, options.folds, {
+    ...{ seed, task, logger },
+  });
   const examples = folds.length;
   const base = baseOf(options, task);
   const candidates = limit(
