@@ -46,9 +46,7 @@ function mostFolds(
   task: TaskKind,
 ): { readonly most: number; readonly why: string } {
   const { rows, classes, labels } = train;
-  const limits = [
-    { most: Math.floor(rows / rowsPerFold(task)), why: `there are ${rows} training examples` },
-  ];
+  const limits = [{ most: Math.floor(rows / rowsPerFold(task)), why: `there are ${rows} training examples` }];
   if (groups) {
     const most = new Set(groups).size;
     limits.push({ most, why: `there are ${most} groups of training examples` });
