@@ -21,7 +21,7 @@ import type { parseGrid } from './search-grid.js';
 import { openLog, sameCandidate, type SearchLog } from './search-log.js';
 import type { TrainOptions } from './training-run.js';
 import { trainingOf } from './training-of-candidate.js';
-import { drawLearningCurve, drawRateTest } from './tune-plots.js';
+import type { Measured } from './tune-plots.js';
 import { type parseTailGrid, searchTails } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
@@ -35,10 +35,11 @@ interface Setting {
 /** What was judged so far, for a search that goes on. */
 const progressFile = 'tune-progress.json';
 
-export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained'> & {
-  readonly chosen: Judged<LayerCandidate>;
-  readonly log: SearchLog;
-};
+export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained' | keyof Measured> &
+  Measured & {
+    readonly chosen: Judged<LayerCandidate>;
+    readonly log: SearchLog;
+  };
 
 export interface SearchSpace {
   readonly grid: ReturnType<typeof parseGrid>;
@@ -110,7 +111,7 @@ export async function searchPlaces(
   const { chosen, highest, standardError } = choose(judged, select, train, task);
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
-  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, folder, hooks);
+  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, hooks);
   return {
     chosen,
     log,
@@ -183,31 +184,27 @@ function choose(
 async function measureExtras(
   options: TuneOptions,
   { chosen, base, ...setting }: Setting & { readonly chosen: Judged<LayerCandidate> },
-  folder: string,
   { signal, logger = silentLogger }: TuneHooks,
-): Promise<Pick<TuneReport, 'learningCurve' | 'lrFind'>> {
+): Promise<Measured> {
   const { head, solver } = chosen.candidate;
-  const { task } = base;
-  let learningCurve: TuneReport['learningCurve'];
-  let lrFind: TuneReport['lrFind'];
+  let learningCurve: Measured['learningCurve'];
+  let lrFind: Measured['lrFind'];
   if (options.learningCurve) {
-    const curve = await measureLearningCurve(chosen, {
+    learningCurve = await measureLearningCurve(chosen, {
       ...setting,
       base,
       signal,
       onSize: (done, total) => logger.info(`Learning curve: ${done} of ${total} sizes.`),
     });
-    learningCurve = { ...curve, svg: await drawLearningCurve(folder, curve, taskOf(task).figure.name) };
   }
   if (options.lrFind && head.kind === 'prototype') {
     logger.warn('A prototype head has no learning rate to find.');
   } else if (options.lrFind) {
-    const test = await findRate(setting.train, {
+    lrFind = await findRate(setting.train, {
       ...base,
       head,
       solver: solver === 'sgd' ? 'sgd' : 'adamw',
     });
-    lrFind = { ...test, svg: await drawRateTest(folder, test) };
   }
   return { ...(learningCurve && { learningCurve }), ...(lrFind && { lrFind }) };
 }

@@ -178,7 +178,8 @@ describe('graft tune', function () {
     expect(moved).to.contain(readFileSync(path.join(run, 'lr-find.svg')).toString('base64'));
     writeFileSync(path.join(run, 'model.onnx'), 'of the run before');
     await graftJsonHere(['train', '--features', features, '--out', run, '--threads', '1'], env);
-    expect(existsSync(path.join(run, 'model.onnx'))).to.equal(false);
+    for (const name of ['model.onnx', 'tune.json', 'learning-curve.svg', 'lr-find.svg'])
+      expect(existsSync(path.join(run, name)), name).to.equal(false);
     expect(await page()).not.to.contain('class="search"');
   });
 
