@@ -35,11 +35,11 @@ interface Setting {
 /** What was judged so far, for a search that goes on. */
 const progressFile = 'tune-progress.json';
 
-export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained' | keyof Measured> &
-  Measured & {
-    readonly chosen: Judged<LayerCandidate>;
-    readonly log: SearchLog;
-  };
+export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained' | keyof Measured> & {
+  readonly chosen: Judged<LayerCandidate>;
+  readonly measured: Measured;
+  readonly log: SearchLog;
+};
 
 export interface SearchSpace {
   readonly grid: ReturnType<typeof parseGrid>;
@@ -111,9 +111,10 @@ export async function searchPlaces(
   const { chosen, highest, standardError } = choose(judged, select, train, task);
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
-  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, hooks);
+  const measured = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, hooks);
   return {
     chosen,
+    measured,
     log,
     highest: flat(highest),
     select,
@@ -123,7 +124,6 @@ export async function searchPlaces(
     candidates: judged.map(flat),
     seconds,
     ...(tails && tails.unfreezing && { unfreezing: tails.unfreezing }),
-    ...extras,
   };
 }
 

@@ -21,7 +21,8 @@ const pale = '#9db8f5';
 /** What a search measured beside its candidates, with the files that show it. */
 export async function drawPlots(
   folder: string,
-  { learningCurve, lrFind, figure }: Measured & { readonly figure: FigureName },
+  { learningCurve, lrFind }: Measured,
+  figure: FigureName,
 ): Promise<Pick<TuneReport, 'learningCurve' | 'lrFind'>> {
   return {
     ...(learningCurve && {
