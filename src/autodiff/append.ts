@@ -2,8 +2,10 @@
 import { dtypeInfo } from '../tensor/dtype.js';
 import type { RuleContext } from './gradient-rule.js';
 
+type Appending = Pick<RuleContext, 'op' | 'builder'>;
+
 /** One −1 stands for what is left over, 0 for "as in the input". */
-export function reshape(at: RuleContext, value: string, shape: readonly number[]): string {
+export function reshape(at: Appending, value: string, shape: readonly number[]): string {
   return at.op('Reshape', [value, at.builder.ints(shape)]);
 }
 
@@ -32,7 +34,7 @@ export function meanShare(at: RuleContext): string {
 
 /** `value[starts : ends : steps]` along `axes`. */
 export function slice(
-  at: RuleContext,
+  at: Appending,
   value: string,
   axes: readonly number[],
   starts: readonly number[],

@@ -21,6 +21,7 @@ import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { fromHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { compositionOf, expand } from './compositions/index.js';
+import { createConstantReader } from './constant-values.js';
 import { type Float64Form, float64Forms } from './float64-forms/index.js';
 
 export interface ToFloat64Options {
@@ -61,6 +62,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
     };
   };
   const all = new Map(shapes);
+  const constantOf = createConstantReader(model.graph);
   const convertNode = (node: Node, target: GraphBuilder): void => {
     const composition = compositionOf(node);
     if (composition) {
@@ -84,6 +86,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
         node,
         x: node.inputs,
         shapeOf,
+        constantOf,
         builder: target,
         op: (opType, inputs, attributes = {}) =>
           target.op(opType, inputs, { name: `f64/${node.outputs[0]}/${opType}`, attributes }),

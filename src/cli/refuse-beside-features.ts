@@ -21,9 +21,13 @@ const ofExamples = [
 
 /**
  * @param isGiven - whether a flag was given, rather than has its default
+ * @param others - flags of the one command that are about making features, too
  * @throws GraftError USAGE for flags that have no meaning beside --features.
  */
-export function refuseBesideFeatures(isGiven: (flag: string) => boolean): void {
+export function refuseBesideFeatures(
+  isGiven: (flag: string) => boolean,
+  others: readonly string[] = [],
+): void {
   const refuse = (flags: readonly string[], say: (flag: string) => string): void => {
     const flag = flags.find(isGiven);
     if (flag !== undefined) throw new GraftError('USAGE', say(flag));
@@ -36,7 +40,7 @@ export function refuseBesideFeatures(isGiven: (flag: string) => boolean): void {
       'itself: the tensors labels and groups, the metadata classes.',
   );
   refuse(
-    ofExamples,
+    [...ofExamples, ...others],
     (flag) =>
       `--${flag} is about making features of examples, but --features has them; leave --${flag} away.`,
   );

@@ -31,7 +31,7 @@ export function assignFolds(
   if (units.length < folds) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected ${folds} groups or more for ${folds} folds but there are ${units.length}; take fewer folds.`,
+      `Expected ${folds} groups or more for ${folds} folds but there are ${units.length}; ${units.length < 2 ? 'divide the examples into finer groups' : 'take fewer folds'}.`,
     );
   }
   const totals = totalsOf(units, classCount);

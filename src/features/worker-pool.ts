@@ -40,7 +40,9 @@ export class WorkerPool implements Pool {
   readonly #setup: WorkerSetup;
   readonly #options: WorkerPoolOptions;
   readonly #seats: Seat[] = [];
-  #ownSeat: OwnSeat | undefined;
+  #hasUsedCaller = false;
+  /** The calling thread's session is released as soon as it takes no more: a large model would be in memory once too often. */
+  #retiring: Promise<void> = Promise.resolve();
   /** What was handed in and is not back. */
   readonly #tasks = new Set<Task>();
   /** Those of them that no seat has yet. */
@@ -77,7 +79,7 @@ export class WorkerPool implements Pool {
     if (isWanted) await this.#until(() => this.#tasks.size === 0);
     const drop = this.#tasks.size > 0;
     this.#fail(new GraftError('INTERRUPTED', 'The batch was dropped.'));
-    await Promise.all(this.#seats.map((seat) => seat.close(drop)));
+    await Promise.all([this.#retiring, ...this.#seats.map((seat) => seat.close(drop))]);
   }
 
   async #until(isSo: () => boolean): Promise<void> {
@@ -86,13 +88,25 @@ export class WorkerPool implements Pool {
 
   /** Hands out what waits, as far as there is a seat for it. */
   #feed(): void {
-    for (let seat = this.#freeSeat(); seat && this.#queue.length > 0; seat = this.#freeSeat()) {
+    while (this.#queue.length > 0) {
+      const seat = this.#freeSeat();
+      if (!seat) return;
       const task = this.#queue.shift()!;
       seat.compute(task.batch).then(
-        (features) => this.#settle(task, features),
+        (features) => {
+          if (seat.limit === 0) this.#retire(seat);
+          this.#settle(task, features);
+        },
         (error: unknown) => this.#fail(computingFailure(error)),
       );
     }
+  }
+
+  #retire(seat: Seat): void {
+    const place = this.#seats.indexOf(seat);
+    if (place < 0) return;
+    this.#seats.splice(place, 1);
+    this.#retiring = seat.close(false);
   }
 
   #settle(task: Task, features: BatchFeatures): void {
@@ -104,22 +118,22 @@ export class WorkerPool implements Pool {
 
   /** The least busy one; a new one where none is idle. */
   #freeSeat(): Seat | undefined {
-    const open = this.#seats.filter(({ limit }) => limit > 0);
-    const [least] = open
+    const [least] = this.#seats
       .filter(({ limit, outstanding }) => outstanding < limit)
       .toSorted((a, b) => a.outstanding - b.outstanding);
-    if (least?.outstanding === 0 || open.length === this.#options.size) return least;
-    const seat = this.#openSeat(open.length);
+    if (least?.outstanding === 0 || this.#seats.length === this.#options.size) return least;
+    const seat = this.#openSeat();
     this.#seats.push(seat);
     return seat;
   }
 
-  /** @param others - seats that take batches */
-  #openSeat(others: number): Seat {
+  #openSeat(): Seat {
     const { size, usesCaller, closeTimeoutMs } = this.#options;
     // Threads first: they start while this one works.
-    if (usesCaller && !this.#ownSeat && others === size - 1)
-      return (this.#ownSeat = new OwnSeat(this.#setup));
+    if (usesCaller && !this.#hasUsedCaller && this.#seats.length === size - 1) {
+      this.#hasUsedCaller = true;
+      return new OwnSeat(this.#setup);
+    }
     return new WorkerSeat(this.#setup, { closeTimeoutMs, onCrash: (error) => this.#fail(error) });
   }
 

@@ -136,17 +136,16 @@ function worksPerChannel(node: Node, flow: DataFlow): boolean {
   return perChannel.has(node.opType);
 }
 
+/** Values pass through them as they are, but for the rounding of their type. */
+const valueKeeping = ['Identity', 'Dropout', 'Cast', 'QuantizeLinear', 'DequantizeLinear'] as const;
+
 const affine: ReadonlySet<string> = new Set([
   'BatchNormalization',
   'Mul',
   'Add',
   'Sub',
   'Div',
-  'Identity',
-  'Dropout',
-  'Cast',
-  'QuantizeLinear',
-  'DequantizeLinear',
+  ...valueKeeping,
 ]);
 
 const perChannel: ReadonlySet<string> = new Set([
@@ -169,9 +168,5 @@ const perChannel: ReadonlySet<string> = new Set([
   'Elu',
   'Selu',
   'Div',
-  'Identity',
-  'Dropout',
-  'Cast',
-  'QuantizeLinear',
-  'DequantizeLinear',
+  ...valueKeeping,
 ]);

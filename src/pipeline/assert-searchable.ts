@@ -1,6 +1,7 @@
 /** What the training at the end of a search would refuse, refused before the search. */
 import type { Candidate } from '../train/candidate.js';
 import { openFeatureFile } from './feature-file.js';
+import { fewestFolds } from './folds-of-search.js';
 import { assertHeadSuits, refuseStray } from './refuse-options.js';
 import { assertSplittable, hasValidation } from './split-features.js';
 import { trainingOf } from './training-of-candidate.js';
@@ -41,6 +42,6 @@ async function describeData(given: TuneOptions) {
     await file.close();
     return { task: options.task ?? 'single', classes: file.classes, isGiven: file.isGiven };
   }
-  const dataset = await assertSplittable({ ...options, folds: options.folds ?? 5 });
+  const dataset = await assertSplittable({ ...options, folds: options.folds ?? fewestFolds });
   return { ...dataset, isGiven: hasValidation(dataset) };
 }

@@ -78,6 +78,8 @@ export const runFiles = {
   weights: 'backbone-weights.safetensors',
   model: 'model.onnx',
   search: 'tune.json',
+  learningCurve: 'learning-curve.svg',
+  rateTest: 'lr-find.svg',
   tokenizer: 'tokenizer.json',
   tokenizerConfig: 'tokenizer_config.json',
 } as const;

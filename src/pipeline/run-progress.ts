@@ -63,7 +63,7 @@ const defaultSeconds = 30;
 /** Of an earlier run in the folder: they must not stand beside this one's. */
 const results = [
   ...[runFiles.head, runFiles.result, runFiles.evaluation, runFiles.report, runFiles.weights],
-  ...[runFiles.model, runFiles.search],
+  ...[runFiles.model, runFiles.search, runFiles.learningCurve, runFiles.rateTest],
 ];
 
 /**

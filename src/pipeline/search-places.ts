@@ -15,13 +15,13 @@ import { measureLearningCurve } from '../train/learning-curve.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { withoutViews } from '../train/views.js';
 import { type Select, selectCandidate } from '../train/select-candidate.js';
-import { foldsOf } from './folds-of-search.js';
+import { foldsOfSearch } from './folds-of-search.js';
 import type { Place } from './load-places.js';
 import type { parseGrid } from './search-grid.js';
 import { openLog, sameCandidate, type SearchLog } from './search-log.js';
 import type { TrainOptions } from './training-run.js';
 import { trainingOf } from './training-of-candidate.js';
-import { drawLearningCurve, drawRateTest } from './tune-plots.js';
+import type { Measured } from './tune-plots.js';
 import { type parseTailGrid, searchTails } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
@@ -35,8 +35,9 @@ interface Setting {
 /** What was judged so far, for a search that goes on. */
 const progressFile = 'tune-progress.json';
 
-export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained'> & {
+export type Found = Omit<TuneReport, 'run' | 'best' | 'layers' | 'trained' | keyof Measured> & {
   readonly chosen: Judged<LayerCandidate>;
+  readonly measured: Measured;
   readonly log: SearchLog;
 };
 
@@ -53,10 +54,12 @@ export async function searchPlaces(
   hooks: TuneHooks,
 ): Promise<Found> {
   const { logger = silentLogger, signal, onCandidate } = hooks;
-  const { folds: foldCount = 5, select = 'one-se', seed = 1 } = options;
+  const { select = 'one-se', seed = 1 } = options;
   const started = performance.now();
   const { train, task, groups } = places[0]!;
-  const folds = foldsOf(withoutViews(train), groups, foldCount, { seed, task });
+  const { folds, foldCount } = foldsOfSearch(withoutViews(train), groups, options.folds, {
+    ...{ seed, task, logger },
+  });
   const examples = folds.length;
   const base = baseOf(options, task);
   const candidates = limit(
@@ -108,9 +111,10 @@ export async function searchPlaces(
   const { chosen, highest, standardError } = choose(judged, select, train, task);
   const seconds = (performance.now() - started) / 1000;
   const kept = places.find(({ layer }) => layer === chosen.candidate.layer)!.train;
-  const extras = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, folder, hooks);
+  const measured = await measureExtras(options, { chosen, train: kept, folds, foldCount, base }, hooks);
   return {
     chosen,
+    measured,
     log,
     highest: flat(highest),
     select,
@@ -120,7 +124,6 @@ export async function searchPlaces(
     candidates: judged.map(flat),
     seconds,
     ...(tails && tails.unfreezing && { unfreezing: tails.unfreezing }),
-    ...extras,
   };
 }
 
@@ -181,31 +184,27 @@ function choose(
 async function measureExtras(
   options: TuneOptions,
   { chosen, base, ...setting }: Setting & { readonly chosen: Judged<LayerCandidate> },
-  folder: string,
   { signal, logger = silentLogger }: TuneHooks,
-): Promise<Pick<TuneReport, 'learningCurve' | 'lrFind'>> {
+): Promise<Measured> {
   const { head, solver } = chosen.candidate;
-  const { task } = base;
-  let learningCurve: TuneReport['learningCurve'];
-  let lrFind: TuneReport['lrFind'];
+  let learningCurve: Measured['learningCurve'];
+  let lrFind: Measured['lrFind'];
   if (options.learningCurve) {
-    const curve = await measureLearningCurve(chosen, {
+    learningCurve = await measureLearningCurve(chosen, {
       ...setting,
       base,
       signal,
       onSize: (done, total) => logger.info(`Learning curve: ${done} of ${total} sizes.`),
     });
-    learningCurve = { ...curve, svg: await drawLearningCurve(folder, curve, taskOf(task).figure.name) };
   }
   if (options.lrFind && head.kind === 'prototype') {
     logger.warn('A prototype head has no learning rate to find.');
   } else if (options.lrFind) {
-    const test = await findRate(setting.train, {
+    lrFind = await findRate(setting.train, {
       ...base,
       head,
       solver: solver === 'sgd' ? 'sgd' : 'adamw',
     });
-    lrFind = { ...test, svg: await drawRateTest(folder, test) };
   }
   return { ...(learningCurve && { learningCurve }), ...(lrFind && { lrFind }) };
 }

@@ -6,13 +6,34 @@ import type { FigureName } from '../tasks/task.js';
 import type { RateTest } from '../train/find-rate.js';
 import { errorAt, type LearningCurve } from '../train/learning-curve.js';
 import { writeDurably } from '../write-durably.js';
+import { runFiles } from './run-folder.js';
+import type { TuneReport } from './tuning-run.js';
+
+export interface Measured {
+  readonly learningCurve?: LearningCurve;
+  readonly lrFind?: RateTest;
+}
 
 const blue = '#2563eb';
 const orange = '#ea580c';
 const pale = '#9db8f5';
 
+/** What a search measured beside its candidates, with the files that show it. */
+export async function drawPlots(
+  folder: string,
+  { learningCurve, lrFind }: Measured,
+  figure: FigureName,
+): Promise<Pick<TuneReport, 'learningCurve' | 'lrFind'>> {
+  return {
+    ...(learningCurve && {
+      learningCurve: { ...learningCurve, svg: await drawLearningCurve(folder, learningCurve, figure) },
+    }),
+    ...(lrFind && { lrFind: { ...lrFind, svg: await drawRateTest(folder, lrFind) } }),
+  };
+}
+
 /** @returns the file */
-export async function drawLearningCurve(
+async function drawLearningCurve(
   folder: string,
   { sizes, law, twice, verdict }: LearningCurve,
   figure: FigureName,
@@ -39,7 +60,7 @@ export async function drawLearningCurve(
       points: sizes.map(({ examples, mean, std }) => ({ x: examples, y: mean, spread: std })),
     },
   ];
-  const file = path.join(folder, 'learning-curve.svg');
+  const file = path.join(folder, runFiles.learningCurve);
   await writeDurably(
     file,
     drawCurves({
@@ -64,9 +85,9 @@ function describeCurve({ sizes, twice }: LearningCurve, figure: FigureName): str
 }
 
 /** @returns the file */
-export async function drawRateTest(folder: string, test: RateTest): Promise<string> {
+async function drawRateTest(folder: string, test: RateTest): Promise<string> {
   const { points, solver, steepest, tenthOfLowest, suggestion } = test;
-  const file = path.join(folder, 'lr-find.svg');
+  const file = path.join(folder, runFiles.rateTest);
   await writeDurably(
     file,
     drawCurves({

@@ -16,6 +16,7 @@ import { searchPlaces } from './search-places.js';
 import { trainRun } from './train-run.js';
 import type { TrainedRun } from './training-run.js';
 import { trainingOf } from './training-of-candidate.js';
+import { drawPlots } from './tune-plots.js';
 import { parseTailGrid } from './tune-tails.js';
 import type { TuneHooks, TuneOptions, TuneReport } from './tuning-run.js';
 
@@ -36,14 +37,20 @@ export async function tuneRun(
   const validation = await assertSearchable(options, space.grid(fewestRows));
   const unfrozen = new Set(space.tails.map(({ unfreeze }) => unfreeze));
   const places = await loadPlaces({ ...options, validation }, hooks, [...unfrozen]);
-  const { chosen, log, ...found } = await searchPlaces(places, space, folder, options, hooks).finally(() =>
-    Promise.all(places.map((place) => place.close())),
-  );
+  const { chosen, log, measured, ...found } = await searchPlaces(
+    places,
+    space,
+    folder,
+    options,
+    hooks,
+  ).finally(() => Promise.all(places.map((place) => place.close())));
   const { report: trained, cache } = await trainRun(trainingOf(chosen, options, validation), hooks);
   const report: TuneReport = {
     run: folder,
     best: flat(chosen),
     ...found,
+    // Drawn now, as the training removes what an earlier run has left.
+    ...(await drawPlots(folder, measured, found.figure)),
     layers: places.map(({ layer, pool, dim, reason }) => ({ layer, pool, dim, reason })),
     trained,
   };

@@ -15,7 +15,7 @@ export type TuneOptions = SearchOptions &
   (Omit<TrainOptions, Searched> | Omit<FeatureTrainOptions, Searched>);
 
 export interface SearchOptions extends GridOptions, TailGridOptions {
-  /** Default 5. */
+  /** Default 5, or as many as the smallest class, all examples or their groups allow. */
   readonly folds?: number | undefined;
   /** `auto`, or names with commas. */
   readonly layers?: string | undefined;

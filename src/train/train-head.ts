@@ -48,7 +48,7 @@ export interface TrainResult {
 /**
  * A training part in several views: L-BFGS takes all of them, each weighing 1 / views, the other solvers one an epoch.
  * Scores are those of the examples as they are. Features that are read when they are needed give the same bits.
- * @throws GraftError INVALID_ARGUMENT for features that are not finite or sets that do not go together,
+ * @throws GraftError INVALID_ARGUMENT for features that are not finite, sets that do not go together, or a loss that is focal and smoothed,
  *   OUT_OF_MEMORY, TRAINING_FAILED where the loss becomes infinite, INTERRUPTED.
  */
 export async function trainHead(
@@ -60,6 +60,7 @@ export async function trainHead(
   const settings = fillIn(given, countExamples(train));
   const { head: spec } = settings;
   const task = taskOf(settings.task);
+  assertOneDirection(settings);
   await assertUsable(task, train, validation);
   assertMemory(train, given);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
@@ -186,4 +187,13 @@ async function objectiveOf(
   } finally {
     await step.release();
   }
+}
+
+/** Of classes the exact gradient of a focal loss is that of a plain target, and not of a smoothed one. */
+function assertOneDirection({ loss: { focal, labelSmoothing } }: FilledOptions): void {
+  if (!focal || !labelSmoothing) return;
+  throw new GraftError(
+    'INVALID_ARGUMENT',
+    `Expected focal or labelSmoothing in loss but received both (${focal} and ${labelSmoothing}); they pull in opposite directions: take one of them.`,
+  );
 }

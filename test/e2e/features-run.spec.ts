@@ -195,6 +195,8 @@ describe('a run on features made elsewhere', function () {
       ['tune', ['--pool', 'avg']],
       ['eval', ['--on-error', 'fail']],
       ['predict', ['--on-error', 'fail']],
+      ['eval', ['--batch', '4']],
+      ['predict', ['--batch', '4']],
     ] as const) {
       const { status, stderr } = await graftHere([command, '--features', features, ...of[command], ...flag]);
       expect(stderr).to.match(new RegExp(`${flag[0]} is about making features .* leave ${flag[0]} away`));

@@ -48,6 +48,54 @@ describe('graft tune', function () {
     expect(training.l2).to.equal(report.best.l2);
   });
 
+  it('takes as many folds as the smallest class has where none are named, says so, and goes on with them named', async () => {
+    const { features: all, labels: labelled, ...set } = madeUpFeatures({ rows: 60, dim: 8, classCount: 3 });
+    const small = path.join(folder, 'small.safetensors');
+    const write = (most: number): void => {
+      const kept = [0, 1, 2].flatMap((label) => {
+        const own = [...labelled.keys()].filter((row) => labelled[row] === label);
+        return own.slice(0, label === 1 ? most : 8);
+      });
+      const features = Float32Array.from(kept.flatMap((row) => [...all.slice(8 * row, 8 * (row + 1))]));
+      const labels = Int32Array.from(kept, (row) => labelled[row]!);
+      writeFeatureFile(small, { ...set, rows: kept.length, features, labels });
+    };
+    const args = (name: string, ...flags: string[]): string[] => [
+      ...['tune', '--features', small, '--out', path.join(folder, name), '--l2', '1,10', '--threads', '1'],
+      ...flags,
+    ];
+    write(3);
+    const unnamed = await graftHere(args('three', '--learning-curve', '--json'), env);
+    expect(unnamed.status, unnamed.stderr).to.equal(0);
+    const said = unnamed.stderr.split('\n').filter((line) => line.includes('on 3 folds in place of 5'));
+    expect(said).to.have.length(1);
+    expect(said[0]).to.match(/the smallest class, "class 1", has 3 training examples/);
+    const three = JSON.parse(unnamed.stdout) as TuneReport;
+    expect(three.folds).to.equal(3);
+    for (const { folds } of three.candidates) expect(folds).to.have.length(3);
+    const named = await graftHere(args('named', '--folds', '3', '--json'), env);
+    expect(named.stderr).not.to.contain('in place of');
+    const { candidates } = JSON.parse(named.stdout) as TuneReport;
+    expect(candidates.map(({ folds }) => folds)).to.deep.equal(three.candidates.map(({ folds }) => folds));
+
+    const run = await graftHere(
+      ['run', '--tune', '--backbone', backbone, '--data', data, '--out', path.join(folder, 'run-of-few'), '--l2', '1',
+        '--validation', '0.6', '--device', 'cpu'], // prettier-ignore
+      env,
+    );
+    expect(run.status, run.stderr).to.equal(0);
+    expect(run.stderr).to.match(/on 3 folds in place of 5/);
+
+    const refused = await graftHere(args('refused', '--folds', '4'), env);
+    expect(refused.status).to.equal(1);
+    expect(refused.stderr).to.match(/for --folds 4, but "class 1" has 3; lower --folds/);
+    write(1);
+    const alone = await graftHere(args('alone'), env);
+    expect(alone.status).to.equal(1);
+    expect(alone.stderr).to.match(/"class 1" has 1; add examples or leave the class out/);
+    expect(alone.stderr).not.to.contain('in place of');
+  });
+
   it('says once what both the search and the training come upon', async () => {
     const once = path.join(folder, 'once');
     const args = ['tune', '--backbone', backbone, '--data', data, '--out', once, '--folds', '2', '--l2', '1'];
@@ -130,7 +178,8 @@ describe('graft tune', function () {
     expect(moved).to.contain(readFileSync(path.join(run, 'lr-find.svg')).toString('base64'));
     writeFileSync(path.join(run, 'model.onnx'), 'of the run before');
     await graftJsonHere(['train', '--features', features, '--out', run, '--threads', '1'], env);
-    expect(existsSync(path.join(run, 'model.onnx'))).to.equal(false);
+    for (const name of ['model.onnx', 'tune.json', 'learning-curve.svg', 'lr-find.svg'])
+      expect(existsSync(path.join(run, name)), name).to.equal(false);
     expect(await page()).not.to.contain('class="search"');
   });
 

@@ -70,6 +70,15 @@ describe('A pool', function () {
     });
   }
 
+  it('starts no more threads than there are batches', async () => {
+    const { pool, results } = begin({ size: 3, usesCaller: false, matrix: 8, batches: 2 });
+    const started = threads();
+    await Promise.all(results);
+    const after = threads();
+    await pool.close();
+    expect({ started, after }).to.deep.equal({ started: 2, after: 2 });
+  });
+
   it('computes in the calling thread, and starts one thread less', async () => {
     const { pool, results } = begin({ size: 2, usesCaller: true, matrix: 8, batches: 12 });
     const started = threads();

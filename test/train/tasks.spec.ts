@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import type { TaskKind } from '../../src/tasks/task.js';
+import type { LossSpec, TaskKind } from '../../src/tasks/task.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import { trainHead } from '../../src/train/train-head.js';
 
@@ -54,6 +54,17 @@ describe('L-BFGS on the other tasks', () => {
       });
     });
   }
+
+  it('refuses a focal loss of smoothed labels, of which the gradient is not known, and trains each alone', async () => {
+    const train = (loss: LossSpec) =>
+      trainHead(setFor('single'), undefined, { task: 'single', loss, threads: 1 }).then(
+        ({ objective }) => objective,
+        (error: Error) => error.message,
+      );
+    expect(await train({ focal: 2, labelSmoothing: 0.1 })).to.match(/received both \(2 and 0.1\).*take one/);
+    expect(await train({ focal: 2, labelSmoothing: 0 })).to.be.above(0);
+    expect(await train({ labelSmoothing: 0.1 })).to.be.above(0);
+  });
 
   it('learns amounts in any unit alike', async () => {
     const set = setFor('regression');

@@ -2,6 +2,7 @@
 import type { AttributeInput } from '../../onnx/attributes.js';
 import type { GraphBuilder } from '../../onnx/graph-builder.js';
 import type { Node } from '../../onnx/ir.js';
+import type { Tensor } from '../../tensor/tensor.js';
 
 /** Appends nodes and returns the values that stand for the node's outputs, of the first ones or of the first alone. */
 export type Float64Form = (at: FormContext) => string | readonly string[];
@@ -11,6 +12,8 @@ export interface FormContext {
   /** Names of the inputs, float64 already. */
   readonly x: readonly string[];
   readonly builder: GraphBuilder;
+  /** As the model holds it, in its own type; undefined where it is computed, fed or absent. */
+  constantOf(value: string | undefined): Tensor | undefined;
   /** Shape in the probe run. */
   shapeOf(value: string): readonly number[];
   op(

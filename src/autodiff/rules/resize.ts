@@ -4,20 +4,12 @@
  * by a sum instead.
  */
 import { GraftError } from '../../errors.js';
-import {
-  type AttributeInput,
-  floatAttribute,
-  floatsAttribute,
-  intAttribute,
-  intsAttribute,
-  stringAttribute,
-} from '../../onnx/attributes.js';
-import { positiveAxis } from '../../tensor/shape.js';
-import { float32 } from '../../tensor/tensor.js';
-import { reshape, slice } from '../append.js';
+import { stringAttribute } from '../../onnx/attributes.js';
+import { reshape } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
+import { isSeparable, isUnit, matrixOf, scaleOf, transformation } from '../resize-matrix.js';
 import { reduceSum } from '../unbroadcast.js';
-import { applyTransposed, identity } from './separable.js';
+import { applyTransposed } from './separable.js';
 
 export const resize: readonly GradientRule[] = [
   {
@@ -40,88 +32,13 @@ export const resize: readonly GradientRule[] = [
 ];
 
 function refuse({ node }: RuleContext): void {
+  if (isSeparable(node)) return;
   const policy = stringAttribute(node, 'keep_aspect_ratio_policy', 'stretch');
-  const mode = transformation(node);
-  if (policy === 'stretch' && mode !== 'tf_crop_and_resize') return;
+  const what = policy === 'stretch' ? transformation(node) : `keep_aspect_ratio_policy ${policy}`;
   throw new GraftError(
     'NO_GRADIENT_RULE',
-    `${node.opType} "${node.name}" has ${policy === 'stretch' ? mode : `keep_aspect_ratio_policy ${policy}`}, for which there is no gradient rule.`,
+    `${node.opType} "${node.name}" has ${what}, for which there is no gradient rule.`,
   );
-}
-
-const transformation = (node: RuleContext['node']): string =>
-  stringAttribute(node, 'coordinate_transformation_mode', 'half_pixel');
-
-/** Where the scale of an axis is told: in a constant, in a value computed at run time, or only by the sizes. */
-type Scale =
-  | { readonly kind: 'size' }
-  | { readonly kind: 'constant'; readonly value: number }
-  | { readonly kind: 'computed'; readonly scales: string; readonly index: number };
-
-function scaleOf(at: RuleContext, axis: number): Scale {
-  const { node } = at;
-  if (node.inputs[3]) return { kind: 'size' };
-  const rank = at.shapeOf(at.x[0]!).length;
-  const axes = intsAttribute(node, 'axes')?.map((each) => positiveAxis(each, rank));
-  const index = axes ? axes.indexOf(axis) : axis;
-  if (index < 0) return { kind: 'constant', value: 1 };
-  const attribute = floatsAttribute(node, 'scales')?.[index];
-  if (attribute !== undefined) return { kind: 'constant', value: attribute };
-  // Resize took the region of interest as its second input with opset 11.
-  const scales = node.opType === 'Resize' && at.builder.opset >= 11 ? node.inputs[2]! : node.inputs[1]!;
-  const constant = at.constantOf(scales)?.data[index];
-  return constant === undefined
-    ? { kind: 'computed', scales, index }
-    : { kind: 'constant', value: Number(constant) };
-}
-
-function isUnit(at: RuleContext, axis: number): boolean {
-  const scale = scaleOf(at, axis);
-  return scale.kind === 'size' || (scale.kind === 'constant' ? scale.value === 1 : axis < 2);
-}
-
-/** M [out, in] of one axis: the operator on the rows of the identity. */
-function matrixOf(at: RuleContext, axis: number, inputSize: number, outputSize: number): string {
-  const { node } = at;
-  const eye = identity(at, inputSize, [1, 1]);
-  const scale = scaleOf(at, axis);
-  const wanted = (): string => {
-    if (scale.kind === 'size') return at.builder.ints([1, 1, outputSize, inputSize]);
-    if (scale.kind === 'constant')
-      return at.builder.constant('const/scales', float32([4], [1, 1, scale.value, 1]));
-    const one = at.builder.constant('const/scales', float32([1], [1]));
-    const own = slice(at, scale.scales, [0], [scale.index], [scale.index + 1]);
-    return at.op('Concat', [one, one, own, one], { axis: 0 });
-  };
-  const attributes = attributesOf(node);
-  let resized: string;
-  if (node.opType === 'Upsample' && at.builder.opset < 9) {
-    const scales = { floats: [1, 1, scale.kind === 'constant' ? scale.value : 1, 1] };
-    resized = at.op('Upsample', [eye], { ...attributes, scales });
-  } else if (node.opType === 'Upsample' || at.builder.opset < 11)
-    resized = at.op(node.opType, [eye, wanted()], attributes);
-  else {
-    const inputs = [eye, node.inputs[1] ?? ''];
-    resized = at.op(
-      'Resize',
-      scale.kind === 'size' ? [...inputs, node.inputs[2]!, wanted()] : [...inputs, wanted()],
-      attributes,
-    );
-  }
-  return reshape(at, resized, [outputSize, inputSize]);
-}
-
-function attributesOf(node: RuleContext['node']): Record<string, AttributeInput> {
-  const attributes: Record<string, AttributeInput> = {};
-  for (const name of ['mode', 'coordinate_transformation_mode', 'nearest_mode']) {
-    if (node.attributes.has(name)) attributes[name] = stringAttribute(node, name, '');
-  }
-  for (const name of ['exclude_outside', 'antialias']) {
-    if (node.attributes.has(name)) attributes[name] = intAttribute(node, name, 0);
-  }
-  if (node.attributes.has('cubic_coeff_a'))
-    attributes['cubic_coeff_a'] = { float: floatAttribute(node, 'cubic_coeff_a', -0.75) };
-  return attributes;
 }
 
 /** Output i is input ⌊i/k⌋, with a whole k for each axis. */

@@ -11,7 +11,7 @@ import { reshape, transpose } from '../append.js';
 import type { RuleContext } from '../gradient-rule.js';
 
 /** The identity of `size` rows as a constant of shape [...leading, size, size]. */
-export function identity(at: RuleContext, size: number, leading: readonly number[]): string {
+export function identity(at: Pick<RuleContext, 'builder'>, size: number, leading: readonly number[]): string {
   const data = new Float32Array(size * size);
   for (let i = 0; i < size; i++) data[i * size + i] = 1;
   return at.builder.constant(`const/identity/${size}`, float32([...leading, size, size], data));

@@ -33,7 +33,7 @@ export const evalCommand = defineCommand({
   example: ['eval --model model.onnx --data photos/test', 'accuracy, F1, calibration'],
   async run(args, output, isGiven) {
     const { features } = args;
-    if (features !== undefined) refuseBesideFeatures(isGiven);
+    if (features !== undefined) refuseBesideFeatures(isGiven, Object.keys(exampleBatchOption));
     const evaluate =
       features === undefined ? await onExamples(args) : await onFeatures({ ...args, features });
     const onProgress = await output.progress('examples', 'examples');

@@ -49,7 +49,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
     const inputs = (args.inputs ?? []).map(unmarkDashes);
     if (features !== undefined && inputs.length > 0)
       throw new GraftError('USAGE', '--features stands in place of inputs; give one of them.');
-    if (features !== undefined) refuseBesideFeatures(isGiven);
+    if (features !== undefined) refuseBesideFeatures(isGiven, Object.keys(exampleBatchOption));
     if (features === undefined && inputs.length === 0)
       throw new GraftError(
         'USAGE',

@@ -32,7 +32,8 @@ const options = {
   },
   folds: {
     ...trainFlags.folds,
-    describe: 'Also cross-validate on K folds of the training part; with --tune search on them [default: 5]',
+    describe:
+      'Also cross-validate on K folds of the training part; with --tune search on them [default: 5, or as many as the smallest class has]',
   },
   unfreeze: {
     ...trainFlags.unfreeze,

@@ -7,7 +7,10 @@ import { trainFlags, trainOptions } from './train.js';
 
 /** Flags of the search itself. */
 export const searchFlags = {
-  folds: { ...foldCount('folds'), default: 5, describe: 'Folds of the training part' },
+  folds: {
+    ...foldCount('folds'),
+    describe: 'Folds of the training part [default: 5, or as many as the smallest class has]',
+  },
   l2: {
     type: 'string',
     requiresArg: true,
