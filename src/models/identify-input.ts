@@ -19,8 +19,8 @@ export type InputIdentity = (
 };
 
 export interface TokenIdentity {
-  /** Raised when the same tokenizer comes to give other ids. */
-  readonly version: 4;
+  /** Raised when the same tokenizer comes to give other ids; 5 of those with tokens that must be whole words. */
+  readonly version: 4 | 5;
   readonly tokenizerSha256: string;
   readonly maxLength: number;
   /** Features of a model that takes one text a run. */
@@ -35,7 +35,7 @@ export function identifyInput(input: InputSpec): InputIdentity {
   const { tokenizer, maxLength, inputs } = input;
   return {
     tokens: {
-      version: 4,
+      version: /"single_word":\s*true/.test(tokenizer.json) ? 5 : 4,
       tokenizerSha256: tokenizerSha256(tokenizer),
       maxLength,
       ...(inputs.isSingle ? { isSingle: true } : inputs.isOfOneLength && { isOfOneLength: true }),

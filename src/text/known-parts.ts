@@ -89,8 +89,8 @@ function strip({ strip_left: left, strip_right: right }: Part): object[] {
   return patterns.filter(Boolean).map((Regex) => ({ type: 'Replace', pattern: { Regex }, content: '' }));
 }
 
-/** Inside of a class of characters. */
-const word = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d';
+/** Letters, digits and what else words are of, inside of a class of characters. */
+export const wordCharacters = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d';
 /** What Unicode holds to be punctuation since version 9; the tables of Hugging Face's library are those of version 8. */
 const newPunctuation =
   '\\u061d\\u09fd-\\u0a76\\u0c77-\\u0c84\\u1b4e\\u1b4f\\u1b7d-\\u1b7f\\u2e43-\\u2e5d\\u{10d6e}-\\u{10f89}\\u{113d4}-\\u{1145d}' +
@@ -105,7 +105,7 @@ function knownPreTokenizer(preTokenizer: unknown): unknown {
       if (!Array.isArray(part.pretokenizers)) return preTokenizer;
       return { ...part, pretokenizers: part.pretokenizers.map(knownPreTokenizer) };
     case 'Whitespace':
-      return splitInto(`[${word}]+|[^${word}\\p{White_Space}]+`);
+      return splitInto(`[${wordCharacters}]+|[^${wordCharacters}\\p{White_Space}]+`);
     case 'WhitespaceSplit':
       return splitInto('\\P{White_Space}+');
     case 'Punctuation':

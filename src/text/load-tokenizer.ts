@@ -6,9 +6,10 @@ import { readCharsmap } from './charsmap.js';
 import { giveBehaviors, type PreTokenizer } from './divide-text.js';
 import { withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
+import { matchWholeWords, type WithAddedTokens } from './whole-words.js';
 
 /** What is used of the library, whose own declarations lack the file extensions that Node's resolution asks for. */
-interface Tokenizer {
+interface Tokenizer extends WithAddedTokens {
   encode(
     text: string,
     options: { add_special_tokens?: boolean; return_token_type_ids?: boolean },
@@ -21,7 +22,7 @@ interface Tokenizer {
     /** Of Unigram. */
     tokenize?(word: string): string[];
     fuse_unk?: boolean;
-    readonly tokens_to_ids: ReadonlyMap<string, number>;
+    readonly tokens_to_ids: Map<string, number>;
   };
 }
 interface Normalizer {
@@ -81,6 +82,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
     tokenizer = new LibraryTokenizer(description, settings);
     giveCharsmaps(tokenizer.normalizer);
     giveBehaviors(tokenizer.pre_tokenizer);
+    matchWholeWords(tokenizer, vocabularyOf(description.model.vocab));
     if (kind === 'Unigram') joinUnknown(tokenizer.model, description.model?.byte_fallback === true);
     frame = findFrame(tokenizer);
   } catch (error) {
@@ -215,6 +217,12 @@ function findPadId(
     if (id !== undefined) return id;
   }
   return undefined;
+}
+
+/** @param vocab - ids by token, or tokens with their scores in the order of their ids */
+function vocabularyOf(vocab: object): (token: string) => boolean {
+  if (!Array.isArray(vocab)) return (token) => Object.hasOwn(vocab, token);
+  return (token) => vocab.some((entry: unknown) => Array.isArray(entry) && entry[0] === token);
 }
 
 /** @param vocab - ids by token, or the tokens in the order of their ids */

@@ -280,6 +280,44 @@ describe('A tokenizer', () => {
     });
   }
 
+  // The ids are those of tokenizers 0.23.
+  const wholeWords: readonly [text: string, plain: readonly number[], lowered: readonly number[]][] = [
+    ['Bar x', [12, 1], [12, 1]],
+    ['x-Bar', [1, 8, 12], [1, 8, 12]],
+    ['xBar', [1, 7, 3, 4], [0]],
+    ['Barx', [2, 3, 4, 10], [9, 3, 4, 10]],
+    ['FooBar', [14, 2, 3, 4], [14, 9, 3, 4]],
+    ['Fooqu', [14, 13], [14, 13]],
+    ['qu Bxqu', [13, 2, 10, 11, 6], [13, 9, 10, 11, 6]],
+    ['QU B', [0, 2], [13, 9]],
+    ['quqqu', [5, 6, 11, 11, 6], [5, 6, 11, 11, 6]],
+  ];
+  for (const [how, normalizer] of [
+    ['as they are', null],
+    ['in lower case', { type: 'Lowercase' }],
+  ] as const) {
+    it(`finds added tokens that must be single words in no longer words, as Hugging Face does: texts ${how}`, () => {
+      const pieces = ['[UNK]', 'x', 'B', '##a', '##r', 'q', '##u', '##B', '-', 'b', '##x', '##q'];
+      const added = { lstrip: false, rstrip: false, special: false };
+      const json = JSON.stringify({
+        ...{ normalizer, post_processor: null, decoder: null, pre_tokenizer: { type: 'Whitespace' } },
+        added_tokens: [
+          { ...added, id: 12, content: 'Bar', single_word: true, normalized: false },
+          { ...added, id: 13, content: 'qu', single_word: true, normalized: true },
+          { ...added, id: 14, content: 'Foo', single_word: false, normalized: false },
+        ],
+        model: {
+          ...{ type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##' },
+          max_input_chars_per_word: 100,
+          vocab: Object.fromEntries(pieces.map((piece, id) => [piece, id])),
+        },
+      });
+      const tokenizer = loadTokenizer({ json }, 'words');
+      for (const [text, plain, lowered] of wholeWords)
+        expect(tokenizer.encode(text, unlimited), text).to.deep.equal(normalizer ? lowered : plain);
+    });
+  }
+
   it('gives its ids for questions and odd Unicode with 30522 tokens, cut or whole', function () {
     if (!existsSync(minilm)) return this.skip();
     const tokenizer = loadTokenizer({ json: readFileSync(minilm, 'utf8') }, minilm);
