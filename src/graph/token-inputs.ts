@@ -20,6 +20,8 @@ export interface TokenInputs {
   readonly fixedLength?: number;
   /** The model takes one text a run. */
   readonly isSingle?: boolean;
+  /** A run takes texts of one length, though there is a mask: what they are filled up with shows. */
+  readonly isOfOneLength?: boolean;
   /** Rows of the table that ids are looked up in; absent where it is not known. */
   readonly vocabulary?: number;
 }
@@ -40,4 +42,10 @@ export function takenTokenInputs(inputs: TokenInputs, graph: Graph): TokenInputs
 /** The inputs that are there. */
 export function listTokenInputs({ ids, mask, types, positions }: TokenInputs): TokenInput[] {
   return [ids, mask, types, positions].filter((input) => input !== undefined);
+}
+
+/** Whether texts of different lengths may be run together, the shorter ones filled up. */
+export function bearsFilling({ mask, fixedLength, isOfOneLength }: TokenInputs): boolean {
+  // Nothing tells a model without a mask what is filled up, unless it always is.
+  return (mask !== undefined && !isOfOneLength) || fixedLength !== undefined;
 }

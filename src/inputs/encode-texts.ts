@@ -1,6 +1,6 @@
 /** Texts to what a text model takes of them: ids, masks, types, positions, int64 or int32 [texts, tokens]. */
 import { GraftError } from '../errors.js';
-import type { TokenInput } from '../graph/token-inputs.js';
+import { bearsFilling, type TokenInput } from '../graph/token-inputs.js';
 import type { TokenSpec } from '../models/token-spec.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
@@ -58,9 +58,8 @@ function arrange(
   const order = [...texts.keys()]
     .filter((i) => texts[i] !== undefined)
     .sort((a, b) => lengthAt(a) - lengthAt(b) || a - b);
-  const { fixedLength, mask, isSingle } = inputs;
-  // Nothing tells a model without a mask what is filled up, unless it always is.
-  const mayFill = mask !== undefined || fixedLength !== undefined;
+  const { fixedLength, isSingle } = inputs;
+  const mayFill = bearsFilling(inputs);
   return {
     count: order.length,
     order,

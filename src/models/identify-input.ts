@@ -25,6 +25,8 @@ export interface TokenIdentity {
   readonly maxLength: number;
   /** Features of a model that takes one text a run. */
   readonly isSingle?: true;
+  /** Features of a model that takes texts of one length a run, though it has a mask. */
+  readonly isOfOneLength?: true;
 }
 
 export function identifyInput(input: InputSpec): InputIdentity {
@@ -36,7 +38,7 @@ export function identifyInput(input: InputSpec): InputIdentity {
       version: 4,
       tokenizerSha256: tokenizerSha256(tokenizer),
       maxLength,
-      ...(inputs.isSingle && { isSingle: true }),
+      ...(inputs.isSingle ? { isSingle: true } : inputs.isOfOneLength && { isOfOneLength: true }),
     },
   };
 }

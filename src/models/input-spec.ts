@@ -1,5 +1,6 @@
 /** What a model takes of an example's bytes, as plain data: pixels of an image, or tokens of a text. */
 import type { TokenMask } from '../graph/pool-tokens.js';
+import { showsFilling } from '../graph/shows-filling.js';
 import { listTokenInputs, takenTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
 import type { Graph } from '../onnx/ir.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
@@ -37,6 +38,14 @@ export function takingOne(input: InputSpec): InputSpec {
   return input.kind === 'pixels'
     ? { ...input, isSingle: true }
     : { ...input, inputs: { ...input.inputs, isSingle: true } };
+}
+
+/** The input with the word that a run takes texts of one length, where in this graph they show that they were filled up. */
+export function withSameLengths(input: InputSpec, graph: Graph): InputSpec {
+  if (input.kind === 'pixels') return input;
+  const { mask, fixedLength } = input.inputs;
+  if (!mask || fixedLength !== undefined || !showsFilling(graph, mask.name)) return input;
+  return { ...input, inputs: { ...input.inputs, isOfOneLength: true } };
 }
 
 /** Of a text model: what tells in its graph which tokens of an example of `exampleDims` are real. */

@@ -5,7 +5,7 @@ import { taskKinds } from '../tasks/task-of.js';
 import { findTokenInputs } from '../graph/find-token-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import type { Model } from '../onnx/ir.js';
-import { type InputSpec, takingOne } from './input-spec.js';
+import { type InputSpec, takingOne, withSameLengths } from './input-spec.js';
 import { type ModelPrecision, modelPrecisions } from './model-precision.js';
 import { parsePreprocess } from './read-preprocess.js';
 
@@ -67,7 +67,7 @@ export function readMetadata(model: Model, where: string): ModelMetadata {
   const entries = model.metadata;
   const isLabelled = entries.has('graft.labels');
   const found = readInput(model, where);
-  const input = found && mixesExamples(model) ? takingOne(found) : found;
+  const input = found && (mixesExamples(model) ? takingOne(found) : withSameLengths(found, model.graph));
   if (isLabelled && input === undefined) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',

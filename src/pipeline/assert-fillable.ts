@@ -34,9 +34,12 @@ export async function assertFillable(
   } finally {
     await session.release();
   }
+  const [lacks, remedy] = input.inputs.mask
+    ? ['has a mask that does not hide', 'without quantisation']
+    : ['has no mask and looks at', 'with an attention_mask input'];
   throw new GraftError(
     'UNSUPPORTED_MODEL',
-    `${path} has no mask and looks at what texts are filled up with, but with --unfreeze all of them are made ${filled.maxLength} tokens long; ` +
-      'export it with an attention_mask input, or leave --unfreeze away.',
+    `${path} ${lacks} what texts are filled up with, but with --unfreeze all of them are made ${filled.maxLength} tokens long; ` +
+      `export it ${remedy}, or leave --unfreeze away.`,
   );
 }

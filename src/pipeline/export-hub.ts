@@ -6,6 +6,7 @@ import type { Verification } from '../export/compare-on-providers.js';
 import { hubConfig, hubPrecisions } from '../export/hub-config.js';
 import { hubTokenizer, hubTokenizerConfig } from '../export/hub-tokenizer.js';
 import { modelCard } from '../export/model-card.js';
+import { bearsFilling } from '../graph/token-inputs.js';
 import { encodeHead } from '../heads/head-file.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { plainImageProcessor, toImageProcessor } from '../models/image-processor.js';
@@ -44,9 +45,9 @@ export function hubNotes({ run: { head }, input, pixels }: HubExport): string[] 
       'The pipeline of transformers.js takes a softmax of these outputs, which is not what they mean: call the model itself there.',
     );
   if (takesOne(input)) notes.push('The model takes one example a run: give the libraries one at a time.');
-  if (input.kind === 'tokens' && !input.inputs.mask && !takesOne(input))
+  if (input.kind === 'tokens' && !bearsFilling(input.inputs) && !takesOne(input))
     notes.push(
-      'The model has no attention mask: texts of different lengths in one batch change each other, so give the libraries one at a time.',
+      `The model ${input.inputs.mask ? 'rounds its attention mask' : 'has no attention mask'}: texts of different lengths in one batch change each other, so give the libraries one at a time.`,
     );
   if (pixels !== undefined)
     notes.push('Images of different sizes do not go into one batch: give the libraries one at a time.');

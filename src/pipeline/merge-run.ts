@@ -6,7 +6,7 @@ import { lowerPrecision } from '../export/lower-precision.js';
 import { buildPixelFront, pixelsName, preparedName } from '../export/pixel-front.js';
 import type { ExportFormat } from '../models/export-format.js';
 import { silentLogger } from '../logger.js';
-import { type InputSpec, type PixelSpec, takingOne } from '../models/input-spec.js';
+import { type InputSpec, type PixelSpec, takingOne, withSameLengths } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
 import type { Hooks } from './cache-features.js';
@@ -40,10 +40,11 @@ export async function mergeRun(
   const isHub = format === 'huggingface';
   const { input: own } = backbone;
   const examples = () => calibrationExamples(config, own, folder, logger);
+  const inBits = await lowerPrecision(backbone.features, precision, examples);
   const lowered = {
-    features: await lowerPrecision(backbone.features, precision, examples),
+    features: inBits,
     // One scale for all of a run: examples would change each other's numbers.
-    input: precision === 'int8-dynamic' ? takingOne(own) : own,
+    input: precision === 'int8-dynamic' ? takingOne(own) : withSameLengths(own, inBits.graph),
   };
   const { features, input } = isHub && !pixels ? withHubInputs(lowered.features, lowered.input) : lowered;
   if (pixels && input.kind !== 'pixels')

@@ -1,4 +1,5 @@
 /** Text models that take one text a run: whether they can be changed to take several. */
+import { bearsFilling } from '../graph/token-inputs.js';
 import { openTextEncoder } from '../inputs/encode-texts.js';
 import type { TokenSpec } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
@@ -24,8 +25,10 @@ export async function areSameTogether(
   const encoder = openTextEncoder(spec);
   const long = encoder.idsOf(Buffer.from('one text of a few words'));
   const other = [...long].reverse();
-  const mayFill = inputs.mask !== undefined || inputs.fixedLength !== undefined;
-  const { feeds } = encoder.arrange([mayFill ? other.slice(0, Math.ceil(long.length / 2)) : other, long]);
+  const { feeds } = encoder.arrange([
+    bearsFilling(inputs) ? other.slice(0, Math.ceil(long.length / 2)) : other,
+    long,
+  ]);
   const alone = [
     ...(await outputsOf(single, [feeds(0, 1)], outputName)),
     ...(await outputsOf(single, [feeds(1, 2)], outputName)),

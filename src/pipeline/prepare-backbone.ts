@@ -30,6 +30,7 @@ import {
   takesOne,
   takingOne,
   tokenMask,
+  withSameLengths,
 } from '../models/input-spec.js';
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
@@ -168,7 +169,8 @@ async function prepareDecoded(
   const pooling = { pool: usedPool, shape: layerShape, mask: tokenMask(input) };
   const freed = freeBatch(fed, new Map([...shapes, ...exampleDims(input)]));
   const several = poolFeatures(freed, chosen, pooling);
-  const restricted = restrictInput(input, several.model.graph);
+  const all = restrictInput(input, several.model.graph);
+  const restricted = withSameLengths(all, several.model.graph);
   const mixing = mixesExamples(several.model);
   const isAlone = mixing !== undefined || (await losesBatch(fed, several, restricted, shapes));
   const alone = isAlone ? takingOne(restricted) : restricted;
@@ -186,6 +188,8 @@ async function prepareDecoded(
     logger.warn(
       `${file} takes one ${found.what} a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
+  if (restricted !== all && !takesOne(taken))
+    logger.info(`${file} rounds the mask of its texts: those of one length are run together.`);
   const length = { file, given: given.maxLength, logger };
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
@@ -9,16 +9,23 @@ import { runAll } from '../../src/pipeline/run-all.js';
 import { createRng } from '../../src/rng.js';
 import { float32 } from '../../src/tensor/tensor.js';
 import { temporaryFolder } from '../e2e/graft.js';
+import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
 
 describe('a run on a backbone whose numbers differ by runtime or by batch', function () {
   this.timeout(20_000);
   const folder = temporaryFolder();
-  const data = path.join(folder, 'data');
+  const photos = path.join(folder, 'data');
   const warnings: string[] = [];
   const logger = { info() {}, warn: (text: string) => void warnings.push(text) };
-  const run = (backbone: string) =>
+  const run = (backbone: string, data = photos) =>
     runAll(
-      { backbone, data, out: path.join(folder, path.parse(backbone).name), cache: folder, device: 'cpu' },
+      {
+        backbone,
+        data,
+        out: path.join(folder, path.basename(path.dirname(backbone)), path.parse(backbone).name),
+        cache: folder,
+        device: 'cpu',
+      },
       { logger },
     );
 
@@ -27,12 +34,12 @@ describe('a run on a backbone whose numbers differ by runtime or by batch', func
       ['red', 200],
       ['green', 60],
     ] as const) {
-      mkdirSync(path.join(data, label), { recursive: true });
+      mkdirSync(path.join(photos, label), { recursive: true });
       for (let i = 0; i < 6; i++) {
         const background = { r: r + 9 * i, g: 230 - r, b: 40 * i };
         await sharp({ create: { width: 16, height: 16, channels: 3, background } })
           .png()
-          .toFile(path.join(data, label, `${i}.png`));
+          .toFile(path.join(photos, label, `${i}.png`));
       }
     }
   });
@@ -44,9 +51,23 @@ describe('a run on a backbone whose numbers differ by runtime or by batch', func
     expect(verified.maxAbsDiff).to.be.at.most(1e-4);
     const scores = async (...inputs: string[]) =>
       (await predictInputs({ model, inputs, device: 'cpu' })).map(({ scores: of }) => of);
-    const bright = path.join(data, 'red', '5.png');
+    const bright = path.join(photos, 'red', '5.png');
     const [alone] = await scores(bright);
-    const [, among] = await scores(path.join(data, 'green', '0.png'), bright);
+    const [, among] = await scores(path.join(photos, 'green', '0.png'), bright);
+    expect(among).to.deep.equal(alone);
+  });
+
+  it('gives each text the same scores alone and among others where its mask was quantised by texts alone', async () => {
+    const backbone = writeTextBackbone(path.join(folder, 'quantised-mask'), { quantisesMask: true });
+    const texts = path.join(folder, 'reviews.csv');
+    writeFileSync(texts, toCsv(makeReviews(60)));
+    const { model, verified } = await run(backbone, texts);
+    expect(verified.providers.map(({ name }) => name)).to.include.members(['cpu', 'wasm']);
+    const scores = async (...inputs: string[]) =>
+      (await predictInputs({ model, inputs, device: 'cpu' })).map(({ scores: of }) => of);
+    const long = 'this film was not very good and it was not very bad';
+    const [alone] = await scores('a film');
+    const [, among] = await scores(long, 'a film');
     expect(among).to.deep.equal(alone);
   });
 

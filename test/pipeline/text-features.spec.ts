@@ -85,6 +85,7 @@ describe('Features of texts', () => {
     ['in int32, with positions', { dtype: 'int32', inputs: ['mask', 'types', 'positions'] }],
     ['of a fixed length and batch', { fixedLength: 24, fixedBatch: 1 }],
     ['quantised as it runs', { isQuantised: true }],
+    ['whose mask was quantised by texts alone', { quantisesMask: true }],
     ['without a mask, each token seeing those before it', { inputs: [], isCausal: true }],
   ];
   for (const [what, options] of forms) {

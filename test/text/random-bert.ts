@@ -2,7 +2,7 @@
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { createRng } from '../../src/rng.js';
-import { float32, int64 } from '../../src/tensor/tensor.js';
+import { checked, float32, int64 } from '../../src/tensor/tensor.js';
 
 export interface BertOptions {
   readonly vocabulary?: number;
@@ -24,6 +24,8 @@ export interface BertOptions {
   readonly picksMask?: boolean;
   /** Weights and their operands in int8, as onnxruntime's quantize_dynamic writes them: by one scale for a whole tensor. */
   readonly isQuantised?: boolean;
+  /** The mask goes through 8 bits, as quantize_static of texts that were not filled up has it: -10000 becomes -5. */
+  readonly quantisesMask?: boolean;
   /** Gives start_logits and end_logits [batch, sequence] of an answer instead, as models for question answering do. */
   readonly findsAnswers?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
@@ -47,6 +49,7 @@ export function randomBert({
   measures = false,
   picksMask = false,
   isQuantised = false,
+  quantisesMask = false,
   findsAnswers = false,
   unplaced,
 }: BertOptions = {}): Uint8Array {
@@ -90,6 +93,7 @@ export function randomBert({
     const seen = picksMask ? pickedMask(b, mask, fixedBatch ?? 1, fixedLength!) : mask;
     const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [seen], { attributes: { to: 1 } })]);
     bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(-10000)]), b.ints([0, 1, 1, -1])]);
+    if (quantisesMask) bias = roundedTo8Bits(b, bias, 5 / 255);
   }
   if (isCausal) {
     const square = b.op('Concat', [length, length], { attributes: { axis: 0 } });
@@ -152,6 +156,12 @@ function quantisedProduct(b: GraphBuilder, value: string, weight: string): strin
   const [w, wScale, wZero] = quantise(weight);
   const product = b.op('Cast', [b.op('MatMulInteger', [x, w, xZero, wZero])], { attributes: { to: 1 } });
   return b.op('Mul', [product, b.op('Mul', [xScale, wScale])]);
+}
+
+/** QuantizeLinear and DequantizeLinear to multiples of `scale`, 255 of them below 0. */
+function roundedTo8Bits(b: GraphBuilder, value: string, scale: number): string {
+  const grid = [b.scalar(scale), b.constant('grid.zero', checked('uint8', [], Uint8Array.of(255)))];
+  return b.op('DequantizeLinear', [b.op('QuantizeLinear', [value, ...grid]), ...grid]);
 }
 
 /** Of int64 ids: how many stand before each, those of `unplaced` not counted, plus 2. */

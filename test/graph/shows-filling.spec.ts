@@ -1,0 +1,35 @@
+import { expect } from 'chai';
+import { showsFilling } from '../../src/graph/shows-filling.js';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { checked } from '../../src/tensor/tensor.js';
+
+describe('A graph shows what texts are filled up with', () => {
+  /** scores [batch, tokens] and mask → weights */
+  function showsIt(rounded: 'mask' | 'scores' | 'sum' | 'weights'): boolean {
+    const b = new GraphBuilder({ opset: 17 });
+    const zero = b.constant('zero', checked('uint8', [], Uint8Array.of(128)));
+    const grid = [b.scalar(0.1), zero];
+    const through = (part: typeof rounded, value: string): string =>
+      part === rounded
+        ? b.op('DequantizeLinear', [b.op('QuantizeLinear', [value, ...grid]), ...grid])
+        : value;
+    const scores = b.input('scores', 'float32', ['batch', 'tokens']);
+    const mask = b.input('mask', 'int64', ['batch', 'tokens']);
+    const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [mask], { attributes: { to: 1 } })]);
+    const bias = through('mask', b.op('Mul', [hidden, b.scalar(-3.4e38)]));
+    const sum = through('sum', b.op('Add', [through('scores', scores), bias]));
+    const weights = through('weights', b.op('Softmax', [sum]));
+    b.output(b.op('Mul', [weights, b.scalar(2)]), 'float32', ['batch', 'tokens']);
+    return showsFilling(b.model().graph, 'mask');
+  }
+
+  it('where their mask is rounded on its way to the Softmax, alone or with the scores', () => {
+    expect(showsIt('mask')).to.equal(true);
+    expect(showsIt('sum')).to.equal(true);
+  });
+
+  it('not where the scores or what the Softmax gives is rounded', () => {
+    expect(showsIt('scores')).to.equal(false);
+    expect(showsIt('weights')).to.equal(false);
+  });
+});
