@@ -104,9 +104,6 @@ const epochFlags = {
 } as const;
 
 function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver | 'no'): void {
-  const refuse = (message: string): never => {
-    throw new GraftError('USAGE', message);
-  };
   if (solver === 'lbfgs' || solver === 'no') {
     const names = Object.keys(epochFlags) as (keyof typeof epochFlags)[];
     const stray = names.find((name) => options[name] !== undefined);
@@ -135,6 +132,11 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
       );
     }
   }
+  assertLossSuits(options, task);
+}
+
+/** @throws GraftError USAGE for a loss that the task does not have. */
+export function assertLossSuits(options: HeadOptions, task: TaskKind): void {
   if (options.huber !== undefined && task !== 'regression')
     refuse(`--huber is for --task regression, but the task is ${task}.`);
   if (options.focal !== undefined && task !== 'single' && task !== 'multi')
@@ -143,6 +145,10 @@ function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver |
     refuse('--focal and --label-smoothing pull in opposite directions; take one of them.');
   if (task === 'regression' && (options.labelSmoothing !== undefined || options.classWeights === 'balanced'))
     refuse('--label-smoothing and --class-weights are for classes and labels, but the task is regression.');
+}
+
+function refuse(message: string): never {
+  throw new GraftError('USAGE', message);
 }
 
 function parseWidths(text: string): number[] {

@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { TaskKind } from '../tasks/task.js';
 import { assertCalibratable } from './calibrate-head.js';
-import { headSpec, headTraining } from './head-options.js';
+import { assertLossSuits, headSpec, headTraining } from './head-options.js';
 import { assertTrackable } from './open-trackers.js';
 import type { FeatureTrainOptions, FitOptions, TrainOptions } from './training-run.js';
 
@@ -24,8 +24,10 @@ export function refuseStray(options: AnyTrainOptions): void {
 
 /** @throws GraftError USAGE, or INVALID_ARGUMENT, for a head or a way to train it that does not suit the task. */
 export function assertHeadSuits(options: AnyTrainOptions, task: TaskKind, outputCount: number): void {
-  if (isUnfrozen(options)) refuseHeadOptions(options);
-  else headTraining(options, task);
+  if (isUnfrozen(options)) {
+    refuseHeadOptions(options);
+    assertLossSuits(options, task);
+  } else headTraining(options, task);
   buildHead(headSpec(options), { dim: 1, outputCount, task });
 }
 

@@ -342,6 +342,22 @@ describe('graft run --unfreeze', function () {
     });
   }
 
+  for (const [flags, message] of [
+    [['--focal', '2', '--label-smoothing', '0.1'], /opposite directions/],
+    [['--huber', '2'], /--huber is for --task regression, but the task is single/],
+  ] as const) {
+    it(`refuses ${flags.join(' ')} as without --unfreeze, before anything is cached`, async () => {
+      const out = path.join(folder, 'no-loss');
+      const { stderr, status } = await graftHere(
+        ['train', ...common, '--out', out, '--unfreeze', 'branch', ...flags],
+        env,
+      );
+      expect(status, stderr).to.equal(2);
+      expect(stderr).to.match(message);
+      expect(existsSync(out)).to.equal(false);
+    });
+  }
+
   it('trains the last block of NanoDet and writes it into the nodes that were there', async function () {
     const nanodet = path.resolve('../shared/models/nanodet_m.onnx');
     const digits = path.resolve('../shared/datasets/sign-digits');
