@@ -70,10 +70,22 @@ export function pickImages(
   });
 }
 
+/** Of strings, else of bytes, which some programs write strings as. */
+export function findTexts(
+  file: ParquetFile,
+  names: readonly string[] = textColumns,
+): ParquetColumn | undefined {
+  return findColumn(file, names, ['text']) ?? findColumn(file, names, ['bytes']);
+}
+
 /** @throws GraftError as `pickParquetColumn` */
 export function pickTexts(file: ParquetFile, given: string | undefined): ParquetColumn {
-  return pickParquetColumn(file, {
-    ...{ given, flag: '--text-column', usual: textColumns },
-    ...{ kinds: ['text'], what: 'texts' },
-  });
+  const found = findTexts(file, given === undefined ? undefined : [given]);
+  return (
+    found ??
+    pickParquetColumn(file, {
+      ...{ given, flag: '--text-column', usual: textColumns },
+      ...{ kinds: ['text', 'bytes'], what: 'texts' },
+    })
+  );
 }

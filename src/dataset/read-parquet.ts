@@ -1,7 +1,8 @@
 /**
  * Parquet files of images or texts, as the Hugging Face `datasets` library writes them: a column of bytes, or of a struct with
  * `bytes` in it, and a column of labels. Only the labels are read; an example is a row that is read when its turn comes.
- * A column of strings called as images are is one of paths or addresses, as in any other table.
+ * A column of strings called as images are is one of paths or addresses, as in any other table; one of bytes called as texts
+ * are is one of texts, which some programs write so.
  */
 import { GraftError } from '../errors.js';
 import type { Logger } from '../logger.js';
@@ -15,6 +16,7 @@ import { joinLabels } from './join-labels.js';
 import {
   columnsTyped,
   findColumn,
+  findTexts,
   pickImages,
   pickParquetColumn,
   pickTexts,
@@ -24,7 +26,7 @@ import { rowsOf, textOf } from './rows-of-parquet.js';
 import { locate, sayUnlabelled } from './read-table.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
-import { labelColumns, textColumns } from './usual-columns.js';
+import { labelColumns } from './usual-columns.js';
 
 /**
  * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
@@ -140,7 +142,9 @@ function chooseColumns(
   ) => pickParquetColumn(file, { given, usual, kinds, what, flag });
   const isText =
     textColumn !== undefined ||
-    (imageColumn === undefined && !find(usualImages(file), ['bytes', 'text']) && find(textColumns, ['text']));
+    (imageColumn === undefined &&
+      !find(usualImages(file), ['bytes', 'text']) &&
+      findTexts(file) !== undefined);
   const image = isText
     ? pickTexts(file, textColumn)
     : pickImages(file, imageColumn, '--image-column (or --text-column)');

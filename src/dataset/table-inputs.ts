@@ -67,16 +67,18 @@ async function* readParquetInputs(
 ): AsyncGenerator<TableInput> {
   const file = await ParquetFile.open(path);
   const column = kind === 'images' ? pickImages(file, imageColumn) : pickTexts(file, textColumn);
-  if (column.kind === 'bytes') {
-    for (let row = 0; row < file.rows; row++) {
-      yield { path: `${path}#${row}`, source: { kind: 'parquet', file: path, column: column.name, row } };
-    }
+  const isOfBytes = column.kind === 'bytes';
+  const sourceAt = (row: number) => ({ kind: 'parquet', file: path, column: column.name, row }) as const;
+  if (kind === 'images' && isOfBytes) {
+    for (let row = 0; row < file.rows; row++) yield { path: `${path}#${row}`, source: sourceAt(row) };
     return;
   }
   for await (const { row, values } of rowsOf(file, [column])) {
     const text = rawTextOf(values[0]);
     if (!text?.trim()) yield { path: `${path}#${row}`, error: nothingIn(`row ${row} of ${path}`, kind) };
-    else if (kind === 'texts') yield { path: text, source: { kind: 'text', text } };
+    // Bytes may be no text, which the reader of the row says.
+    else if (kind === 'texts')
+      yield { path: text, source: isOfBytes ? sourceAt(row) : { kind: 'text', text } };
     else yield locateOr(text.trim(), row, path);
   }
 }

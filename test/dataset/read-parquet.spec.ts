@@ -103,6 +103,22 @@ describe('Reading Parquet', () => {
     ]);
   });
 
+  it('takes a column of bytes as texts where it is named or called as one', async () => {
+    const bytes = ['one', 'two'].map((text) => Buffer.from(text));
+    const write = (...names: readonly string[]): string => {
+      const file = place();
+      const columns = names.map((name) => ({ name, data: bytes, type: 'BYTE_ARRAY' as const }));
+      const label = { name: 'label', data: ['a', 'b'], type: 'STRING' as const };
+      parquetWriteFile({ filename: file, columnData: [...columns, label] });
+      return file;
+    };
+    expect((await readDataset(write('text'))).kind).to.equal('texts');
+    const { kind, examples } = await readDataset(write('image', 'said'), { textColumn: 'said' });
+    expect(kind).to.equal('texts');
+    expect(Buffer.from((await readSource(examples.at(1))).bytes).toString()).to.equal('two');
+    expect((await readDataset(write('image', 'text'))).kind).to.equal('images');
+  });
+
   it('takes floating-point labels as numbers to be predicted, and NaN as none', async () => {
     const file = place();
     const image = Array.from({ length: 4 }, (_, i) => Buffer.from(`photo ${i}`));

@@ -39,6 +39,15 @@ describe('Rows of a Parquet file that are to be labelled', () => {
     );
   });
 
+  it('are texts where they are bytes without the word that they are strings', async () => {
+    const data = [Buffer.from('wo ist sie, bitte schön?'), Uint8Array.of(0xff, 0xfe)];
+    const file = write('bytes-of-texts.parquet', [{ name: 'text', data, type: 'BYTE_ARRAY' }]);
+    const inputs = await collect(file, 'texts');
+    expect(inputs[0]!.path).to.equal('wo ist sie, bitte schön?');
+    const bytes = await Promise.all(inputs.map(async (input) => (await readSource(input)).bytes));
+    expect(bytes.map((each) => [...each])).to.deep.equal(data.map((each) => [...each]));
+  });
+
   it('are images by their bytes, or by their places beside the file', async () => {
     const photos = [1, 2, 3].map((first) => Uint8Array.of(first, 5, 7));
     const bytes = write('bytes.parquet', [{ name: 'image', data: photos, type: 'BYTE_ARRAY' }]);
