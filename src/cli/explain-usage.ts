@@ -27,8 +27,14 @@ export function explainUsage(
   }
   const [, flag] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
   if (flag !== undefined) return `Expected a value for --${flag} but there is none.`;
-  if (message.startsWith('Not enough non-option arguments'))
-    return `Missing: what graft ${words.slice(0, 2).join(' ')} is for, as its help says.`;
+  if (message.startsWith('Not enough non-option arguments')) {
+    const called = commands.find(({ command }) => String(command).split(' ')[0] === words[0]);
+    const [, wanted] = /<(.+?)>/.exec(String(called?.command)) ?? [];
+    if (wanted === undefined)
+      return `Missing: what graft ${words.slice(0, 2).join(' ')} is for, as its help says.`;
+    const isFlag = args.some((arg) => arg === `--${wanted}` || arg.startsWith(`--${wanted}=`));
+    return `Missing: the ${wanted} of graft ${String(called!.command)}${isFlag ? `, a word of its own and no flag (--${wanted})` : ''}.`;
+  }
   const [, near] = /^Did you mean (.+)\?$/.exec(message) ?? [];
   // Below a command stand others.
   const unknown = words[isCommand ? 1 : 0];

@@ -57,7 +57,7 @@ export function tabulateSearch({
           `± ${show(candidate.std)}`,
           candidate.loss.toFixed(4),
           show(candidate.train),
-          candidate.droppedAt === undefined ? '' : `dropped after ${candidate.droppedAt} epochs`,
+          droppedAfter(candidate.droppedAt),
         ]),
   ]);
   const header = [
@@ -82,6 +82,11 @@ export function tabulateSearch({
 
 /** Whether it has no figures, and 0 in their place. */
 export const hasFailed = ({ droppedAt }: ReportedCandidate): boolean => droppedAt === 0;
+
+function droppedAfter(epoch: number | undefined): string {
+  if (epoch === undefined) return '';
+  return `dropped after ${epoch} ${epoch === 1 ? 'epoch' : 'epochs'}`;
+}
 
 /** Layer, rate and epochs. */
 export const describeTail = (tail: ReportedCandidate['tail']): string[] =>

@@ -63,7 +63,11 @@ describe('wrong input', function () {
       [['trian'], /There is no command trian\. Did you mean train\?\nSee: graft --help/],
       [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
-      [['inspect'], /Missing: what graft inspect is for/],
+      [['inspect'], /Missing: the model of graft inspect <model>\./],
+      [
+        ['gradient', '--model', 'm.onnx'],
+        /Missing: the model of .*, a word of its own and no flag \(--model\)\./,
+      ],
       [['models', 'get'], /Missing: what graft models get is for/],
       [['run', '--backbone'], /Expected a value for --backbone but there is none\./],
       [['export', '--run', 'x', '--out', 'y', '--precision'], /Expected a value for --precision but there/],
