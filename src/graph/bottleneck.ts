@@ -56,10 +56,14 @@ export function isInsideBlock(
 
 /** Whether more than an affine operator works on each number of the value before the next layer or sum. */
 function isActivated(value: string, flow: DataFlow): boolean {
-  return flow.users(value).some((node) => {
-    if (affine.has(node.opType) && flow.inputs(node).length === 1) return isActivated(node.outputs[0]!, flow);
-    return worksPerChannel(node, flow);
-  });
+  const pending = [value];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const node of flow.users(next)) {
+      if (affine.has(node.opType) && flow.inputs(node).length === 1) pending.push(node.outputs[0]!);
+      else if (worksPerChannel(node, flow)) return true;
+    }
+  }
+  return false;
 }
 
 /**

@@ -102,6 +102,7 @@ function isOneHot({ opType, inputs }: Node, { initializers }: Graph): boolean {
 /** Every value of the flow that `from` leads to, itself included. */
 export function descendants(flow: DataFlow, from: Iterable<string>): Set<string> {
   const found = new Set(from);
+  if (found.size === 0) return found;
   for (const node of flow.graph.nodes) {
     if (!flow.inputs(node).some((input) => found.has(input))) continue;
     for (const output of flow.outputs(node)) found.add(output);

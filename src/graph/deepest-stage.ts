@@ -3,6 +3,7 @@ import { attentionHeads } from './attention-heads.js';
 import { isInsideBlock } from './bottleneck.js';
 import { ancestors, type DataFlow, descendants } from './data-flow.js';
 import { dominatorTree } from './dominator-tree.js';
+import type { Node } from '../onnx/ir.js';
 import { linearLayer } from './linear-layer.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
@@ -80,6 +81,8 @@ export function deepestStage(
       places.push({ value, channels: channels(value), positions: positions(value), reach });
     }
   }
+  const predicted = predictions(flow);
+  const joined = joins(flow);
   const usual = endOf(places.filter(({ value }) => !enlarged.has(value)));
   if (!usual) return undefined;
   // Of nested U-nets the first stage enlarges already what the next ones reduce, and branches of several sizes exchange their
@@ -96,17 +99,22 @@ export function deepestStage(
       (place.channels >= 2 * usual.channels || place.positions * 4 <= usual.positions) &&
       place.channels >= usual.channels &&
       place.positions <= usual.positions &&
-      !isJoined(place.value),
+      !joined.has(place.value),
   );
   return (endOf(deeper) ?? usual).value;
 
   function endOf(all: readonly Place[]): Place | undefined {
+    const bypassed = new Map<string, boolean>();
+    const isHidden = (value: string): boolean => {
+      if (!bypassed.has(value)) bypassed.set(value, isBypassed(value, all));
+      return bypassed.get(value)! || isInsideBlock(value, flow, shapes, layouts);
+    };
     // A prediction has no layer after it; the last maps of a bare feature extractor have none either, but an activation or a sum.
     const inner = richest(
-      all.filter(({ value }) => beforeLayer.has(value) || !isPredicted(value)),
-      all,
+      all.filter(({ value }) => beforeLayer.has(value) || !predicted.has(value)),
+      isHidden,
     );
-    const whole = richest(all, all);
+    const whole = richest(all, isHidden);
     const rich = widest(inner) * 2 >= widest(whole) ? inner : whole;
     const reach = Math.max(0, ...rich.map((place) => place.reach));
     let best: Place | undefined;
@@ -116,22 +124,11 @@ export function deepestStage(
     return best;
   }
 
-  /** Whether a layer makes the value, and nothing but a probability is made of its numbers. */
-  function isPredicted(value: string): boolean {
-    const node = flow.producer(value);
-    if (!node || linearLayer(node, flow)) return node !== undefined;
-    const inputs = flow.inputs(node);
-    return inputs.length === 1 && shaping.has(node.opType) && isPredicted(inputs[0]!);
-  }
-
   /** Of the places that no block hides, those with the most channels. */
-  function richest(list: readonly Place[], all: readonly Place[]): readonly Place[] {
+  function richest(list: readonly Place[], isHidden: (value: string) => boolean): readonly Place[] {
     const widths = [...new Set(list.map((place) => place.channels))].sort((a, b) => b - a);
     for (const width of widths) {
-      const found = list.filter(
-        ({ channels, value }) =>
-          channels === width && !isBypassed(value, all) && !isInsideBlock(value, flow, shapes, layouts),
-      );
+      const found = list.filter(({ channels, value }) => channels === width && !isHidden(value));
       if (found.length > 0) return found;
     }
     return list.filter((place) => place.channels === widths[0]);
@@ -150,14 +147,6 @@ export function deepestStage(
       (place) =>
         after.has(place.value) && !enlargedAfter.has(place.value) && !tree.dominates(value, place.value),
     );
-  }
-
-  /** Whether the channels are those of several values side by side. */
-  function isJoined(value: string): boolean {
-    const node = flow.producer(value);
-    if (!node || linearLayer(node, flow)) return false;
-    const inputs = flow.inputs(node);
-    return node.opType === 'Concat' || (inputs.length === 1 && isJoined(inputs[0]!));
   }
 
   function positions(value: string): number {
@@ -179,4 +168,33 @@ export function deepestStage(
       .slice(way.indexOf(from.value) + 1)
       .some((value) => shapes.get(value)?.length === rank && channels(value) * 2 < from.channels);
   }
+}
+
+/** Values that a layer makes, and those that are made of such by nothing but what makes places and probabilities of numbers. */
+function predictions(flow: DataFlow): ReadonlySet<string> {
+  return carriedOn(flow, (node, [input, ...others], found) =>
+    linearLayer(node, flow)
+      ? true
+      : input !== undefined && others.length === 0 && shaping.has(node.opType) && found.has(input),
+  );
+}
+
+/** Values whose channels are those of several values side by side. */
+function joins(flow: DataFlow): ReadonlySet<string> {
+  return carriedOn(flow, (node, [input, ...others], found) => {
+    if (linearLayer(node, flow)) return false;
+    return node.opType === 'Concat' || (input !== undefined && others.length === 0 && found.has(input));
+  });
+}
+
+/** The outputs of the nodes that are so, of which some are because their input is; a chain may be of many thousand nodes. */
+function carriedOn(
+  flow: DataFlow,
+  isSo: (node: Node, inputs: readonly string[], found: ReadonlySet<string>) => boolean,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const node of flow.graph.nodes) {
+    if (isSo(node, flow.inputs(node), found)) for (const output of flow.outputs(node)) found.add(output);
+  }
+  return found;
 }

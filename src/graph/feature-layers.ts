@@ -69,7 +69,7 @@ export function analyseStructure(
       shape,
       layout,
       classToken: hasClassToken(flow, shapes, name),
-      tokenPool: followsAttention(flow, name) ? tokenPool : undefined,
+      tokenPool: tokenPool && followsAttention(flow, name) ? tokenPool : undefined,
     });
     const positions = positionCount(shape, layout);
     return {

@@ -266,7 +266,7 @@ async function examineLayer(
       shape: shapes.get(layer)!,
       layout: valueLayouts(cut.graph, shapes).get(layer)!,
       classToken: hasClassToken(flow, shapes, layer),
-      tokenPool: followsAttention(flow, layer) ? tokenPool : undefined,
+      tokenPool: tokenPool && followsAttention(flow, layer) ? tokenPool : undefined,
     });
   };
   return { chosen: layer, shapes, defaultPool: pool };
