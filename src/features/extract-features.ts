@@ -22,6 +22,7 @@ import { GroupWriter } from './group-writer.js';
 import { HashMemo } from './hash-memo.js';
 import { KeyIndex } from './key-index.js';
 import { openPool } from './open-pool.js';
+import { Pace } from './pace.js';
 import type { Division } from './plan-workers.js';
 import { readExample, readExamples } from './read-examples.js';
 import type { TryingPool } from './trying-pool.js';
@@ -126,9 +127,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
   let pool: TryingPool | undefined;
   let writer: GroupWriter | undefined;
   const finish = new GroupFinish(signal);
-  /** When the first batch came back, until when models are opened, and what was done by then. */
-  let first: { readonly at: number; readonly done: number } | undefined;
-  const msPerExample = () => (first ? (performance.now() - first.at) / (done - first.done) : Number.NaN);
+  const pace = new Pace();
   const startComputing = async () => {
     layout = typeof options.model === 'function' ? await options.model() : undefined;
     const source = layout?.source ?? (options.model as Uint8Array);
@@ -143,11 +142,11 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     });
     pool = opened.pool;
     return new GroupWriter(stores, pool, {
-      batch: () => opened.parcel(msPerExample()),
+      batch: () => opened.parcel(pace.msPerExample(done)),
       views: viewOf,
       onBatch(count) {
         advance(count);
-        first ??= { at: performance.now(), done };
+        pace.note(done);
       },
       onBroken(path, reason) {
         if (onError === 'fail') throw refuse(path, reason);
@@ -159,7 +158,7 @@ export async function extractFeatures(options: ExtractOptions): Promise<ExtractR
     let inGroup = 0;
     for await (const { index, content } of readExamples(examples, { memo, isWanted, signal: finish.over })) {
       const left = writer && inGroup > 0 ? groupSize - inGroup : 0;
-      if (finish.mustStop(left, msPerExample())) throw interrupted(done, examples.length);
+      if (finish.mustStop(left, pace.msPerExample(done))) throw interrupted(done, examples.length);
       const example = examples.at(index)!;
       if (content.kind === 'unreadable') {
         passOver(index, content.error);

@@ -1,6 +1,7 @@
 /** What an exported model says of many examples: by sessions in threads of their own, as features are computed. */
 import { GraftError, unreadable } from '../errors.js';
 import { openPool } from '../features/open-pool.js';
+import { Pace } from '../features/pace.js';
 import type { ModelMetadata } from '../models/model-metadata.js';
 import { readExported } from '../models/read-exported.js';
 import { encodedLength } from '../onnx/write-model.js';
@@ -78,16 +79,13 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
           return reason === undefined ? finite(values) : new GraftError(code, reason);
         });
       };
-      /** When the first of them came back, and how many were done by then. */
-      let first: { readonly at: number; readonly done: number } | undefined;
-      const msPerExample = () =>
-        first && done > first.done ? (performance.now() - first.at) / (done - first.done) : Number.NaN;
+      const pace = new Pace();
       const asked: Promise<readonly Outcome[]>[] = [];
       try {
         for (let next = 0; done < count;) {
           while (next < count && asked.length < pool.capacity) {
             const from = next;
-            next = Math.min(count, from + parcel(msPerExample()));
+            next = Math.min(count, from + parcel(pace.msPerExample(done)));
             const outcomes = outcomesOf(from, next);
             // It is heard when its turn comes.
             outcomes.catch(() => {});
@@ -95,7 +93,7 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
           }
           const outcomes = await asked.shift()!;
           done += outcomes.length;
-          first ??= { at: performance.now(), done };
+          pace.note(done);
           yield outcomes;
         }
       } finally {

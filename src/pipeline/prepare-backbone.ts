@@ -4,21 +4,17 @@ import path from 'node:path';
 import { GraftError, unreadable } from '../errors.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import type { StoreOptions } from '../features/feature-store.js';
-import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
 import { declaredBatch } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
-import { traceData } from '../graph/data-flow.js';
-import { defaultPool, followsAttention, hasClassToken } from '../graph/default-pool.js';
 import { emptyPasts } from '../graph/empty-pasts.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
-import { mainInputs } from '../graph/main-inputs.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
 import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
-import { type Shapes, valueLayouts } from '../graph/value-layout.js';
+
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
@@ -35,12 +31,11 @@ import {
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
-import { probeShapes } from '../runtime/probe-shapes.js';
 import { shortenText } from '../shorten-text.js';
 import { declaredPool } from '../text/declared-pool.js';
 import { formatShape } from '../tensor/shape.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
-import { type AnalysisOptions, analyseModel } from './analyse-model.js';
+import { examineLayer, recommendLayer } from './chosen-layer.js';
 import { losesBatch } from './loses-batch.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
@@ -229,47 +224,6 @@ export function storeOf(
   dtype: FeatureDType,
 ): StoreOptions {
   return { backboneSha256, layer, pool, ...identifyInput(input), dim, dtype };
-}
-
-interface ChosenLayer {
-  readonly chosen: string;
-  readonly shapes: Shapes;
-  readonly defaultPool: () => Pool;
-  readonly reason?: string;
-}
-
-async function recommendLayer(model: Model, probe: AnalysisOptions, file: string): Promise<ChosenLayer> {
-  const { layers, shapes, obstacle } = await analyseModel(model, probe);
-  const recommended = layers.find((candidate) => candidate.recommended);
-  if (!recommended) {
-    throw new GraftError(
-      'UNKNOWN_VALUE',
-      `No feature layer was recognised in ${file}. ${obstacle} Name a tensor with --layer.`,
-    );
-  }
-  const { name, pool, reason } = recommended;
-  return { chosen: name, shapes, defaultPool: () => pool, reason };
-}
-
-/** Runs the model no further than the layer: what comes after it need not even run here. */
-async function examineLayer(
-  model: Model,
-  layer: string,
-  { tokenPool, ...probe }: AnalysisOptions,
-): Promise<ChosenLayer> {
-  assertValueExists(model, layer);
-  const cut = cutModel(model, [layer]);
-  const shapes = await probeShapes(cut, probe);
-  const pool = (): Pool => {
-    const flow = traceData(cut.graph, mainInputs(cut.graph, shapes));
-    return defaultPool(layer, {
-      shape: shapes.get(layer)!,
-      layout: valueLayouts(cut.graph, shapes).get(layer)!,
-      classToken: hasClassToken(flow, shapes, layer),
-      tokenPool: tokenPool && followsAttention(flow, layer) ? tokenPool : undefined,
-    });
-  };
-  return { chosen: layer, shapes, defaultPool: pool };
 }
 
 /** @throws GraftError UNSUPPORTED_MODEL where the layer depends on more than the example. */
