@@ -136,7 +136,7 @@ function join(ids: number[], { ranks, made }: Merges): number[] {
     ids[at] = id;
     ids[right] = -1;
     next[at] = next[right]!;
-    if (next[at]! < ids.length) previous[next[at]!] = at;
+    if (next[at] < ids.length) previous[next[at]] = at;
     look(at);
     if (previous[at]! >= 0) look(previous[at]!);
   }
