@@ -98,6 +98,7 @@ export const searchFlags = {
 
 export const tuneCommand = defineCommand({
   command: 'tune',
+  isGrouped: true,
   farewell: goesOn,
   describe: 'Search head, penalty, rate and layer by cross-validation, then train the best',
   options: { ...trainFlags, ...searchFlags },
