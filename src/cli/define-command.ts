@@ -1,6 +1,7 @@
 /** One shape for every command: flags as data, an example, and what it does with the parsed flags. */
 import type { Argv, CommandModule, InferredOptionTypes, Options, PositionalOptions } from 'yargs';
 import { GraftError } from '../errors.js';
+import { helpGroups } from './help-groups.js';
 import { configValue } from './config-value.js';
 import { createOutput, type Output } from './output.js';
 
@@ -46,6 +47,8 @@ export interface CommandDefinition<O extends Record<string, Options>, P> {
   readonly example: readonly [call: string, meaning: string];
   /** Commands below this one (`cache ls`); they have flags of their own. */
   readonly subcommands?: readonly CommandModule[];
+  /** Whether the help has its flags under headings. */
+  readonly isGrouped?: true;
   /** What Ctrl-C is answered with; `goesOn` where the same command goes on later. */
   readonly farewell?: string;
   /** @param isGiven - whether a flag was given, on the command line or in a configuration, or else has its default */
@@ -89,6 +92,12 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
           ...(isHelpAsked === false && { hidden: true }),
         },
       ]);
+      if (definition.isGrouped && isHelpAsked !== false) {
+        for (const [heading, flags] of helpGroups) {
+          const had = flags.filter((flag) => flag in options);
+          if (had.length > 0) yargs.group(had, heading);
+        }
+      }
       return yargs
         .options(Object.fromEntries(own) as Record<string, Options>)
         .example(`$0 ${example[0]}`, example[1]);

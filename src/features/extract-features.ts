@@ -24,7 +24,7 @@ import { KeyIndex } from './key-index.js';
 import { openPool } from './open-pool.js';
 import { Pace } from './pace.js';
 import type { Division } from './plan-workers.js';
-import { readExample, readExamples } from './read-examples.js';
+import { type ReadExample, readExample, readExamples } from './read-examples.js';
 import type { TryingPool } from './trying-pool.js';
 
 export interface ExtractOptions {
@@ -85,142 +85,186 @@ const shardRows = 256;
  * PROVIDER_UNAVAILABLE, UNSUPPORTED_MODEL or RUNTIME_FAILURE. Finished shards are kept in every case.
  */
 export async function extractFeatures(options: ExtractOptions): Promise<ExtractResult> {
-  const { examples, targets, onError = 'skip', onProgress, signal } = options;
-  const stores = targets.map(({ store }) => store);
-  if (stores.length === 0) throw invalidArgument('targets', 'a store or more', stores.length);
+  if (options.targets.length === 0) throw invalidArgument('targets', 'a store or more', 0);
   for (const name of ['batch', 'threads', 'workers'] as const) {
     const value = options[name];
     if (value !== undefined && !(Number.isSafeInteger(value) && value > 0)) {
       throw invalidArgument(name, 'a whole number above 0', value);
     }
   }
-  const started = performance.now();
-  const widest = Math.max(...stores.map(({ dim }) => dim));
-  const groupSize = Math.max(1, Math.min(shardRows, Math.floor(shardBytes / (4 * widest))));
-  const unreadable = new Map<number, string>();
+  return new Extraction(options).run();
+}
+
+/** One pass over the list. Used once. */
+class Extraction {
+  readonly #options: ExtractOptions;
+  readonly #stores: readonly FeatureStore[];
+  /** Most examples in a group. */
+  readonly #groupSize: number;
+  readonly #distinct = new KeyIndex();
   /** Number of each example's key among the distinct ones. */
-  const ordinals = new Uint32Array(examples.length);
-  const distinct = new KeyIndex();
-  let done = 0;
-  const advance = (count: number) => {
-    done += count;
-    onProgress?.({ done, total: examples.length });
-  };
-  const passOver = (index: number, error: GraftError) => {
-    if (onError === 'fail') throw error;
-    unreadable.set(index, error.message);
-    advance(1);
-  };
-  const refuse = (path: string, reason: string) =>
-    new GraftError(
-      options.input.kind === 'pixels' ? 'INVALID_IMAGE' : 'INVALID_TEXT',
-      `Cannot use ${path}: ${reason} Repair or remove it, or pass --on-error skip.`,
-    );
+  readonly #ordinals: Uint32Array;
+  /** By place in the list, why an example could not be read. */
+  readonly #unreadable = new Map<number, string>();
+  readonly #finish: GroupFinish;
+  readonly #pace = new Pace();
+  #done = 0;
+  /** Distinct examples of the group at work so far. */
+  #inGroup = 0;
+  /** The three that compute; opened for the first example that lacks a row. */
+  #layout: ModelLayout | undefined;
+  #pool: TryingPool | undefined;
+  #writer: GroupWriter | undefined;
 
-  const memo = await HashMemo.open(dirname(stores[0]!.folder), examples, { forget: options.rehash });
-  const isWanted = (sha256: Uint8Array) => stores.some((store) => store.find(sha256) === undefined);
+  constructor(options: ExtractOptions) {
+    this.#options = options;
+    this.#stores = options.targets.map(({ store }) => store);
+    const widest = Math.max(...this.#stores.map(({ dim }) => dim));
+    this.#groupSize = Math.max(1, Math.min(shardRows, Math.floor(shardBytes / (4 * widest))));
+    this.#ordinals = new Uint32Array(options.examples.length);
+    this.#finish = new GroupFinish(options.signal);
+  }
 
-  const views = [...new Set(targets.map(({ view }) => view))];
-  const viewOf = targets.map(({ view }) => views.indexOf(view));
+  async run(): Promise<ExtractResult> {
+    const { examples, signal, rehash } = this.#options;
+    const started = performance.now();
+    try {
+      const memo = await HashMemo.open(dirname(this.#stores[0]!.folder), examples, { forget: rehash });
+      await this.#takeAll(memo);
+      await this.#writer?.endGroup();
+      await this.#writer?.settle();
+      await memo.save();
+      if (signal?.aborted) throw this.#interrupted();
+    } catch (error) {
+      // Groups that were handed in completely are still finished, unless it was the computing that failed.
+      await this.#writer?.settle().catch(() => {});
+      throw signal?.aborted ? this.#interrupted() : error;
+    } finally {
+      this.#finish.end();
+      await this.#pool?.close();
+      await this.#layout?.release();
+    }
+    return this.#result(started);
+  }
 
-  let layout: ModelLayout | undefined;
-  let pool: TryingPool | undefined;
-  let writer: GroupWriter | undefined;
-  const finish = new GroupFinish(signal);
-  const pace = new Pace();
-  const startComputing = async () => {
-    layout = typeof options.model === 'function' ? await options.model() : undefined;
-    const source = layout?.source ?? (options.model as Uint8Array);
-    const modelBytes = layout?.sizeBytes ?? source.length;
-    const opened = openPool({
-      ...options,
+  async #takeAll(memo: HashMemo): Promise<void> {
+    const isWanted = (sha256: Uint8Array) => this.#stores.some((store) => store.find(sha256) === undefined);
+    const signal = this.#finish.over;
+    for await (const example of readExamples(this.#options.examples, { memo, isWanted, signal })) {
+      const left = this.#writer && this.#inGroup > 0 ? this.#groupSize - this.#inGroup : 0;
+      if (this.#finish.mustStop(left, this.#pace.msPerExample(this.#done))) throw this.#interrupted();
+      const isNew = await this.#take(example, memo);
+      if (isNew && ++this.#inGroup === this.#groupSize) await this.#endGroup();
+    }
+  }
+
+  /** @returns whether it counts in its group: it could be read, and none before it had the same bytes */
+  async #take({ index, content }: ReadExample, memo: HashMemo): Promise<boolean> {
+    const example = this.#options.examples.at(index)!;
+    if (content.kind === 'unreadable') return this.#passOver(index, content.error);
+    const { sha256 } = content;
+    const before = this.#distinct.size;
+    this.#ordinals[index] = this.#distinct.add(sha256);
+    const isRepeat = this.#distinct.size === before;
+    const found = isRepeat ? [] : await Promise.all(this.#stores.map((store) => store.findVerified(sha256)));
+    const known = found.find((place) => place?.kind === 'skipped');
+    if (known?.kind === 'skipped') this.#refuse(example.path, known.reason);
+    if (!found.includes(undefined)) this.#advance(1);
+    else {
+      // A row that was there when the file was recognised may be in a shard that turned out damaged.
+      const read =
+        content.kind === 'bytes' ? content : await readExample(example, memo, { signal: this.#finish.over });
+      if (read.kind === 'unreadable') return this.#passOver(index, read.error);
+      this.#writer ??= await this.#startComputing();
+      const lacking = this.#stores.map((_, i) => found[i] === undefined);
+      await this.#writer.add({ path: example.path, sha256: read.sha256, bytes: read.bytes, lacking });
+    }
+    return !isRepeat;
+  }
+
+  async #endGroup(): Promise<void> {
+    this.#inGroup = 0;
+    if (!this.#writer) return;
+    await this.#writer.endGroup();
+    // Another process may be ahead on the same list: what it has written need not be computed.
+    for (const store of this.#stores) await store.refresh();
+  }
+
+  async #startComputing(): Promise<GroupWriter> {
+    const { model, targets, examples } = this.#options;
+    this.#layout = typeof model === 'function' ? await model() : undefined;
+    const source = this.#layout?.source ?? (model as Uint8Array);
+    const modelBytes = this.#layout?.sizeBytes ?? source.length;
+    const views = [...new Set(targets.map(({ view }) => view))];
+    const viewOf = targets.map(({ view }) => views.indexOf(view));
+    const { pool, parcel } = openPool({
+      ...this.#options,
       model: source,
       modelBytes,
       views,
       outputs: targets.map(({ store, output }, i) => ({ name: output, view: viewOf[i]!, dim: store.dim })),
-      remaining: () => examples.length - done,
+      remaining: () => examples.length - this.#done,
     });
-    pool = opened.pool;
-    return new GroupWriter(stores, pool, {
-      batch: () => opened.parcel(pace.msPerExample(done)),
+    this.#pool = pool;
+    return new GroupWriter(this.#stores, pool, {
+      batch: () => parcel(this.#pace.msPerExample(this.#done)),
       views: viewOf,
-      onBatch(count) {
-        advance(count);
-        pace.note(done);
+      onBatch: (count) => {
+        this.#advance(count);
+        this.#pace.note(this.#done);
       },
-      onBroken(path, reason) {
-        if (onError === 'fail') throw refuse(path, reason);
-      },
+      onBroken: (path, reason) => this.#refuse(path, reason),
     });
-  };
-
-  try {
-    let inGroup = 0;
-    for await (const { index, content } of readExamples(examples, { memo, isWanted, signal: finish.over })) {
-      const left = writer && inGroup > 0 ? groupSize - inGroup : 0;
-      if (finish.mustStop(left, pace.msPerExample(done))) throw interrupted(done, examples.length);
-      const example = examples.at(index)!;
-      if (content.kind === 'unreadable') {
-        passOver(index, content.error);
-        continue;
-      }
-      const { sha256 } = content;
-      const before = distinct.size;
-      ordinals[index] = distinct.add(sha256);
-      const isRepeat = distinct.size === before;
-      const found = isRepeat ? [] : await Promise.all(stores.map((store) => store.findVerified(sha256)));
-      const known = found.find((place) => place?.kind === 'skipped');
-      if (known?.kind === 'skipped' && onError === 'fail') throw refuse(example.path, known.reason);
-      if (!found.includes(undefined)) advance(1);
-      else {
-        // A row that was there when the file was recognised may be in a shard that turned out damaged.
-        const read =
-          content.kind === 'bytes' ? content : await readExample(example, memo, { signal: finish.over });
-        if (read.kind === 'unreadable') {
-          passOver(index, read.error);
-          continue;
-        }
-        writer ??= await startComputing();
-        const lacking = stores.map((_, i) => found[i] === undefined);
-        await writer.add({ path: example.path, sha256: read.sha256, bytes: read.bytes, lacking });
-      }
-      if (!isRepeat && ++inGroup === groupSize) {
-        inGroup = 0;
-        await writer?.endGroup();
-        // Another process may be ahead on the same list: what it has written need not be computed.
-        if (writer) for (const store of stores) await store.refresh();
-      }
-    }
-    await writer?.endGroup();
-    await writer?.settle();
-    await memo.save();
-    if (signal?.aborted) throw interrupted(done, examples.length);
-  } catch (error) {
-    // Groups that were handed in completely are still finished, unless it was the computing that failed.
-    await writer?.settle().catch(() => {});
-    throw signal?.aborted ? interrupted(done, examples.length) : error;
-  } finally {
-    finish.end();
-    await pool?.close();
-    await layout?.release();
   }
-  const computed = writer?.computed ?? 0;
-  const { skipped, keys } = collectRows({ examples, stores, distinct, ordinals, unreadable });
-  const seconds = (performance.now() - started) / 1000;
-  return {
-    computed,
-    cached: examples.length - computed - skipped.length,
-    skipped,
-    seconds,
-    examplesPerSecond: examples.length / seconds,
-    ...(pool && { division: { ...pool.division, tried: pool.tried } }),
-    keys,
-  };
-}
 
-function interrupted(done: number, total: number): GraftError {
-  return new GraftError(
-    'INTERRUPTED',
-    `Interrupted after ${done} of ${total} examples. Finished shards are kept: run the same command again to go on.`,
-  );
+  #advance(count: number): void {
+    this.#done += count;
+    this.#options.onProgress?.({ done: this.#done, total: this.#options.examples.length });
+  }
+
+  /** An example that cannot be read counts in no group. */
+  #passOver(index: number, error: GraftError): false {
+    if (this.#options.onError === 'fail') throw error;
+    this.#unreadable.set(index, error.message);
+    this.#advance(1);
+    return false;
+  }
+
+  /** What no row can be made of, which the stores remember, is skipped unless that is not wanted. */
+  #refuse(path: string, reason: string): void {
+    if (this.#options.onError !== 'fail') return;
+    throw new GraftError(
+      this.#options.input.kind === 'pixels' ? 'INVALID_IMAGE' : 'INVALID_TEXT',
+      `Cannot use ${path}: ${reason} Repair or remove it, or pass --on-error skip.`,
+    );
+  }
+
+  #interrupted(): GraftError {
+    return new GraftError(
+      'INTERRUPTED',
+      `Interrupted after ${this.#done} of ${this.#options.examples.length} examples. Finished shards are kept: run the same command again to go on.`,
+    );
+  }
+
+  #result(started: number): ExtractResult {
+    const { examples } = this.#options;
+    const computed = this.#writer?.computed ?? 0;
+    const { skipped, keys } = collectRows({
+      examples,
+      stores: this.#stores,
+      distinct: this.#distinct,
+      ordinals: this.#ordinals,
+      unreadable: this.#unreadable,
+    });
+    const seconds = (performance.now() - started) / 1000;
+    return {
+      computed,
+      cached: examples.length - computed - skipped.length,
+      skipped,
+      seconds,
+      examplesPerSecond: examples.length / seconds,
+      ...(this.#pool && { division: { ...this.#pool.division, tried: this.#pool.tried } }),
+      keys,
+    };
+  }
 }

@@ -1,5 +1,6 @@
 /** The loop of fine-tuning: epochs of seeded batches, the validation loss watched, the best weights kept. */
 import { GraftError } from '../errors.js';
+import { scheduleFactor } from '../optim/schedules.js';
 import { createRng, type Rng } from '../rng.js';
 import type { Session } from '../runtime/session.js';
 import { massTable } from '../tasks/targets.js';
@@ -17,7 +18,7 @@ export interface LoopSettings {
   readonly loss: LossSpec;
   readonly classWeights: Float32Array | undefined;
   readonly epochs: number;
-  /** Share of the first steps in which the rates rise from 0. */
+  /** Share of the first steps in which the rates rise; a cosine follows. */
   readonly warmUp: number;
   readonly batch: number;
   readonly seed: number;
@@ -67,6 +68,8 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
   const rng = createRng(settings.seed, from?.fields.rng as number[] | undefined);
   const order = inOrder(train.rows);
   const stepsPerEpoch = Math.ceil(train.rows / batch);
+  const all = epochs * stepsPerEpoch;
+  const schedule = { kind: 'cosine', steps: all, warmUp: Math.round(settings.warmUp * all) } as const;
   // The best weights are a copy only where a later epoch may be worse.
   const keep = (): ReadonlyMap<string, Tensor> => (validate ? copyParameters(evaluated) : evaluated);
   const reached: Reached = from
@@ -87,8 +90,8 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
       const into = outputs.subarray(start, start + rows.length * outputCount);
       await descend(rows, values, into);
       if (into.some((value) => !Number.isFinite(value))) throw diverged(epoch);
-      const progress = ((epoch - 1) * stepsPerEpoch + ++steps) / (epochs * stepsPerEpoch);
-      optimizer.step(rows.length, rateAt(progress, settings.warmUp), settings.reach?.(epoch));
+      const factor = scheduleFactor(schedule, (epoch - 1) * stepsPerEpoch + steps++);
+      optimizer.step(rows.length, factor, settings.reach?.(epoch));
       await input.checkpoint?.(epoch - 1, `in epoch ${epoch}`, state({ epoch, steps }));
     }
     // The training score is that of the epoch as it went, before each step: a pass over the data less.
@@ -211,12 +214,6 @@ function makeStep({ graph, step, parameters, optimizer, train, task, settings }:
       { ...gradients, [graph.outputs]: float32([count, outputCount], into) },
     );
   };
-}
-
-/** Linear warm-up, then a cosine from 1 to 0; `progress` in (0, 1]. */
-function rateAt(progress: number, warmUp: number): number {
-  if (progress < warmUp) return progress / warmUp;
-  return 0.5 * (1 + Math.cos((Math.PI * (progress - warmUp)) / (1 - warmUp)));
 }
 
 /** onnxruntime-node blocks the thread: without a pause between steps a Ctrl-C would not be heard before the end. */

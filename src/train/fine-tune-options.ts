@@ -33,7 +33,7 @@ export interface FineTuneOptions {
    */
   readonly gradual?: number;
   readonly epochs?: number;
-  /** Share of the first steps in which the rates rise from 0. */
+  /** Share of the first steps in which the rates rise; a cosine follows. */
   readonly warmUp?: number;
   readonly batch?: number;
   readonly standardize?: boolean;

@@ -21,6 +21,17 @@ describe('The help', () => {
     });
   }
 
+  for (const command of ['run', 'train', 'tune']) {
+    it(`of graft ${command} has every flag under a heading that says what it is about`, async () => {
+      const { stdout } = await graftHere([command, '--help']);
+      const [, general] = /^Options:\n([^]*?)\n\n/m.exec(stdout)!;
+      expect([...general!.matchAll(/--([\w-]+)/g)].map(([, flag]) => flag)).to.have.members([
+        ...['json', 'config', 'help', 'version'],
+      ]);
+      expect(stdout).to.match(/\nData:\n +--data /);
+    });
+  }
+
   it('of graft itself names every command', async () => {
     const { stdout } = await graftHere(['--help']);
     expect([...stdout.matchAll(/^ {2}graft (\w+)/gm)].map(([, name]) => name)).to.have.members(

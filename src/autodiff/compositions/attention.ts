@@ -8,6 +8,7 @@
  */
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js';
 import type { Composition, CompositionContext } from './composition.js';
+import { int64Scalar, sizeAlong } from './size-along.js';
 
 /** What a masked score becomes: the lowest float32, which softmax makes 0 in any float type. */
 export const lowest = -3.4028234663852886e38;
@@ -69,25 +70,16 @@ export function joinHeads(at: CompositionContext, value: string): string {
 /** bool [S, T]: true above the diagonal that begins at column `past`. */
 export function futureOf(at: CompositionContext, q: string, k: string, past?: string): string {
   const [rows, columns] = [q, k].map((value) => {
-    const count = scalarAt(at, at.op('Shape', [value], { shape: [4] }), 2);
+    const count = sizeAlong(at, value, 2);
     return { count, size: at.shapeOf(value)[2]! };
   });
   const count = (from: string, { count: length, size }: { count: string; size: number }): string => {
     const end = at.op('Add', [from, length]);
     return at.op('Range', [from, end, int64Scalar(at, 1)], { shape: [size] });
   };
-  const offset = past ? scalarAt(at, at.op('Shape', [past], { shape: [4] }), 2) : int64Scalar(at, 0);
+  const offset = past ? sizeAlong(at, past, 2) : int64Scalar(at, 0);
   const places = at.op('Reshape', [count(offset, rows!), at.ints([-1, 1])]);
   return at.op('Greater', [count(int64Scalar(at, 0), columns!), places]);
-}
-
-function scalarAt(at: CompositionContext, list: string, index: number): string {
-  return at.op('Gather', [list, int64Scalar(at, index)], { attributes: { axis: 0 }, shape: [] });
-}
-
-/** A list of one as a scalar. */
-function int64Scalar(at: CompositionContext, value: number): string {
-  return at.op('Squeeze', [at.ints([value])], { shape: [] });
 }
 
 /** Each head of [B, h, T, d] `times` times in a row. */

@@ -11,6 +11,7 @@ import { intAttribute, stringAttribute } from '../../onnx/attributes.js';
 import { dtypeInfo } from '../../tensor/dtype.js';
 import type { Composition, CompositionContext } from './composition.js';
 import { cut } from './cut.js';
+import { sizeAlong } from './size-along.js';
 
 export const gridSample: Composition = (at) => {
   const [X, grid] = at.x as [string, string];
@@ -20,8 +21,9 @@ export const gridSample: Composition = (at) => {
   if (padding === 'reflection') at.refuse('padding_mode reflection');
   const dims = at.shapeOf(X);
   if (dims.length !== 4) at.refuse(`an input of ${dims.length} axes`);
-  const [, channels, height, width] = dims as [number, number, number, number];
+  const channels = dims[1]!;
   const isBorder = padding === 'border';
+  const [height, width] = [2, 3].map((axis) => sizeAlong(at, X, axis)) as [string, string];
   const [x, y] = cut(at, at.op('Reshape', [grid, at.ints([0, -1, 2])]), [1, 1]).map((coordinates) =>
     at.op('Reshape', [coordinates, at.ints([0, 1, -1])]),
   ) as [string, string];
@@ -32,14 +34,16 @@ export const gridSample: Composition = (at) => {
   const shape = [batch, channels, count];
   const parts = rows.flatMap((row) =>
     columns.map((column) => {
-      const place = at.op('Add', [at.op('Mul', [row.index, at.ints([width])]), column.index]);
+      const place = at.op('Add', [at.op('Mul', [row.index, width]), column.index]);
       const places = at.op('Expand', [place, at.ints([1, channels, 1])], { shape });
       const values = at.op('GatherElements', [pixels, places], { attributes: { axis: 2 }, shape });
       return at.op('Mul', [values, at.op('Mul', [row.weight, column.weight])]);
     }),
   );
   const samples = parts.reduce((sum, part) => at.op('Add', [sum, part]));
-  return at.op('Reshape', [samples, at.ints([0, 0, ...at.shapeOf(grid).slice(1, 3)])]);
+  const places = at.op('Gather', [at.op('Shape', [grid], { shape: [4] }), at.ints([1, 2])], { shape: [2] });
+  const target = at.op('Concat', [at.ints([0, 0]), places], { attributes: { axis: 0 } });
+  return at.op('Reshape', [samples, target], { shape: at.shapeOf(at.node.outputs[0]!) });
 };
 
 interface Pixel {
@@ -48,13 +52,23 @@ interface Pixel {
   readonly weight: string;
 }
 
-/** The two pixels around each coordinate [N, 1, places] along an axis of `size` pixels. */
-function pixelsAround(at: CompositionContext, coordinate: string, size: number, isBorder: boolean): Pixel[] {
+/**
+ * The two pixels around each coordinate [N, 1, places] along an axis.
+ * @param length - its pixels, an int64 scalar
+ */
+function pixelsAround(
+  at: CompositionContext,
+  coordinate: string,
+  length: string,
+  isBorder: boolean,
+): Pixel[] {
   const isAligned = intAttribute(at.node, 'align_corners', 0) === 1;
   const shape = at.shapeOf(coordinate);
-  const inside = (value: string): string => at.op('Clip', [value, at.scalar(0), at.scalar(size - 1)]);
+  const size = at.op('Cast', [length], { attributes: { to: dtypeInfo(at.dtypeOf(at.x[0]!)).code } });
+  const last = at.op('Sub', [size, at.scalar(1)]);
+  const inside = (value: string): string => at.op('Clip', [value, at.scalar(0), last]);
   const fromStart = at.op('Add', [coordinate, at.scalar(1)]);
-  const scaled = at.op('Mul', [fromStart, at.scalar((isAligned ? size - 1 : size) / 2)]);
+  const scaled = at.op('Mul', [at.op('Mul', [fromStart, at.scalar(0.5)]), isAligned ? last : size]);
   const place = isAligned ? scaled : at.op('Sub', [scaled, at.scalar(0.5)]);
   const moved = isBorder ? inside(place) : place;
   const low = at.op('Floor', [moved], { shape });

@@ -1,5 +1,5 @@
 /**
- * The p-norm of each window, (Σ |x|^p)^(1/p), with a mean that counts the padding as zeros: Σ = size · mean.
+ * The p-norm of each window, (Σ |x|^p)^(1/p); of windows that move, with a mean that counts the padding as zeros: Σ = size · mean.
  *
  * Where a whole window is zero the norm has no gradient, and none that is finite comes out, as in PyTorch.
  */
@@ -7,13 +7,13 @@ import { type AttributeInput, intAttribute, intsAttribute, stringAttribute } fro
 import { sizeOf } from '../../tensor/shape.js';
 import type { Composition, CompositionContext } from './composition.js';
 
-/** From the mean of |x|^p over so many numbers to their norm. */
-function norm(at: CompositionContext, mean: (powers: string) => string, count: number): string {
+/** From the sum of |x|^p to the norm. */
+function norm(at: CompositionContext, sum: (powers: string) => string): string {
   const p = intAttribute(at.node, 'p', 2);
   const power = (x: string, exponent: number): string =>
     exponent === 1 ? x : at.op('Pow', [x, at.scalar(exponent)], { shape: at.shapeOf(x) });
   const sizes = at.op('Abs', [at.x[0]!], { shape: at.shapeOf(at.x[0]!) });
-  return power(at.op('Mul', [mean(power(sizes, p)), at.scalar(count)]), 1 / p);
+  return power(sum(power(sizes, p)), 1 / p);
 }
 
 export const lpPool: Composition = (at) => {
@@ -29,11 +29,18 @@ export const lpPool: Composition = (at) => {
   }
   if (node.attributes.has('auto_pad')) attributes.auto_pad = stringAttribute(node, 'auto_pad', 'NOTSET');
   const shape = at.shapeOf(node.outputs[0]!);
-  return norm(at, (x) => at.op('AveragePool', [x], { attributes, shape }), sizeOf(kernel));
+  return norm(at, (x) => {
+    const mean = at.op('AveragePool', [x], { attributes, shape });
+    return at.op('Mul', [mean, at.scalar(sizeOf(kernel))]);
+  });
 };
 
 export const globalLpPool: Composition = (at) => {
   const shape = at.shapeOf(at.node.outputs[0]!);
-  const count = sizeOf(at.shapeOf(at.x[0]!).slice(2));
-  return norm(at, (x) => at.op('GlobalAveragePool', [x], { shape }), count);
+  const axes = shape.map((_, axis) => axis).slice(2);
+  return norm(at, (x) =>
+    at.opset < 13
+      ? at.op('ReduceSum', [x], { attributes: { axes, keepdims: 1 }, shape })
+      : at.op('ReduceSum', [x, at.ints(axes)], { attributes: { keepdims: 1 }, shape }),
+  );
 };

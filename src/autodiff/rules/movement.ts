@@ -16,7 +16,7 @@ import { GraftError } from '../../errors.js';
 import type { Node } from '../../onnx/ir.js';
 import { dtypeFromCode, dtypeInfo, isFloat } from '../../tensor/dtype.js';
 import { positiveAxis } from '../../tensor/shape.js';
-import { keepWhere, reshapeLike, transpose, zerosLike } from '../append.js';
+import { keepWhere, reshape, reshapeLike, transpose, zerosLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum, unbroadcast } from '../unbroadcast.js';
 import { moveBackByIndex } from './index-trick.js';
@@ -130,15 +130,13 @@ function castTarget(node: Node): readonly number[] {
   return target && isFloat(target) ? [0] : [];
 }
 
-/** In column-row-depth order the new pixels' channels lie apart: [N, C, b, b, H, W]. */
+/** SpaceToDepth has the channels of a place [b·b, C]; column-row-depth order has them [C, b·b]. */
 const depthToSpace = moving(['DepthToSpace'], (at, dY) => {
   const blocksize = intAttribute(at.node, 'blocksize', 1);
-  if (stringAttribute(at.node, 'mode', 'DCR') !== 'CRD') return at.op('SpaceToDepth', [dY], { blocksize });
-  const [, channels, , width] = at.shapeOf(at.x[0]!) as [number, number, number, number];
-  const depth = channels / blocksize ** 2;
-  const blocks = at.builder.ints([0, depth, -1, blocksize, width, blocksize]);
-  const moved = transpose(at, at.op('Reshape', [dY, blocks]), [0, 1, 3, 5, 2, 4]);
-  return reshapeLike(at, moved, at.x[0]!);
+  const moved = at.op('SpaceToDepth', [dY], { blocksize });
+  if (stringAttribute(at.node, 'mode', 'DCR') !== 'CRD') return moved;
+  const apart = reshape(at, moved, [0, blocksize ** 2, at.shapeOf(at.y[0]!)[1]!, -1]);
+  return reshapeLike(at, transpose(at, apart, [0, 2, 1, 3]), at.x[0]!);
 });
 
 export const movement: readonly GradientRule[] = [

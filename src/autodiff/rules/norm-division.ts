@@ -9,7 +9,7 @@
  */
 import { floatAttribute, intAttribute } from '../../onnx/attributes.js';
 import { float32 } from '../../tensor/tensor.js';
-import { positiveAxis, sizeOf } from '../../tensor/shape.js';
+import { positiveAxis } from '../../tensor/shape.js';
 import { choose, keepWhere, reshape, reshapeLike } from '../append.js';
 import type { GradientRule, RuleContext } from '../gradient-rule.js';
 import { reduceSum } from '../unbroadcast.js';
@@ -70,7 +70,7 @@ function signOf(at: RuleContext, x: string): string {
 /** Sums over neighbouring channels as a product with a band matrix, and their transpose. */
 function neighbourSums(at: RuleContext, size: number) {
   const x = at.x[0]!;
-  const [, channels, ...pixels] = at.shapeOf(x) as [number, number, ...number[]];
+  const channels = at.shapeOf(x)[1]!;
   const before = Math.floor((size - 1) / 2);
   const after = Math.ceil((size - 1) / 2);
   const band = new Float32Array(channels * channels);
@@ -83,7 +83,7 @@ function neighbourSums(at: RuleContext, size: number) {
   }
   const apply = (matrix: Float32Array) => (value: string): string => {
     const name = at.builder.constant('const/band', float32([channels, channels], matrix));
-    const product = at.op('MatMul', [name, reshape(at, value, [-1, channels, sizeOf(pixels)])]);
+    const product = at.op('MatMul', [name, reshape(at, value, [0, channels, -1])]);
     return reshapeLike(at, product, x);
   }; // prettier-ignore
   return { over: apply(band), back: apply(transposed) };

@@ -136,11 +136,10 @@ export const normalization: readonly GradientRule[] = [
     differentiable: [0, 1, 2],
     backward(at) {
       const [x, scale] = at.x as [string, string];
-      const [, channels, ...size] = at.shapeOf(x) as [number, number, ...number[]];
+      const channels = at.shapeOf(x)[1]!;
       const groups = intAttribute(at.node, 'num_groups', 1);
       // Seen as [N, groups, channels of a group, pixels]: scale and bias are one a channel, or one a group until opset 20.
-      const split = (value: string): string =>
-        reshape(at, value, [-1, groups, channels / groups, sizeOf(size)]);
+      const split = (value: string): string => reshape(at, value, [0, groups, channels / groups, -1]);
       const isPerGroup = at.shapeOf(scale)[0] !== channels || groups === channels;
       const parameterShape = [groups, isPerGroup ? 1 : channels / groups, 1];
       const sum = (gradient: string): string =>

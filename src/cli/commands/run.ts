@@ -71,6 +71,7 @@ const ofSearch = [
 
 export const runCommand = defineCommand({
   command: 'run',
+  isGrouped: true,
   farewell: goesOn,
   describe: 'Everything: cache, train (or --tune), export, verify, report',
   options,

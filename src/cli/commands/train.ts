@@ -32,6 +32,7 @@ export const trainFlags = {
 
 export const trainCommand = defineCommand({
   command: 'train',
+  isGrouped: true,
   farewell: goesOn,
   describe: 'Cache what is missing, train a head, write the run folder',
   options: trainFlags,

@@ -86,6 +86,10 @@ export const searchFlags = {
     describe:
       'Go on with the unfinished search in --out, or fail; --no-resume begins again [default: go on if the settings are the same]',
   },
+  epochs: {
+    ...positiveInteger('epochs'),
+    describe: 'Most epochs of adamw and sgd [default: 30]',
+  },
   validation: {
     ...share('validation'),
     describe: 'Share that neither the folds nor the training see, for a last judgement [default: 0]',
@@ -94,6 +98,7 @@ export const searchFlags = {
 
 export const tuneCommand = defineCommand({
   command: 'tune',
+  isGrouped: true,
   farewell: goesOn,
   describe: 'Search head, penalty, rate and layer by cross-validation, then train the best',
   options: { ...trainFlags, ...searchFlags },
