@@ -104,11 +104,11 @@ export function deepestStage(
   return (endOf(deeper) ?? usual).value;
 
   function endOf(all: readonly Place[]): Place | undefined {
-    const bypassed = new Map<string, boolean>();
-    const isHidden = (value: string): boolean => {
-      if (!bypassed.has(value)) bypassed.set(value, isBypassed(value, all));
-      return bypassed.get(value)! || isInsideBlock(value, flow, shapes, layouts);
-    };
+    const bypassed = tree.bypassed(all.map(({ value }) => value));
+    const isEnlarged = all.some(({ value }) => enlarged.has(value));
+    const isHidden = (value: string): boolean =>
+      (bypassed.has(value) && (!isEnlarged || isBypassed(value, all))) ||
+      isInsideBlock(value, flow, shapes, layouts);
     // A prediction has no layer after it; the last maps of a bare feature extractor have none either, but an activation or a sum.
     const inner = richest(
       all.filter(({ value }) => beforeLayer.has(value) || !predicted.has(value)),
@@ -161,11 +161,10 @@ export function deepestStage(
 
   /** Whether all data on the way from `from` to `to` passes through fewer than half the channels. */
   function isSqueezed(from: Place, to: Place): boolean {
-    const way = tree.chain(to.value);
     // Shuffling channels goes through another number of axes.
     const rank = shapes.get(from.value)!.length;
-    return way
-      .slice(way.indexOf(from.value) + 1)
+    return tree
+      .chain(to.value, from.value)
       .some((value) => shapes.get(value)?.length === rank && channels(value) * 2 < from.channels);
   }
 }

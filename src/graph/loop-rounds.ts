@@ -23,6 +23,11 @@ export function countRounds({ opType, domain, inputs, attributes }: Node, facts:
   return count === undefined ? undefined : Math.max(0, Number(count));
 } // prettier-ignore
 
+/** The rounds that a Loop comes to at most; Infinity where nothing but its condition, or a number that is computed, ends it. */
+export function mostRounds({ inputs: [trips = ''] }: Node, { constantOf }: ValueFacts): number {
+  return Number(constantOf(trips)?.data[0] ?? Number.POSITIVE_INFINITY);
+}
+
 /** Runs of nodes that one run of a graph comes to, its subgraphs included; rounds that are not known count as one. */
 export function countRuns(graph: Graph, outer: ValueFacts = noFacts): number {
   let runs = graph.nodes.length;

@@ -29,3 +29,11 @@ function byteLetters(): string[] {
     return String.fromCharCode(isVisible ? byte : 0x100 + hidden++);
   });
 }
+
+const letters = byteLetters();
+const encoder = new TextEncoder();
+
+/** @example inByteLetters('é a') // 'Ã©Ġa' */
+export function inByteLetters(text: string): string {
+  return Array.from(encoder.encode(text), (byte) => letters[byte]).join('');
+}

@@ -1,4 +1,6 @@
 /** ONNX Runtime's words on a model that it does not take, and what to do about the usual reasons. */
+import { GraftError, messageOf } from '../errors.js';
+import { guardedLoop } from '../graph/loop-guard.js';
 
 interface Reason {
   readonly pattern: RegExp;
@@ -67,4 +69,18 @@ export function explainRefusal(message: string): string {
     if (match) return says(match);
   }
   return withoutSourcePlace(line);
+}
+
+/** The error of a run: RUNTIME_FAILURE, or UNSUPPORTED_MODEL for a loop that never ends. */
+export function runFailure(cause: unknown, provider: string): GraftError {
+  const message = withoutSourcePlace(messageOf(cause));
+  const endless = guardedLoop(message);
+  if (!endless)
+    return new GraftError('RUNTIME_FAILURE', `ONNX Runtime failed on ${provider}: ${message}`, { cause });
+  return new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Loop "${endless.loop}" went on for ${endless.rounds.toLocaleString('en')} rounds, and its condition was still true. Export the model with ` +
+      'a smaller number of rounds, or with a condition that turns false on any input.',
+    { cause },
+  );
 }

@@ -1,4 +1,4 @@
-import { assertEnds } from '../graph/loop-rounds.js';
+import { boundLoops } from '../graph/bound-loops.js';
 import { layOutModel } from '../onnx/lay-out-model.js';
 import type { Model } from '../onnx/ir.js';
 import { openSession } from './open-session.js';
@@ -9,8 +9,7 @@ import type { Session, SessionOptions } from './session.js';
  * @throws as `openSession`, UNSUPPORTED_MODEL for a loop that takes forever, and FILE_UNWRITABLE where the temporary folder cannot take the weights of a large one.
  */
 export async function openModel(model: Model, options?: SessionOptions): Promise<Session> {
-  assertEnds(model.graph);
-  const { source, release } = await layOutModel(model);
+  const { source, release } = await layOutModel(boundLoops(model));
   try {
     return await openSession(source, options);
   } finally {

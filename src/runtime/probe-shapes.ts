@@ -1,6 +1,6 @@
 /** Real shapes of values, found by running the model once. */
 import { GraftError } from '../errors.js';
-import { assertEnds } from '../graph/loop-rounds.js';
+import { boundLoops } from '../graph/bound-loops.js';
 import { type FeedOptions, hasOpenImageSize, hasOpenSoundLength, planFeeds } from '../graph/plan-feeds.js';
 import { subgraphs } from '../onnx/attributes.js';
 import { type Graph, type Model, node, type Node, tensorValue } from '../onnx/ir.js';
@@ -76,8 +76,7 @@ export async function probeShapes(
  * converters leave it) are taken with optimisations alone, of which the basic ones keep what is looked at.
  */
 async function openWhole(model: Model): Promise<Session> {
-  assertEnds(model.graph);
-  const { source, release } = await layOutModel(model);
+  const { source, release } = await layOutModel(boundLoops(model));
   try {
     return await openSession(source, { optimization: 'disabled', planMemory: false });
   } catch (error) {
@@ -112,7 +111,7 @@ async function runFirst(
     try {
       return { inputs, outputs: await session.run(Object.fromEntries(fed)) };
     } catch (error) {
-      if (!(error instanceof GraftError)) throw error;
+      if (!(error instanceof GraftError) || error.code === 'UNSUPPORTED_MODEL') throw error;
       failure ??= error;
     }
   }

@@ -1,9 +1,8 @@
 /** Puts our Session interface around a session of onnxruntime-node or onnxruntime-web; both share one API. */
 import type { InferenceSession, Tensor as OrtTensor, TensorConstructor } from 'onnxruntime-node';
-import { GraftError, messageOf } from '../errors.js';
 import type { TypedArray } from '../tensor/dtype.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { withoutSourcePlace } from './explain-refusal.js';
+import { runFailure } from './explain-refusal.js';
 import type { Provider, Session, TensorMap } from './session.js';
 
 export function wrapSession(
@@ -38,13 +37,7 @@ export function wrapSession(
         }
         return result;
       } catch (error) {
-        throw new GraftError(
-          'RUNTIME_FAILURE',
-          `ONNX Runtime failed on ${provider}: ${withoutSourcePlace(messageOf(error))}`,
-          {
-            cause: error,
-          },
-        );
+        throw runFailure(error, provider);
       }
     },
     release: () => session.release(),

@@ -19,16 +19,21 @@ export interface PreTokenizer {
     readonly invert?: unknown;
     readonly pattern?: { readonly Regex?: unknown } | undefined;
   };
-  /** Of a Split. */
-  readonly pattern?: RegExp | null;
+  /** Of a Split or a ByteLevel. */
+  pattern?: RegExp | null;
   /** Of a sequence. */
   readonly tokenizers?: readonly (PreTokenizer | null)[];
   pre_tokenize_text(text: string): string[];
 }
 
-/** Lets each Split do what its description says. */
+/** GPT-2's words. In JavaScript `\s` has U+FEFF too, and lacks U+0085. */
+const byteLevelWords =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu;
+
+/** Lets each Split do what its description says, and ByteLevel find blanks as Unicode has them. */
 export function giveBehaviors(preTokenizer: PreTokenizer | null): void {
   for (const each of preTokenizer?.tokenizers ?? []) giveBehaviors(each);
+  if (preTokenizer?.config?.type === 'ByteLevel') preTokenizer.pattern = byteLevelWords;
   const { pattern, config } = preTokenizer ?? {};
   if (config?.type !== 'Split' || !pattern) return;
   const behavior = String(config.behavior).toLowerCase();

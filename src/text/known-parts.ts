@@ -3,6 +3,8 @@
  *
  *   Nmt        characters that show nothing are removed, blanks of other kinds become spaces
  *   Strip      blanks as Unicode has them are removed at the ends
+ *   Prepend    puts nothing before an empty text
+ *   ByteLevel  as a normalizer: a table of characters whose name is `byteLevelTable`
  *   BertNormalizer
  *              removes the accents that the reference knows
  *   BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits
@@ -27,7 +29,11 @@ interface Part {
   readonly strip_accents?: unknown;
   readonly strip_left?: unknown;
   readonly strip_right?: unknown;
+  readonly prepend?: unknown;
 }
+
+/** In place of a table: each byte of the UTF-8 becomes a letter. */
+export const byteLevelTable = 'ByteLevel';
 
 /** As in the tokenizers of Hugging Face, `normalizers/unicode.rs`. */
 const nmt = [
@@ -67,6 +73,9 @@ function knownNormalizer(normalizer: unknown): unknown {
   if (part.type === 'Nmt') return { type: 'Sequence', normalizers: nmt };
   if (part.type === 'BertNormalizer') return bertNormalizer(part);
   if (part.type === 'Strip') return { type: 'Sequence', normalizers: strip(part) };
+  if (part.type === 'ByteLevel') return { type: 'Precompiled', precompiled_charsmap: byteLevelTable };
+  if (part.type === 'Prepend')
+    return { type: 'Replace', pattern: { Regex: '\\A(?=[\\s\\S])' }, content: part.prepend };
   if (part.type !== 'Sequence' || !Array.isArray(part.normalizers)) return normalizer;
   return { ...part, normalizers: part.normalizers.map(knownNormalizer) };
 }

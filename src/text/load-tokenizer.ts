@@ -1,10 +1,12 @@
 /** A Hugging Face tokenizer: from a text to the ids of its tokens. The only file that imports the library. */
 import * as library from '@huggingface/tokenizers';
 import { GraftError, messageOf } from '../errors.js';
+import { inByteLetters } from '../models/byte-tokenizer.js';
 import type { TokenizerFiles } from '../models/token-spec.js';
+import { type BpeModel, bytePairs, byteTokens } from './byte-pairs.js';
 import { readCharsmap } from './charsmap.js';
 import { giveBehaviors, type PreTokenizer } from './divide-text.js';
-import { withKnownParts } from './known-parts.js';
+import { byteLevelTable, withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
 import { matchWholeWords, type WithAddedTokens } from './whole-words.js';
 
@@ -79,10 +81,15 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
   let tokenizer: Tokenizer;
   let frame: Frame;
   try {
-    tokenizer = new LibraryTokenizer(description, settings);
-    giveCharsmaps(tokenizer.normalizer);
+    const isBpe = kind === 'BPE' || (kind === undefined && description.model.merges !== undefined);
+    // The library would read the merges of byte pairs too, at some cost.
+    const forLibrary = isBpe ? { ...description, model: { ...description.model, merges: [] } } : description;
+    // The file alone says which blanks go; `remove_space` is a word to slower tokenizers that had no such file.
+    tokenizer = new LibraryTokenizer(forLibrary, { ...settings, remove_space: false });
+    giveTables(tokenizer.normalizer);
     giveBehaviors(tokenizer.pre_tokenizer);
     matchWholeWords(tokenizer, vocabularyOf(description.model.vocab));
+    if (isBpe) givePairs(tokenizer.model, description.model as BpeModel);
     if (kind === 'Unigram') joinUnknown(tokenizer.model, description.model?.byte_fallback === true);
     frame = findFrame(tokenizer);
   } catch (error) {
@@ -113,9 +120,18 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
 }
 
 /** Lets tables be looked up where the library takes NFKC in their place. */
-function giveCharsmaps(normalizer: Normalizer | null): void {
-  if (typeof normalizer?.charsmap === 'string') normalizer.normalize = readCharsmap(normalizer.charsmap);
-  for (const each of normalizer?.normalizers ?? []) giveCharsmaps(each);
+function giveTables(normalizer: Normalizer | null): void {
+  const table = normalizer?.charsmap;
+  if (typeof table === 'string')
+    normalizer!.normalize = table === byteLevelTable ? inByteLetters : readCharsmap(table);
+  for (const each of normalizer?.normalizers ?? []) giveTables(each);
+}
+
+/** Lets words be divided as Hugging Face's library does, which the other one does nearly. */
+function givePairs(model: Tokenizer['model'], description: BpeModel): void {
+  const pairsOf = bytePairs(description);
+  model.fuse_unk = false;
+  model.encode = (words) => words.flatMap(pairsOf);
 }
 
 /**
@@ -125,12 +141,8 @@ function giveCharsmaps(normalizer: Normalizer | null): void {
  */
 function joinUnknown(model: Tokenizer['model'], fallsBack: boolean): void {
   const { tokens_to_ids: ids } = model;
-  const encoder = new TextEncoder();
   const bytesOf = (unknown: string): string[] => {
-    const hex = Array.from(encoder.encode(unknown), (byte) =>
-      byte.toString(16).toUpperCase().padStart(2, '0'),
-    );
-    const tokens = hex.map((digits) => `<0x${digits}>`);
+    const tokens = byteTokens(unknown);
     return tokens.every((token) => ids.has(token)) ? tokens : [unknown];
   };
   const written = (unknown: string): string[] => (fallsBack ? bytesOf(unknown) : [unknown]);
@@ -152,7 +164,12 @@ function joinUnknown(model: Tokenizer['model'], fallsBack: boolean): void {
 }
 
 interface TokenizerDescription {
-  readonly model?: { readonly type?: unknown; readonly vocab?: unknown; readonly byte_fallback?: unknown };
+  readonly model?: {
+    readonly type?: unknown;
+    readonly vocab?: unknown;
+    readonly merges?: unknown;
+    readonly byte_fallback?: unknown;
+  };
   readonly normalizer?: unknown;
   readonly truncation?: { readonly max_length?: unknown } | null;
   readonly padding?: { readonly pad_id?: unknown } | null;

@@ -74,7 +74,7 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
 }
 
 /** @param basis - a further change of variables, after the scaling */
-export function inBasis(replica: Replica, basis?: WeightBasis): Variables {
+function inBasis(replica: Replica, basis?: WeightBasis): Variables {
   const { scale } = replica;
   return {
     replica,
@@ -88,4 +88,12 @@ export function inBasis(replica: Replica, basis?: WeightBasis): Variables {
       return u.map((value, i) => value / scale[i]!);
     },
   };
+}
+
+/** Where the curvature is not known beforehand. */
+export function plainVariables({ layout, penalized, l2 }: ConvexProblem, rows: number): Variables {
+  const penalty = new Float64Array(layout.size);
+  for (const { name, from, to } of layout.parts) if (penalized.includes(name)) penalty.fill(l2, from, to);
+  const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(rows));
+  return inBasis({ penalty, scale, heldOut: -1 });
 }

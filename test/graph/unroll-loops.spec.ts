@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { toAttribute } from '../../src/onnx/attributes.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { openModel } from '../../src/runtime/open-model.js';
 import { probeShapes } from '../../src/runtime/probe-shapes.js';
 import { unrollLoops } from '../../src/graph/unroll-loops.js';
 import type { Model } from '../../src/onnx/ir.js';
@@ -65,6 +66,49 @@ const outputsOf = (model: Model): Promise<unknown> =>
   runModel(model, { x: float32([2, 2], [0.5, -1, 2, 3]) });
 
 const operators = ({ graph }: Model): string[] => graph.nodes.map(({ opType }) => opType);
+
+/** Doubles x until its sum reaches the limit; the condition is computed in each round. */
+function doubledUntil(limit: number): Model {
+  const value = (opType: string, inputs: string[], output: string): ir.Node =>
+    ir.node({ opType, inputs, outputs: [output] });
+  const { attributes, ...row } = repeat('grow', undefined, [value('Add', ['grow/in', 'grow/in'], 'grown')]);
+  const { value: body } = attributes.get('body') as { value: ir.Graph };
+  const grow = toAttribute({
+    ...body,
+    nodes: [
+      ...body.nodes,
+      ir.node({
+        opType: 'ReduceSum',
+        inputs: ['grown'],
+        outputs: ['sum'],
+        attributes: new Map([['keepdims', toAttribute(0)]]),
+      }),
+      value('Less', ['sum', 'limit'], 'going'),
+    ],
+    outputs: [ir.tensorValue('going', 'bool', []), body.outputs[1]!],
+  });
+  const model = looped({ ...row, attributes: new Map([['body', grow]]) });
+  const b = new GraphBuilder();
+  b.constant('limit', float32([], [limit]));
+  const initializers = new Map([...model.graph.initializers, ...b.initializers]);
+  return { ...model, graph: { ...model.graph, initializers } };
+}
+
+describe('A loop that ends by what it computes', () => {
+  it('is run where it ends, and refused by its name where it goes on and on', async () => {
+    const feeds = { x: float32([2], [1, 2]) };
+    const session = await openModel(doubledUntil(100));
+    try {
+      expect((await session.run(feeds)).y).to.deep.equal(float32([2], [64, 128]));
+    } finally {
+      await session.release();
+    }
+    const failure = await probeShapes(doubledUntil(Infinity), { feeds: { x: float32([2], [0, 0]) } }).catch(
+      String,
+    );
+    expect(failure).to.include('Loop "grow" went on for').and.include('condition');
+  });
+});
 
 describe('A loop with a constant number of rounds', () => {
   for (const opset of [11, 17]) {
