@@ -65,8 +65,8 @@ export function judgeRounding(
   { examples, task }: { readonly examples: number; readonly task: TaskKind },
 ): Compared {
   if (compared.isRight || compared.rounding === undefined) return compared;
-  const { maxAbsDiff: _, ...judged } = compareAnswers(found, byCpu, examples, { task, ...roundingLeeway });
-  return { ...compared, ...judged };
+  const judged = compareAnswers(found, byCpu, examples, { task, ...roundingLeeway });
+  return { ...judged, ...compared, isRight: judged.isRight };
 }
 
 /** NaN where the sizes differ or a value is none. */
