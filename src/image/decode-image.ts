@@ -100,7 +100,7 @@ export async function decodeImage(
   } catch (error) {
     throw error instanceof GraftError
       ? error
-      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), pixelLimit), { cause: error });
+      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), format, pixelLimit), { cause: error });
   }
 }
 
@@ -128,8 +128,10 @@ function mixInks(inks: Uint8Array): Uint8Array {
   return colours;
 }
 
-function reasonOf(message: string, pixelLimit: number): string {
+function reasonOf(message: string, format: ImageFormat, pixelLimit: number): string {
   const [firstLine = ''] = message.split('\n');
+  if (format === 'svg' && /unsupported image format/i.test(message))
+    return 'It is a page of HTML, or other markup, not an image: so servers answer who is to sign in, or asks for what is not there.';
   if (/pixel limit/i.test(message)) return `The image has more than ${pixelLimit} pixels.`;
   if (
     /premature|truncated|end of (stream|file|input|image|GIF)|read error|bad seek|not enough|out of (data|order)/i.test(

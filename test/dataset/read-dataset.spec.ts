@@ -226,6 +226,7 @@ describe('Reading a data set', () => {
       ['CSV with other columns', 'id,category,filename,x\n1,cat,a.jpg,\n2,dog,sub/b.jpg,y\n', 'csv'],
       ['CSV with semicolons', '"image, or path";image;label\n1,5;a.jpg;cat\n2;sub/b.jpg;dog\n', 'csv'],
       ['CSV with tabs', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'csv'],
+      ['CSV with tabs between quotes', '"image"\t"label"\n"a.jpg"\t"cat"\n"sub/b.jpg"\t"dog"\n', 'csv'],
       ['TSV', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'tsv'],
       ['JSONL', '{"image":"a.jpg","label":"cat"}\n{"label":"dog","image":"sub/b.jpg"}\n', 'jsonl'],
       [
@@ -399,6 +400,11 @@ describe('Reading a data set', () => {
           'image,label\ns3://bucket/a.jpg,cat\n',
           'csv',
           /found s3:\/\/bucket\/a\.jpg in row 2 of .*csv: what lies at s3: addresses is not read/,
+        ],
+        [
+          'image,label\nhttp://me:secret@host/a.jpg,cat\n',
+          'csv',
+          /^((?!secret).)* row 2 of .*csv holds a user name or password, which are not sent; fetch the images/,
         ],
         [
           'image,label\nfile:///a%2Fb.jpg,cat\n',
