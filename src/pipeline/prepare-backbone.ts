@@ -184,7 +184,9 @@ async function prepareDecoded(
       `${file} takes one ${found.what} a run, which cannot be changed: it is slower than an export with a free batch.`,
     );
   if (restricted !== all && !takesOne(taken))
-    logger.info(`${file} rounds the mask of its texts: those of one length are run together.`);
+    logger.info(
+      `${file} does not hide what its texts are filled up with: those of one length are run together.`,
+    );
   const length = { file, given: given.maxLength, logger };
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
