@@ -71,12 +71,25 @@ export async function stageFile(file: string): Promise<StagedFile> {
   return { handle, commit, discard };
 }
 
+/** `content` on the disk beside `file`: its `commit` needs no more room. @throws GraftError FILE_UNWRITABLE, with nothing left */
+export async function stageContent(file: string, content: Uint8Array | string): Promise<StagedFile> {
+  const staged = await stageFile(file);
+  try {
+    await staged.handle.writeFile(content);
+    await staged.handle.sync();
+    return staged;
+  } catch (error) {
+    await staged.discard();
+    throw unwritable(file, error);
+  }
+}
+
 /**
  * Puts `content` at `file`, wholly or not at all, and durably.
  * @throws GraftError FILE_UNWRITABLE; what stood there before is then untouched, and nothing of the failed write is left.
  */
-export function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
-  return writePieces(file, (write) => write(content));
+export async function writeDurably(file: string, content: Uint8Array | string): Promise<void> {
+  await (await stageContent(file, content)).commit();
 }
 
 /**

@@ -1,4 +1,5 @@
 /** Figures and tables as text for people. */
+import { columnsOf } from '../shorten-text.js';
 import { showControls } from './show-controls.js';
 
 /** 75 → "1m15s". */
@@ -40,7 +41,7 @@ export function formatTable(given: readonly (readonly (string | number)[])[]): s
   const widths: number[] = [];
   for (const row of rows) {
     row.forEach((cell, i) => {
-      widths[i] = Math.max(widths[i] ?? 0, widthOf(String(cell)));
+      widths[i] = Math.max(widths[i] ?? 0, columnsOf(String(cell)));
     });
   }
   return rows
@@ -49,23 +50,10 @@ export function formatTable(given: readonly (readonly (string | number)[])[]): s
         .map((cell, i) =>
           typeof cell === 'number'
             ? String(cell).padStart(widths[i]!)
-            : cell + ' '.repeat(widths[i]! - widthOf(cell)),
+            : cell + ' '.repeat(widths[i]! - columnsOf(cell)),
         )
         .join('  ')
         .trimEnd(),
     )
     .join('\n');
-}
-
-/** Ideographs, kana, Hangul, full-width letters and emoji take two columns of a terminal. */
-const wide =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{1f300}-\u{1f64f}\u{1f680}-\u{1faff}\u{20000}-\u{3fffd}]/u;
-/** What is put over the character before it, or shows nothing, takes none. */
-const none = /[\p{Mn}\p{Me}\p{Cf}]/u;
-
-/** Columns of a terminal that a text takes. */
-function widthOf(text: string): number {
-  let width = 0;
-  for (const character of text) width += none.test(character) ? 0 : wide.test(character) ? 2 : 1;
-  return width;
 }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import { listFiles, readFolderContent } from '../sources/list-files.js';
@@ -21,7 +21,7 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
   const found = { images: new ExampleCollector(), texts: new ExampleCollector() };
   const classFolders = new Map<string, string>();
   const unlabelled = files.map((file) => path.join(root, file));
-  let others = 0;
+  const others = new Map<string, number>();
   for (const part of parts) {
     const split = splitOfFolder(part);
     const content = await readFolderContent(path.join(root, part));
@@ -32,12 +32,22 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
       for await (const file of listFiles(classFolder)) {
         if (isImagePath(file)) found.images.add(label, { path: file }, split);
         else if (isTextPath(file)) found.texts.add(label, { path: file }, split);
-        else others++;
+        else others.set(extensionOf(file), (others.get(extensionOf(file)) ?? 0) + 1);
       }
     }
   }
   const kind = found.images.size === 0 && found.texts.size > 0 ? 'texts' : 'images';
   const chosen = found[kind];
+  if (kind === 'images' && found.texts.size > 0) others.set('.txt', found.texts.size);
+  if (others.size > 0) {
+    const passedOver = [...others.values()].reduce((sum, count) => sum + count, 0);
+    const most = [...others]
+      .sort(([, a], [, b]) => b - a)
+      .map(([extension, count]) => `${count} ${extension}`);
+    logger.warn(
+      `${passedOver} files below ${root} are no ${kind} by their extension (${nameSome(most)}) and are passed over.`,
+    );
+  }
   for (const [label, classFolder] of classFolders) {
     if (chosen.hasClass(label)) continue;
     throw new GraftError(
@@ -57,9 +67,6 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
           : `; where ${table} lists the examples, name that table: --data ${path.join(root, table)}.`),
     );
   }
-  const passedOver = others + (kind === 'images' ? found.texts.size : 0);
-  if (passedOver > 0)
-    logger.warn(`${passedOver} files below ${root} are no ${kind} by their extension and are passed over.`);
   const strays = unlabelled.filter(kind === 'images' ? isImagePath : isTextPath);
   if (strays.length > 0) {
     const [what, lie] = strays.length === 1 ? [kind.slice(0, -1), 'lies'] : [kind, 'lie'];
@@ -70,4 +77,5 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
   return chosen.finish(root, kind, logger);
 }
 
+const extensionOf = (file: string): string => path.extname(file).toLowerCase() || 'without';
 const isTextPath = (file: string): boolean => /\.txt$/i.test(file);

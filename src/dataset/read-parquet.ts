@@ -4,7 +4,7 @@
  * A column of strings called as images are is one of paths or addresses, as in any other table; one of bytes called as texts
  * are is one of texts, which some programs write so.
  */
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { ParquetColumn } from '../sources/parquet-columns.js';
 import { ParquetFile } from '../sources/parquet-file.js';
@@ -13,6 +13,7 @@ import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind, Split } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { joinLabels } from './join-labels.js';
+import { labelText } from './label-text.js';
 import {
   columnsTyped,
   findColumn,
@@ -51,6 +52,7 @@ export async function readParquet(
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
     const chosen = chooseColumns(file, options, shard.split === 'test' && mayLack);
+    if (shard === shards[0]) sayOthers(file, chosen, options, logger);
     if (!chosen) {
       without.push(shard.path);
       continue;
@@ -105,6 +107,20 @@ export async function readParquet(
   return found.finish(root, kind, logger);
 }
 
+/** Of several columns of classes the first is taken, which may not be the one that is meant. */
+function sayOthers(
+  file: ParquetFile,
+  chosen: ChosenColumns | undefined,
+  { labelColumn }: DataOptions,
+  logger: Logger,
+): void {
+  const classes = columnsTyped(file, 'ClassLabel');
+  if (labelColumn !== undefined || !chosen || classes.length < 2) return;
+  logger.warn(
+    `${file.path} has several columns of classes (${nameSome(classes)}): ${chosen.labels[0]!.name} is taken; name another with --label-column.`,
+  );
+}
+
 interface LeftOut {
   readonly what: string | undefined;
   count: number;
@@ -149,7 +165,8 @@ function chooseColumns(
     ? pickTexts(file, textColumn)
     : pickImages(file, imageColumn, '--image-column (or --text-column)');
   const usualLabels = [...columnsTyped(file, 'ClassLabel'), ...labelColumns, 'fine_label'];
-  const labelKinds = ['number', 'text', 'boolean', 'list'] as const;
+  // Some programs write strings as bytes.
+  const labelKinds = ['number', 'text', 'boolean', 'list', 'bytes'] as const;
   // A column's own name may hold commas.
   const isSeveral =
     labelColumn !== undefined && labelColumn.includes(',') && !find([labelColumn], labelKinds);
@@ -174,7 +191,7 @@ function chooseColumns(
 }
 
 function partOf(value: unknown, row: number, file: string): Split | undefined {
-  const text = nameOf(value, undefined, '');
+  const text = nameOf(value, undefined, `row ${row} of ${file}`);
   return text === undefined ? undefined : parseSplit(text, row, file);
 }
 
@@ -186,6 +203,7 @@ function labelOf(value: unknown, names: readonly unknown[] | undefined, place: s
 }
 
 function nameOf(value: unknown, names: readonly unknown[] | undefined, place: string): string | undefined {
+  if (value instanceof Uint8Array) return labelText(value, place) || undefined;
   // As other tables hold it: a day alone where there is no time.
   if (value instanceof Date) return value.toISOString().replace('T00:00:00.000Z', '');
   if (typeof value !== 'number' && typeof value !== 'bigint') {

@@ -10,6 +10,7 @@ import { listTar, type TarMember } from '../sources/list-tar.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, Split } from './dataset.js';
 import { isRounded, textOfJson } from './json-values.js';
+import { labelText } from './label-text.js';
 import type { DataOptions } from './read-dataset.js';
 import type { ShardFile } from './shard-files.js';
 import { splitOfFolder } from './split-names.js';
@@ -176,9 +177,7 @@ async function takeLabel(
   const label =
     extension === 'json'
       ? labelOfJson(await member.read(longestJson), options, `"${member.name}" of ${archive}`)
-      : Buffer.from(await member.read(longestLabel))
-          .toString('utf8')
-          .trim();
+      : labelText(await member.read(longestLabel), `"${member.name}" of ${archive}`);
   if (label === undefined || label === '') return;
   sample.label = label;
   sample.rank = rank;

@@ -130,11 +130,11 @@ function isBlank(record: readonly string[] | undefined): boolean {
 
 /** Of a .csv: spreadsheets write semicolons where a comma is the decimal mark, and some programs tabs or bars. */
 function delimiterOf(start: string): string {
-  // What is enclosed may hold any.
+  // What is enclosed may hold any. Where all is, tabs are what is left of a row.
   const rows = start
     .replace(/"[^"]*("|$)/g, '')
     .split(/[\r\n]+/)
-    .filter((row) => row.trim() !== '');
+    .filter((row) => /[^ ]/.test(row));
   const isCut = rows.length > 1 && !/[\r\n]$/.test(start);
   const whole = rows.slice(0, isCut ? -1 : undefined).slice(0, sampledRows);
   const countIn = (row: string, delimiter: string): number => row.split(delimiter).length;

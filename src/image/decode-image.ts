@@ -5,7 +5,7 @@ import { decodeBmp } from './decode-bmp.js';
 import { decodeNetpbm } from './decode-netpbm.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, type ImageSize, maxImagePixels } from './decoded-image.js';
-import { type ImageFormat, imageFormat, readImageSize, readJpegFrame } from './image-format.js';
+import { type ImageFormat, imageFormat, readImageSize, readJpegFrame, unreadKind } from './image-format.js';
 import { loadSharp } from './load-sharp.js';
 
 export { type DecodedImage, maxImagePixels } from './decoded-image.js';
@@ -31,7 +31,7 @@ export interface DecodeOptions {
 }
 
 /**
- * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PGM or PPM to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
+ * Decodes JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PBM, PGM or PPM to upright 8-bit [height, width, 3] (grey may stay [h, w, 1]).
  *
  * EXIF orientation is applied, palettes and CMYK become RGB, 16 bits are cut to 8, transparency is laid on the
  * background, and of an animation the first frame is taken.
@@ -52,9 +52,12 @@ export async function decodeImage(
   const format = imageFormat(bytes);
   const pixelLimit = format === 'svg' ? Math.min(maxPixels, maxSvgPixels) : maxPixels;
   if (format === undefined) {
+    const kind = unreadKind(bytes);
     throw new GraftError(
       'INVALID_IMAGE',
-      `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PGM, PPM).`,
+      kind === undefined
+        ? `The ${bytes.length} bytes are not an image of a known format (JPEG, PNG, WebP, AVIF, TIFF, GIF, SVG, BMP, PBM, PGM, PPM).`
+        : `The image is ${kind}, which is not read; convert it to JPEG or PNG.`,
     );
   }
   if (format === 'svg' && bytes.length > maxSvgBytes) {
@@ -97,7 +100,7 @@ export async function decodeImage(
   } catch (error) {
     throw error instanceof GraftError
       ? error
-      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), pixelLimit), { cause: error });
+      : new GraftError('INVALID_IMAGE', reasonOf(messageOf(error), format, pixelLimit), { cause: error });
   }
 }
 
@@ -125,11 +128,13 @@ function mixInks(inks: Uint8Array): Uint8Array {
   return colours;
 }
 
-function reasonOf(message: string, pixelLimit: number): string {
+function reasonOf(message: string, format: ImageFormat, pixelLimit: number): string {
   const [firstLine = ''] = message.split('\n');
+  if (format === 'svg' && /unsupported image format/i.test(message))
+    return 'It is a page of HTML, or other markup, not an image: so servers answer who is to sign in, or asks for what is not there.';
   if (/pixel limit/i.test(message)) return `The image has more than ${pixelLimit} pixels.`;
   if (
-    /premature|truncated|end of (stream|file|input|image)|read error|not enough|out of (data|order)/i.test(
+    /premature|truncated|end of (stream|file|input|image|GIF)|read error|bad seek|not enough|out of (data|order)/i.test(
       message,
     )
   ) {

@@ -8,6 +8,7 @@ const imageExtensions: ReadonlySet<string> = new Set([
   'jpeg',
   'jfif',
   'jpg',
+  'pbm',
   'pgm',
   'png',
   'pnm',

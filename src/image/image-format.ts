@@ -26,11 +26,28 @@ export function imageFormat(bytes: Uint8Array): ImageFormat | undefined {
     return 'bmp';
   if (
     startsWith('P') &&
-    '2356'.includes(String.fromCharCode(bytes[1] ?? 0)) &&
+    '123456'.includes(String.fromCharCode(bytes[1] ?? 0)) &&
     /[\s#]/.test(String.fromCharCode(bytes[2] ?? 0))
   )
     return 'netpbm';
   return startsWithMarkup(bytes) ? 'svg' : undefined;
+}
+
+/** Kinds of images that are not read here, by what they begin with; dots stand for any byte. */
+const unreadKinds: readonly (readonly [kind: string, start: string])[] = [
+  ...['hei', 'hev', 'mif1', 'msf1'].map((brand) => ['HEIC', `....ftyp${brand}`] as const),
+  ['JPEG XL', '\xff\x0a'],
+  ['JPEG XL', '....JXL '],
+  ['JPEG 2000', '....jP  '],
+  ['a Photoshop document', '8BPS'],
+  ['a PDF', '%PDF'],
+];
+
+/** What they are that have no format of those above, where that is known: for messages. */
+export function unreadKind(bytes: Uint8Array): string | undefined {
+  const startsWith = (start: string): boolean =>
+    [...start].every((letter, i) => letter === '.' || bytes[i] === letter.charCodeAt(0));
+  return unreadKinds.find(([, start]) => startsWith(start))?.[0];
 }
 
 /** Among the brands of the file type box; HEIC, the box's other user, is not decoded here. */

@@ -1,7 +1,7 @@
 /** Metrics of class probabilities against labels, defined as scikit-learn defines them. */
 import { bootstrapIntervals, type Interval } from './bootstrap.js';
 import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from './calibration.js';
-import { averagePrecision, meanOverClasses, rocAuc } from './ranking.js';
+import { rankClasses } from './ranking.js';
 
 /** 95 % intervals by the bootstrap; null where there are no examples. */
 export interface ClassificationIntervals {
@@ -89,6 +89,7 @@ export function classificationMetrics(
 ): ClassificationMetrics {
   const basic = basicMetrics(probabilities, labels, classCount);
   const reliability = reliabilityCurve(probabilities, labels, classCount);
+  const ranking = rankClasses(probabilities, labels, classCount);
   const supported = basic.perClass.filter(({ support }) => support > 0);
   const top = (k: number): number | null =>
     k < classCount ? topKAccuracy(probabilities, labels, classCount, k) : null;
@@ -100,8 +101,8 @@ export function classificationMetrics(
     microF1: basic.accuracy,
     top3: top(3),
     top5: top(5),
-    rocAuc: defined(meanOverClasses(probabilities, labels, classCount, rocAuc)),
-    averagePrecision: defined(meanOverClasses(probabilities, labels, classCount, averagePrecision)),
+    rocAuc: defined(ranking.rocAuc),
+    averagePrecision: defined(ranking.averagePrecision),
     ece: expectedCalibrationError(reliability),
     reliability,
   };
@@ -150,7 +151,19 @@ function bootstrapClasses(
     return [right / drawn.length, f1 / present, lossSum / drawn.length];
   };
   const [accuracy, macroF1, loss] = bootstrapIntervals(rows, measure, { groups });
-  return { accuracy: accuracy!, macroF1: macroF1!, loss: loss! };
+  const units = groups ? new Set(groups).size : rows;
+  return { accuracy: reach(accuracy!, units), macroF1: reach(macroF1!, units), loss: loss! };
+}
+
+/**
+ * Where all rows are right (or all wrong) every draw is too, and the interval would be a point. So many units are still all right, with
+ * a probability of 2.5 %, where their true share is 0.025^(1 / units): the end of Clopper and Pearson's exact interval.
+ */
+function reach({ low, high }: Interval, units: number): Interval {
+  const share = 0.025 ** (1 / units);
+  if (low === 1) return { low: share, high };
+  if (high === 0) return { low, high: 1 - share };
+  return { low, high };
 }
 
 /** Share of rows whose label is among the k highest scores; of equal scores the higher class counts as higher. */

@@ -4,7 +4,7 @@ import { expectedCalibrationError, reliabilityOfLabel } from './calibration.js';
 import { type ClassificationMetrics, type ClassMetrics, classificationMetrics } from './classification.js';
 import { type ConfusedPair, confusedPairs } from './confused-pairs.js';
 import { type LabelMetrics, measureLabels } from './multi-label.js';
-import { averagePrecision, rocAuc } from './ranking.js';
+import { rankScores } from './ranking.js';
 import { type RegressionMetrics, regressionMetrics } from './regression.js';
 
 export interface ClassEvaluation extends Omit<ClassificationMetrics, 'perClass'> {
@@ -97,8 +97,7 @@ function evaluateLabels(
     return {
       label: classes[c]!,
       ...row,
-      rocAuc: isMixed ? rocAuc(scores, isPresent) : null,
-      averagePrecision: isMixed ? averagePrecision(scores, isPresent) : null,
+      ...(isMixed ? rankScores(scores, isPresent) : { rocAuc: null, averagePrecision: null }),
       ece: expectedCalibrationError(reliabilityOfLabel(scores, isPresent)),
     };
   });

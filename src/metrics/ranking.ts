@@ -1,51 +1,47 @@
 /** How well scores order examples: area under the ROC curve and average precision, as scikit-learn defines them. */
 
-/**
- * Area under the ROC curve: the share of pairs (positive, negative) in which the positive scores higher; ties count
- * half. NaN where there is no pair.
- * @example rocAuc([0.9, 0.4, 0.4], [1, 0, 1]) // 0.75
- */
-export function rocAuc(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): number {
+export interface Ranking {
+  /**
+   * Area under the ROC curve: the share of pairs (positive, negative) in which the positive scores higher; ties count
+   * half. NaN where there is no pair.
+   */
+  readonly rocAuc: number;
+  /**
+   * The sum over falling thresholds of (recall gained) · precision; tied scores share a threshold. 0 where nothing is
+   * positive.
+   */
+  readonly averagePrecision: number;
+}
+
+/** @example rankScores([0.9, 0.4, 0.4], [1, 0, 1]) // { rocAuc: 0.75, averagePrecision: 0.8333 } */
+export function rankScores(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): Ranking {
   let positives = 0;
   let negatives = 0;
   let pairs = 0;
+  let precisions = 0;
   for (const { positive, negative } of groupTies(scores, isPositive)) {
     // Groups come from the highest score down: the positives met so far beat these negatives.
     pairs += negative * (positives + positive / 2);
     positives += positive;
     negatives += negative;
+    precisions += positive * (positives / (positives + negatives));
   }
-  return pairs / (positives * negatives);
+  return {
+    rocAuc: pairs / (positives * negatives),
+    averagePrecision: positives === 0 ? 0 : precisions / positives,
+  };
 }
 
-/**
- * Average precision: the sum over falling thresholds of (recall gained) · precision; tied scores share a threshold.
- * 0 where nothing is positive.
- */
-export function averagePrecision(scores: ArrayLike<number>, isPositive: ArrayLike<number | boolean>): number {
-  let positives = 0;
-  let seen = 0;
-  let sum = 0;
-  for (const { positive, negative } of groupTies(scores, isPositive)) {
-    positives += positive;
-    seen += positive + negative;
-    sum += positive * (positives / seen);
-  }
-  return positives === 0 ? 0 : sum / positives;
-}
-
-/** Mean over the classes of a one-vs-rest measure, left out where it is not defined; NaN where it never is. */
-export function meanOverClasses(
+/** Means over the classes, one against the rest, of those of which there are examples and others; NaN where there are none. */
+export function rankClasses(
   probabilities: Float32Array,
   labels: ArrayLike<number>,
   classCount: number,
-  measure: (scores: Float32Array, isPositive: Uint8Array) => number,
-): number {
+): Ranking {
   const rows = labels.length;
   const scores = new Float32Array(rows);
   const isPositive = new Uint8Array(rows);
-  let sum = 0;
-  let defined = 0;
+  let [area, precision, defined] = [0, 0, 0];
   for (let c = 0; c < classCount; c++) {
     let positives = 0;
     for (let row = 0; row < rows; row++) {
@@ -54,10 +50,12 @@ export function meanOverClasses(
       positives += isPositive[row]!;
     }
     if (positives === 0 || positives === rows) continue;
-    sum += measure(scores, isPositive);
+    const { rocAuc, averagePrecision } = rankScores(scores, isPositive);
+    area += rocAuc;
+    precision += averagePrecision;
     defined++;
   }
-  return defined === 0 ? Number.NaN : sum / defined;
+  return { rocAuc: area / defined, averagePrecision: precision / defined };
 }
 
 /** Positives and negatives at each distinct score, from the highest down. */

@@ -1,7 +1,7 @@
 import { mkdtemp, rename, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, unwritable } from '../errors.js';
-import { writeDurably } from '../write-durably.js';
+import { stageContent, type StagedFile } from '../write-durably.js';
 import type { Model } from './ir.js';
 import { encodedLength, encodeModel, sideFileName, writeModel } from './write-model.js';
 import { largestMessage } from './wire-format.js';
@@ -12,7 +12,9 @@ export interface StagedModel {
   readonly source: Uint8Array | string;
   /** Of both files. */
   readonly sizeBytes: number;
-  /** Puts the files in place. @throws GraftError FILE_UNWRITABLE */
+  /** Writes what is in memory beside its place, so that `commit` needs no more room. @throws GraftError FILE_UNWRITABLE */
+  write(): Promise<void>;
+  /** Puts the files in place, written before or not. @throws GraftError FILE_UNWRITABLE */
   commit(): Promise<void>;
   /** Removes what was written. Does nothing after `commit`. */
   discard(): Promise<void>;
@@ -31,7 +33,20 @@ export async function stageModel(
   const sizeBytes = encodedLength(model);
   if (sizeBytes <= most) {
     const source = encodeModel(model);
-    return { source, sizeBytes, commit: () => writeDurably(file, source), discard: async () => {} };
+    let written: StagedFile | undefined;
+    const write = async (): Promise<void> => {
+      written ??= await stageContent(file, source);
+    };
+    return {
+      source,
+      sizeBytes,
+      write,
+      async commit() {
+        await write();
+        await written!.commit();
+      },
+      discard: async () => written?.discard(),
+    };
   }
   const { dir, base } = path.parse(file);
   const folder = await mkdtemp(path.join(dir, `.${base}.`)).catch((error: unknown) => {
@@ -51,6 +66,7 @@ export async function stageModel(
   return {
     source,
     sizeBytes,
+    write: async () => {},
     async commit() {
       try {
         // The model comes last, because it refers to the other.

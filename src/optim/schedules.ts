@@ -21,6 +21,11 @@ export interface Schedule {
   readonly warmUp?: number;
 }
 
+/** Whether the first steps are the same however many there are to be. */
+export function isOpenEnded({ kind, warmUp = 0 }: Pick<Schedule, 'kind' | 'warmUp'>): boolean {
+  return (kind === 'constant' || kind === 'plateau') && warmUp === 0;
+}
+
 /** Share of the full rate at step `t` of `schedule.steps`; a plateau's own factor comes on top. */
 export function scheduleFactor({ kind, steps, warmUp = 0 }: Schedule, t: number): number {
   if (t < warmUp) return (t + 1) / (warmUp + 1);

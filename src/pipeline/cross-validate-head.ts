@@ -5,9 +5,10 @@
 import { GraftError } from '../errors.js';
 import type { OnProgress } from '../logger.js';
 import type { Score } from '../tasks/task.js';
-import { type Candidate, meanOf, sampleDeviation } from '../train/candidate.js';
+import { type Candidate, goesByEpochs, meanOf, sampleDeviation } from '../train/candidate.js';
 import { crossValidate } from '../train/cross-validate.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
+import { lastOfSchedule } from '../train/fit-fold.js';
 import { defaultEpochs, type TrainOptions } from '../train/train-options.js';
 
 /** A figure over the folds. */
@@ -45,14 +46,13 @@ export async function crossValidateHead(
     solver: head.kind === 'prototype' ? 'none' : solver,
     ...{ l2, lr, weightDecay },
   };
-  const goesByEpochs = candidate.solver === 'adamw' || candidate.solver === 'sgd';
-  const { schedule = 'constant', warmUp = 0 } = base;
-  // The rates of other schedules follow from how many epochs there might have been.
-  const isOpenEnded = (schedule === 'constant' || schedule === 'plateau') && warmUp === 0;
   const [judged] = await crossValidate([candidate], {
     ...{ train, folds, foldCount, base, signal },
-    ...(goesByEpochs
-      ? { epochs: isOpenEnded ? stoppedAt : (epochs ?? defaultEpochs), atEpoch: stoppedAt }
+    ...(goesByEpochs(candidate)
+      ? {
+          epochs: lastOfSchedule(base, epochs ?? defaultEpochs) ?? stoppedAt,
+          atEpoch: stoppedAt,
+        }
       : { iterations: epochs }),
     onShare: (share) => onFold?.({ done: Math.floor(share * foldCount + 1e-9), total: foldCount }),
   }).catch((error: unknown) => {

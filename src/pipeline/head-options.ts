@@ -25,6 +25,8 @@ export interface HeadOptions {
   readonly tolerance?: number | undefined;
   readonly batch?: number | undefined;
   readonly patience?: number | undefined;
+  /** Default: true; false where a search has chosen the epochs. */
+  readonly stopsEarly?: boolean | undefined;
   readonly standardize?: boolean | undefined;
   readonly seed?: number | undefined;
   /** Of the training alone; default: `seed`, which decides the split too. */
@@ -80,6 +82,7 @@ export function headTraining(options: HeadOptions, task: TaskKind): TrainOptions
       tolerance: options.tolerance,
       batch: options.batch,
       patience: options.patience,
+      stopsEarly: options.stopsEarly,
       weightDecay: options.weightDecay,
       momentum: options.momentum,
       nesterov: options.nesterov,

@@ -6,7 +6,7 @@ import { hubPrecisions } from '../export/hub-config.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { StagedModel } from '../onnx/stage-model.js';
 import { sideFileName } from '../onnx/write-model.js';
-import { assertWritable, makeFolder, makeMissing, writeDurably } from '../write-durably.js';
+import { assertWritable, makeFolder, makeMissing, stageContent, type StagedFile } from '../write-durably.js';
 import { removeEmpty } from './run-folder.js';
 
 /** Names of an export. */
@@ -25,8 +25,8 @@ export interface HubFolder {
   /** The .onnx file, absolute. */
   readonly model: string;
   /**
-   * Puts all in place. The model comes last, after an older one of another run is gone: a folder that has one is whole. Of the same run,
-   * the README.md is left as it is, as it may have been written on.
+   * Puts all in place, once it is all on the disk. The model comes last, after an older one of another run is gone: a folder that has one is
+   * whole. Of the same run, the README.md is left as it is, as it may have been written on.
    * @param describe - given the names of the files in `onnx/` as they will be
    * @returns names of the files, relative to the folder
    * @throws GraftError FILE_UNWRITABLE
@@ -90,25 +90,32 @@ export async function openHubFolder({ out, precision, run }: HubPlace): Promise<
       await makeFolder(onnx);
       const isSame = origin === run;
       const hasSideFile = typeof staged.source === 'string';
-      const remove = (...names: string[]) => rm(path.join(folder, ...names), { force: true });
-      if (!isSame) await remove('onnx', path.basename(model));
-      if (!isSame || !hasSideFile) await remove('onnx', sideFileName(model));
       const models = [...others, path.basename(model), ...(hasSideFile ? [sideFileName(model)] : [])].sort();
       const files = describe(models);
-      const written: string[] = [];
-      for (const [key, name] of Object.entries(hubFiles)) {
-        const content = files[key as keyof HubFiles];
-        // Of an earlier export of another kind of model.
-        if (content === undefined) {
-          await remove(name);
-          continue;
+      const names = Object.entries(hubFiles).map(([key, name]) => ({
+        name,
+        content: files[key as keyof HubFiles],
+      }));
+      const keepsCard = isSame && (await isThere(path.join(folder, hubFiles.card)));
+      const written: StagedFile[] = [];
+      try {
+        for (const { name, content } of names) {
+          if (content === undefined || (name === hubFiles.card && keepsCard)) continue;
+          written.push(await stageContent(path.join(folder, name), content));
         }
-        written.push(name);
-        if (key === 'card' && isSame && (await isThere(path.join(folder, name)))) continue;
-        await writeDurably(path.join(folder, name), content);
+        await staged.write();
+        const remove = (...parts: string[]) => rm(path.join(folder, ...parts), { force: true });
+        if (!isSame) await remove('onnx', path.basename(model));
+        if (!isSame || !hasSideFile) await remove('onnx', sideFileName(model));
+        // Of an earlier export of another kind of model.
+        for (const { name, content } of names) if (content === undefined) await remove(name);
+        for (const file of written) await file.commit();
+        await staged.commit();
+      } finally {
+        for (const file of written) await file.discard();
       }
-      await staged.commit();
-      return [...written, ...models.map((name) => `onnx/${name}`)];
+      const held = names.filter(({ content }) => content !== undefined).map(({ name }) => name);
+      return [...held, ...models.map((name) => `onnx/${name}`)];
     },
   };
 }

@@ -17,6 +17,8 @@ export function sayUnused(options: FitOptions, { head, solver }: HeadTrainOption
     const { batch, patience } = options;
     const more = batch === undefined ? '' : '; examples a run of the backbone are --backbone-batch';
     say({ batch, patience }, `L-BFGS sees all examples at once and stops at the optimum${more}`, logger);
+  } else if (options.stopsEarly === false) {
+    say({ patience: options.patience }, 'the head is trained for the epochs that the folds chose', logger);
   }
 }
 

@@ -4,7 +4,6 @@
  */
 import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import { weightsOf } from '../graph/weight-operands.js';
 import { openSession } from '../runtime/open-session.js';
 import { splitList } from '../split-list.js';
 import { describeScore } from '../tasks/describe-score.js';
@@ -21,6 +20,7 @@ import { defaultEpochs, defaultRate, tailShare } from '../train/fine-tune-option
 import type { AnyFeatureSet } from '../train/feature-set.js';
 import { judgeTail, type TailCandidate } from '../train/judge-tail.js';
 import type { Tail } from '../train/tail.js';
+import { tailWeights } from '../train/tail-weights.js';
 import { cacheActivations, type CachedActivations } from './cache-activations.js';
 import type { Hooks } from './cache-features.js';
 import { fineTuneOptions } from './fine-tune-run.js';
@@ -173,10 +173,9 @@ async function judgeLayer(
   return judged;
 }
 
-function countWeights({ model: { graph }, frozenWeights }: Tail): number {
-  return weightsOf(graph)
-    .filter((name) => !frozenWeights?.has(name))
-    .reduce((sum, name) => sum + sizeOf(graph.initializers.get(name)!.dims), 0);
+function countWeights(tail: Tail): number {
+  const { initializers } = tail.model.graph;
+  return tailWeights(tail).reduce((sum, name) => sum + sizeOf(initializers.get(name)!.dims), 0);
 }
 
 /** By the mean, among those that got to the end. */

@@ -1,9 +1,12 @@
 /** The confusion matrix as a heat map: a row a label, a column a prediction. Of very many classes the most confused ones. */
+import { columnsOf } from '../shorten-text.js';
 import { box, element, escapeXml, shorten } from './svg-elements.js';
 
 /** More than these do not fit on a page; with more than `mostNumbered` the cells bear no numbers. */
 const mostDrawn = 60;
 const mostNumbered = 24;
+/** Of a name beside its row. */
+const mostColumns = 18;
 
 export interface DrawnConfusion {
   readonly svg: string;
@@ -20,7 +23,7 @@ export function drawConfusion(
   const count = chosen.length;
   const cell = Math.min(44, Math.max(9, 620 / count));
   const fontSize = Math.min(12, Math.max(7, cell * 0.72));
-  const longest = Math.max(...chosen.map((c) => Math.min(18, classes[c]!.length)));
+  const longest = Math.max(...chosen.map((c) => Math.min(mostColumns, columnsOf(classes[c]!))));
   const margin = 14 + longest * fontSize * 0.6;
   const size = margin + count * cell + 8;
   const parts: string[] = [];
@@ -100,10 +103,9 @@ function name(
   size: number,
   anchor: 'start' | 'end' = 'end',
 ): string {
-  const shown = text.length > 18 ? shorten(text, 18) : text;
   // As a style: the page's own one would win over an attribute.
   return element('text', { ...place, style: `font-size:${size.toFixed(1)}px`, 'text-anchor': anchor }, [
     element('title', {}, [escapeXml(text)]),
-    escapeXml(shown),
+    escapeXml(shorten(text, mostColumns)),
   ]);
 }

@@ -28,7 +28,7 @@ svg .strong{fill:var(--onmark);font-weight:600}svg .weak{fill:var(--text)}
 .key span{display:inline-flex;align-items:center;gap:6px;margin-right:16px}
 .key i{width:14px;height:4px;border-radius:2px;display:inline-block}
 .warning{background:var(--warn);border-color:var(--warnline)}
-.warning ul{margin:0;padding-left:20px}
+.warning ul{margin:0;padding-left:20px;overflow-wrap:anywhere}
 .scroll{max-height:460px;overflow:auto}
 .scroll:focus-visible{outline:2px solid var(--right);outline-offset:2px}
 table{border-collapse:collapse;width:100%;font-size:14px}

@@ -1,4 +1,5 @@
 /** SVG as text: elements with escaped attributes, and the few shapes that drawings share. */
+import { columnsOf } from '../shorten-text.js';
 
 export type Attributes = Readonly<Record<string, string | number | undefined>>;
 
@@ -71,12 +72,16 @@ export function box(
   );
 }
 
-/** Its end, which tells more than its beginning, where the name is longer than `length`. */
+/** Its end, which tells more than its beginning, where the name is wider than `length` letters. */
 export function shorten(name: string, length: number): string {
-  if (name.length <= length) return name;
-  // A character may be two units: none is cut in half.
+  if (columnsOf(name) <= length) return name;
   const characters = [...name];
-  return characters.length <= length ? name : `…${characters.slice(characters.length - length + 1).join('')}`;
+  let from = characters.length;
+  for (let left = length - 1; from > 0; from--) {
+    left -= columnsOf(characters[from - 1]!);
+    if (left < 0) break;
+  }
+  return `…${characters.slice(from).join('')}`;
 }
 
 /** 1234567 → "1.2 M". */

@@ -18,6 +18,10 @@ export interface Candidate {
   readonly tail?: TailChoice | undefined;
 }
 
+export function goesByEpochs({ solver }: Pick<Candidate, 'solver'>): boolean {
+  return solver === 'adamw' || solver === 'sgd';
+}
+
 export interface TailChoice {
   /** Value of the backbone after which everything is trained. */
   readonly unfreeze: string;

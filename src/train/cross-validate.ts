@@ -4,16 +4,16 @@
  * Linear heads trained to the optimum go through one sweep, all folds and penalties together. Those that go by epochs and
  * have the head in common are replicas of one step graph. Others are trained fold by fold. None has
  * early stopping, which would choose the epoch by the fold it is judged on: the epoch is one for all folds, that of the
- * lowest mean loss. Many of them go by successive halving (Jamieson & Talwalkar 2016): all for a ninth of the epochs, the
+ * lowest mean loss, or the last one where rates fall to it. Many of them go by successive halving (Jamieson & Talwalkar 2016): all for a ninth of the epochs, the
  * best third of them for a third, the best third of these to the end.
  */
 import { GraftError } from '../errors.js';
-import type { Candidate, Judged } from './candidate.js';
-import { fitFold, withBatch } from './fit-fold.js';
-import type { EpochScores } from './fit-replicas.js';
-import { judge, judgeFailed, judgeHistories } from './judge.js';
+import { type Candidate, goesByEpochs, type Judged } from './candidate.js';
+import { fitFold, lastOfSchedule, withBatch } from './fit-fold.js';
+import { judge, judgeFailed, judgeFits } from './judge.js';
 import { type FoldsToJudge, judgeSquad, onlyOne, squadsOf } from './judge-replicas.js';
 import { sweepOptimum } from './sweep-optimum.js';
+import type { TrainResult } from './train-head.js';
 
 export interface CrossValidation<C extends Candidate = Candidate> extends FoldsToJudge {
   /** Most epochs of those that go by them (30). */
@@ -82,8 +82,7 @@ async function halve<C extends Candidate>(
   candidates: readonly C[],
   setting: CrossValidation<C>,
 ): Promise<Judged<C>[]> {
-  const { epochs = usualEpochs, onJudged } = setting;
-  const goesByEpochs = ({ solver }: Candidate): boolean => solver === 'adamw' || solver === 'sgd';
+  const { epochs = usualEpochs, base, onJudged } = setting;
   const done: Judged<C>[] = [];
   for (const candidate of candidates.filter((each) => !goesByEpochs(each))) {
     done.push(await judgeAlone(candidate, setting, setting.iterations));
@@ -93,12 +92,13 @@ async function halve<C extends Candidate>(
   const rungs = left.length < manyCandidates ? [epochs] : [epochs / 9, epochs / 3, epochs].map(Math.ceil);
   for (const [i, rung] of rungs.entries()) {
     const isLast = i === rungs.length - 1;
+    const atEpoch = setting.atEpoch ?? lastOfSchedule(base, rung);
     const judged: Judged<C>[] = [];
     for (const squad of squadsOf(left, setting)) {
       const alone = onlyOne(squad, setting);
       const results = alone
-        ? [await judgeAlone(alone, setting, rung)]
-        : await judgeSquad(squad, setting, rung);
+        ? [await judgeAlone(alone, { ...setting, atEpoch }, rung)]
+        : await judgeSquad(squad, { ...setting, atEpoch }, rung);
       judged.push(...results);
       if (isLast) for (const result of results) onJudged?.(result);
     }
@@ -125,9 +125,7 @@ async function judgeAlone<C extends Candidate>(
   epochs: number | undefined,
 ): Promise<Judged<C>> {
   const { foldCount, base, atEpoch, onShare } = setting;
-  const { solver } = candidate;
-  const histories: (readonly EpochScores[])[] = [];
-  const finals: EpochScores[] = [];
+  const fits: TrainResult[] = [];
   for (let fold = 0; fold < foldCount; fold++) {
     const result = await fitFold(candidate, { ...setting, epochs }, fold).catch((error: unknown) => {
       // A learning rate that is too high is an answer, not the end of the search.
@@ -135,11 +133,8 @@ async function judgeAlone<C extends Candidate>(
       throw error;
     });
     if (!result) return judgeFailed(candidate, foldCount);
-    histories.push(result.history.map(({ train, validation }) => ({ train, validation: validation! })));
-    finals.push({ train: result.train, validation: result.validation! });
+    fits.push(result);
     onShare?.((fold + 1) / foldCount);
   }
-  return solver === 'adamw' || solver === 'sgd'
-    ? judgeHistories(candidate, histories, base.task, atEpoch)
-    : judge(candidate, finals, base.task);
+  return judgeFits(candidate, fits, base.task, atEpoch);
 }

@@ -5,16 +5,16 @@
  * and gradients are then those of v.
  */
 import { buildHead } from '../heads/build-head.js';
-import type { HeadSpec } from '../heads/head.js';
+import type { Head, HeadSpec } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import type { Precision } from '../tasks/loss-tape.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { dtypeInfo } from '../tensor/dtype.js';
-import { appendHoldOut } from './append-hold-out.js';
-import { appendMixing, appendMixingGradient } from './append-mixing.js';
+import { appendMixing, appendMixingGradient, type MixedWeights } from './append-mixing.js';
 import { appendPenalty, type PenaltyTerms } from './append-penalty.js';
+import { appendSummedLoss } from './append-summed-loss.js';
 import { feedTransposed } from './feed-transposed.js';
 import { replicatedDims } from './parameter-layout.js';
 import type { Mixing } from './weight-basis.js';
@@ -74,7 +74,7 @@ export interface ExactGraph {
 }
 
 export async function buildExactGraph(options: ExactGraphOptions): Promise<ExactGraph> {
-  const { spec, dim, outputCount, precision, loss = {}, classWeights, targetScale, isAnchored } = options;
+  const { spec, dim, outputCount, precision, classWeights, targetScale, isAnchored, loss = {} } = options;
   const task = taskOf(options.task);
   const head = buildHead(spec, { dim, outputCount, task: task.kind });
   const builder = new GraphBuilder({ opset: trainingOpset });
@@ -113,37 +113,15 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
       name: 'anchor/sum',
     });
   }
-  // From here on an example is a row for each of its replicas: [batch · replicas, ..].
-  const width = task.readout(outputCount).logits;
-  let rows = logits;
-  let target = widened(inputs.targets, 'targets64');
-  const replicas = options.hasFolds
-    ? builder.op('Shape', [builder.input(inputs.heldOut, 'int32', ['replicas'])], { name: 'replicas' })
-    : undefined;
-  if (replicas !== undefined) {
-    rows = builder.op('Reshape', [logits, builder.ints([-1, width])], { name: 'loss/logits' });
-    target = repeatRows(builder, target, replicas, outputCount);
-  }
-  let { losses, dLogits } = task.appendExactLoss(builder, {
-    ...{ logits: rows, target, outputCount, precision, loss, classWeights, targetScale },
-  });
-  let slopes = dLogits;
-  if (replicas !== undefined) {
-    const ofExample = builder.input(inputs.fold, 'int32', ['batch']);
-    ({ losses, dLogits } = appendHoldOut(
-      builder,
-      { losses, dLogits },
-      { ofExample, heldOut: inputs.heldOut },
-      { width, precision },
-    ));
-    const matrix = builder.op('Concat', [builder.ints([-1]), replicas], { attributes: { axis: 0 } });
-    losses = builder.op('Reshape', [losses, matrix], { name: 'loss/by_replica' });
-    slopes = builder.op('Reshape', [dLogits, builder.op('Shape', [logits])], { name: 'grad/logits' });
-  }
-  let sums = builder.op('ReduceSum', [losses, builder.ints([0])], {
-    name: 'loss/sums',
-    attributes: { keepdims: replicas === undefined ? 1 : 0 },
-  });
+  const target = widened(inputs.targets, 'targets64');
+  const summed = appendSummedLoss(
+    builder,
+    task,
+    { logits, target, outputCount, precision, loss, classWeights, targetScale },
+    options.hasFolds ? { ofExample: inputs.fold, heldOut: inputs.heldOut } : undefined,
+  );
+  const { slopes } = summed;
+  let { sums } = summed;
   const penalties = new Map<string, PenaltyTerms>();
   for (const name of head.penalized) {
     const parameter = { name, dims: head.parameters.get(name)!, value: values.get(name)! };
@@ -159,55 +137,18 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
   const seed = isAnchored
     ? cast(builder.op('Sub', [slopes, inputs.anchorSlopes], { name: 'anchor/excess' }), 'float32', 'excess')
     : slopes;
-  const anchorWeights = new Map(
-    [...penalties].flatMap(([name, { anchor }]) => (anchor === undefined ? [] : [[name, anchor] as const])),
-  );
   const ofLoss = await buildGradientGraph(builder, {
     logits: rawLogits,
     dLogits: seed,
     parameters: [...values.values()],
-    inputDims: new Map<string, readonly number[]>([
-      [inputs.features, [2, dim]],
-      [inputs.targets, [2, outputCount]],
-      ...(options.hasFolds
-        ? ([
-            [inputs.fold, [2]],
-            [inputs.heldOut, [1]],
-          ] as const)
-        : []),
-      ...head.parameters,
-      ...[...penalties].flatMap(([name, { input, anchor }]) =>
-        [input, ...(anchor === undefined ? [] : [anchor])].map(
-          (each) => [each, head.parameters.get(name)!] as const,
-        ),
-      ),
-      ...(mixing
-        ? ([
-            [mixing.spread, [dim, 2]],
-            [mixing.inner, [2, 2]],
-            [mixing.gather, [2, dim]],
-          ] as const)
-        : []),
-      ...(isAnchored
-        ? ([inputs.anchorLogits, inputs.anchorSlopes] as const).map((name) => [name, [2, width]] as const)
-        : []),
-    ]),
+    inputDims: probeDims(options, head, { inputs, penalties, mixing }),
   });
-  // From the gradient of the losses to that of the objective, and by what the weights are mixed of.
-  const rest = new GraphBuilder({ opset: trainingOpset });
-  let byWeights: string | undefined;
-  const gradients = new Map(
-    [...values].map(([name, value]) => {
-      let gradient = ofLoss.gradients.get(value)!;
-      const pull = penalties.get(name)?.pull;
-      if (pull !== undefined) gradient = rest.op('Add', [gradient, pull], { name: `objective/grad/${name}` });
-      if (mixing && name === mixed) {
-        if (options.measuresSize) byWeights = rest.output(gradient, products, [dim, null]);
-        gradient = appendMixingGradient(rest, gradient, mixing);
-      }
-      return [name, rest.output(gradient, products, [...replicatedDims(head.parameters.get(name)!)])];
-    }),
-  );
+  const { rest, gradients, byWeights } = objectiveGradients(options, head, {
+    values,
+    ofLoss: ofLoss.gradients,
+    penalties,
+    mixing,
+  });
   const { graph } = ofLoss.model;
   const replaced = new Set(ofLoss.gradients.values());
   const model = {
@@ -225,7 +166,9 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
       ...inputs,
       transposed: turned?.transposed,
       penalties: new Map([...penalties].map(([name, { input }]) => [name, input])),
-      anchorWeights,
+      anchorWeights: new Map(
+        [...penalties].flatMap(([name, { anchor }]) => (anchor === undefined ? [] : [[name, anchor]])),
+      ),
       mixing,
     },
     outputs: {
@@ -235,12 +178,69 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
   };
 }
 
-/** [rows, columns] → [rows · replicas, columns], each row `replicas` times. */
-function repeatRows(builder: GraphBuilder, value: string, replicas: string, columns: number): string {
-  const op = (opType: string, inputs: readonly string[], name: string): string =>
-    builder.op(opType, inputs, { name: `loss/targets/${name}` });
-  const one = builder.ints([1]);
-  const shape = builder.op('Concat', [one, replicas, one], { attributes: { axis: 0 } });
-  const repeated = op('Expand', [op('Unsqueeze', [value, one], 'apart'), shape], 'repeated');
-  return op('Reshape', [repeated, builder.ints([-1, columns])], 'rows');
+/** Small real sizes of the inputs, for a probe run. */
+function probeDims(
+  { task, dim, outputCount, hasFolds, isAnchored }: ExactGraphOptions,
+  head: Head,
+  {
+    inputs,
+    penalties,
+    mixing,
+  }: {
+    readonly inputs: Pick<ExactGraph['inputs'], 'features' | 'targets' | 'fold' | 'heldOut' | 'anchorLogits' | 'anchorSlopes'>; // prettier-ignore
+    readonly penalties: ReadonlyMap<string, PenaltyTerms>;
+    readonly mixing: MixedWeights | undefined;
+  },
+): ReadonlyMap<string, readonly number[]> {
+  const dims = new Map<string, readonly number[]>([
+    [inputs.features, [2, dim]],
+    [inputs.targets, [2, outputCount]],
+    ...head.parameters,
+  ]);
+  if (hasFolds) dims.set(inputs.fold, [2]).set(inputs.heldOut, [1]);
+  for (const [name, { input, anchor }] of penalties) {
+    dims.set(input, head.parameters.get(name)!);
+    if (anchor !== undefined) dims.set(anchor, head.parameters.get(name)!);
+  }
+  if (mixing) dims.set(mixing.spread, [dim, 2]).set(mixing.inner, [2, 2]).set(mixing.gather, [2, dim]);
+  if (isAnchored) {
+    const { logits } = taskOf(task).readout(outputCount);
+    dims.set(inputs.anchorLogits, [2, logits]).set(inputs.anchorSlopes, [2, logits]);
+  }
+  return dims;
+}
+
+/** From the gradient of the losses to that of the objective, and by what the weights are mixed of. */
+function objectiveGradients(
+  { dim, precision, isAnchored, measuresSize }: ExactGraphOptions,
+  head: Head,
+  {
+    values,
+    ofLoss,
+    penalties,
+    mixing,
+  }: {
+    /** Of each parameter, the value in the graph. */
+    readonly values: ReadonlyMap<string, string>;
+    /** By value. */
+    readonly ofLoss: ReadonlyMap<string, string>;
+    readonly penalties: ReadonlyMap<string, PenaltyTerms>;
+    readonly mixing: MixedWeights | undefined;
+  },
+): { rest: GraphBuilder; gradients: Map<string, string>; byWeights: string | undefined } {
+  const type: Precision = isAnchored ? 'float32' : precision;
+  const rest = new GraphBuilder({ opset: trainingOpset });
+  let byWeights: string | undefined;
+  const gradients = new Map<string, string>();
+  for (const [name, value] of values) {
+    let gradient = ofLoss.get(value)!;
+    const pull = penalties.get(name)?.pull;
+    if (pull !== undefined) gradient = rest.op('Add', [gradient, pull], { name: `objective/grad/${name}` });
+    if (value === mixing?.value) {
+      if (measuresSize) byWeights = rest.output(gradient, type, [dim, null]);
+      gradient = appendMixingGradient(rest, gradient, mixing);
+    }
+    gradients.set(name, rest.output(gradient, type, [...replicatedDims(head.parameters.get(name)!)]));
+  }
+  return { rest, gradients, byWeights };
 }

@@ -15,7 +15,8 @@ import type { SolverState } from './training-state.js';
 
 /**
  * Mini-batches in a seeded order, a new one each epoch. The λ/2 · ‖W‖² of the objective acts as a decay of λ/rows on
- * the mean loss. Stops when the validation loss has not improved for `patience` epochs; the best weights are kept.
+ * the mean loss. With a validation part it stops when the loss there has not improved for `patience` epochs, and the best weights are
+ * kept.
  *
  * Of examples that appear in several views, each epoch takes one view each, drawn anew.
  *
@@ -93,10 +94,11 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
       const { validation } = await fit.record(epoch, objective, scored, score);
       const watched = validation?.loss ?? objective / rows;
       if (options.schedule === 'plateau') plateau = afterEpoch(plateau, watched);
-      if (watched < bestLoss) {
+      const isChosen = validation !== undefined && options.stopsEarly;
+      if (!isChosen || watched < bestLoss) {
         bestLoss = watched;
         best = { parameters: copyParameters(scored), objective, stoppedAt: epoch };
-      } else if (validation && epoch - best!.stoppedAt >= patience) break;
+      } else if (epoch - best!.stoppedAt >= patience) break;
       await fit.checkpoint(epoch, () =>
         stateOf({ epoch, best: best!, bestLoss, plateau, weights, average, states, order, rng }),
       );

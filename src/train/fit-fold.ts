@@ -1,3 +1,4 @@
+import { isOpenEnded } from '../optim/schedules.js';
 import type { Candidate } from './candidate.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { foldParts, type Folds } from './fold-parts.js';
@@ -17,6 +18,14 @@ export function withBatch({
   readonly base: FoldBase;
 }): FoldBase {
   return { batch: usualBatch(countExamples(train)), ...base };
+}
+
+/** The epoch to judge at where the rates depend on how many there are to be: fewer would be another training. */
+export function lastOfSchedule(
+  { schedule: kind = 'constant', warmUp = 0 }: FoldBase,
+  epochs: number,
+): number | undefined {
+  return isOpenEnded({ kind, warmUp }) ? undefined : epochs;
 }
 
 export interface FoldSetting extends Folds {
@@ -40,7 +49,7 @@ export function fitFold(
     ...base,
     head,
     l2,
-    patience: Number.POSITIVE_INFINITY,
+    stopsEarly: false,
     ...(solver !== 'none' && { solver }),
     ...(lr !== undefined && { lr }),
     ...(weightDecay !== undefined && { weightDecay }),

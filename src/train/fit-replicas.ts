@@ -12,7 +12,7 @@ import { afterEpoch, plateauStart, scheduleFactor } from '../optim/schedules.js'
 import type { Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { joinLanes, type Lane, openLane } from './lane.js';
+import { joinLanes, type Lane, type OpenLane, openLane } from './lane.js';
 import { openLearner, usualRate } from './learner.js';
 import { learnerMemory, replicaMemory } from './learner-memory.js';
 import { openMinibatchStep } from './minibatch-step.js';
@@ -107,47 +107,11 @@ export async function fitReplicas(
     };
   });
   const outputs = new Float32Array(replicas * batch * outputCount);
-  const measure = (
-    { lane }: (typeof learned)[number],
-    found: Float32Array,
-    set: AnyFeatureSet,
-    of?: Int32Array,
-  ) => task.measure(lane.targetScaling ? unscaleOutputs(found, lane.targetScaling) : found, set, loss, of);
+  let done = 0;
   try {
-    let done = 0;
     for (let epoch = 1; epoch <= epochs && !learned.every(({ isLost }) => isLost); epoch++) {
-      let at = 0;
-      for await (const { rows, values, shares, counts } of joined.batches()) {
-        const length = (rows.length / lanes.length) * outputCount;
-        const into = outputs.subarray(0, replicas * length);
-        await step.run(rows, into, first.rng, values, shares);
-        if (!isNoisy) {
-          for (const [i, { predicted }] of learned.entries()) {
-            const own = counts[Math.floor(i / fits.length)]! * outputCount;
-            predicted.set(into.subarray(i * length, i * length + own), at * outputCount);
-          }
-        }
-        at += batch;
-        const factor = scheduleFactor(schedule, done++);
-        for (const { learner, lr, plateau } of learned) {
-          learner.step(lr * plateau.factor * factor, done);
-        }
-      }
-      for (const [l, { plainSet, heldSet, order }] of opened.entries()) {
-        const scored = someReplicas(average ?? weights, l * fits.length, fits.length);
-        const own = learned.slice(l * fits.length, (l + 1) * fits.length);
-        const onTrain = isNoisy
-          ? await scorer.outputs(plainSet, scored)
-          : own.map(({ predicted }) => predicted);
-        const onHeld = await scorer.outputs(heldSet, scored);
-        for (const [i, each] of own.entries()) {
-          const score = measure(each, onTrain[i]!, plainSet, isNoisy ? undefined : order);
-          const validation = measure(each, onHeld[i]!, heldSet);
-          each.history.push({ train: score, validation });
-          each.isLost ||= !(Number.isFinite(score.loss) && Number.isFinite(validation.loss));
-          if (settings.schedule === 'plateau') each.plateau = afterEpoch(each.plateau, validation.loss);
-        }
-      }
+      await learn();
+      for (const [lane, opening] of opened.entries()) await score(opening, lane * fits.length);
       onPass?.(epoch);
       if (signal?.aborted) {
         throw new GraftError('INTERRUPTED', 'The search was stopped; no head was written.');
@@ -161,5 +125,43 @@ export async function fitReplicas(
   } finally {
     await scorer.release();
     await step.release();
+  }
+
+  /** One epoch of all replicas. */
+  async function learn(): Promise<void> {
+    let at = 0;
+    for await (const { rows, values, shares, counts } of joined.batches()) {
+      const length = (rows.length / lanes.length) * outputCount;
+      const into = outputs.subarray(0, replicas * length);
+      await step.run(rows, into, first.rng, values, shares);
+      if (!isNoisy) {
+        for (const [i, { predicted }] of learned.entries()) {
+          const own = counts[Math.floor(i / fits.length)]! * outputCount;
+          predicted.set(into.subarray(i * length, i * length + own), at * outputCount);
+        }
+      }
+      at += batch;
+      const factor = scheduleFactor(schedule, done++);
+      for (const { learner, lr, plateau } of learned) {
+        learner.step(lr * plateau.factor * factor, done);
+      }
+    }
+  }
+
+  /** @param from - the first replica of the lane */
+  async function score({ plainSet, heldSet, order, targetScaling }: OpenLane, from: number): Promise<void> {
+    const measure = (found: Float32Array, set: AnyFeatureSet, of?: Int32Array): Score =>
+      task.measure(targetScaling ? unscaleOutputs(found, targetScaling) : found, set, loss, of);
+    const scored = someReplicas(average ?? weights, from, fits.length);
+    const onHeld = await scorer.outputs(heldSet, scored);
+    // Noise aside, what they predicted on the way tells how they do.
+    const afresh = isNoisy ? await scorer.outputs(plainSet, scored) : undefined;
+    for (const [i, each] of learned.slice(from, from + fits.length).entries()) {
+      const train = afresh ? measure(afresh[i]!, plainSet) : measure(each.predicted, plainSet, order);
+      const validation = measure(onHeld[i]!, heldSet);
+      each.history.push({ train, validation });
+      each.isLost ||= !(Number.isFinite(train.loss) && Number.isFinite(validation.loss));
+      if (settings.schedule === 'plateau') each.plateau = afterEpoch(each.plateau, validation.loss);
+    }
   }
 }

@@ -1,8 +1,10 @@
 /** What the scores in each fold say of a candidate. */
 import type { Score, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
+import { type Candidate, goesByEpochs, type Judged, meanOf, sampleDeviation } from './candidate.js';
+import type { EpochRecord } from './epoch-record.js';
 import type { EpochScores } from './fit-replicas.js';
+import type { TrainResult } from './train-head.js';
 
 /** At the given epoch; by default at the one at which the folds' mean loss is lowest. */
 export function judgeHistories<C extends Candidate>(
@@ -28,6 +30,22 @@ function bestEpoch(histories: readonly (readonly EpochScores[])[]): number {
   let best = 0;
   for (let epoch = 1; epoch < histories[0]!.length; epoch++) if (lossAt(epoch) < lossAt(best)) best = epoch;
   return best + 1;
+}
+
+/** From a training on each fold: of one that goes by epochs at one epoch for all of them, as `judgeHistories`. */
+export function judgeFits<C extends Candidate>(
+  candidate: C,
+  fits: readonly Pick<TrainResult, 'history' | 'train' | 'validation'>[],
+  task: TaskKind | undefined,
+  epoch?: number,
+): Judged<C> {
+  const withValidation = ({ train, validation }: (typeof fits)[number] | EpochRecord): EpochScores => ({
+    train,
+    validation: validation!,
+  });
+  if (!goesByEpochs(candidate)) return judge(candidate, fits.map(withValidation), task);
+  const histories = fits.map(({ history }) => history.map(withValidation));
+  return judgeHistories(candidate, histories, task, epoch);
 }
 
 /** From the scores in each fold. */

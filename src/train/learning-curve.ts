@@ -7,10 +7,11 @@
  * It is gone on with to twice the data at most, which is as far as five sizes can carry.
  */
 import { createRng } from '../rng.js';
-import { type Candidate, type Judged, meanOf, sampleDeviation } from './candidate.js';
+import { type Candidate, type Judged, meanOf } from './candidate.js';
 import type { AnyFeatureSet } from './feature-set.js';
-import { fitFold, type FoldBase, withBatch } from './fit-fold.js';
-import { taskOf } from '../tasks/task-of.js';
+import { fitFold, type FoldBase, lastOfSchedule, withBatch } from './fit-fold.js';
+import { judgeFits } from './judge.js';
+import type { TrainResult } from './train-head.js';
 
 export interface LearningCurveOptions {
   readonly train: AnyFeatureSet;
@@ -55,24 +56,24 @@ export async function measureLearningCurve(
 ): Promise<LearningCurve> {
   const { train, folds, foldCount, shares = usualShares, signal, onSize } = options;
   const base = withBatch(options);
-  const task = taskOf(base.task ?? 'single');
   const { seed = 1 } = base;
   const sizes: CurveSize[] = [];
   for (const share of shares) {
-    const figures: number[] = [];
-    const own: number[] = [];
+    const fits: TrainResult[] = [];
     const counts: number[] = [];
+    // As many steps as all examples take: with fewer, a small part would look bad for want of training.
+    const most = epochs && Math.ceil(epochs / share);
     for (let fold = 0; fold < foldCount; fold++) {
-      const result = await fitFold(candidate, { train, folds, base, epochs, signal }, fold, (rows) => {
+      const choose = (rows: readonly number[]): readonly number[] => {
         const kept = takeShare(rows, train.labels, share, seed + fold);
         counts.push(kept.length);
         return kept;
-      });
-      figures.push(result.validation![task.figure.name]!);
-      own.push(result.train[task.figure.name]!);
+      };
+      fits.push(await fitFold(candidate, { train, folds, base, epochs: most, signal }, fold, choose));
     }
+    const judged = judgeFits(candidate, fits, base.task, most && lastOfSchedule(base, most));
     const examples = Math.round(meanOf(counts));
-    sizes.push({ share, examples, mean: meanOf(figures), std: sampleDeviation(figures), train: meanOf(own) });
+    sizes.push({ share, examples, mean: judged.mean, std: judged.std, train: judged.train });
     onSize?.(sizes.length, shares.length);
   }
   return { sizes, ...judgeCurve(sizes, foldCount) };

@@ -9,7 +9,7 @@ import { convolutionsAsProducts } from '../autodiff/convolution-forms/convolutio
 import { GraftError } from '../errors.js';
 import { namesOf } from '../graph/names-of.js';
 import { removeUnused } from '../graph/remove-unused.js';
-import { weightsOf } from '../graph/weight-operands.js';
+import { tensorsBehind } from '../graph/weight-operands.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec, Standardization } from '../heads/head.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
@@ -22,6 +22,7 @@ import { taskOf } from '../tasks/task-of.js';
 import { sizeOf } from '../tensor/shape.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { activationSize, packTail, type Tail } from './tail.js';
+import { tailWeights } from './tail-weights.js';
 
 export interface TailGraph {
   readonly model: Model;
@@ -67,7 +68,7 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
   const { outputCount, loss = {}, classWeights, targetScale } = options;
   const { model, activations } = packTail(tail);
   const { graph } = model;
-  const names = weightsOf(graph).filter((name) => !tail.frozenWeights?.has(name));
+  const names = tailWeights(tail, graph);
   if (names.length === 0) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
@@ -184,16 +185,18 @@ function appendScaling(builder: GraphBuilder, tail: Tail, { mean, std }: Standar
 /** By how many weight-bearing nodes lie on the longest way from each weight's node to the output. */
 function depths(graph: Graph, weights: readonly string[], output: string): Map<string, number> {
   const isWeight = new Set(weights);
+  const behind = tensorsBehind(graph, graph.initializers);
   const below = new Map<string, number>([[output, 0]]);
   const depthOf = new Map<string, number>();
   for (const { inputs, outputs } of graph.nodes.toReversed()) {
     const known = outputs.map((name) => below.get(name)).filter((depth) => depth !== undefined);
     if (known.length === 0) continue;
     const depth = Math.max(...known);
-    const own = inputs.filter((name) => isWeight.has(name));
+    const own = inputs.flatMap(behind).filter((name) => isWeight.has(name));
     for (const name of own) depthOf.set(name, Math.max(depth, depthOf.get(name) ?? 0));
     const next = depth + (own.length > 0 ? 1 : 0);
-    for (const name of inputs) if (!isWeight.has(name)) below.set(name, Math.max(next, below.get(name) ?? 0));
+    for (const name of inputs)
+      if (behind(name).length === 0) below.set(name, Math.max(next, below.get(name) ?? 0));
   }
   return depthOf;
 }

@@ -50,6 +50,11 @@ export interface TrainOptions {
   readonly seed?: number;
   /** Epochs without a better validation loss before adamw and sgd stop. */
   readonly patience?: number;
+  /**
+   * Whether the validation loss decides when adamw and sgd stop and which epoch's weights are kept (default); else, and where there is no
+   * validation part, all epochs count and the last weights.
+   */
+  readonly stopsEarly?: boolean;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -95,6 +100,7 @@ export function fillIn(
     classWeights: 'none',
     seed: 1,
     patience: 10,
+    stopsEarly: true,
     logger: silentLogger,
     onEpoch: () => {},
     ...given,

@@ -61,6 +61,20 @@ describe('Reading a data set', () => {
       ]);
     });
 
+    it('says by their extensions which files are passed over, also before it refuses a folder that has no others', async () => {
+      const data = folderOf('a/1.png', 'a/2.HEIC', 'a/3.heic', 'a/notes.txt', 'b/LICENSE', 'b/1.png');
+      const said = `4 files below ${data} are no images by their extension (2 .heic, 1 without, 1 .txt) and are passed over.`;
+      expect(await warnings(data)).to.deep.equal([said]);
+      const heard: string[] = [];
+      const alone = folderOf('a/1.heic', 'b/1.heic');
+      const logger = { info() {}, warn: (message: string) => heard.push(message) };
+      const refused = await readDataset(alone, {}, logger).catch((error: unknown) => String(error));
+      expect(refused).to.match(/no folder with images|holds no images/);
+      expect(heard).to.deep.equal([
+        `2 files below ${alone} are no images by their extension (2 .heic) and are passed over.`,
+      ]);
+    });
+
     it('says which images or texts lie in no class folder', async () => {
       const beside = folderOf('a/1.png', 'b/1.png', 'c.png', 'd.jpg', 'readme.txt');
       expect(await warnings(beside)).to.deep.equal([
@@ -212,6 +226,7 @@ describe('Reading a data set', () => {
       ['CSV with other columns', 'id,category,filename,x\n1,cat,a.jpg,\n2,dog,sub/b.jpg,y\n', 'csv'],
       ['CSV with semicolons', '"image, or path";image;label\n1,5;a.jpg;cat\n2;sub/b.jpg;dog\n', 'csv'],
       ['CSV with tabs', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'csv'],
+      ['CSV with tabs between quotes', '"image"\t"label"\n"a.jpg"\t"cat"\n"sub/b.jpg"\t"dog"\n', 'csv'],
       ['TSV', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'tsv'],
       ['JSONL', '{"image":"a.jpg","label":"cat"}\n{"label":"dog","image":"sub/b.jpg"}\n', 'jsonl'],
       [
@@ -385,6 +400,11 @@ describe('Reading a data set', () => {
           'image,label\ns3://bucket/a.jpg,cat\n',
           'csv',
           /found s3:\/\/bucket\/a\.jpg in row 2 of .*csv: what lies at s3: addresses is not read/,
+        ],
+        [
+          'image,label\nhttp://me:secret@host/a.jpg,cat\n',
+          'csv',
+          /^((?!secret).)* row 2 of .*csv holds a user name or password, which are not sent; fetch the images/,
         ],
         [
           'image,label\nfile:///a%2Fb.jpg,cat\n',

@@ -119,6 +119,51 @@ describe('Reading Parquet', () => {
     expect((await readDataset(write('image', 'text'))).kind).to.equal('images');
   });
 
+  it('takes labels that are stored as bytes, and refuses those that are not UTF-8', async () => {
+    const write = (...labels: readonly Uint8Array[]): string => {
+      const file = place();
+      const image = {
+        name: 'image',
+        data: labels.map(() => Buffer.from('photo')),
+        type: 'BYTE_ARRAY' as const,
+      };
+      parquetWriteFile({
+        filename: file,
+        columnData: [image, { name: 'label', data: [...labels], type: 'BYTE_ARRAY' }],
+      });
+      return file;
+    };
+    const { classes } = await readDataset(write(Buffer.from('cat'), Buffer.from('Kätzchen')));
+    expect(classes).to.deep.equal(['Kätzchen', 'cat']);
+    const latin = write(Buffer.from('a'), Buffer.from([0x63, 0xe9]));
+    expect(await refusal(latin)).to.equal(
+      `The label in row 1 of ${latin} is not UTF-8 text; write it as UTF-8.`,
+    );
+  });
+
+  it('says which of several columns of classes it takes', async () => {
+    const filename = place();
+    const classLabel = { _type: 'ClassLabel', names: ['x', 'y'] };
+    const features = { img: { _type: 'Image' }, coarse: classLabel, fine_label: classLabel };
+    parquetWriteFile({
+      filename,
+      columnData: [
+        { name: 'img', data: [Buffer.from('1'), Buffer.from('2')], type: 'BYTE_ARRAY' },
+        { name: 'coarse', data: [0, 1], type: 'INT32' },
+        { name: 'fine_label', data: [1, 1], type: 'INT32' },
+      ],
+      kvMetadata: [{ key: 'huggingface', value: JSON.stringify({ info: { features } }) }],
+    });
+    const heard: string[] = [];
+    const logger = { info() {}, warn: (message: string) => heard.push(message) };
+    await readDataset(filename, {}, logger);
+    expect(heard).to.deep.equal([
+      `${filename} has several columns of classes (coarse, fine_label): coarse is taken; name another with --label-column.`,
+    ]);
+    await readDataset(filename, { labelColumn: 'coarse' }, logger);
+    expect(heard).to.have.length(1);
+  });
+
   it('takes floating-point labels as numbers to be predicted, and NaN as none', async () => {
     const file = place();
     const image = Array.from({ length: 4 }, (_, i) => Buffer.from(`photo ${i}`));

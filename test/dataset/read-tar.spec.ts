@@ -52,6 +52,23 @@ describe('Reading tar shards', () => {
     return (error as Error).message;
   }
 
+  it('refuses labels that are not UTF-8, of which two may look the same', async () => {
+    const file = path.join(scratch, 'latin.tar');
+    const stream = pack();
+    for (const [key, byte] of [
+      ['1', 0xe9],
+      ['2', 0xe8],
+    ] as const) {
+      stream.entry({ name: `${key}.jpg` }, 'photo');
+      stream.entry({ name: `${key}.cls` }, Buffer.from([0x63, 0x61, 0x66, byte]));
+    }
+    stream.finalize();
+    writeFileSync(file, await buffer(stream));
+    expect(await refusal(file)).to.equal(
+      `The label in "1.cls" of ${file} is not UTF-8 text; write it as UTF-8.`,
+    );
+  });
+
   it('pairs an image with the label beside it, .cls before .json before .txt', async () => {
     const file = await archive('labels.tar', [
       ['a/1.jpg', 'one'],

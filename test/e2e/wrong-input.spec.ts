@@ -8,6 +8,7 @@ import {
   rmSync,
   symlinkSync,
   writeFileSync,
+  truncateSync,
 } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -502,6 +503,12 @@ describe('wrong input', function () {
       const exporting = ['export', '--run', trained, '--out'];
       const beside = await graftHere([...exporting, sideBySide, '--external-data'], env);
       expectRefusal(beside, 1, /Cannot write \S*full\/side\.onnx: the disk is full/);
+      // Room for what is small beside the model.
+      truncateSync(path.join(full, 'ballast'), 44 * 1024);
+      const hub = path.join(full, 'hub');
+      const published = await graftHere([...exporting, hub, '--format', 'huggingface'], env);
+      expectRefusal(published, 1, /Cannot write \S*full\/hub\/\S+: the disk is full/);
+      expect(existsSync(hub)).to.equal(false);
       const model = path.join(folder, 'int8.onnx');
       const inside = await graftHere([...exporting, model, '--precision', 'int8'], { ...env, TMPDIR: full });
       expectRefusal(inside, 1, /Cannot write \S*full: the disk is full.*TMPDIR/);

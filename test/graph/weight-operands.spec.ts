@@ -38,6 +38,30 @@ describe('The weights of a graph', () => {
     expect(weightsOf(b.model().graph)).to.deep.equal(['kernel', 'shift', 'matrix', 'bias']);
   });
 
+  it('are found behind nodes that turn, cut and join them, as exporters leave them that fold no constants', () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const ones = (name: string, dims: readonly number[]): string =>
+      b.constant(name, float32(dims, new Float32Array(dims.reduce((a, c) => a * c, 1)).fill(1)));
+    const concat = { attributes: { axis: 0 } };
+    const x = b.input('x', 'float32', ['batch', 4]);
+    const token = b.op('Concat', [x, ones('token', [1, 4])], concat);
+    const turned = b.op('Transpose', [b.op('Identity', [ones('turned', [8, 4])])], {
+      attributes: { perm: [1, 0] },
+    });
+    const halves = b.ops('Split', [ones('whole', [8])], 2, concat);
+    const joined = b.op('Concat', [ones('part', [4]), halves[0]!], concat);
+    b.output(b.op('Add', [b.op('MatMul', [token, turned]), joined]), 'float32', ['rows', 8]);
+    expect(weightsOf(b.model().graph)).to.deep.equal(['turned', 'part', 'whole']);
+  });
+
+  it('are the operands of Einsum, as Keras has its attention', () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const kernel = b.constant('kernel', float32([4, 2, 2], new Float32Array(16)));
+    const x = b.input('x', 'float32', ['batch', 'steps', 4]);
+    b.output(b.op('Einsum', [x, kernel], { attributes: { equation: 'abc,cde->abde' } }), 'float32');
+    expect(weightsOf(b.model().graph)).to.deep.equal(['kernel']);
+  });
+
   it('are scale and bias of a BatchNormalization, not its statistics', () => {
     const b = new GraphBuilder({ opset: 17 });
     const of = ['scale', 'bias', 'mean', 'variance'].map((name) =>

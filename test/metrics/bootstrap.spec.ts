@@ -20,8 +20,8 @@ const meanOf =
   (values: Float32Array) =>
   (drawn: Int32Array): number[] => [drawn.reduce((sum, row) => sum + values[row]!, 0) / drawn.length];
 
-describe('Bootstrap intervals of groups', () => {
-  it('are no narrower for copies of the same examples', () => {
+describe('Bootstrap intervals', () => {
+  it('are no narrower for copies of the same examples, as groups', () => {
     const [alone] = bootstrapIntervals(single.length, meanOf(single));
     const [together] = bootstrapIntervals(copied.length, meanOf(copied), { groups });
     expect(together!.low).to.be.closeTo(alone!.low, 1e-6);
@@ -78,5 +78,31 @@ describe('Bootstrap intervals of groups', () => {
       numbers(single).intervals!.mae.low,
       1e-6,
     );
+  });
+
+  it('reach as far as the exact interval does where all rows are right, or all wrong', () => {
+    const labels = Int32Array.from({ length: 20 }, (_, row) => row % 2);
+    const certain = (isRight: boolean) =>
+      Float32Array.from({ length: 40 }, (_, i) => Number((i % 2 === labels[i >> 1]) === isRight));
+    const evaluate = (isRight: boolean, own?: Int32Array) => {
+      const outputs = certain(isRight);
+      return (
+        evaluateOutputs({
+          task: 'single',
+          outputs,
+          classes: ['a', 'b'],
+          labels,
+          groups: own,
+        }) as ClassEvaluation
+      ).intervals!;
+    };
+    // scipy.stats.binomtest(20, 20).proportion_ci()
+    expect(evaluate(true).accuracy.low).to.be.closeTo(0.8315665, 1e-6);
+    expect(evaluate(true).accuracy.high).to.equal(1);
+    expect(evaluate(true).macroF1).to.deep.equal(evaluate(true).accuracy);
+    expect(evaluate(false).accuracy.low).to.equal(0);
+    expect(evaluate(false).accuracy.high).to.be.closeTo(1 - 0.8315665, 1e-6);
+    const fives = Int32Array.from(labels, (_, row) => Math.floor(row / 5));
+    expect(evaluate(true, fives).accuracy.low).to.be.closeTo(0.025 ** (1 / 4), 1e-12);
   });
 });

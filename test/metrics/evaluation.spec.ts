@@ -8,7 +8,7 @@ import {
   type LabelEvaluation,
   type NumberEvaluation,
 } from '../../src/metrics/evaluation.js';
-import { averagePrecision, rocAuc } from '../../src/metrics/ranking.js';
+import { rankScores } from '../../src/metrics/ranking.js';
 import { fitTemperature } from '../../src/metrics/temperature.js';
 import { createRng } from '../../src/rng.js';
 
@@ -130,8 +130,7 @@ describe('ranking measures of float32 scores', () => {
     scores[3] = -0;
     const isPositive = Array.from({ length: 500 }, () => rng.uniform() < 0.3);
     const wide = Float64Array.from(scores);
-    expect(rocAuc(scores, isPositive)).to.equal(rocAuc(wide, isPositive));
-    expect(averagePrecision(scores, isPositive)).to.be.closeTo(averagePrecision(wide, isPositive), 1e-12);
+    expect(rankScores(scores, isPositive)).to.deep.equal(rankScores(wide, isPositive));
   });
 });
 

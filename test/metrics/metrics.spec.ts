@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import { bootstrapInterval } from '../../src/metrics/bootstrap.js';
 import { expectedCalibrationError, reliabilityCurve } from '../../src/metrics/calibration.js';
 import { classificationMetrics, topKAccuracy } from '../../src/metrics/classification.js';
-import { averagePrecision, rocAuc } from '../../src/metrics/ranking.js';
+import { rankScores } from '../../src/metrics/ranking.js';
 import { regressionMetrics } from '../../src/metrics/regression.js';
 import { createRng } from '../../src/rng.js';
 
@@ -103,13 +103,14 @@ describe('classification metrics', () => {
 describe('ranking metrics', () => {
   for (const { name, scores, truth, ...wanted } of fixture.ranking) {
     it(`are those of scikit-learn: ${name}`, () => {
-      expect(rocAuc(scores, truth)).to.be.closeTo(wanted.rocAuc, 1e-12);
-      expect(averagePrecision(scores, truth)).to.be.closeTo(wanted.averagePrecision, 1e-12);
+      const found = rankScores(scores, truth);
+      expect(found.rocAuc).to.be.closeTo(wanted.rocAuc, 1e-12);
+      expect(found.averagePrecision).to.be.closeTo(wanted.averagePrecision, 1e-12);
     });
   }
 
   it('refuse a score that is not a number', () => {
-    expect(() => rocAuc([0.1, Number.NaN], [0, 1])).to.throw(/not a number/);
+    expect(() => rankScores([0.1, Number.NaN], [0, 1])).to.throw(/not a number/);
   });
 });
 

@@ -19,6 +19,8 @@ describe('Options that the training takes no notice of', () => {
     sayUnused({ out, epochs: 5 }, { head: { kind: 'prototype' }, solver: 'adamw' }, logger);
     sayUnusedByLayers({ out, solver: 'sgd', schedule: 'step', nesterov: false }, logger);
     expect(warnings[0]).to.match(/^--epochs 5 is not used: a prototype head is computed/);
+    sayUnused({ out, patience: 3, stopsEarly: false }, { solver: 'adamw' }, logger);
+    expect(warnings[2]).to.match(/^--patience 3 is not used: .*the folds chose/);
     expect(warnings[1]).to.match(/^--solver sgd, --schedule step and --no-nesterov are not used: .*AdamW/);
   });
 

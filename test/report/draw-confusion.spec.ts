@@ -24,4 +24,16 @@ describe('The drawing of a confusion matrix', () => {
     expect([isDrawn(svg, 150), isDrawn(svg, 170), isDrawn(svg, 0)]).to.deep.equal([true, true, true]);
     expect(isDrawn(svg, 190)).to.equal(false);
   });
+
+  it('shows of long names what there is room for: of ideographs half as many as of letters', () => {
+    const names = ['日本語のとても長い名前のクラス', 'a name of thirty letters or so'];
+    const { svg } = drawConfusion(
+      [
+        [1, 0],
+        [0, 1],
+      ],
+      names,
+    );
+    expect(svg).to.include('</title>…長い名前のクラス<').and.include('</title>…rty letters or so<');
+  });
 });

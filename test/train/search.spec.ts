@@ -86,6 +86,24 @@ describe('Cross-validation', () => {
     }
   });
 
+  it('judges at the last epoch where the rates fall to it, so that what is trained is what was judged', async () => {
+    const candidates = [0.05, 0.5].map((lr): Candidate => ({
+      ...{ head: { kind: 'linear' }, solver: 'adamw', l2: 0.01, lr },
+    }));
+    for (const [rates, epochs] of [
+      [{ schedule: 'cosine' }, 15],
+      [{ warmUp: 0.1 }, 15],
+      [{}, undefined],
+    ] as const) {
+      const base = { batch: 16, threads: 1, ...rates };
+      for (const some of [candidates, [{ ...candidates[1]!, head: mlp }]]) {
+        const [found] = await crossValidate(some, { train, folds, foldCount: 3, base, epochs: 15 });
+        if (epochs) expect(found!.epochs).to.equal(epochs);
+        else expect(found!.epochs).to.be.below(15);
+      }
+    }
+  });
+
   it('takes the batch that is usual for all examples on each fold too, in a learning curve as well', async () => {
     const set = madeUpFeatures({ rows: 600 });
     // 600 examples are usually taken 32 at a time, the 450 of three folds 16.
@@ -252,6 +270,26 @@ describe('A learning curve', () => {
     const found = fitPowerLaw(points);
     expect(found.c).to.be.closeTo(0.5, 1e-9);
     expect(errorAt(found, 2000)).to.be.closeTo(errorAt(law, 2000), 1e-9);
+  });
+
+  it('of epochs is the cross-validation where it ends, and gives fewer examples as many steps', async () => {
+    const { rows, dim, features } = drawSet(400, 4);
+    const targets = Float32Array.from(
+      { length: rows },
+      (_, row) => features[row * dim]! - features[row * dim + 3]!,
+    );
+    const set = { rows, dim, features, targets, labels: new Int32Array(), classes: ['number'] };
+    const setting = {
+      ...{ train: set, folds: Int32Array.from(targets.keys(), (row) => row % 2), foldCount: 2 },
+      base: { task: 'regression', threads: 1 },
+    } as const;
+    const candidate: Candidate = { head: { kind: 'linear' }, solver: 'adamw', l2: 0.1, lr: 0.02 };
+    const [judged] = await crossValidate([candidate], { ...setting, epochs: 12 });
+    const { sizes } = await measureLearningCurve(judged!, { ...setting, shares: [0.1, 1] });
+    expect(sizes[1]!.mean).to.be.closeTo(judged!.mean, 1e-6);
+    // 20 examples say all there is to learn here, in as many steps as 200 take.
+    expect(judged!.mean).to.be.above(0.95);
+    expect(sizes[0]!.mean).to.be.above(0.9);
   });
 
   it('says whether more data would help', () => {

@@ -86,6 +86,10 @@ export const searchFlags = {
     describe:
       'Go on with the unfinished search in --out, or fail; --no-resume begins again [default: go on if the settings are the same]',
   },
+  epochs: {
+    ...positiveInteger('epochs'),
+    describe: 'Most epochs of adamw and sgd [default: 30]',
+  },
   validation: {
     ...share('validation'),
     describe: 'Share that neither the folds nor the training see, for a last judgement [default: 0]',

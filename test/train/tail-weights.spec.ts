@@ -1,0 +1,49 @@
+import { expect } from 'chai';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { buildTailGraph } from '../../src/train/tail-step.js';
+import { tailWeights } from '../../src/train/tail-weights.js';
+import type { Tail } from '../../src/train/tail.js';
+import { randomTensor } from './tail-world.js';
+
+/** Two layers on [n, 4], whose matrices are turned by a node or lie so. */
+function layers(isTurned: boolean): Tail {
+  const b = new GraphBuilder({ opset: 17 });
+  const matrix = (name: string, inputs: number, outputs: number): string => {
+    if (!isTurned) return b.constant(name, randomTensor([inputs, outputs], 1));
+    const kept = b.constant(name, randomTensor([outputs, inputs], 1));
+    return b.op('Transpose', [kept], { attributes: { perm: [1, 0] } });
+  };
+  const cut = b.input('cut', 'float32', ['n', 4]);
+  const inner = b.op('Add', [
+    b.op('MatMul', [cut, matrix('first', 4, 6)]),
+    b.constant('shift', randomTensor([6], 2)),
+  ]);
+  b.output(b.op('MatMul', [b.op('Relu', [inner]), matrix('second', 6, 3)]), 'float32', ['n', 3], 'features');
+  return { model: b.model(), crossing: [{ name: 'cut', dims: [4] }], output: 'features', dim: 3 };
+}
+
+describe('The weights that unfreezing trains', () => {
+  it('lie as deep behind a node that turns them as without it', async () => {
+    const options = { head: { kind: 'linear' }, task: 'single', outputCount: 2 } as const;
+    const depths = async (isTurned: boolean) => (await buildTailGraph(layers(isTurned), options)).depthOf;
+    expect([...(await depths(true))]).to.have.deep.members([...(await depths(false))]);
+    expect(Object.fromEntries(await depths(true))).to.deep.equal({ first: 2, shift: 1, second: 0 });
+  });
+
+  it('are no row of numbers that meets positions alone, as the frequencies of rotary positions do', () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const cut = b.input('cut', 'float32', ['n', 'steps', 4]);
+    const places = b.op('Cast', [b.op('Shape', [cut])], { attributes: { to: 1 } });
+    const column = b.op('Reshape', [places, b.ints([3, 1])]);
+    const angles = b.op('Mul', [column, b.constant('frequencies', randomTensor([4], 1))]);
+    const turned = b.op('Mul', [cut, b.op('Cos', [angles])]);
+    const scaled = b.op('Mul', [turned, b.constant('scale', randomTensor([4], 2))]);
+    const table = b.constant('table', randomTensor([1, 3, 2], 3));
+    const learned = b.op('MatMul', [table, b.constant('matrix', randomTensor([2, 4], 4))]);
+    b.output(b.op('Add', [scaled, learned]), 'float32', ['n', 'steps', 4], 'features');
+    const crossing = [{ name: 'cut', dims: [3, 4] }];
+    expect(tailWeights({ model: b.model(), crossing, output: 'features', dim: 4 }))
+      .to.include.members(['scale', 'matrix'])
+      .and.not.to.include('frequencies');
+  });
+});
