@@ -52,7 +52,9 @@ export async function batchFeatures(
     );
   }
   if (restricted !== all && !takesOne(taken))
-    logger.info(`${file} rounds the mask of its texts: those of one length are run together.`);
+    logger.info(
+      `${file} does not hide what its texts are filled up with: those of one length are run together.`,
+    );
   return { pooled: takesOne(taken) ? single : several, taken };
 }
 
