@@ -168,7 +168,16 @@ function pathOfAddress(address: string, row: number, file: string): string {
  * @throws GraftError INVALID_DATASET for an address of a kind that is not read.
  */
 export function locate(image: string, { row, file }: { row: number; file: string }): Located {
-  if (/^https?:\/\//i.test(image)) return { path: image, source: { kind: 'url', url: image } };
+  if (/^https?:\/\//i.test(image)) {
+    if (/^https?:\/\/[^/?#]*@/i.test(image)) {
+      // The address is not shown, as messages and reports go further than tables.
+      throw new GraftError(
+        'INVALID_DATASET',
+        `The address of the image in row ${row} of ${file} holds a user name or password, which are not sent; fetch the images and name their paths.`,
+      );
+    }
+    return { path: image, source: { kind: 'url', url: image } };
+  }
   if (/^file:\/\/\//i.test(image)) return { path: pathOfAddress(image, row, file) };
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(image)?.[1];
   if (scheme !== undefined) {

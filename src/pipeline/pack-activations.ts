@@ -3,10 +3,12 @@ import { GraphBuilder } from '../onnx/graph-builder.js';
 import { type Model, tensorValue } from '../onnx/ir.js';
 import { float32 } from '../tensor/tensor.js';
 
-/** What masks add to scores that shall not count is often −∞, which no row may hold; this does as well. */
-const leastFloat = -3.4028234e38;
+/** Masks add −∞, or a number that stands for it, to scores that shall not count; no row may hold it. */
+const leastScore = -1e30;
+/** The least float16, as rows may be stored so: softmax makes 0 of it all the same. */
+const hiddenScore = -65504;
 
-/** All values at the cut, flattened, one after another, as float32; −∞ as the least number. */
+/** All values at the cut, flattened, one after another, as float32; what masks hide by as the least float16. */
 export function packActivations(
   frozen: Model,
   crossing: readonly string[],
@@ -28,9 +30,7 @@ export function packActivations(
     rows.length === 1
       ? rows[0]!
       : builder.op('Concat', rows, { name: 'activations', attributes: { axis: 1 } });
-  const output = hasMasks
-    ? builder.op('Max', [joined, builder.shared('activations/least', float32([], [leastFloat]))])
-    : joined;
+  const output = hasMasks ? withoutInfinities(builder, joined) : joined;
   return {
     output,
     model: {
@@ -43,4 +43,11 @@ export function packActivations(
       },
     },
   };
+}
+
+function withoutInfinities(builder: GraphBuilder, rows: string): string {
+  const scalar = (name: string, value: number): string =>
+    builder.shared(`activations/${name}`, float32([], [value]));
+  const isHidden = builder.op('Less', [rows, scalar('least', leastScore)]);
+  return builder.op('Where', [isHidden, scalar('hidden', hiddenScore), rows]);
 }

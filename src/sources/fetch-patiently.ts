@@ -40,8 +40,9 @@ export async function fetchPatiently<T>(url: string, request: Request<T>): Promi
     if (signal?.aborted) throw new GraftError('INTERRUPTED', `Fetching ${url} was stopped.`);
     if (!isPassing || attempt >= attempts) throw error;
     const waitMs = Math.min(longestWaitMs, retryAfterMs ?? firstWaitMs * 2 ** (attempt - 1));
-    // Stopped meanwhile it ends at once, and so does the attempt that follows.
-    await wait(waitMs, undefined, { signal }).catch(() => {});
+    // Stopped meanwhile it ends at once, and so does the attempt that follows. Many may wait: a signal of its own, or Node warns of
+    // so many listeners of one.
+    await wait(waitMs, undefined, signal && { signal: AbortSignal.any([signal]) }).catch(() => {});
   }
 }
 
@@ -94,9 +95,12 @@ export function refusal(url: string, reason: string, isGone = false, cause?: unk
 /** fetch says "fetch failed"; the reason is its cause. */
 function reasonOf(error: unknown): string {
   const { cause } = error as Error;
-  return cause instanceof AggregateError && cause.errors.length > 0
-    ? messageOf(cause.errors[0])
-    : messageOf(cause ?? error);
+  const reason =
+    cause instanceof AggregateError && cause.errors.length > 0
+      ? messageOf(cause.errors[0])
+      : messageOf(cause ?? error);
+  // OpenSSL's end with the line of its source.
+  return reason.replace(/^[0-9A-F]+:error:[0-9A-F]+:[^:]+:[^:]*:([^:]+):.*$/s, 'TLS fails with "$1"');
 }
 
 /** Milliseconds, from seconds or a date. */

@@ -402,6 +402,11 @@ describe('Reading a data set', () => {
           /found s3:\/\/bucket\/a\.jpg in row 2 of .*csv: what lies at s3: addresses is not read/,
         ],
         [
+          'image,label\nhttp://me:secret@host/a.jpg,cat\n',
+          'csv',
+          /^((?!secret).)* row 2 of .*csv holds a user name or password, which are not sent; fetch the images/,
+        ],
+        [
           'image,label\nfile:///a%2Fb.jpg,cat\n',
           'csv',
           /file:\/\/\/a%2Fb\.jpg in row 2 of .*csv stands for no path/,

@@ -86,7 +86,7 @@ describe('Bad images', () => {
     await expectRefusal(Buffer.from('Dear aunt,'), /10 bytes are not an image of a known format/);
     await expectRefusal(Buffer.from('PK\x03\x04 and so on'), /not an image of a known format/);
     await expectRefusal(new Uint8Array(4096), /not an image of a known format/);
-    await expectRefusal(Buffer.from('<html><body>404 Not Found</body></html>'), /cannot be decoded/);
+    await expectRefusal(Buffer.from('<html><body>404 Not Found</body></html>'), /a page of HTML/);
   });
 
   it('that are images of another format than their name says are simply read', async () => {

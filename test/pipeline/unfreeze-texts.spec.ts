@@ -40,6 +40,7 @@ describe('Unfreezing the layers of a text backbone', () => {
     ['an encoder, after its first block', {}, 'LayerNormalization_2'],
     ['an encoder, after its embeddings', {}, 'LayerNormalization'],
     ['an encoder whose tail reads a mask that is no float', {}, 'LayerNormalization_2', 'max'],
+    ['an encoder that hides by the least number', { hiddenScore: -3.4028234e38 }, 'LayerNormalization_2'],
     ['an encoder of a fixed length', { fixedLength: 24 }, 'LayerNormalization_2'],
     ['an encoder that measures its input in every layer', { measures: true }, 'LayerNormalization_2'],
     ['a decoder without a mask', { inputs: [], isCausal: true }, 'LayerNormalization_2'],
@@ -58,6 +59,7 @@ describe('Unfreezing the layers of a text backbone', () => {
         const whole = await run(backbone.features, feedsOf(backbone.input as TokenSpec, [text]));
         const row = await run(frozen.features, feedsOf(frozen.input as TokenSpec, [text]));
         expect(row).to.have.length(frozen.dim);
+        expect(Math.max(...row.map(Math.abs)), 'fits into float16').to.be.at.most(65504);
         const activations = { dtype: 'float32', dims: [1, frozen.dim], data: row } as const;
         const parts = await run(packed.model, { [packed.activations]: activations });
         for (const [i, value] of whole.entries()) expect(parts[i]).to.be.closeTo(value, 1e-4);

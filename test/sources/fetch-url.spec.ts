@@ -78,6 +78,28 @@ describe('Fetching an example', () => {
     expect(requests).to.equal(1);
   });
 
+  it('lets any number wait for another attempt under one signal, without a warning of Node', async () => {
+    answer = (_request, response) => response.writeHead(503).end();
+    const warned: Error[] = [];
+    const hear = (warning: Error): number => warned.push(warning);
+    process.on('warning', hear);
+    const { signal } = new AbortController();
+    await Promise.all(
+      Array.from({ length: 12 }, () =>
+        fetchUrl(address, { firstWaitMs: 300, attempts: 2, signal }).catch(() => {}),
+      ),
+    );
+    await new Promise(setImmediate);
+    process.off('warning', hear);
+    expect(warned.map(({ name }) => name)).to.deep.equal([]);
+  });
+
+  it('says in a line that a server does not speak TLS', async () => {
+    answer = (_request, response) => response.end();
+    const { message } = await refusal(address.replace('http', 'https'), { ...quick, timeoutMs: 10_000 });
+    expect(message).to.match(/^Cannot fetch https:.*: TLS fails with "wrong version number"\.$/);
+  });
+
   it('gives up after the last attempt with what the server said', async () => {
     answer = (_request, response) => response.writeHead(503).end();
     expect((await refusal()).message).to.equal(

@@ -15,6 +15,8 @@ export interface BertOptions {
   readonly dtype?: 'int64' | 'int32';
   /** Inputs beside the ids. */
   readonly inputs?: readonly ('mask' | 'types' | 'positions')[];
+  /** What the mask adds to scores that shall not count. */
+  readonly hiddenScore?: number;
   /** Each token sees those before it alone. */
   readonly isCausal?: boolean;
   readonly opset?: number;
@@ -44,6 +46,7 @@ export function randomBert({
   fixedBatch,
   dtype = 'int64',
   inputs = ['mask', 'types'],
+  hiddenScore = -10000,
   isCausal = false,
   opset = 17,
   measures = false,
@@ -92,7 +95,7 @@ export function randomBert({
   if (mask !== undefined) {
     const seen = picksMask ? pickedMask(b, mask, fixedBatch ?? 1, fixedLength!) : mask;
     const hidden = b.op('Sub', [b.scalar(1), b.op('Cast', [seen], { attributes: { to: 1 } })]);
-    bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(-10000)]), b.ints([0, 1, 1, -1])]);
+    bias = b.op('Reshape', [b.op('Mul', [hidden, b.scalar(hiddenScore)]), b.ints([0, 1, 1, -1])]);
     if (quantisesMask) bias = roundedTo8Bits(b, bias, 5 / 255);
   }
   if (isCausal) {
