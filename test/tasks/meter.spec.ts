@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { createRng } from '../../src/rng.js';
+import type { Score } from '../../src/tasks/task.js';
 import type { Targets } from '../../src/tasks/targets.js';
 import { taskKinds, taskOf } from '../../src/tasks/task-of.js';
 
@@ -27,7 +28,7 @@ describe('A meter', () => {
         );
       const score = meter.score();
       expect(score).to.have.all.keys(Object.keys(whole));
-      for (const [name, value] of Object.entries(whole))
-        expect(score[name as keyof typeof score], name).to.be.closeTo(value, 1e-12);
+      for (const [name, value] of Object.entries(whole) as [keyof Score, number][])
+        expect(score[name], name).to.be.closeTo(value, 1e-12);
     });
 });
