@@ -46,7 +46,7 @@ const leastOpset = 13;
 /**
  * @param features - takes and gives what it did
  * @param calibrate - examples that show what values there are, for int8
- * @throws GraftError UNSUPPORTED_MODEL where the backbone computes with 8-bit integers already, or nothing in it can
+ * @throws GraftError UNSUPPORTED_MODEL where the backbone computes with 8-bit integers already, or has nothing that the precision changes
  */
 export async function lowerPrecision(
   features: Model,
@@ -63,6 +63,12 @@ export async function lowerPrecision(
   }
   if (precision === 'float16' || precision === 'float16-weights') {
     const lowered = precision === 'float16' ? asFloat16(features) : holdInFloat16(features);
+    if (lowered.graph.nodes.length === features.graph.nodes.length && precision === 'float16-weights') {
+      throw new GraftError(
+        'UNSUPPORTED_MODEL',
+        'The backbone has no weights to hold in float16, and the head stays float32: leave --precision out.',
+      );
+    }
     return { ...lowered, graph: removeUnused(lowered.graph) };
   }
   const simple = atLeast(await simplifyModel(features), leastOpset);

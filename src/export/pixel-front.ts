@@ -164,7 +164,10 @@ class PixelGraph {
     };
     const along = (side: 'height' | 'width') => {
       const length = this.#int(cut[side]);
-      const start = this.#do('Add', inside(size[side], box[side]), inside(box[side], length));
+      const start =
+        crop?.margins === 'even'
+          ? this.#evenMargin(this.#do('Sub', size[side], length))
+          : this.#do('Add', inside(size[side], box[side]), inside(box[side], length));
       const before = this.#do('Max', zero, this.#do('Sub', zero, start));
       const after = this.#do('Max', zero, this.#do('Sub', this.#do('Add', start, length), size[side]));
       const from = this.#do('Add', start, before);
@@ -179,6 +182,14 @@ class PixelGraph {
     return b.op('Slice', [padded, join(y.from, x.from), join(y.to, x.to), b.ints([2, 3])], {
       name: 'window',
     });
+  }
+
+  /** As `planResize` has it. */
+  #evenMargin(pixels: string): string {
+    const [zero, two] = [this.#int(0), this.#int(2)];
+    const half = this.#do('Div', pixels, two);
+    const more = this.#do('Mul', this.#do('Mod', pixels, two), this.#do('Mod', half, two));
+    return this.#do('Add', half, this.#do('Where', this.#do('Greater', pixels, zero), more, zero));
   }
 
   finish(levels: string, spec: PreprocessSpec): Model {

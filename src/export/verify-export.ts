@@ -43,6 +43,7 @@ export async function verifyExport(input: VerifyInput): Promise<Verification> {
     return await compareOnProviders({
       merged,
       examples: taken,
+      task: input.head.task,
       expected: (open) => referenceOutputs(input, open),
       tolerance,
       leeway,
@@ -79,6 +80,7 @@ export async function verifyHead({ merged, head, features, signal }: VerifyHeadI
     return await compareOnProviders({
       merged,
       examples,
+      task: head.task,
       expected: () => Promise.resolve(expected),
       signal,
     });

@@ -1,15 +1,20 @@
+import { intsAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
-import type { Graph } from '../onnx/ir.js';
+import type { Graph, Node } from '../onnx/ir.js';
 
 /** Where a mask does its work: there its most negative numbers become weights of 0. */
 const weighing = /(Softmax|Attention)$|^Exp$/;
 
 /**
- * Whether texts may have other features where they are filled up, in spite of their mask: static quantisation rounds it to a
- * grid on its way, and one that was measured on texts that were not filled up does not reach to its most negative numbers.
+ * Whether texts may have other features where they are filled up, in spite of their mask:
+ *
+ * - windows and recurrences take in the tokens beside them, which no mask keeps out (ConvBERT, Funnel);
+ * - static quantisation rounds the mask to a grid on its way, and one that was measured on texts that were not filled up does
+ *   not reach to its most negative numbers.
  * @param mask - an input
  */
 export function showsFilling(graph: Graph, mask: string): boolean {
+  if (graph.nodes.some((node) => takesNeighbours(node, graph))) return true;
   const { users } = indexGraph(graph);
   const seen = new Set<string>();
   const pending = [{ value: mask, isRounded: false }];
@@ -26,4 +31,24 @@ export function showsFilling(graph: Graph, mask: string): boolean {
     }
   }
   return false;
+}
+
+function takesNeighbours(node: Node, { initializers }: Graph): boolean {
+  switch (node.opType) {
+    case 'LSTM':
+    case 'GRU':
+    case 'RNN':
+      // Without the lengths of the sequences.
+      return !node.inputs[4];
+    case 'Conv':
+    case 'AveragePool':
+    case 'MaxPool':
+    case 'LpPool': {
+      const kernel =
+        intsAttribute(node, 'kernel_shape') ?? initializers.get(node.inputs[1] ?? '')?.dims.slice(2);
+      return kernel?.some((size) => size > 1) === true;
+    }
+    default:
+      return false;
+  }
 }

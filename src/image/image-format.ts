@@ -122,19 +122,22 @@ export function readJpegFrame(bytes: Uint8Array): JpegFrame | undefined {
 const exifMark = [...'Exif\0\0'].map((letter) => letter.charCodeAt(0));
 const orientationTag = 0x0112;
 
-/** Whether an APP1 segment says nothing of an orientation, or says 1: a TIFF header and its first directory. */
+/** Whether an APP1 segment says nothing of an orientation, or says 1. */
 function isUpright(segment: Uint8Array): boolean {
-  if (exifMark.some((byte, i) => segment[i] !== byte)) return true;
-  const tiff = new DataView(segment.buffer, segment.byteOffset + 6, segment.byteLength - 6);
-  if (tiff.byteLength < 8) return false;
+  return !exifMark.every((byte, i) => segment[i] === byte) || exifOrientation(segment.subarray(6)) === 1;
+}
+
+/** The orientation, 1 to 8, in the first directory of a TIFF header, as EXIF is one; undefined where that cannot be followed. */
+export function exifOrientation(exif: Uint8Array): number | undefined {
+  const tiff = new DataView(exif.buffer, exif.byteOffset, exif.byteLength);
+  if (tiff.byteLength < 8) return undefined;
   const littleEndian = tiff.getUint16(0) === 0x4949;
   const directory = tiff.getUint32(4, littleEndian);
-  if (directory + 2 > tiff.byteLength) return false;
+  if (directory + 2 > tiff.byteLength) return undefined;
   const entries = tiff.getUint16(directory, littleEndian);
-  if (directory + 2 + 12 * entries > tiff.byteLength) return false;
-  for (let entry = directory + 2, i = 0; i < entries; i++, entry += 12) {
-    if (tiff.getUint16(entry, littleEndian) !== orientationTag) continue;
-    if (tiff.getUint16(entry + 8, littleEndian) !== 1) return false;
-  }
-  return true;
+  if (directory + 2 + 12 * entries > tiff.byteLength) return undefined;
+  for (let entry = directory + 2, i = 0; i < entries; i++, entry += 12)
+    if (tiff.getUint16(entry, littleEndian) === orientationTag)
+      return tiff.getUint16(entry + 8, littleEndian);
+  return 1;
 }

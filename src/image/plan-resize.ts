@@ -13,8 +13,7 @@ export interface ResizePlan {
 /**
  * `fill` stretches; `cover` fills the box and cuts the rest off evenly; `contain` fits inside and pads with black
  * evenly; `shortest-edge` gives the shorter side min(width, height) and the other one its share, rounded down as
- * torchvision and Hugging Face do. Crops start at the lower whole number where a margin is odd (Hugging Face); a
- * crop larger than the image is padded with black (both).
+ * torchvision and Hugging Face do. Crops start where `crop.margins` says; one larger than the image is padded with black.
  */
 export function planResize(
   { resize, crop }: PreprocessSpec,
@@ -39,13 +38,27 @@ export function planResize(
       height = ratio === ratios[1] ? resize.height : Math.max(1, Math.round(height * ratio));
     }
   }
+  const cropped = crop ?? output;
+  if (crop?.margins === 'even') {
+    return {
+      width,
+      height,
+      left: evenMargin(width - cropped.width),
+      top: evenMargin(height - cropped.height),
+    };
+  }
   // Two centred windows: the box in the resized image, then the crop in the box.
   const inside = (outer: number, inner: number): number => Math.floor((outer - inner) / 2);
-  const cropped = crop ?? output;
   return {
     width,
     height,
     left: inside(width, box.width) + inside(box.width, cropped.width),
     top: inside(height, box.height) + inside(box.height, cropped.height),
   };
+}
+
+/** Half of what is cut off, to the even number of two that are as near; of what is added, below 0, the half nearer to 0. */
+function evenMargin(pixels: number): number {
+  const half = Math.trunc(pixels / 2);
+  return pixels > 0 && pixels % 2 === 1 ? half + (half % 2) : half;
 }

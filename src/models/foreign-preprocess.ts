@@ -189,8 +189,9 @@ export function fromTimm(fields: Fields): PreprocessSpec {
   const share = fields.number(
     'crop_pct',
     0.875,
-    (value) => value > 0 && value <= 1,
-    'a share above 0 and up to 1',
+    // Above 1 the resized image is smaller than the crop, and black around it.
+    (value) => value > 0,
+    'a share above 0',
   );
   const enlarged = { width: Math.floor(width / share), height: Math.floor(height / share) };
   const mode = fields.oneOf('crop_mode', ['center', 'squash', 'border'], 'center');
@@ -208,7 +209,7 @@ export function fromTimm(fields: Fields): PreprocessSpec {
       kernel:
         interpolation === 'lanczos' ? 'lanczos3' : interpolation === 'random' ? 'bilinear' : interpolation,
     },
-    crop: share === 1 && mode !== 'center' ? null : crop,
+    crop: share === 1 && mode === 'squash' ? null : { ...crop, margins: 'even' },
     channelOrder: channels === 1 ? 'gray' : 'rgb',
     scale: 1 / 255,
     mean: fields.perChannel('mean', channels, channels === 1 ? 0.5 : imageNetMean),

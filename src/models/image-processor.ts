@@ -15,7 +15,7 @@ const numberOfKernel: Readonly<Record<ResizeKernel, number>> = {
  * shortest edge as well as two sides, crops, and makes colours of grey images.
  *
  * `cover` of a square is written as the shortest edge and a crop, where the other side is rounded down instead of to the
- * nearest number. What lies under transparent pixels, and profiles, cannot be said: the libraries take the colours stored there.
+ * nearest number, and even margins of a crop as lower ones. What lies under transparent pixels, and profiles, cannot be said: the libraries take the colours stored there.
  * @param spec - of channels in the order `rgb` and the layout `nchw`
  * @throws GraftError INVALID_PREPROCESS naming what such a file cannot say
  */

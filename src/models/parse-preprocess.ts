@@ -56,7 +56,7 @@ function fromOwnFields(fields: Fields): PreprocessSpec {
           kernel: resize.oneOf('kernel', kernels, 'bilinear'),
         }
       : null,
-    crop: fields.has('crop') ? fields.object('crop').sides() : null,
+    crop: fields.has('crop') ? readCrop(fields.object('crop')) : null,
     channelOrder,
     scale: fields.number('scale', 1, (value) => value !== 0, 'a number other than 0'),
     mean: fields.perChannel('mean', channels, 0),
@@ -66,6 +66,11 @@ function fromOwnFields(fields: Fields): PreprocessSpec {
     ...(background !== undefined && { background }),
     ...(profiles !== 'ignore' && { profiles }),
   };
+}
+
+function readCrop(fields: Fields): PreprocessSpec['crop'] {
+  const margins = fields.oneOf('margins', ['lower', 'even'], 'lower');
+  return { ...fields.sides(), ...(margins === 'even' && { margins }) };
 }
 
 /** "none", "white", or a colour; undefined is white. */

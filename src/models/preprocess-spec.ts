@@ -25,7 +25,15 @@ export interface PreprocessSpec {
     readonly kernel: ResizeKernel;
   } | null;
   /** Centre crop after the resize. */
-  readonly crop: { readonly width: number; readonly height: number } | null;
+  readonly crop: {
+    readonly width: number;
+    readonly height: number;
+    /**
+     * What is cut off in front where an odd number of pixels is. Absent: the lower half, as Hugging Face does. `even`: the half
+     * that is even, and of the black around what is too small the lower half, as torchvision and timm do.
+     */
+    readonly margins?: 'even';
+  } | null;
   readonly channelOrder: 'rgb' | 'bgr' | 'gray';
   readonly scale: number;
   /** One number a channel, in the order of `channelOrder`. */

@@ -8,35 +8,24 @@ import { cutModel } from '../graph/cut-model.js';
 import { declaredBatch } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { emptyPasts } from '../graph/empty-pasts.js';
-import { freeBatch } from '../graph/free-batch.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
-import { mixesExamples } from '../graph/mixes-examples.js';
-import { type Pool, type PooledModel, poolFeatures } from '../graph/pool-features.js';
+import type { Pool } from '../graph/pool-features.js';
 import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
-
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import { identifyInput } from '../models/identify-input.js';
-import {
-  exampleDims,
-  type InputSpec,
-  restrictInput,
-  takesOne,
-  takingOne,
-  tokenMask,
-  withSameLengths,
-} from '../models/input-spec.js';
+import type { InputSpec } from '../models/input-spec.js';
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
 import { shortenText } from '../shorten-text.js';
 import { declaredPool } from '../text/declared-pool.js';
 import { formatShape } from '../tensor/shape.js';
+import { batchFeatures } from './batch-features.js';
 import { asOneExample, assertSameAlone } from './one-example.js';
 import { examineLayer, recommendLayer } from './chosen-layer.js';
-import { losesBatch } from './loses-batch.js';
 import { settleBranches } from './settle-branches.js';
 import { settleFloats } from './settle-floats.js';
 import { settleMode } from './settle-mode.js';
@@ -132,16 +121,7 @@ async function prepareDecoded(
       ? await recommendLayer(model, analysis, file)
       : await examineLayer(model, named, analysis);
   const input = found.describe(shapes);
-  const layerShape = shapes.get(chosen);
-  if (!layerShape)
-    throw new GraftError('UNKNOWN_VALUE', `Layer "${chosen}" of ${file} is not a tensor that runs.`);
-  if (layerShape.length > 1 && layerShape[0] !== 1) {
-    throw new GraftError(
-      'UNSUPPORTED_MODEL',
-      `Layer "${chosen}" of ${file} has shape ${formatShape(layerShape)} for one ${found.what}: its first axis counts something else than examples ` +
-        '(steps, windows, proposals), so it holds no features of each. Choose a layer whose first axis is 1 there; graft inspect lists some.',
-    );
-  }
+  const layerShape = shapeOfExample(shapes, chosen, found.what, file);
   const usedPool = pool ?? defaultPool();
   if (reason !== undefined) {
     const { length } = layerShape;
@@ -161,30 +141,10 @@ async function prepareDecoded(
   // Pooling may read an input that the layer itself does not depend on.
   const inputs = model.graph.inputs.filter(({ name }) => found.names.includes(name));
   const fed = { ...cut, graph: { ...cut.graph, inputs } };
-  const pooling = { pool: usedPool, shape: layerShape, mask: tokenMask(input) };
-  const freed = freeBatch(fed, new Map([...shapes, ...exampleDims(input)]));
-  const several = poolFeatures(freed, chosen, pooling);
-  const all = restrictInput(input, several.model.graph);
-  const restricted = withSameLengths(all, several.model.graph);
-  const mixing = mixesExamples(several.model);
-  const isAlone = mixing !== undefined || (await losesBatch(fed, several, restricted, shapes));
-  const alone = isAlone ? takingOne(restricted) : restricted;
-  const single = takesOne(alone) ? poolFeatures(fed, chosen, pooling) : several;
-  const taken = isAlone ? alone : await takenTogether(restricted, several, single);
-  const pooled = takesOne(taken) ? single : several;
-  if (mixing) {
-    const how = {
-      scale: 'quantises as it runs, by one scale for all examples of a run',
-      branch: 'chooses by what it is given which branch (If) all examples of a run take',
-    }[mixing];
-    logger.info(`${file} ${how}: it is run one ${found.what} at a time.`);
-  }
-  if (!mixing && takesOne(taken))
-    logger.warn(
-      `${file} takes one ${found.what} a run, which cannot be changed: it is slower than an export with a free batch.`,
-    );
-  if (restricted !== all && !takesOne(taken))
-    logger.info(`${file} rounds the mask of its texts: those of one length are run together.`);
+  const { pooled, taken } = await batchFeatures(
+    { model: fed, layer: chosen, pool: usedPool, shapes, input },
+    { file, what: found.what, logger },
+  );
   const length = { file, given: given.maxLength, logger };
   const fitted = taken.kind === 'tokens' ? await fitText(pooled.model, taken, length) : taken;
   return {
@@ -200,17 +160,21 @@ async function prepareDecoded(
   };
 }
 
-/** The input without the word that a run takes one text, where the freed model gives the same of several. */
-async function takenTogether(
-  input: InputSpec,
-  several: PooledModel,
-  single: PooledModel,
-): Promise<InputSpec> {
-  if (input.kind !== 'tokens' || !input.inputs.isSingle) return input;
-  const { areSameTogether } = await import('./one-text.js');
-  const setting = { spec: input, outputName: several.output };
-  if (!(await areSameTogether(several.model, single.model, setting))) return input;
-  return { ...input, inputs: { ...input.inputs, isSingle: false } };
+/** @throws GraftError UNKNOWN_VALUE, UNSUPPORTED_MODEL where the layer holds no features of each example */
+function shapeOfExample(
+  shapes: ReadonlyMap<string, readonly number[]>,
+  layer: string,
+  what: string,
+  file: string,
+): readonly number[] {
+  const shape = shapes.get(layer);
+  if (!shape) throw new GraftError('UNKNOWN_VALUE', `Layer "${layer}" of ${file} is not a tensor that runs.`);
+  if (shape.length <= 1 || shape[0] === 1) return shape;
+  throw new GraftError(
+    'UNSUPPORTED_MODEL',
+    `Layer "${layer}" of ${file} has shape ${formatShape(shape)} for one ${what}: its first axis counts something else than examples ` +
+      '(steps, windows, proposals), so it holds no features of each. Choose a layer whose first axis is 1 there; graft inspect lists some.',
+  );
 }
 
 /** `fitLength`, loaded with the tokenizers for texts only. */

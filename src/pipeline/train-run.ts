@@ -19,6 +19,7 @@ import { assertSplittable } from './split-features.js';
 import type {
   FeatureTrainOptions,
   FitContext,
+  FittedRun,
   TrainedRun,
   TrainHooks,
   TrainOptions,
@@ -66,32 +67,13 @@ export async function trainRun(
     const fitted = isOfFile
       ? await fitFeatureFile(options, context)
       : await (options.unfreeze === undefined ? fitOnBackbone : fineTuneRun)(options, context);
-    const { parts, result, training, evaluation, weights, headAlone, views } = fitted;
-    const { classes } = parts.train;
-    const report: TrainReport = {
-      run: folder,
-      task: result.head.task,
-      classes,
-      examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
-      train: result.train,
-      validation: result.validation ?? null,
-      objective: result.objective,
-      seconds: result.seconds,
-      stoppedAt: result.stoppedAt,
-      ...(result.convergence && { convergence: result.convergence }),
-      ...(result.head.spec.kind !== 'prototype' && { solver: (training.solver ?? 'adamw') as Solver }),
-      ...(headAlone && { headAlone }),
-      ...(views && { views }),
-      ...(fitted.neighbours && { neighbours: fitted.neighbours }),
-      ...(fitted.crossValidation && { crossValidation: fitted.crossValidation }),
-      metrics: metricsOf(evaluation),
-      ...(evaluation.calibration && { calibration: evaluation.calibration }),
-    };
+    const { result, training, evaluation, weights } = fitted;
+    const report = reportOf(folder, fitted);
     await writeRunFolder(folder, {
       config: {
         ...sourceConfig(fitted.config),
         version: packageVersion(),
-        classes,
+        classes: report.classes,
         training: { ...training, validation: options.validation ?? 0.2 },
         environment,
       },
@@ -111,4 +93,27 @@ export async function trainRun(
     if (code === 'TRAINING_FAILED') await progress?.forget();
     throw error;
   }
+}
+
+function reportOf(folder: string, fitted: FittedRun): TrainReport {
+  const { parts, result, training, evaluation, headAlone, views, neighbours, crossValidation } = fitted;
+  return {
+    run: folder,
+    task: result.head.task,
+    classes: parts.train.classes,
+    examples: { train: parts.train.rows, validation: parts.validation?.rows ?? 0 },
+    train: result.train,
+    validation: result.validation ?? null,
+    objective: result.objective,
+    seconds: result.seconds,
+    stoppedAt: result.stoppedAt,
+    ...(result.convergence && { convergence: result.convergence }),
+    ...(result.head.spec.kind !== 'prototype' && { solver: (training.solver ?? 'adamw') as Solver }),
+    ...(headAlone && { headAlone }),
+    ...(views && { views }),
+    ...(neighbours && { neighbours }),
+    ...(crossValidation && { crossValidation }),
+    metrics: metricsOf(evaluation),
+    ...(evaluation.calibration && { calibration: evaluation.calibration }),
+  };
 }

@@ -138,11 +138,12 @@ function assertSameOrigin({ metadata }: Model, file: string, { config, folder, h
 export function sayWhatDiffers({ providers, unable }: Verification, logger: Logger = silentLogger): void {
   for (const { name, reason } of unable)
     logger.warn(`Not verified on ${name}, which does not run the file: ${reason}`);
-  for (const { name, fromCpu, rounding } of providers) {
+  for (const { name, fromCpu, rounding, agreement } of providers) {
     if (fromCpu === undefined) continue;
     const why = rounding === undefined ? 'the backbone alone differs there' : 'the head magnifies rounding';
+    const kept = agreement === undefined ? '' : ` (${Math.round(100 * agreement)} % of the answers stay)`;
     logger.warn(
-      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU, because ${why}: measure the file where it will run.`,
+      `On ${name} the outputs are up to ${fromCpu.toExponential(1)} from those on the CPU${kept}, because ${why}: measure the file where it will run.`,
     );
   }
 }

@@ -2,7 +2,7 @@
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { Head, Standardization, TrainedHead } from '../heads/head.js';
-import type { Score } from '../tasks/task.js';
+import type { Meter, Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertMemory } from './assert-memory.js';
@@ -58,35 +58,29 @@ export async function trainHead(
 ): Promise<TrainResult> {
   const { threads, signal, checkpoint, ...given } = options;
   const settings = fillIn(given, countExamples(train));
-  const { head: spec } = settings;
+  const { head: spec, logger } = settings;
   const task = taskOf(settings.task);
   assertOneDirection(settings);
   await assertUsable(task, train, validation);
   assertMemory(train, given);
   const shape = { dim: train.dim, outputCount: train.classes.length, task: settings.task };
   const head = buildHead(spec, shape);
-  const isExact = settings.solver === 'lbfgs' && head.isConvex;
-  // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
-  const isPenaltyRaw = !settings.standardize && isExact;
-  const scaling = settings.standardize || isPenaltyRaw ? await measureStandardization(train) : undefined;
-  if (scaling?.std.every((deviation) => deviation === 1) && (await isConstant(train))) {
-    settings.logger.warn(
-      `All ${train.rows} training examples have the same features, so nothing tells them apart; choose another --layer, or look at ` +
-        'how the features were made.',
-    );
-  }
-  const scaled = (set: AnyFeatureSet): AnyFeatureSet => (scaling ? standardize(set, scaling) : set);
-  const trainSet = scaled(train);
-  const plainSet = withoutViews(trainSet);
+  const sets = await scaleSets(train, validation, settings, head);
+  const { scaling, targetScaling, plainSet, validationSet } = sets;
   // Views of equal weight: the sum over all of them with λ · views is `views` times the objective.
   const repeats = settings.solver === 'lbfgs' ? (train.views ?? 1) : 1;
-  const validationSet = validation && scaled(validation);
-  const targetScaling = settings.task === 'regression' && !isExact ? fitTargetScaling(train) : undefined;
   const inUnits = (outputs: Float32Array): Float32Array =>
     targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
   const scorer = await openHeadScorer(spec, shape, threads);
-  const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
-    task.measure(inUnits(await scorer.outputs(set, parameters)), set, settings.loss);
+  const openMeter = (set: AnyFeatureSet): Meter => {
+    const meter = task.openMeter(set, settings.loss);
+    return { ...meter, add: (outputs, rows) => meter.add(inUnits(outputs), rows) };
+  };
+  const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> => {
+    const meter = openMeter(set);
+    for await (const { rows, outputs } of scorer.blocks(set, parameters)) meter.add(outputs, rows);
+    return meter.score();
+  };
   try {
     const from = checkpoint?.from;
     const history: EpochRecord[] = [...(from?.history ?? [])];
@@ -115,24 +109,23 @@ export async function trainHead(
     };
     const started = performance.now() - 1000 * (from?.seconds ?? 0);
     const save = checkpoint && keepStates(checkpoint, { started, history, signal });
-    const keep: Fit['checkpoint'] = async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state);
     const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
     const solve =
       spec.kind === 'prototype' ? fitPrototypes : settings.solver === 'lbfgs' ? fitToOptimum : fitByEpochs;
     const fitted = await solve({
       head,
       task,
-      train: targetScaling ? scaleTargets(trainSet, targetScaling) : trainSet,
+      train: sets.trainSet,
       parameters: startingParameters(head, task, train, { seed: settings.seed, classWeights, targetScaling }),
       options: { ...settings, l2: settings.l2 * repeats },
-      rawPenalty: isPenaltyRaw ? scaling : undefined,
+      rawPenalty: sets.isPenaltyRaw ? scaling : undefined,
       targetScaling,
       classWeights,
       threads,
       from,
-      checkpoint: keep,
+      checkpoint: async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state),
       check,
-      measure: (outputs, order) => task.measure(inUnits(outputs), train, settings.loss, order),
+      openMeter: () => openMeter(train),
       scoreTrain: (parameters) => score(plainSet, parameters),
       record,
     });
@@ -140,9 +133,9 @@ export async function trainHead(
     const trainScore = await score(plainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
     const overfitting = describeOverfitting(task, spec.kind, trainScore, validationScore);
-    if (overfitting !== undefined) settings.logger.warn(overfitting);
+    if (overfitting !== undefined) logger.warn(overfitting);
     const unfinished = fitted.convergence ? undefined : describeUnfinished(history);
-    if (unfinished !== undefined) settings.logger.warn(unfinished);
+    if (unfinished !== undefined) logger.warn(unfinished);
     const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
     return {
       head: {
@@ -153,7 +146,7 @@ export async function trainHead(
         parameters: head.finish(parameters, scaling),
       },
       trained: { parameters, scaling },
-      objective: isExact
+      objective: sets.isExact
         ? fitted.objective / repeats
         : await objectiveOf(head, plainSet, parameters, { ...settings, weights: classWeights, threads }),
       train: trainScore,
@@ -166,6 +159,38 @@ export async function trainHead(
   } finally {
     await scorer.release();
   }
+}
+
+/** What is trained and scored on, scaled as the solver wants it. */
+async function scaleSets(
+  train: AnyFeatureSet,
+  validation: AnyFeatureSet | undefined,
+  { solver, standardize: isAsked, task, logger }: FilledOptions,
+  head: Head,
+) {
+  const isExact = solver === 'lbfgs' && head.isConvex;
+  // L-BFGS on a convex head works on standardised features even where the penalty is on raw ones.
+  const isPenaltyRaw = !isAsked && isExact;
+  const scaling = isAsked || isPenaltyRaw ? await measureStandardization(train) : undefined;
+  if (scaling?.std.every((deviation) => deviation === 1) && (await isConstant(train))) {
+    logger.warn(
+      `All ${train.rows} training examples have the same features, so nothing tells them apart; choose another --layer, or look at ` +
+        'how the features were made.',
+    );
+  }
+  const scaled = (set: AnyFeatureSet): AnyFeatureSet => (scaling ? standardize(set, scaling) : set);
+  const ofUnits = scaled(train);
+  const targetScaling = task === 'regression' && !isExact ? fitTargetScaling(train) : undefined;
+  return {
+    isExact,
+    isPenaltyRaw,
+    scaling,
+    targetScaling,
+    trainSet: targetScaling ? scaleTargets(ofUnits, targetScaling) : ofUnits,
+    /** Without views, and with targets as they are. */
+    plainSet: withoutViews(ofUnits),
+    validationSet: validation && scaled(validation),
+  };
 }
 
 /** Sum of the losses, as they were trained with, + λ/2 · ‖W‖². */

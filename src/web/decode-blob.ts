@@ -3,12 +3,14 @@
  * spec has them, transparency laid on the spec's colour.
  */
 import { GraftError } from '../errors.js';
-import { type DecodedImage, maxImagePixels } from '../image/decoded-image.js';
+import { type DecodedImage, type ImageSize, maxImagePixels } from '../image/decoded-image.js';
 import { dropColourNotes } from '../image/drop-colour-notes.js';
-import { type ImageFormat, imageFormat } from '../image/image-format.js';
+import { type ImageFormat, imageFormat, readImageSize, unreadKind } from '../image/image-format.js';
 import { isTruncated } from '../image/is-truncated.js';
+import { takeWebpOrientation } from '../image/take-webp-orientation.js';
 import type { Colour, PreprocessSpec } from '../models/preprocess-spec.js';
 import { readBelowAlpha } from './read-below-alpha.js';
+import { turnBitmap } from './turn-bitmap.js';
 
 /** @throws GraftError INVALID_IMAGE with the reason. */
 export async function decodeBlob(blob: Blob, { profiles }: PreprocessSpec): Promise<ImageBitmap> {
@@ -21,8 +23,11 @@ export async function decodeBlob(blob: Blob, { profiles }: PreprocessSpec): Prom
   const format = imageFormat(bytes);
   if (format && isTruncated(bytes, format))
     throw invalidImage(`The ${format.toUpperCase()} is truncated or damaged.`);
+  const size = format && readImageSize(bytes, format);
+  if (size) assertNotTooLarge(size);
+  const orientation = format === 'webp' ? takeWebpOrientation(bytes) : 1;
   try {
-    return await createImageBitmap(
+    const bitmap = await createImageBitmap(
       new Blob([dropColourNotes(bytes, format, profiles)], { type: blob.type }),
       {
         imageOrientation: 'from-image',
@@ -30,8 +35,9 @@ export async function decodeBlob(blob: Blob, { profiles }: PreprocessSpec): Prom
         colorSpaceConversion: profiles === 'convert' ? 'default' : 'none',
       },
     );
+    return turnBitmap(bitmap, orientation);
   } catch (error) {
-    throw invalidImage(whyNot(format), error);
+    throw invalidImage(whyNot(format, bytes), error);
   }
 }
 
@@ -39,8 +45,13 @@ function invalidImage(reason: string, cause?: unknown): GraftError {
   return new GraftError('INVALID_IMAGE', reason, { cause });
 }
 
-function whyNot(format: ImageFormat | undefined): string {
-  if (format === undefined) return 'This is not an image of a known format (JPEG, PNG, WebP, AVIF, GIF).';
+function whyNot(format: ImageFormat | undefined, bytes: Uint8Array): string {
+  if (format === undefined) {
+    const kind = unreadKind(bytes);
+    return kind === undefined
+      ? 'This is not an image of a known format (JPEG, PNG, WebP, AVIF, GIF).'
+      : `The image is ${kind}, which this browser does not decode; convert it to JPEG or PNG.`;
+  }
   const name = format.toUpperCase();
   if (format === 'tiff' || format === 'svg' || format === 'netpbm')
     return `This page does not decode ${name}; graft predict does.`;
@@ -56,9 +67,7 @@ export function readPixels(
   { background = [255, 255, 255] }: PreprocessSpec,
 ): DecodedImage {
   const { width, height } = bitmap;
-  if (width * height > maxImagePixels) {
-    throw invalidImage(`The image has more than ${maxImagePixels} pixels.`);
-  }
+  assertNotTooLarge(bitmap);
   const data = allocate(width * height * 3);
   const rows = Math.min(height, Math.max(1, Math.floor(stripPixels / width)));
   const canvas = new OffscreenCanvas(width, rows);
@@ -76,6 +85,11 @@ export function readPixels(
     }
   }
   return { width, height, channels: 3, data };
+}
+
+function assertNotTooLarge({ width, height }: ImageSize): void {
+  if (width * height > maxImagePixels)
+    throw invalidImage(`The image has more than ${maxImagePixels} pixels.`);
 }
 
 function allocate(bytes: number): Uint8Array {

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
-import { compareAnswers } from '../../src/export/compare-answers.js';
+import { compareAnswers, judgeRounding } from '../../src/export/compare-answers.js';
+import { compareOutputs } from '../../src/export/compare-outputs.js';
 import type { TaskKind } from '../../src/tasks/task.js';
 
 function compare(task: TaskKind, found: readonly number[], expected: readonly number[], examples: number) {
@@ -57,5 +58,31 @@ describe('a file that is meant to differ', () => {
       expect(isRight).to.equal(false);
       expect(meanAbsDiff).to.be.NaN;
     }
+  });
+});
+
+describe('a file that rounding takes far from the CPU, backbone and head too', () => {
+  const outputs = (...values: number[]) =>
+    new Map([
+      ['logits', Float32Array.from(values, (value) => 100 * value)],
+      ['probabilities', Float32Array.from(values)],
+    ]);
+  const judge = (found: readonly number[], byOwn: readonly number[]) => {
+    const byCpu = outputs(0.5, 0.7, 0.3, 0.2);
+    const compared = compareOutputs([outputs(...found)], byCpu, outputs(...byOwn));
+    return judgeRounding(compared, [outputs(...found)], byCpu, { examples: 2, task: 'single' });
+  };
+
+  it('is right where the answers stay, which is told beside how far it is', () => {
+    const judged = judge([0.49, 0.7, 0.31, 0.2], [0.49, 0.7, 0.3, 0.2]);
+    expect(judged).to.include({ isRight: true, agreement: 1 });
+    expect(judged.rounding).to.be.closeTo(0.02, 1e-3);
+    expect(judged.fromCpu).to.be.greaterThan(0.02);
+  });
+
+  it('is wrong where they do not, or where rounding does not explain it', () => {
+    const other = judge([0.9, 0.1, 0.1, 0.9], [0.91, 0.09, 0.1, 0.9]);
+    expect(other).to.include({ isRight: false, agreement: 0 });
+    expect(judge([0.3, 0.7, 0.3, 0.2], [0.49, 0.7, 0.3, 0.2])).to.include({ isRight: false });
   });
 });

@@ -346,6 +346,11 @@ describe('A backbone in 8-bit integers', () => {
       expect(await refusal(lower(convolutional, 'int8-dynamic'))).to.match(/no product .* --precision int8,/);
     });
 
+    it('where it has no weights to hold in float16', async () => {
+      const model = modelOf(['n', 4], (b, x) => b.op('Relu', [x]));
+      expect(await refusal(lower(model, 'float16-weights'))).to.match(/no weights .* leave --precision out/);
+    });
+
     it('where weights or values are not finite', async () => {
       const model = modelOf(['n', 2, 1, 1], (b, x) =>
         b.op('Conv', [x, b.constant('w', float32([1, 2, 1, 1], [Number.NaN, 1]))]),

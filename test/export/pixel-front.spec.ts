@@ -58,6 +58,16 @@ const specs: Record<string, PreprocessSpec> = {
     mean: [7],
     std: [3],
   },
+  'even margins of a crop': {
+    ...plain,
+    resize: { width: 25, height: 25, fit: 'shortest-edge', kernel: 'bilinear' },
+    crop: { width: 20, height: 22, margins: 'even' },
+  },
+  'even margins around cover, and what is too small': {
+    ...plain,
+    resize: resized('cover', 'bilinear'),
+    crop: { width: 17, height: 27, margins: 'even' },
+  },
   'no resize, only a crop': { ...plain, resize: null, crop: { width: 40, height: 11 } },
 };
 /** Height and width. */

@@ -1,7 +1,8 @@
 import { expect } from 'chai';
 import { showsFilling } from '../../src/graph/shows-filling.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { checked } from '../../src/tensor/tensor.js';
+import { sizeOf } from '../../src/tensor/shape.js';
+import { checked, float32 } from '../../src/tensor/tensor.js';
 
 describe('A graph shows what texts are filled up with', () => {
   /** scores [batch, tokens] and mask → weights */
@@ -26,6 +27,25 @@ describe('A graph shows what texts are filled up with', () => {
   it('where their mask is rounded on its way to the Softmax, alone or with the scores', () => {
     expect(showsIt('mask')).to.equal(true);
     expect(showsIt('sum')).to.equal(true);
+  });
+
+  it('where windows or recurrences take in the tokens beside them', () => {
+    const shows = (opType: string, weights: readonly number[], lengths?: string): boolean => {
+      const b = new GraphBuilder({ opset: 17 });
+      const x = b.input('x', 'float32', ['batch', 4, 'tokens']);
+      const mask = b.input('mask', 'int32', ['batch', 'tokens']);
+      const hidden = b.op('Mul', [x, b.op('Cast', [mask], { attributes: { to: 1 } })]);
+      const kernel = b.constant('kernel', float32([...weights], new Float32Array(sizeOf(weights))));
+      b.output(
+        b.op(opType, [hidden, kernel, ...(lengths === undefined ? [] : ['', '', lengths])]),
+        'float32',
+      );
+      return showsFilling(b.model().graph, 'mask');
+    };
+    expect(shows('Conv', [4, 4, 3])).to.equal(true);
+    expect(shows('Conv', [4, 4, 1])).to.equal(false);
+    expect(shows('GRU', [1, 12, 4])).to.equal(true);
+    expect(shows('GRU', [1, 12, 4], 'lengths')).to.equal(false);
   });
 
   it('not where the scores or what the Softmax gives is rounded', () => {

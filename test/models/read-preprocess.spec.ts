@@ -182,7 +182,7 @@ describe('A preprocessing spec', () => {
     it('enlarges by crop_pct and takes the centre', () => {
       expect(parse({})).to.deep.equal({
         resize: { width: 235, height: 235, fit: 'shortest-edge', kernel: 'bicubic' },
-        crop: { width: 224, height: 224 },
+        crop: { width: 224, height: 224, margins: 'even' },
         channelOrder: 'rgb',
         scale: 1 / 255,
         mean: [0.485, 0.456, 0.406],
@@ -202,6 +202,9 @@ describe('A preprocessing spec', () => {
       expect(squash.crop).to.equal(null);
       expect(parse({ crop_mode: 'border', crop_pct: 1 }).resize?.fit).to.equal('contain');
       expect(parse({ input_size: [3, 200, 300] }).resize?.fit).to.equal('cover');
+      // So small that black is around it, as some of timm's are.
+      const small = parse({ crop_pct: 1.15, input_size: [3, 448, 448] });
+      expect([small.resize?.width, small.crop?.width]).to.deep.equal([389, 448]);
     });
 
     it('knows grey', () => {
@@ -225,6 +228,10 @@ describe('A preprocessing spec', () => {
       [{ ...own, resize: { width: 4.5, height: 416 } }, /for resize\.width .* 4\.5/],
       [{ ...own, resize: { width: '416', height: 416 } }, /for resize\.width .* "416"/],
       [{ ...own, resize: { width: 1e9, height: 1 } }, /from 1 to 16384 for resize\.width/],
+      [
+        { ...own, crop: { width: 3, height: 3, margins: 'odd' } },
+        /one of lower, even for crop\.margins .* "odd"/,
+      ],
       [{ ...own, resize: { width: 16384, height: 16384 } }, /at most 16777216 pixels for resize/],
       [
         { ...own, resize: { ...own.resize, fit: 'stretch' } },
@@ -277,7 +284,7 @@ describe('A preprocessing spec', () => {
         { pretrained_cfg: { ...cfg, input_size: [3, 1e5, 1e5] } },
         /at most 16777216 pixels for pretrained_cfg/,
       ],
-      [{ pretrained_cfg: { ...cfg, crop_pct: 2 } }, /for pretrained_cfg\.crop_pct/],
+      [{ pretrained_cfg: { ...cfg, crop_pct: 0 } }, /for pretrained_cfg\.crop_pct/],
       [{ pretrained_cfg: { ...cfg, std: [0.2, 0.2, 0] } }, /for pretrained_cfg\.std/],
     ];
     for (const [json, reason] of cases) {

@@ -136,6 +136,27 @@ describe('the page of graft serve', function () {
     expect(upright!.scores!.ash).not.to.be.closeTo(stored!.scores!.ash!, 0.01);
   });
 
+  it('turns a WebP as its EXIF says', async () => {
+    const images: Record<string, Buffer> = {};
+    for (let orientation = 1; orientation <= 8; orientation++) {
+      const stored = draw(60, 45, 3).withMetadata({ orientation });
+      images[`turned-${orientation}.webp`] = await stored.webp({ lossless: true }).toBuffer();
+    }
+    const predictions = await expectAsCommandLine(images, 1e-5);
+    expect(new Set(predictions.map(({ score }) => score!.toFixed(4))).size).to.be.greaterThan(4);
+  });
+
+  it('refuses an image of too many pixels by its header, before it is decoded', async () => {
+    const file = path.join(folder, 'bomb.png');
+    const bomb = await sharp({ create: { width: 8, height: 8, channels: 3, background: 'red' } })
+      .png()
+      .toBuffer();
+    bomb.writeUInt32BE(60_000, 16);
+    bomb.writeUInt32BE(60_000, 20);
+    writeFileSync(file, bomb);
+    expect((await choose(file))[0]!.text).to.match(/^The image has more than 178956970 pixels/);
+  });
+
   it('shows a small picture of an image that EXIF turns, upright', async () => {
     const file = path.join(folder, 'on-its-side.jpg');
     const half = { create: { width: 300, height: 400, channels: 3, background: 'red' } } as const;

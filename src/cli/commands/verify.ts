@@ -1,5 +1,5 @@
 import { defineCommand } from '../define-command.js';
-import { formatTable } from '../format-text.js';
+import { formatShare, formatTable } from '../format-text.js';
 import { mergedBackboneOptions, modelOption, runOption } from '../shared-options.js';
 
 export const verifyCommand = defineCommand({
@@ -10,10 +10,12 @@ export const verifyCommand = defineCommand({
   async run(args, output) {
     const { verifyRun } = await import('../../pipeline/verify-run.js');
     const report = await verifyRun(args, output);
-    const rows = report.providers.map(({ name, maxAbsDiff }) => [name, maxAbsDiff.toExponential(2)]);
-    output.result(
-      report,
-      `${report.examples} examples\n${formatTable([['runs on', 'largest difference'], ...rows])}`,
-    );
+    const rows = report.providers.map(({ name, maxAbsDiff, examples = report.examples, agreement }) => [
+      ...[name, String(examples), maxAbsDiff.toExponential(2)],
+      ...(agreement === undefined ? [] : [formatShare(agreement)]),
+    ]);
+    const titles = ['runs on', 'examples', 'largest difference'];
+    if (rows.some(({ length }) => length > titles.length)) titles.push('same answers');
+    output.result(report, formatTable([titles, ...rows]));
   },
 });
