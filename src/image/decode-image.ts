@@ -7,6 +7,7 @@ import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, type ImageSize, maxImagePixels } from './decoded-image.js';
 import { type ImageFormat, imageFormat, readImageSize, readJpegFrame, unreadKind } from './image-format.js';
 import { loadSharp } from './load-sharp.js';
+import { readTiffTags, type TiffTags } from './tiff-tags.js';
 
 export { type DecodedImage, maxImagePixels } from './decoded-image.js';
 
@@ -69,6 +70,8 @@ export async function decodeImage(
   }
   const small = format === 'jpeg' && profiles === 'ignore' && (await decodeSmallJpeg(bytes, pixelLimit));
   if (small) return small;
+  const tiff = format === 'tiff' ? readTiffTags(bytes) : undefined;
+  if (tiff) refuseWrong(tiff);
   try {
     const image = loadSharp()(bytes, {
       // A warning may be as harmless as a stray byte between segments; a missing part is an error.
@@ -80,7 +83,8 @@ export async function decodeImage(
     });
     const isInk = profiles === 'ignore' && (await isCmyk(bytes, format));
     if (isInk) image.pipelineColourspace('cmyk');
-    if (background !== 'none') {
+    // A sample that no one calls transparency is another channel, such as infrared, and left out as in Pillow.
+    if (background !== 'none' && tiff?.extra !== 0) {
       const [r, g, b] = background;
       image.flatten({ background: { r, g, b } });
       // Otherwise a grey image is laid on a grey.
@@ -108,6 +112,19 @@ export async function decodeImage(
 async function pixelBytes(bytes: Uint8Array, format: ImageFormat, size?: ImageSize): Promise<number> {
   const { width, height } = size ?? readImageSize(bytes, format) ?? (await loadSharp()(bytes).metadata());
   return 3 * width * height;
+}
+
+/** What libvips reads as other colours. @throws GraftError INVALID_IMAGE */
+function refuseWrong({ photometric, compression, bits }: TiffTags): void {
+  const [inks, yCbCr, oldJpeg, jpeg] = [5, 6, 6, 7];
+  const kind =
+    photometric === yCbCr && compression !== jpeg && compression !== oldJpeg
+      ? 'YCbCr that is not compressed as JPEG'
+      : photometric === inks && bits > 8
+        ? `inks of ${bits} bits`
+        : undefined;
+  if (kind !== undefined)
+    throw new GraftError('INVALID_IMAGE', `The TIFF holds ${kind}, which is not read; convert it to RGB.`);
 }
 
 async function isCmyk(bytes: Uint8Array, format: ImageFormat): Promise<boolean> {

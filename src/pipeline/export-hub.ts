@@ -59,6 +59,10 @@ export function hubNotes({ run: { head }, input, pixels }: HubExport): string[] 
       );
     if (profiles === 'convert')
       notes.push('The libraries pass over colour profiles, which the model was trained to convert.');
+    if (resize && pixels === undefined)
+      notes.push(
+        'transformers.js resizes images in another way than the model was trained with, so that its answers may differ; exported with `--pixels`, the model resizes them itself.',
+      );
     if (resize?.fit === 'cover' && pixels === undefined)
       notes.push(
         'Of images that are not square the libraries round the longer side down, so that they may be resized by a pixel less.',

@@ -52,7 +52,7 @@ export async function fitHead(
     calibrate: options.calibrate ?? false,
   };
   // Before anything is written.
-  assertMemory(train, training);
+  assertMemory(train, training, (validation ?? plain).rows);
   const checkpoint = await begin({ settings, data });
   const result = await trainHead(train, validation, {
     ...training,

@@ -50,5 +50,5 @@ textarea:focus-visible{outline:3px solid var(--right);outline-offset:1px}
 #live-view{display:grid;grid-template-columns:minmax(0,1fr) minmax(0,1fr);gap:18px;align-items:start}
 video{width:100%;border-radius:8px;background:#000;display:block}
 .unseen{position:absolute;width:1px;height:1px;margin:-1px;overflow:hidden;clip-path:inset(50%);white-space:nowrap}
-@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}#live-view{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}section{padding:14px 12px}.bars td:last-child{width:58px}}
+@media (max-width:560px){#results li{grid-template-columns:60px minmax(0,1fr);gap:12px}#live-view{grid-template-columns:minmax(0,1fr)}#results .picture{width:60px;height:60px}.bars th{width:48%;padding-right:8px}#drop{padding:20px 12px 14px}section{padding:14px 12px}.bars td:last-child{width:66px}}
 `;

@@ -217,9 +217,11 @@ describe('a folder for transformers.js and Optimum', function () {
         rescale_factor: 1,
       },
     });
-    expect(readFileSync(at('pixels', 'README.md'), 'utf8')).to.match(
-      /file_name="model\.onnx"[^]*one at a time/,
-    );
+    const card = readFileSync(at('pixels', 'README.md'), 'utf8');
+    expect(card).to.match(/file_name="model\.onnx"[^]*one at a time/);
+    const resizes = 'transformers.js resizes images in another way';
+    expect(readFileSync(at('hub', 'README.md'), 'utf8')).to.include(resizes);
+    expect(card).to.not.include(resizes);
     const { agreement, examples } = { ...own.verified.providers[0]!, examples: own.verified.examples };
     expect(agreement).to.equal(1);
     const verify = ['verify', '--run', at('small'), '--model', own.model];

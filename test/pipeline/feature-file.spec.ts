@@ -182,6 +182,12 @@ describe('a file of features', () => {
     ],
     ['a class without rows', {}, { classes: '["a","b","c"]' }, /c has none; add rows, or leave/],
     ['a split that is none', { split: rows(() => 7) }, undefined, /the split 7/],
+    [
+      'a split that trains on nothing',
+      { split: rows(() => 2) },
+      undefined,
+      /none of the rows is in the training part/,
+    ],
   ];
   for (const [name, tensors, metadata = { classes }, message] of refused) {
     it(`with ${name} is refused`, async () => {
