@@ -65,6 +65,12 @@ export async function readTar(
         );
       }
       const named = byFolder ? path.posix.basename(path.posix.dirname(name)) : label;
+      if (byFolder && named?.includes('\ufffd')) {
+        throw new GraftError(
+          'INVALID_DATASET',
+          `The folder of "${name}" of ${shard.path} has a name that is not UTF-8, of which two may look the same; rename it, or pack with names in UTF-8.`,
+        );
+      }
       if (!named || named === '.') {
         if (unlabelled++ === 0) first = `${name} of ${shard.path}`;
         continue;

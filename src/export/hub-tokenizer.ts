@@ -1,6 +1,7 @@
 /** `tokenizer.json` and `tokenizer_config.json` of a folder that transformers.js and Optimum load. */
 import type { TokenInputs } from '../graph/token-inputs.js';
 import type { TokenSpec } from '../models/input-spec.js';
+import { truncationSide } from '../text/truncation-side.js';
 
 /** Fields that tell of the machine, or of code, that a tokenizer came from. */
 const privateFields = new Set(['name_or_path', 'special_tokens_map_file', 'auto_map', 'cache_dir']);
@@ -17,7 +18,7 @@ export function hubTokenizerConfig({ tokenizer, maxLength, padId, inputs }: Toke
     model_input_names: inputNames(inputs),
     model_max_length: maxLength,
     padding_side: 'right',
-    truncation_side: 'right',
+    truncation_side: truncationSide(given, JSON.parse(tokenizer.json) as Description),
   };
 }
 
@@ -32,6 +33,7 @@ interface AddedToken {
 }
 
 interface Description {
+  readonly truncation?: { readonly direction?: unknown } | null;
   readonly added_tokens?: readonly AddedToken[] | null;
   readonly decoder?: { readonly type?: unknown } | null;
   /** Ids by token, or tokens with their scores in the order of ids. */

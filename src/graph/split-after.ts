@@ -1,6 +1,6 @@
 import { GraftError } from '../errors.js';
 import { indexGraph, valuesRead } from '../onnx/graph-index.js';
-import type { Model } from '../onnx/ir.js';
+import type { Model, Node } from '../onnx/ir.js';
 import { assertValueExists } from './assert-value-exists.js';
 import { sizeSources } from './size-sources.js';
 import { splitModel } from './split-model.js';
@@ -32,7 +32,10 @@ export function splitAfter(
     model,
     graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map(({ name }) => name),
   );
-  const after = dependents(model, [layer]);
+  // What is made of its sizes alone, as masks are, does not depend on what training changes.
+  const isOfSizes = ({ opType, inputs }: Node): boolean =>
+    (opType === 'Shape' || opType === 'Size') && inputs[0] === layer;
+  const after = dependents(model, [layer], isOfSizes);
   after.delete(layer);
   if (!graph.outputs.some(({ name }) => after.has(name) || name === layer)) {
     const outputs = graph.outputs.map(({ name }) => `"${name}"`).join(', ');
@@ -57,10 +60,15 @@ export function splitAfter(
   return { crossing: [...crossing], frozen: backbone, tail };
 }
 
-/** All values that depend on one of `values`, these included. Nodes stand in topological order. */
-function dependents({ graph }: Model, values: readonly string[]): Set<string> {
+/** All values that depend on one of `values`, these included, but for what `stops`. Nodes stand in topological order. */
+function dependents(
+  { graph }: Model,
+  values: readonly string[],
+  stops: (node: Node) => boolean = () => false,
+): Set<string> {
   const found = new Set(values);
   for (const node of graph.nodes) {
+    if (stops(node)) continue;
     let depends = false;
     for (const value of valuesRead(node)) depends ||= found.has(value);
     if (depends) for (const output of node.outputs) if (output !== '') found.add(output);

@@ -19,19 +19,21 @@ export interface ClassMetrics {
 }
 
 /** What training looks at after every epoch. */
-export interface BasicMetrics {
+export interface ClassFigures {
   readonly examples: number;
   readonly accuracy: number;
   /** Mean F1 over the classes that occur among labels or predictions. */
   readonly macroF1: number;
   /** Mean cross-entropy in nats, probabilities clipped at 1e-15. */
   readonly loss: number;
+  /** Mean distance between label and prediction, of classes in an order. */
+  readonly meanSteps: number;
+}
+
+export interface ClassificationMetrics extends ClassFigures {
   readonly perClass: readonly ClassMetrics[];
   /** confusion[label][prediction] */
   readonly confusion: readonly (readonly number[])[];
-}
-
-export interface ClassificationMetrics extends BasicMetrics {
   readonly intervals: ClassificationIntervals | null;
   /** Mean recall over the classes that have examples. */
   readonly balancedAccuracy: number;
@@ -48,32 +50,44 @@ export interface ClassificationMetrics extends BasicMetrics {
   readonly reliability: readonly ReliabilityBin[];
 }
 
-/** @param probabilities - [examples, classCount] row-major */
-export function basicMetrics(
-  probabilities: Float32Array,
-  labels: ArrayLike<number>,
-  classCount: number,
-): BasicMetrics {
-  const examples = labels.length;
-  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
-  let loss = 0;
+/** Counts what is predicted of examples that come in parts, with a few numbers for each class. */
+export function openClassCounter(classCount: number) {
+  const hits = new Float64Array(classCount);
+  /** Labels and predictions of a class together: F1 = 2 · hits / (support + predicted). */
+  const named = new Float64Array(classCount);
+  let examples = 0;
   let right = 0;
-  for (let row = 0; row < examples; row++) {
-    const label = labels[row]!;
-    const best = predictedClass(probabilities, row, classCount);
-    confusion[label]![best]!++;
-    if (best === label) right++;
-    loss -= Math.log(Math.max(1e-15, probabilities[row * classCount + label]!));
-  }
-  const perClass = describeClasses(confusion);
-  const present = perClass.filter(({ support }, c) => support > 0 || confusion.some((row) => row[c]! > 0));
+  let steps = 0;
+  let loss = 0;
+  const share = (sum: number): number => (examples > 0 ? sum / examples : 0);
   return {
-    examples,
-    accuracy: examples > 0 ? right / examples : 0,
-    macroF1: present.reduce((sum, { f1 }) => sum + f1, 0) / Math.max(1, present.length),
-    loss: examples > 0 ? loss / examples : 0,
-    perClass,
-    confusion,
+    /** @param probabilities - [labels.length, classCount] row-major */
+    add(probabilities: Float32Array, labels: ArrayLike<number>): void {
+      examples += labels.length;
+      for (let row = 0; row < labels.length; row++) {
+        const label = labels[row]!;
+        const best = predictedClass(probabilities, row, classCount);
+        named[label]!++;
+        named[best]!++;
+        if (best === label) {
+          hits[label]!++;
+          right++;
+        }
+        steps += Math.abs(best - label);
+        loss -= Math.log(Math.max(1e-15, probabilities[row * classCount + label]!));
+      }
+    },
+    figures(): ClassFigures {
+      let f1 = 0;
+      let present = 0;
+      for (let c = 0; c < classCount; c++) {
+        if (named[c] === 0) continue;
+        f1 += (2 * hits[c]!) / named[c]!;
+        present++;
+      }
+      const macroF1 = f1 / Math.max(1, present);
+      return { examples, accuracy: share(right), macroF1, loss: share(loss), meanSteps: share(steps) };
+    },
   };
 }
 
@@ -87,18 +101,26 @@ export function classificationMetrics(
   classCount: number,
   groups?: Int32Array,
 ): ClassificationMetrics {
-  const basic = basicMetrics(probabilities, labels, classCount);
+  const counter = openClassCounter(classCount);
+  counter.add(probabilities, labels);
+  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
+  for (let row = 0; row < labels.length; row++)
+    confusion[labels[row]!]![predictedClass(probabilities, row, classCount)]!++;
+  const perClass = describeClasses(confusion);
+  const figures = counter.figures();
   const reliability = reliabilityCurve(probabilities, labels, classCount);
   const ranking = rankClasses(probabilities, labels, classCount);
-  const supported = basic.perClass.filter(({ support }) => support > 0);
+  const supported = perClass.filter(({ support }) => support > 0);
   const top = (k: number): number | null =>
     k < classCount ? topKAccuracy(probabilities, labels, classCount, k) : null;
   const defined = (value: number): number | null => (Number.isNaN(value) ? null : value);
   return {
-    ...basic,
+    ...figures,
+    perClass,
+    confusion,
     intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount, groups) : null,
     balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
-    microF1: basic.accuracy,
+    microF1: figures.accuracy,
     top3: top(3),
     top5: top(5),
     rocAuc: defined(ranking.rocAuc),

@@ -7,7 +7,7 @@ import { type LabelMetrics, measureLabels } from './multi-label.js';
 import { rankScores } from './ranking.js';
 import { type RegressionMetrics, regressionMetrics } from './regression.js';
 
-export interface ClassEvaluation extends Omit<ClassificationMetrics, 'perClass'> {
+export interface ClassEvaluation extends Omit<ClassificationMetrics, 'perClass' | 'meanSteps'> {
   readonly task: 'single' | 'ordered';
   readonly classes: readonly string[];
   readonly perClass: readonly (ClassMetrics & { readonly label: string })[];
@@ -63,25 +63,15 @@ export function evaluateOutputs(input: EvaluationInput): Evaluation {
   const { task, outputs, classes, labels, targets, groups } = input;
   if (task === 'multi') return evaluateLabels(outputs, targets!, classes);
   if (task === 'regression') return evaluateNumbers(outputs, targets!, classes, groups);
-  const metrics = classificationMetrics(outputs, labels, classes.length, groups);
+  const { meanSteps, ...metrics } = classificationMetrics(outputs, labels, classes.length, groups);
   return {
     task,
     classes,
     ...metrics,
     perClass: metrics.perClass.map((row, c) => ({ label: classes[c]!, ...row })),
     confusedPairs: confusedPairs(metrics.confusion, classes),
-    ...(task === 'ordered' && { meanSteps: meanSteps(metrics.confusion, metrics.examples) }),
+    ...(task === 'ordered' && { meanSteps }),
   };
-}
-
-function meanSteps(confusion: readonly (readonly number[])[], examples: number): number {
-  let steps = 0;
-  confusion.forEach((row, label) => {
-    row.forEach((count, prediction) => {
-      steps += count * Math.abs(label - prediction);
-    });
-  });
-  return examples > 0 ? steps / examples : 0;
 }
 
 function evaluateLabels(

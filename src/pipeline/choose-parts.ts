@@ -27,6 +27,8 @@ export function chooseParts({ labels, classes, split, groups, where, ...options 
   const all = Int32Array.from(labels, (_, row) => row);
   let train = all.filter((row) => (split?.[row] ?? 0) === 0);
   let validation = all.filter((row) => split?.[row] === 1);
+  if (train.length === 0)
+    throw invalid(where, 'none of the rows is in the training part; let split be 0 for some');
   const share = options.validation ?? 0.2;
   const seed = options.seed ?? 1;
   const isGiven = validation.length > 0;

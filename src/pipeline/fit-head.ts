@@ -45,14 +45,14 @@ export async function fitHead(
   sayUnused(options, training, logger);
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
-  const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task });
+  const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task, logger });
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,
     calibrate: options.calibrate ?? false,
   };
   // Before anything is written.
-  assertMemory(train, training);
+  assertMemory(train, training, (validation ?? plain).rows);
   const checkpoint = await begin({ settings, data });
   const result = await trainHead(train, validation, {
     ...training,

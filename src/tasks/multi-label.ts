@@ -9,9 +9,10 @@
  *   w₁ t q^γ softplus(-z) + w₀ (1 - t) p^γ softplus(z)
  *   dz = w₀ (1 - t) p^γ (p + γ q softplus(z)) - w₁ t q^γ (q + γ p softplus(-z))
  */
-import { measureLabels } from '../metrics/multi-label.js';
+import { openLabelCounter } from '../metrics/multi-label.js';
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { lossTape, type Precision } from './loss-tape.js';
+import { measuredBy } from './measured-by.js';
 import { countTargets } from './targets.js';
 import { plainScores } from './plain-scores.js';
 import { biasName, type LossInput, type Task } from './task.js';
@@ -122,10 +123,16 @@ export const multiLabel: Task = {
     }
     return { start: new Map([[biasName, start]]), curvature };
   },
-  measure: (outputs, { targets, classes }, _loss, order) => {
-    const { accuracy, macroF1, microF1, loss } = measureLabels(outputs, targets!, classes.length, order);
-    return { accuracy, macroF1, microF1, loss };
-  },
+  ...measuredBy(({ targets, classes }) => {
+    const counter = openLabelCounter(classes.length);
+    return {
+      add: (outputs, rows) => counter.add(outputs, targets!, rows),
+      score() {
+        const { accuracy, macroF1, microF1, loss } = counter.metrics();
+        return { accuracy, macroF1, microF1, loss };
+      },
+    };
+  }),
 };
 
 /** What each decision weighs, for a label that is present and for one that is not, and σ(-z), σ(z). */

@@ -16,9 +16,10 @@
  */
 import type { GraphBuilder } from '../onnx/graph-builder.js';
 import { float32 } from '../tensor/tensor.js';
-import { measureClasses } from './measure-classes.js';
 import { type LossTape, lossTape, type Precision } from './loss-tape.js';
-import { balanceLabels, labelsInOrder, massTable, sumLabels } from './targets.js';
+import { measuredBy } from './measured-by.js';
+import { meterClasses } from './meter-classes.js';
+import { balanceLabels, massTable, sumLabels } from './targets.js';
 import type { Task } from './task.js';
 
 /** As trained: θ₁, log(θ₂ - θ₁), log(θ₃ - θ₂), … */
@@ -128,19 +129,14 @@ export const ordered: Task = {
     }
     return { start: new Map([[steps, start]]), curvature: Float64Array.of(total * Math.max(spread, 1e-3)) };
   },
-  measure(outputs, targets, _loss, order) {
-    const { accuracy, macroF1, loss } = measureClasses({ outputs, targets, order });
-    const labels = labelsInOrder(targets.labels, order);
-    const classCount = targets.classes.length;
-    let steps = 0;
-    for (let row = 0; row < labels.length; row++) {
-      const own = outputs.subarray(row * classCount, (row + 1) * classCount);
-      let best = 0;
-      for (let c = 1; c < classCount; c++) if (own[c]! > own[best]!) best = c;
-      steps += Math.abs(best - labels[row]!);
-    }
-    return { accuracy, macroF1, mae: labels.length > 0 ? steps / labels.length : 0, loss };
-  },
+  ...measuredBy((targets) =>
+    meterClasses(targets, ({ accuracy, macroF1, meanSteps, loss }) => ({
+      accuracy,
+      macroF1,
+      mae: meanSteps,
+      loss,
+    })),
+  ),
 };
 
 interface OrderedTerms {

@@ -7,8 +7,9 @@
  * The half makes  Σ loss + λ/2 ‖W‖²  the ridge regression of scikit-learn with alpha = λ.
  */
 import type { GraphBuilder } from '../onnx/graph-builder.js';
-import { regressionMetrics } from '../metrics/regression.js';
+import { openNumberMeter } from '../metrics/regression.js';
 import { lossTape, type Precision } from './loss-tape.js';
+import { measuredBy } from './measured-by.js';
 import { plainScores } from './plain-scores.js';
 import { biasName, type LossInput, type Task } from './task.js';
 
@@ -45,31 +46,37 @@ export const regression: Task = {
     start: new Map([[biasName, totals.slice(1).map((sum) => sum / totals[0]!)]]),
     curvature: new Float64Array(outputCount).fill(totals[0]!),
   }),
-  measure(outputs, { targets, classes, rows }, spec = {}, order) {
+  ...measuredBy(({ targets, classes }, { huber = Number.POSITIVE_INFINITY } = {}) => {
     const columns = classes.length;
-    const examples = order?.length ?? rows;
+    const meters = classes.map(openNumberMeter);
     let loss = 0;
-    let r2: number | null = 0;
-    let absolute = 0;
-    let squared = 0;
-    const predicted = new Float64Array(examples);
-    const wanted = new Float64Array(examples);
-    for (let c = 0; c < columns; c++) {
-      for (let row = 0; row < examples; row++) {
-        predicted[row] = outputs[row * columns + c]!;
-        wanted[row] = targets![(order?.[row] ?? row) * columns + c]!;
-        const error = predicted[row]! - wanted[row]!;
-        const clipped = spec.huber ? Math.min(spec.huber, Math.max(-spec.huber, error)) : error;
-        loss += clipped * (error - 0.5 * clipped);
-      }
-      const one = regressionMetrics(predicted, wanted);
-      r2 = r2 === null || one.r2 === null ? null : r2 + one.r2 / columns;
-      absolute += one.mae / columns;
-      squared += one.rmse ** 2 / columns;
-    }
-    const rmse = Math.sqrt(squared);
-    return { loss: loss / examples, ...(r2 !== null && { r2 }), mae: absolute, rmse };
-  },
+    let examples = 0;
+    return {
+      add(outputs, rows) {
+        examples += rows.length;
+        for (let row = 0; row < rows.length; row++) {
+          for (let c = 0; c < columns; c++) {
+            const [predicted, wanted] = [outputs[row * columns + c]!, targets![rows[row]! * columns + c]!];
+            meters[c]!.add(predicted, wanted);
+            const error = predicted - wanted;
+            const clipped = Math.min(huber, Math.max(-huber, error));
+            loss += clipped * (error - 0.5 * clipped);
+          }
+        }
+      },
+      score() {
+        const each = meters.map((meter) => meter.metrics());
+        const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / columns;
+        const r2 = each.flatMap((one) => one.r2 ?? []);
+        return {
+          loss: loss / examples,
+          ...(r2.length === columns && { r2: mean(r2) }),
+          mae: mean(each.map(({ mae }) => mae)),
+          rmse: Math.sqrt(mean(each.map(({ rmse }) => rmse ** 2))),
+        };
+      },
+    };
+  }),
 };
 
 /** e, and e clipped where the loss is Huber's; targets that were divided by s have δ / s. */

@@ -14,8 +14,9 @@
  * A mini-batch has the mass m of each class instead of a label: loss = -Σ m log p, dz = p Σm - m; focal with
  * k = (1-p)^γ - γ p (1-p)^(γ-1) log p:  dz = p Σ(m k) - m k.
  */
-import { measureClasses } from './measure-classes.js';
 import { lossTape } from './loss-tape.js';
+import { measuredBy } from './measured-by.js';
+import { meterClasses } from './meter-classes.js';
 import { balanceLabels, sumLabels } from './targets.js';
 import { plainScores } from './plain-scores.js';
 import { biasName, type Task } from './task.js';
@@ -111,8 +112,7 @@ export const singleLabel: Task = {
       curvature: new Float64Array(outputCount).fill(curvature),
     };
   },
-  measure: (outputs, targets, _loss, order) => {
-    const { accuracy, macroF1, loss } = measureClasses({ outputs, targets, order });
-    return { accuracy, macroF1, loss };
-  },
+  ...measuredBy((targets) =>
+    meterClasses(targets, ({ accuracy, macroF1, loss }) => ({ accuracy, macroF1, loss })),
+  ),
 };

@@ -87,6 +87,6 @@ export function sumLabels(
 }
 
 /** The labels of rows order[0], order[1], …. */
-export function labelsInOrder(labels: Int32Array, order?: ArrayLike<number>): Int32Array {
-  return order ? Int32Array.from(order, (row) => labels[row]!) : labels;
+export function labelsInOrder(labels: Int32Array, order: ArrayLike<number>): Int32Array {
+  return Int32Array.from(order, (row) => labels[row]!);
 }

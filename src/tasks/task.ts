@@ -78,6 +78,17 @@ export interface Prior {
 /** Name of the bias of a head's last layer, whatever the head. */
 export const biasName = 'head/bias';
 
+/** Measures outputs as they come, so that those of all examples need not be in memory at once. */
+export interface Meter {
+  /**
+   * @param outputs - of `appendOutputs`, [rows, outputs]
+   * @param rows - of the targets, one for each of the outputs
+   */
+  add(outputs: Float32Array, rows: ArrayLike<number>): void;
+  /** Of all that was added. */
+  score(): Score;
+}
+
 export interface Task {
   readonly kind: TaskKind;
   /** What an example's target is: the number of one class, or a number for each output. */
@@ -114,7 +125,9 @@ export interface Task {
   /** Sums over examples from which `prior` follows; `include` leaves some out. */
   sumTargets(targets: Targets, classWeights?: Float32Array, include?: (row: number) => boolean): Float64Array;
   prior(totals: Float64Array, outputCount: number): Prior;
+  openMeter(targets: Targets, loss?: LossSpec): Meter;
   /**
+   * All at once.
    * @param outputs - of `appendOutputs`, [rows, outputs]
    * @param order - where row i of the outputs belongs to row order[i] of the targets
    */

@@ -91,11 +91,15 @@ function characterIds(word: string, model: BpeModel, ids: ReadonlyMap<string, nu
       character +
       (i === last ? (model.end_of_word_suffix ?? '') : '');
     const id = ids.get(piece);
-    const bytes = id === undefined && fallsBack ? byteTokens(piece).map((token) => ids.get(token)) : [id];
-    const isKnown = bytes.every((byte) => byte !== undefined);
-    if (isKnown) found.push(...bytes);
-    else if (unknownId !== undefined && !(isUnknown && fuses)) found.push(unknownId);
-    isUnknown = !isKnown;
+    const bytes = id === undefined && fallsBack ? byteTokens(piece).map((token) => ids.get(token)) : [];
+    if (id !== undefined) found.push(id);
+    else if (bytes.length > 0 && bytes.every((byte) => byte !== undefined)) found.push(...bytes);
+    else {
+      if (unknownId !== undefined && !(isUnknown && fuses)) found.push(unknownId);
+      isUnknown = true;
+      continue;
+    }
+    isUnknown = false;
   }
   return found;
 }
@@ -126,8 +130,9 @@ function join(ids: number[], { ranks, made }: Merges): number[] {
   };
   for (let at = 0; at + 1 < ids.length; at++) look(at);
   for (let top = waiting.pop(); top !== undefined; top = waiting.pop()) {
-    const at = top % shift;
-    const id = made[Math.floor(top / shift)]!;
+    const topRank = Math.floor(top / shift);
+    const at = top - topRank * shift;
+    const id = made[topRank]!;
     if (ids[at]! < 0) continue;
     // What stands there by now may make the same token of another pair: Hugging Face's joins it too.
     const rank = rankAt(at);

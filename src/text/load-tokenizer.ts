@@ -8,6 +8,7 @@ import { readCharsmap } from './charsmap.js';
 import { giveBehaviors, type PreTokenizer } from './divide-text.js';
 import { byteLevelTable, withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
+import { truncationSide } from './truncation-side.js';
 import { matchWholeWords, type WithAddedTokens } from './whole-words.js';
 
 /** What is used of the library, whose own declarations lack the file extensions that Node's resolution asks for. */
@@ -40,7 +41,8 @@ const { Tokenizer: LibraryTokenizer } = library as unknown as {
 
 export interface TextTokenizer {
   /**
-   * Ids of the text with what the tokenizer puts around it ([CLS] … [SEP]), which a cut leaves there.
+   * Ids of the text with what the tokenizer puts around it ([CLS] … [SEP]), which a cut leaves there. It cuts off the end, or
+   * where the tokenizer says so the beginning.
    * @param maxLength - most ids
    */
   encode(text: string, maxLength: number): number[];
@@ -100,10 +102,12 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
     // A character that the vocabulary lacks has no id where there is no token for the unknown.
     tokenizer.encode(prepare(text), { add_special_tokens: false }).ids.filter(Number.isInteger);
   const { before, after } = frame;
+  const cutsFront = truncationSide(settings, description) === 'left';
   return {
     encode(text, maxLength) {
       const room = Math.max(0, maxLength - before.length - after.length);
-      return [...before, ...firstIds(text, room, idsOf), ...after].slice(0, maxLength);
+      const ids = cutsFront ? lastIds(text, room, idsOf) : firstIds(text, room, idsOf);
+      return [...before, ...ids, ...after].slice(0, maxLength);
     },
     typesOf(length) {
       const inner = Math.max(0, length - before.length - after.length);
@@ -171,7 +175,7 @@ interface TokenizerDescription {
     readonly byte_fallback?: unknown;
   };
   readonly normalizer?: unknown;
-  readonly truncation?: { readonly max_length?: unknown } | null;
+  readonly truncation?: { readonly max_length?: unknown; readonly direction?: unknown } | null;
   readonly padding?: { readonly pad_id?: unknown } | null;
 }
 
@@ -210,6 +214,12 @@ function firstIds(text: string, count: number, idsOf: (text: string) => number[]
     if (ids.length > count + 8) return ids.slice(0, count);
   }
   return idsOf(text).slice(0, count);
+}
+
+/** Of all ids: where the last ones begin is told by those before them. */
+function lastIds(text: string, count: number, idsOf: (text: string) => number[]): number[] {
+  const ids = idsOf(text);
+  return ids.slice(Math.max(0, ids.length - count));
 }
 
 /** About so many characters, up to the end of a word where there is one in the latter half. */

@@ -44,7 +44,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const { average, scored } = learner;
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   const rng = createRng(options.seed, fit.from?.fields.rng as number[] | undefined);
-  const predicted = new Float32Array(rows * outputCount);
+  const predicted = new Float32Array(batch * outputCount);
   const stepsPerEpoch = Math.ceil(rows / batch);
   const steps = epochs * stepsPerEpoch;
   const schedule = { kind: options.schedule, steps, warmUp: Math.round(options.warmUp * steps) };
@@ -80,15 +80,15 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
       rng.shuffle(order);
       const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;
-      let start = 0;
+      const meter = isNoisy ? undefined : fit.openMeter();
       for await (const { rows: picked, values } of batchesOf(train, drawn, batch, memory)) {
-        const end = start + picked.length;
-        await step.run(picked, predicted.subarray(start * outputCount, end * outputCount), rng, values);
-        start = end;
+        const outputs = predicted.subarray(0, picked.length * outputCount);
+        await step.run(picked, outputs, rng, values);
+        meter?.add(outputs, picked);
         const rate = lr * plateau.factor * scheduleFactor(schedule, done++);
         learner.step(rate, done);
       }
-      const score = isNoisy ? await fit.scoreTrain(scored) : fit.measure(predicted, order);
+      const score = meter ? meter.score() : await fit.scoreTrain(scored);
       const objective = score.loss * rows + 0.5 * weightDecay * rows * sumSquares(scored, head.penalized);
       fit.check(epoch, objective);
       const { validation } = await fit.record(epoch, objective, scored, score);

@@ -57,8 +57,9 @@ export async function openVariablesFinder(fit: Fit, problem: ConvexProblem): Pro
         threads,
       );
       try {
-        const outputs = await scorer.outputs(train, layout.stack([x]));
-        const curvature = exampleCurvature(task.kind, outputs, { rows: train.rows, replicas: 1 });
+        const curvature = new Float32Array(train.rows);
+        for await (const { rows, outputs } of scorer.blocks(train, layout.stack([x])))
+          curvature.set(exampleCurvature(task.kind, outputs, { rows: rows.length, replicas: 1 }), rows[0]);
         if (classWeights && task.targetForm === 'label') {
           for (let row = 0; row < train.rows; row++) curvature[row]! *= classWeights[train.labels[row]!]!;
         }

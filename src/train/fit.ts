@@ -1,7 +1,7 @@
 /** What a solver is given to train a head, and what it gives back. */
 import type { Head, Standardization } from '../heads/head.js';
 import type { StopReason } from '../optim/lbfgs.js';
-import type { Score, Task } from '../tasks/task.js';
+import type { Meter, Score, Task } from '../tasks/task.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { EpochRecord } from './epoch-record.js';
 import type { AnyFeatureSet } from './feature-set.js';
@@ -27,8 +27,8 @@ export interface Fit {
   checkpoint(epoch: number, state: () => SolverState): Promise<void>;
   /** Throws where training was interrupted or its objective is no number. */
   check(epoch: number, objective: number): void;
-  /** Of the outputs of training row order[i] in row i. */
-  measure(outputs: Float32Array, order: Int32Array): Score;
+  /** Of outputs of training rows. */
+  openMeter(): Meter;
   scoreTrain(parameters: ReadonlyMap<string, Tensor>): Promise<Score>;
   /** Records an epoch with these weights; the training score is computed where it is not given. */
   record(

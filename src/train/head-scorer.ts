@@ -11,16 +11,24 @@ import type { AnyFeatureSet } from './feature-set.js';
 import { trainingOpset } from './gradient-graph.js';
 import { replicatedDims } from './parameter-layout.js';
 
+type Scored = Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>;
+
+export interface OutputBlock {
+  /** Rows of the set. */
+  readonly rows: Int32Array;
+  /** [rows.length, replicas, outputs] */
+  readonly outputs: Float32Array;
+}
+
 export interface HeadScorer {
   /**
    * What the task gives out (probabilities, or numbers) for every row.
    * @param parameters - as trained; of several replicas, side by side in the last axis
    * @returns [rows, replicas, outputs]
    */
-  outputs(
-    set: Pick<AnyFeatureSet, 'features' | 'dim' | 'rows'>,
-    parameters: ReadonlyMap<string, Tensor>,
-  ): Promise<Float32Array>;
+  outputs(set: Scored, parameters: ReadonlyMap<string, Tensor>): Promise<Float32Array>;
+  /** The same, block by block, so that not all of it is in memory at once. */
+  blocks(set: Scored, parameters: ReadonlyMap<string, Tensor>): AsyncGenerator<OutputBlock>;
   release(): Promise<void>;
 }
 
@@ -47,19 +55,26 @@ export async function openHeadScorer(
     'outputs',
   );
   const session = await openSession(encodeModel(builder.model()), threads === undefined ? {} : { threads });
+  async function* blocks(set: Scored, parameters: ReadonlyMap<string, Tensor>): AsyncGenerator<OutputBlock> {
+    const weights = Object.fromEntries(parameters);
+    for await (const { from, to, values } of blocksOf(set, rowsFor(outputCount))()) {
+      const chunk = float32([to - from, dim], values);
+      const { data } = (await session.run({ [features]: chunk, ...weights }))[outputs]!;
+      const rows = Int32Array.from({ length: to - from }, (_, i) => from + i);
+      yield { rows, outputs: data as Float32Array };
+    }
+  }
   return {
     async outputs(set, parameters) {
-      const weights = Object.fromEntries(parameters);
       let scored: Float32Array | undefined;
-      for await (const { from, to, values } of blocksOf(set, rowsFor(outputCount))()) {
-        const chunk = float32([to - from, dim], values);
-        const { data } = (await session.run({ [features]: chunk, ...weights }))[outputs]!;
-        const perRow = data.length / (to - from);
+      for await (const { rows, outputs: found } of blocks(set, parameters)) {
+        const perRow = found.length / rows.length;
         scored ??= new Float32Array(set.rows * perRow);
-        scored.set(data as Float32Array, from * perRow);
+        scored.set(found, rows[0]! * perRow);
       }
       return scored ?? new Float32Array();
     },
+    blocks,
     release: () => session.release(),
   };
 }

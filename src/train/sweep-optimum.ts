@@ -11,7 +11,7 @@ import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
 import { lbfgs } from '../optim/lbfgs.js';
-import type { LossSpec, Score, TaskKind } from '../tasks/task.js';
+import type { LossSpec, Meter, Score, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scaleProblem, startingPoint } from './convex-problem.js';
 import { exampleCurvature } from './example-curvature.js';
@@ -86,9 +86,7 @@ export async function sweepOptimum(
       : scaling.std;
     const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
     const prior = task.prior(totals, outputCount);
-    const held = rowsWhere(foldOf, (of) => of === fold);
-    const learned = rowsWhere(foldOf, (of) => of !== fold);
-    return { fold, held, learned, units, prior };
+    return { fold, units, prior };
   };
   const parts: Awaited<ReturnType<typeof partOf>>[] = [];
   for (let fold = 0; fold < foldCount; fold++) parts.push(await partOf(fold));
@@ -123,18 +121,17 @@ export async function sweepOptimum(
       const replicas = parts.map((part) => scaleProblem(problemOf(part, l2)));
       const found = await minimize(replicas, starts, basis);
       const points = found.map(({ x }) => x);
-      const outputs = await scorer.outputs(shared, layout.stack(points));
-      const fits = parts.map(({ fold, learned, held }, at) => ({
+      const { scores, curvature } = await measure(points);
+      const fits = scores.map((score, at) => ({
         objective: found[at]!.value / views,
         iterations: found[at]!.iterations,
-        train: measure(outputs, fold, learned),
-        validation: measure(outputs, fold, held),
+        ...score,
       }));
       results.set(l2, fits);
       options.onPenalty?.(l2, fits);
       const next = path[i + 1];
       if (next !== undefined && fits.some(({ iterations }) => iterations > manyIterations)) {
-        basis = (await betterBasis(outputs, next)) ?? basis;
+        basis = (await betterBasis(curvature, next)) ?? basis;
       }
       const reach = before && next !== undefined ? reachOf(before.l2, l2, next) : 0;
       starts = points.map((x, at) => goOn(before?.points[at] ?? x, x, reach));
@@ -191,14 +188,8 @@ export async function sweepOptimum(
     return { penalty, scale, heldOut };
   }
 
-  /** One for all folds, from the mean curvature of their examples where they are. */
-  function betterBasis(outputs: Float32Array, l2: number): Promise<WeightBasis | undefined> {
-    const curvature = exampleCurvature(
-      task.kind,
-      outputs,
-      { rows: train.rows, replicas: foldCount },
-      (row, fold) => folds[row] !== fold,
-    );
+  /** One for all folds. */
+  function betterBasis(curvature: Float32Array, l2: number): Promise<WeightBasis | undefined> {
     const penalty = Float64Array.from({ length: train.dim }, (_, d) => {
       const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
       return l2 * head.penaltyFactor * views * mean;
@@ -206,13 +197,46 @@ export async function sweepOptimum(
     return finder.find(curvature, penalty, basis);
   }
 
-  function measure(outputs: Float32Array, fold: number, rows: Int32Array): Score {
-    const own = new Float32Array(rows.length * outputCount);
-    for (const [i, row] of rows.entries()) {
-      const at = (row * foldCount + fold) * outputCount;
-      own.set(outputs.subarray(at, at + outputCount), i * outputCount);
+  /** The scores of each fold, and the mean curvature of each row over the folds that learn from it. */
+  async function measure(points: readonly Float64Array[]) {
+    const curvature = new Float32Array(train.rows);
+    const meters = parts.map(() => ({
+      train: task.openMeter(train, loss),
+      validation: task.openMeter(train, loss),
+    }));
+    for await (const { rows, outputs } of scorer.blocks(shared, layout.stack(points))) {
+      const learns = (i: number, fold: number): boolean => folds[rows[i]!] !== fold;
+      const shape = { rows: rows.length, replicas: foldCount };
+      curvature.set(exampleCurvature(task.kind, outputs, shape, learns), rows[0]);
+      // Of views, the examples as they are come first.
+      const plain = Array.from(rows.keys()).filter((i) => rows[i]! < foldOf.length);
+      for (const [fold, meter] of meters.entries()) {
+        const add = (to: Meter, own: readonly number[]): void => {
+          const picked = new Float32Array(own.length * outputCount);
+          own.forEach((i, at) => {
+            const from = (i * foldCount + fold) * outputCount;
+            picked.set(outputs.subarray(from, from + outputCount), at * outputCount);
+          });
+          to.add(
+            picked,
+            own.map((i) => rows[i]!),
+          );
+        };
+        add(
+          meter.train,
+          plain.filter((i) => learns(i, fold)),
+        );
+        add(
+          meter.validation,
+          plain.filter((i) => !learns(i, fold)),
+        );
+      }
     }
-    return task.measure(own, train, loss, rows);
+    const scores = meters.map((meter) => ({
+      train: meter.train.score(),
+      validation: meter.validation.score(),
+    }));
+    return { scores, curvature };
   }
 }
 

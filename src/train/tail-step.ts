@@ -70,9 +70,13 @@ export async function buildTailGraph(tail: Tail, options: TailGraphOptions): Pro
   const { graph } = model;
   const names = tailWeights(tail, graph);
   if (names.length === 0) {
+    const isShared = tailWeights({ ...tail, frozenWeights: new Set() }, graph).length > 0;
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      'The layers after the cut have no weights to train; unfreeze an earlier layer, or leave --unfreeze away.',
+      (isShared
+        ? 'The weights of the layers after the cut are read before it too (all blocks share them, as in ALBERT), so they stay as they are'
+        : 'The layers after the cut have no weights to train') +
+        '; unfreeze an earlier layer, or leave --unfreeze away.',
     );
   }
   const opset = model.opsets.get('') ?? 17;

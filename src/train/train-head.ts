@@ -2,7 +2,7 @@
 import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { Head, Standardization, TrainedHead } from '../heads/head.js';
-import type { Score } from '../tasks/task.js';
+import type { Meter, Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertMemory } from './assert-memory.js';
@@ -72,8 +72,15 @@ export async function trainHead(
   const inUnits = (outputs: Float32Array): Float32Array =>
     targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
   const scorer = await openHeadScorer(spec, shape, threads);
-  const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
-    task.measure(inUnits(await scorer.outputs(set, parameters)), set, settings.loss);
+  const openMeter = (set: AnyFeatureSet): Meter => {
+    const meter = task.openMeter(set, settings.loss);
+    return { ...meter, add: (outputs, rows) => meter.add(inUnits(outputs), rows) };
+  };
+  const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> => {
+    const meter = openMeter(set);
+    for await (const { rows, outputs } of scorer.blocks(set, parameters)) meter.add(outputs, rows);
+    return meter.score();
+  };
   try {
     const from = checkpoint?.from;
     const history: EpochRecord[] = [...(from?.history ?? [])];
@@ -118,7 +125,7 @@ export async function trainHead(
       from,
       checkpoint: async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state),
       check,
-      measure: (outputs, order) => task.measure(inUnits(outputs), train, settings.loss, order),
+      openMeter: () => openMeter(train),
       scoreTrain: (parameters) => score(plainSet, parameters),
       record,
     });

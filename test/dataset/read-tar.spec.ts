@@ -69,6 +69,26 @@ describe('Reading tar shards', () => {
     );
   });
 
+  it('refuses class folders whose names are not UTF-8, of which two may look the same', async () => {
+    const file = await archive('folders.tar', [
+      ['data/cafX/1.jpg', 'one'],
+      ['data/cafY/1.jpg', 'two'],
+    ]);
+    const bytes = readFileSync(file);
+    for (let at = bytes.indexOf('caf'); at >= 0; at = bytes.indexOf('caf', at + 1)) {
+      const header = Math.floor(at / 512) * 512;
+      const letter = bytes[at + 3] === 0x58 ? 0xe9 : 0xe8;
+      // The sum of the header's bytes is its own check.
+      const sum = Number.parseInt(bytes.toString('latin1', header + 148, header + 154), 8);
+      bytes.write((sum + letter - bytes[at + 3]!).toString(8).padStart(6, '0'), header + 148, 'latin1');
+      bytes[at + 3] = letter;
+    }
+    writeFileSync(file, bytes);
+    expect(await refusal(file)).to.match(
+      /The folder of ".*1\.jpg" of .*folders\.tar has a name that is not UTF-8/,
+    );
+  });
+
   it('pairs an image with the label beside it, .cls before .json before .txt', async () => {
     const file = await archive('labels.tar', [
       ['a/1.jpg', 'one'],

@@ -27,6 +27,8 @@ describe('a tokenizer for transformers', () => {
       padding_side: 'right',
       truncation_side: 'right',
     });
+    const left = { ...tokenizer, config: '{"truncation_side":"left"}' };
+    expect(hubTokenizerConfig({ ...spec, tokenizer: left })).to.include({ truncation_side: 'left' });
   });
 
   it('is asked for what the model takes, whatever names the model has for it', () => {

@@ -341,6 +341,18 @@ describe('A tokenizer', () => {
     expect(tokenizer.encode(blank, 16)).to.deep.equal(tokenizer.encode('card lost', 16));
   });
 
+  it('cuts off the beginning where the tokenizer says so, as Hugging Face does', () => {
+    const text = 'the good card is bad, my film was great';
+    const cutBy = (direction: string, config?: object): number[] => {
+      const json = JSON.stringify({ ...JSON.parse(tinyTokenizer()), truncation: { direction } });
+      return loadTokenizer({ json, config: config && JSON.stringify(config) }, 'tiny').encode(text, 6);
+    };
+    // As tokenizers 0.23 gives them.
+    expect(cutBy('Left')).to.deep.equal([2, 6, 14, 8, 19, 3]);
+    expect(cutBy('Right', { truncation_side: 'left' })).to.deep.equal([2, 6, 14, 8, 19, 3]);
+    expect(cutBy('Left', { truncation_side: 'right' })).to.deep.equal([2, 4, 17, 15, 7, 3]);
+  });
+
   const broken: readonly [what: string, json: string, message: RegExp][] = [
     ['no JSON', '{"model":', /tok\.json cannot be used as a tokenizer: it is not JSON/],
     ['a list', '[]', /it holds no object/],

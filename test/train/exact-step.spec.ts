@@ -1,5 +1,7 @@
 import { expect } from 'chai';
+import type { GraftError } from '../../src/errors.js';
 import { createRng } from '../../src/rng.js';
+import { assertMemory } from '../../src/train/assert-memory.js';
 import { type ExactStepOptions, measureAnchor, openExactStep } from '../../src/train/exact-step.js';
 import { trainHead } from '../../src/train/train-head.js';
 import { blockRows, rowsFor } from '../../src/train/feature-blocks.js';
@@ -107,17 +109,21 @@ describe('Training on very many classes', () => {
     labels: Int32Array.from({ length: rowCount }, (_, row) => row % classCount),
     classes: Array.from({ length: classCount }, (_, c) => `${c}`),
   });
-  for (const [what, set, solver] of [
-    ['for their outputs', many(2 ** 21, 2 ** 17), 'lbfgs'],
-    ['for what each weighs for each', many(2 ** 18, 2 ** 18), 'adamw'],
-  ] as const)
-    it(`is refused before it begins where no memory has room ${what}`, async () => {
-      const error = await trainHead(set, undefined, { solver }).catch((caught: unknown) => caught);
-      expect(error).to.have.property('code', 'OUT_OF_MEMORY');
-      expect(error)
-        .to.have.property('message')
-        .that.matches(/\d+ examples with \d+ classes.* GB of memory is free/);
-    });
+  const refused = { code: 'OUT_OF_MEMORY', message: /\d+ examples with \d+ classes.* GB of memory is free/ };
+
+  it('is refused before it begins where no memory has room for what each weighs for each', async () => {
+    const error = await trainHead(many(2 ** 18, 2 ** 18), undefined, { solver: 'adamw' }).catch(
+      (caught: unknown) => caught as GraftError,
+    );
+    expect(error).to.have.property('code', refused.code);
+    expect(error).to.have.property('message').that.matches(refused.message);
+  });
+
+  it('is refused where no memory has room for all scores of what is measured', () => {
+    expect(() => assertMemory(many(2, 2 ** 17), {}, 2 ** 21))
+      .to.throw(refused.message)
+      .with.property('code', refused.code);
+  });
 });
 
 describe('An exact step whose weights are mixed of others, with a penalty', () => {

@@ -116,6 +116,13 @@ describe('fine-tuning a tail', function () {
     expect([...result.weights.keys()]).to.have.members(['scale', 'shift', 'depthwise', 'pointwise', 'bias']);
   });
 
+  it('says so where the frozen part reads all weights too', async () => {
+    const shared = { ...tail, frozenWeights: new Set(weights.keys()) };
+    const error = await failure(tune(train, undefined, { epochs: 1 }, shared));
+    expect(error.code).to.equal('UNSUPPORTED_MODEL');
+    expect(error.message).to.match(/are read before it too .* unfreeze an earlier layer/);
+  });
+
   it('adds up the gradients of a weight that stands in two places', async () => {
     const double = sharedWeightTail();
     const { headAlone, ...result } = await tune(train, validation, { epochs: 10, tailLr: 5e-3 }, double);
