@@ -2,20 +2,21 @@
 import { GraftError } from '../errors.js';
 import type { EncodedExamples } from '../inputs/encoded-examples.js';
 import { openEncoder } from '../inputs/open-encoder.js';
-import type { Logger } from '../logger.js';
+import { silentLogger } from '../logger.js';
 import type { InputSpec } from '../models/input-spec.js';
+import type { Hooks } from './cache-features.js';
 import { readExamples } from './read-examples.js';
 import { type FeatureRunConfig, isFeatureRun, type RunConfig } from './run-folder.js';
 
 /** Examples that are in memory at a time. */
 const together = 8;
 
-/** @throws GraftError USAGE where the run knows no examples, INVALID_DATASET where none of them is there any more */
+/** @throws GraftError USAGE where the run knows no examples, INVALID_DATASET where none of them is there any more, INTERRUPTED */
 export async function* calibrationExamples(
   config: FeatureRunConfig | RunConfig,
   input: InputSpec,
   folder: string,
-  logger: Logger,
+  { logger = silentLogger, signal }: Hooks,
 ): AsyncGenerator<EncodedExamples> {
   if (isFeatureRun(config)) {
     throw new GraftError(
@@ -28,6 +29,8 @@ export async function* calibrationExamples(
   let count = 0;
   for (let at = 0; at < own.length; at += together) {
     const examples = await readExamples(own.slice(at, at + together));
+    if (signal?.aborted)
+      throw new GraftError('INTERRUPTED', 'The calibration was stopped; nothing was written.');
     count += examples.length;
     if (examples.length > 0) yield encoder.encode(examples);
   }

@@ -5,7 +5,6 @@ import { beforePixelFront, pixelValues, withHubInputs } from '../export/hub-inpu
 import { lowerPrecision } from '../export/lower-precision.js';
 import { buildPixelFront, pixelsName, preparedName } from '../export/pixel-front.js';
 import type { ExportFormat } from '../models/export-format.js';
-import { silentLogger } from '../logger.js';
 import { type InputSpec, type PixelSpec, takingOne, withSameLengths } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
@@ -34,12 +33,12 @@ export async function mergeRun(
   { head, folder, config }: RunFolder,
   backbone: Backbone,
   { precision, pixels, format }: MergeOptions,
-  { logger = silentLogger }: Hooks = {},
+  hooks: Hooks = {},
 ): Promise<MergedRun> {
   const { layer, pool, sha256: backboneSha256, outputName: featuresOutput } = backbone;
   const isHub = format === 'huggingface';
   const { input: own } = backbone;
-  const examples = () => calibrationExamples(config, own, folder, logger);
+  const examples = () => calibrationExamples(config, own, folder, hooks);
   const inBits = await lowerPrecision(backbone.features, precision, examples);
   const lowered = {
     features: inBits,

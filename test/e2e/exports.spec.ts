@@ -8,7 +8,7 @@ import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { readModel } from '../../src/onnx/read-model.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';
-import type { ExportReport } from '../../src/pipeline/export-run.js';
+import { type ExportReport, exportRun } from '../../src/pipeline/export-run.js';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import type { RunConfig } from '../../src/pipeline/run-folder.js';
 import { openPredictor } from '../../src/predict/predictor.js';
@@ -92,6 +92,14 @@ describe('exporting in other forms', function () {
     expect(await accuracy('int8.onnx')).to.be.closeTo(await accuracy('tiny-32.onnx'), 0.1);
     const again = await graftHere(['verify', '--model', at('int8.onnx'), '--run', at('tiny')], env);
     expect(again.status, again.stderr).to.equal(0);
+  });
+
+  it('stops while int8 is calibrated, with nothing written', async () => {
+    const out = at('stopped.onnx');
+    const stopped = exportRun({ run: at('tiny'), out, precision: 'int8' }, { signal: AbortSignal.abort() });
+    const message = await stopped.then(String, (error: Error) => error.message);
+    expect(message).to.equal('The calibration was stopped; nothing was written.');
+    expect(readdirSync(path.dirname(out)).filter((name) => name.includes('stopped'))).to.deep.equal([]);
   });
 
   it('runs int8-dynamic one example at a time, so that neighbours do not change what it predicts', async () => {
