@@ -108,14 +108,21 @@ function recommend(
   const isImage = own.length === 1 && shapes.get(own[0]!)?.length === 4;
   const foreign = best && isImage ? foreignNodes(graph, own) : new Set<Node>();
   if (!best || !foreign.has(whole.producer(best.value)!)) return { flow: whole, best };
-  const flow = traceData(graph, own, new Set([...mixing, ...foreign]));
-  const alone = recommendLayer(flow, shapes, layouts, mixing) ?? beforeJoin(flow, foreign, shapes);
+  const joined = traceData(graph, own, new Set([...mixing, ...foreign]));
+  // The image's own part ends where others join it.
+  const entering = new Set(
+    [...foreign].flatMap(({ inputs }) => inputs).filter((name) => joined.producer(name)),
+  );
+  const outputs = [...entering].map((name) => ({ name, docString: '', metadata: new Map() }));
+  const flow = { ...joined, graph: { ...graph, outputs: [...graph.outputs, ...outputs] } };
+  const found = recommendLayer(flow, shapes, layouts, mixing);
+  const alone =
+    found && !entering.has(found.value) ? found : beforeJoin(found ? [found.value] : [...entering], shapes);
   return alone ? { flow, best: alone } : { flow: whole, best };
 }
 
-/** The last value that is made of the image alone. */
-function beforeJoin(flow: DataFlow, foreign: ReadonlySet<Node>, shapes: Shapes): Recommendation | undefined {
-  const entering = [...foreign].flatMap(({ inputs }) => inputs).filter((name) => flow.producer(name));
+/** The last of the values that are made of the image alone. */
+function beforeJoin(entering: readonly string[], shapes: Shapes): Recommendation | undefined {
   const value = entering.findLast((name) => shapes.get(name)?.[0] === 1 && shapes.get(name)!.length >= 2);
   return value === undefined ? undefined : { value, reason: 'last value made of the image alone' };
 }

@@ -61,6 +61,15 @@ describe('A backbone with more inputs than an image', () => {
     expect([layer, features.graph.inputs.map(({ name }) => name)]).to.deep.equal(['pooled', ['image']]);
   });
 
+  it('is cut where a scale joins what several layers made of the image', async () => {
+    const file = await written((b) => {
+      const kernel = b.constant('kernel', normal(6, 3, 3, 3));
+      const features = tower(b, b.op('Relu', [b.op('Conv', [image(b, 'image'), kernel])]), 'pooled', 6);
+      classify(b, b.op('Mul', [features, b.input('scale', 'float32', [1])]), 8);
+    });
+    expect((await prepare(file)).layer).to.equal('pooled');
+  });
+
   it('of two images names the layers that are made of one, and takes each of them', async () => {
     const file = await written((b) => {
       const [left, right] = ['left', 'right'].map((name) => tower(b, image(b, name), `${name}/pooled`));
