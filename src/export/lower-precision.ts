@@ -23,7 +23,7 @@ export const precisionLeeway: Readonly<
   float16: {
     ...float16Leeway,
     remedy:
-      'float16 holds three digits, and numbers up to 65504; take --precision float16-weights or float32.',
+      'float16 holds three digits of numbers between 6e-8 and 65504; take --precision float16-weights or float32.',
   },
   'float16-weights': {
     ...float16Leeway,

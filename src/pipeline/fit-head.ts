@@ -45,7 +45,7 @@ export async function fitHead(
   sayUnused(options, training, logger);
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
-  const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task });
+  const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task, logger });
   const settings = {
     ...training,
     validation: options.validation ?? 0.2,

@@ -1,5 +1,5 @@
 import { assignFolds } from '../dataset/assign-folds.js';
-import { GraftError } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { countTargets, type Targets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
@@ -12,6 +12,7 @@ export const fewestFolds = 2;
 interface FoldSettings {
   readonly seed: number;
   readonly task: TaskKind;
+  readonly logger: Logger;
 }
 
 /**
@@ -23,7 +24,7 @@ export function foldsOfSearch(
   train: Targets,
   groups: Int32Array | undefined,
   named: number | undefined,
-  { logger, ...settings }: FoldSettings & { readonly logger: Logger },
+  settings: FoldSettings,
 ): { readonly folds: Int32Array; readonly foldCount: number } {
   if (named !== undefined) return { folds: foldsOf(train, groups, named, settings), foldCount: named };
   const { most, why } = mostFolds(train, groups, settings.task);
@@ -34,7 +35,7 @@ export function foldsOfSearch(
   const folds = foldsOf(train, groups, foldCount, settings);
   if (foldCount < usualFolds) {
     const reason = foldCount < most ? 'of more folds one would have a single example, without R²' : why;
-    logger.warn(`Candidates are judged on ${foldCount} folds in place of ${usualFolds}: ${reason}.`);
+    settings.logger.warn(`Candidates are judged on ${foldCount} folds in place of ${usualFolds}: ${reason}.`);
   }
   return { folds, foldCount };
 }
@@ -78,10 +79,23 @@ export function foldsOf(
   const counts = labels.length > 0 ? countTargets(train) : undefined;
   assertEnoughForFolds({ rows, classes, counts, task }, foldCount);
   const folds = divide(train, groups, foldCount, settings);
+  sayUnlearned(train, folds, settings.logger);
   if (task !== 'regression' || isMeasurable(folds, foldCount)) return folds;
   throw new GraftError(
     'INVALID_DATASET',
     `Of the ${rows} training examples --folds ${foldCount} leaves a fold with one, on which R² cannot be measured; lower --folds.`,
+  );
+}
+
+/** A group may hold all there is of a class. */
+function sayUnlearned({ labels, classes }: Targets, folds: Int32Array, logger: Logger): void {
+  const foldsOfClass = classes.map(() => new Set<number>());
+  for (const [row, label] of labels.entries()) foldsOfClass[label]!.add(folds[row]!);
+  const alone = classes.filter((_, c) => foldsOfClass[c]!.size === 1);
+  if (alone.length === 0) return;
+  logger.warn(
+    `All training examples of ${nameSome(alone)} belong together and lie in one fold, which is judged by heads that have not seen ` +
+      `${alone.length === 1 ? 'this class' : 'these classes'}: the figures over folds are lower than those of a head that has.`,
   );
 }
 

@@ -2,6 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import { silentLogger } from '../../src/logger.js';
 import { openFeatureFile } from '../../src/pipeline/feature-file.js';
 import { loadFeatureParts } from '../../src/pipeline/feature-parts.js';
 import { foldsOf } from '../../src/pipeline/folds-of-search.js';
@@ -74,7 +75,7 @@ describe('a file of features', () => {
     writeFeatureFile(file, set, { groups: rows((row) => 1000 + Math.floor(row / 4)) });
     const [place] = await loadPlaces({ features: file, validation: 0, task: 'ordered' }, {});
     expect(place!.task).to.equal('ordered');
-    const folds = foldsOf(place!.train, place!.groups, 5, { seed: 1, task: 'ordered' });
+    const folds = foldsOf(place!.train, place!.groups, 5, { seed: 1, task: 'ordered', logger: silentLogger });
     for (let row = 0; row < 40; row++) expect(folds[row]).to.equal(folds[row - (row % 4)]);
     expect(new Set(folds).size).to.equal(5);
     const refusal = await loadPlaces({ features: file, task: 'regression' }, {}).catch(

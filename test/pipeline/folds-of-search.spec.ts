@@ -49,6 +49,12 @@ describe('The folds of a search', () => {
     expect(said.join()).to.match(/R²/);
   });
 
+  it('are said to judge a class that was not learned, where all its examples belong together', () => {
+    const { said } = choose(classes(0, 0, 0, 0, 0, ...many), [1, 1, 1, 1, 1, 2, 3, 4, 5, 6, 7]);
+    expect(said).to.have.lengthOf(1);
+    expect(said[0]).to.match(/^All training examples of few belong together and lie in one fold/);
+  });
+
   it('are refused where even two are too many', () => {
     expect(() => choose(classes(0, ...many))).to.throw(/"few" has 1; add examples or leave the class out/);
     expect(() => choose(numbers(3), undefined, 'regression')).to.throw(/but there are 3; add examples/);

@@ -2,6 +2,7 @@ import type { ExportReport } from '../../pipeline/export-run.js';
 import { exportFormats } from '../../models/export-format.js';
 import { modelPrecisions } from '../../models/model-precision.js';
 import { defineCommand } from '../define-command.js';
+import { formatBytes } from '../format-text.js';
 import { mergedBackboneOptions, runOption } from '../shared-options.js';
 
 export const exportCommand = defineCommand({
@@ -46,7 +47,7 @@ export const exportCommand = defineCommand({
 });
 
 export function describeExport({ model, bytes, verified, folder, files }: ExportReport): string {
-  const lines = [`${model}  ${(bytes / 2 ** 20).toFixed(2)} MiB`, describeVerification(verified)];
+  const lines = [`${model}  ${formatBytes(bytes)}`, describeVerification(verified)];
   if (folder !== undefined) lines.push(`${folder} holds ${files?.join(', ')}`);
   return lines.join('\n');
 }
