@@ -57,7 +57,7 @@ const last: ReadonlySet<string> = new Set([
 
 const moving: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
-/** The layout of every value of `shapes`. Where nothing tells, 3 axes are tokens [N, T, C] and 4 are maps [N, C, H, W]. */
+/** The layout of every value of `shapes`. Where nothing tells, 3 axes are tokens [N, T, C], and others maps [N, C, …]. */
 export function valueLayouts(graph: Graph, shapes: Shapes): Map<string, Layout> {
   const layouts = new Map<string, Layout>();
   const rankOf = (value: string): number => shapes.get(value)?.length ?? -1;
@@ -77,7 +77,8 @@ export function valueLayouts(graph: Graph, shapes: Shapes): Map<string, Layout> 
   }
   for (const [value, shape] of shapes) {
     if (shape.length <= 2) layouts.set(value, 'vector');
-    else learn(value, shape.length === 3 ? 'channelsLast' : 'channelsFirst');
+    // [N, C, 1] is a vector that was pooled to one position, and no C tokens of one number.
+    else learn(value, shape.length === 3 && shape[2] !== 1 ? 'channelsLast' : 'channelsFirst');
   }
   return layouts;
 

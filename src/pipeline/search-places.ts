@@ -8,7 +8,7 @@ import { createRng } from '../rng.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { TaskKind } from '../tasks/task.js';
 import { sizeOf } from '../tensor/shape.js';
-import { flat, type Judged, type LayerCandidate } from '../train/candidate.js';
+import { flat, goesByEpochs, type Judged, type LayerCandidate } from '../train/candidate.js';
 import { crossValidate } from '../train/cross-validate.js';
 import { findRate } from '../train/find-rate.js';
 import { measureLearningCurve } from '../train/learning-curve.js';
@@ -70,6 +70,9 @@ export async function searchPlaces(
     seed,
   );
   const total = candidates.length + points.length;
+  if (options.epochs !== undefined && points.length === 0 && !candidates.some(goesByEpochs)) {
+    logger.warn(`--epochs ${options.epochs} is not used: none of the candidates goes by epochs.`);
+  }
   let done = 0;
   logger.info(`Judging ${total} candidates on ${foldCount} folds of ${examples} examples.`);
   const log = await openLog(

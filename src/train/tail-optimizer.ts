@@ -127,5 +127,7 @@ function ratesOf(
   { lr, tailLr, layerDecay, weightDecay, headDecay }: TailRates,
 ): { readonly lr: number; readonly decay: number } {
   if (depth === undefined) return { lr, decay: isPenalized ? headDecay : 0 };
-  return { lr: tailLr * layerDecay ** depth, decay: dims.length > 1 ? weightDecay : 0 };
+  // Scales may lie as [C, 1, 1] beside the maps that they scale.
+  const isAlongOneAxis = dims.filter((size) => size !== 1).length < 2;
+  return { lr: tailLr * layerDecay ** depth, decay: isAlongOneAxis ? 0 : weightDecay };
 }

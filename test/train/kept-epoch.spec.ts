@@ -32,12 +32,16 @@ describe('The epoch whose weights are kept', () => {
     try {
       const features = path.join(folder, 'features.safetensors');
       writeFeatureFile(features, train);
+      const said: string[] = [];
+      const logger = { info() {}, warn: (text: string) => void said.push(text) };
       const { report } = await tuneRun({
         ...{ features, out: path.join(folder, 'run'), validation: 0.3, folds: 2, threads: 1 },
         ...{ solver: 'sgd', lr: 1, l2: 1, batch: 16, epochs: 13, schedule: 'cosine', patience: 2 },
       });
       expect(report.best.epochs).to.equal(13);
       expect(report.trained.stoppedAt).to.equal(13);
+      await tuneRun({ features, out: path.join(folder, 'exact'), l2: 1, folds: 2, epochs: 13 }, { logger });
+      expect(said).to.include('--epochs 13 is not used: none of the candidates goes by epochs.');
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { tailOptimizer } from '../../src/train/tail-optimizer.js';
 import { buildTailGraph } from '../../src/train/tail-step.js';
 import { tailWeights } from '../../src/train/tail-weights.js';
 import type { Tail } from '../../src/train/tail.js';
@@ -28,6 +29,20 @@ describe('The weights that unfreezing trains', () => {
     const depths = async (isTurned: boolean) => (await buildTailGraph(layers(isTurned), options)).depthOf;
     expect([...(await depths(true))]).to.have.deep.members([...(await depths(false))]);
     expect(Object.fromEntries(await depths(true))).to.deep.equal({ first: 2, shift: 1, second: 0 });
+  });
+
+  it('decay where they are matrices and kernels, not where they are scales that lie along the channels', () => {
+    const parameters = new Map(
+      [[3, 2], [3, 2, 1, 1], [3, 1, 1], [1, 3, 1, 1], [3]].map((dims) => [
+        dims.join(),
+        randomTensor(dims, 1, 0, 1),
+      ]),
+    );
+    const depths = new Map([...parameters.keys()].map((name) => [name, 0]));
+    const rates = { lr: 1, tailLr: 1, layerDecay: 1, headDecay: 0, clipNorm: 1, ema: 0 };
+    tailOptimizer(parameters, depths, new Set(), { ...rates, weightDecay: 0.5 }).step(1, 1);
+    const decayed = [...parameters].filter(([, { data }]) => data[0] !== 1).map(([name]) => name);
+    expect(decayed).to.deep.equal(['3,2', '3,2,1,1']);
   });
 
   it('are no row of numbers that meets positions alone, as the frequencies of rotary positions do', () => {

@@ -30,6 +30,10 @@ const options = {
     requiresArg: true,
     describe: 'mlp: share of hidden values dropped in training [default: 0]; with --tune a list',
   },
+  epochs: {
+    ...trainFlags.epochs,
+    describe: `${trainFlags.epochs.describe}; with --tune 30 of adamw and sgd`,
+  },
   folds: {
     ...trainFlags.folds,
     describe:
