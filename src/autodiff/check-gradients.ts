@@ -106,7 +106,7 @@ export async function checkGradients(
     }
     const run = async (): Promise<Weighted> => {
       // Runs follow one another without a turn of the event loop, in which alone Ctrl-C is heard.
-      await new Promise((resolve) => setTimeout(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
       if (signal?.aborted) throw new GraftError('INTERRUPTED', 'The check was stopped; nothing was written.');
       return weigh((await session.run(point))[loss]!, weighting);
     };
