@@ -130,7 +130,7 @@ function explain(
 
 /** A turn of the event loop, in which alone Ctrl-C is heard. */
 async function untilHeard(signal: AbortSignal | undefined): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve));
+  await new Promise((resolve) => setImmediate(resolve));
   if (signal?.aborted)
     throw new GraftError('INTERRUPTED', 'The verification was stopped; nothing was written.');
 }
