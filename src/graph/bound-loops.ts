@@ -15,7 +15,7 @@ import { namesOf } from './names-of.js';
 import { mapSubgraphs } from './rename-graph.js';
 import { factsOf, noFacts, type ValueFacts } from './value-facts.js';
 
-/** Rounds of a loop of one node; of a larger one as many fewer, but more than any takes that ends. */
+/** Rounds of a loop of one node, which take a second or so; of a larger one as many fewer, but not below `fewestRounds`. */
 const roundsOfOne = 1_000_000;
 const fewestRounds = 10_000;
 

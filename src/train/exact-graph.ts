@@ -73,6 +73,8 @@ export interface ExactGraph {
   };
 }
 
+type PlainInputs = Omit<ExactGraph['inputs'], 'transposed' | 'penalties' | 'anchorWeights' | 'mixing'>;
+
 export async function buildExactGraph(options: ExactGraphOptions): Promise<ExactGraph> {
   const { spec, dim, outputCount, precision, classWeights, targetScale, isAnchored, loss = {} } = options;
   const task = taskOf(options.task);
@@ -83,7 +85,7 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
   const widened = (value: string, name: string): string =>
     precision === 'float32' ? value : cast(value, precision, name);
 
-  const inputs = {
+  const inputs: PlainInputs = {
     features: builder.input('features', 'float32', ['batch', dim]),
     targets: builder.input('targets', 'float32', ['batch', outputCount]),
     fold: 'fold',
@@ -187,7 +189,7 @@ function probeDims(
     penalties,
     mixing,
   }: {
-    readonly inputs: Pick<ExactGraph['inputs'], 'features' | 'targets' | 'fold' | 'heldOut' | 'anchorLogits' | 'anchorSlopes'>; // prettier-ignore
+    readonly inputs: PlainInputs;
     readonly penalties: ReadonlyMap<string, PenaltyTerms>;
     readonly mixing: MixedWeights | undefined;
   },
