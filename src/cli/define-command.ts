@@ -13,9 +13,7 @@ const flagsOf = new WeakMap<CommandModule, ReadonlySet<string>>();
 
 /** Names of those of the commands that have the flag. */
 export function commandsWith(flag: string, commands: readonly CommandModule[]): string[] {
-  return commands
-    .filter((command) => flagsOf.get(command)?.has(flag))
-    .map(nameOf);
+  return commands.filter((command) => flagsOf.get(command)?.has(flag)).map(nameOf);
 }
 
 const nameOf = ({ command }: CommandModule): string => String(command).split(' ')[0]!;

@@ -99,7 +99,11 @@ describe('wrong input', function () {
       2,
       /Unknown arguments: b\.tar, c\.tar\. .* quotation marks: --data 'a-\{0\.\.9\}\.tar'\./,
     );
-    expectRefusal(await graftHere(['doctor', 'a']), 2, /Unknown argument: a\. Each value follows its flag\.\n/);
+    expectRefusal(
+      await graftHere(['doctor', 'a']),
+      2,
+      /Unknown argument: a\. Each value follows its flag\.\n/,
+    );
   });
 
   it('of an unknown command below a command names those that there are', async () => {
