@@ -1,6 +1,7 @@
 /** Metrics of class probabilities against labels, defined as scikit-learn defines them. */
 import { bootstrapIntervals, type Interval } from './bootstrap.js';
 import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from './calibration.js';
+import { cellsOf, type Confusion, countConfusion, supportOf } from './confusion.js';
 import { rankClasses } from './ranking.js';
 
 /** 95 % intervals by the bootstrap; null where there are no examples. */
@@ -32,8 +33,7 @@ export interface ClassFigures {
 
 export interface ClassificationMetrics extends ClassFigures {
   readonly perClass: readonly ClassMetrics[];
-  /** confusion[label][prediction] */
-  readonly confusion: readonly (readonly number[])[];
+  readonly confusion: Confusion;
   readonly intervals: ClassificationIntervals | null;
   /** Mean recall over the classes that have examples. */
   readonly balancedAccuracy: number;
@@ -111,8 +111,7 @@ export function classificationMetrics(
   const counter = openClassCounter(classCount);
   const predicted = predictedClasses(probabilities, labels.length, classCount);
   counter.add(probabilities, labels, predicted);
-  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
-  for (let row = 0; row < labels.length; row++) confusion[labels[row]!]![predicted[row]!]!++;
+  const confusion = countConfusion(labels, predicted, classCount);
   const perClass = describeClasses(confusion);
   const figures = counter.figures();
   const reliability = reliabilityCurve(probabilities, labels, classCount);
@@ -240,12 +239,12 @@ function predictedClasses(probabilities: Float32Array, rows: number, classCount:
   return predicted;
 }
 
-function describeClasses(confusion: readonly (readonly number[])[]): ClassMetrics[] {
+function describeClasses(confusion: Confusion): ClassMetrics[] {
   const predicted = new Float64Array(confusion.length);
-  for (const row of confusion) for (let c = 0; c < row.length; c++) predicted[c]! += row[c]!;
+  for (const row of confusion) for (const [c, examples] of cellsOf(row)) predicted[c]! += examples;
   return confusion.map((row, c) => {
-    const hits = row[c]!;
-    const support = row.reduce((a, b) => a + b, 0);
+    const hits = row[c] ?? 0;
+    const support = supportOf(row);
     return {
       precision: predicted[c]! > 0 ? hits / predicted[c]! : 0,
       recall: support > 0 ? hits / support : 0,
