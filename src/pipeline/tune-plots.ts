@@ -113,7 +113,10 @@ async function drawRateTest(folder: string, test: RateTest): Promise<string> {
       ],
       marks: [
         { x: steepest, label: `steepest fall: ${steepest.toPrecision(2)}` },
-        { x: tenthOfLowest, label: `a tenth of the rate of the lowest loss: ${tenthOfLowest.toPrecision(2)}` },
+        {
+          x: tenthOfLowest,
+          label: `a tenth of the rate of the lowest loss: ${tenthOfLowest.toPrecision(2)}`,
+        },
       ],
       formatX: (x) => (x >= 0.001 ? String(x) : x.toExponential(0)),
     }),
