@@ -24,7 +24,7 @@ export function sayUnused(options: FitOptions, { head, solver }: HeadTrainOption
 
 /** With --unfreeze. */
 export function sayUnusedByLayers(
-  { solver, schedule, momentum, nesterov }: FitOptions,
+  { solver, schedule, momentum, nesterov, patience, stopsEarly }: FitOptions,
   logger: Logger,
 ): void {
   const other = solver === 'adamw' ? undefined : solver;
@@ -33,6 +33,8 @@ export function sayUnusedByLayers(
     'layers and head are trained by AdamW, its rate rising and then falling in a cosine',
     logger,
   );
+  if (stopsEarly === false)
+    say({ patience }, 'layers and head are trained for the epochs that the folds judged', logger);
 }
 
 function say(given: Named, why: string, logger: Logger): void {

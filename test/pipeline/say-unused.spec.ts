@@ -21,13 +21,15 @@ describe('Options that the training takes no notice of', () => {
     expect(warnings[0]).to.match(/^--epochs 5 is not used: a prototype head is computed/);
     sayUnused({ out, patience: 3, stopsEarly: false }, { solver: 'adamw' }, logger);
     expect(warnings[2]).to.match(/^--patience 3 is not used: .*the folds chose/);
+    sayUnusedByLayers({ out, patience: 3, stopsEarly: false }, logger);
+    expect(warnings[3]).to.match(/^--patience 3 is not used: .*the folds judged/);
     expect(warnings[1]).to.match(/^--solver sgd, --schedule step and --no-nesterov are not used: .*AdamW/);
   });
 
   it('are nothing to speak of where they count', () => {
     sayUnused({ out, batch: 8, patience: 3, epochs: 5 }, { solver: 'adamw' }, logger);
     sayUnused({ out, epochs: 5 }, { solver: 'lbfgs' }, logger);
-    sayUnusedByLayers({ out, solver: 'adamw' }, logger);
+    sayUnusedByLayers({ out, solver: 'adamw', patience: 3 }, logger);
     expect(warnings).to.deep.equal([]);
   });
 });
