@@ -39,7 +39,7 @@ async function fit(
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
-  sayUnusedByLayers(options, logger);
+  sayUnusedByLayers(options, { isValidated: validation !== undefined }, logger);
   const settings = {
     ...training,
     unfreeze: options.unfreeze,
