@@ -5,16 +5,28 @@ import { helpGroups } from './help-groups.js';
 import { configValue } from './config-value.js';
 import { createOutput, type Output } from './output.js';
 
-/** Flags of all commands, and of the one that is called, with --json, which each has. */
-const flags = { known: new Set<string>(), own: new Map<string, Options>() };
+/** Flags of all commands; of the one that is called its words and its flags, with --json, which each has. */
+const flags = { known: new Set<string>(), called: '', own: new Map<string, Options>() };
 
+const parentOf = new WeakMap<CommandModule, string>();
 const flagsOf = new WeakMap<CommandModule, ReadonlySet<string>>();
 
 /** Names of those of the commands that have the flag. */
 export function commandsWith(flag: string, commands: readonly CommandModule[]): string[] {
-  return commands
-    .filter((command) => flagsOf.get(command)?.has(flag))
-    .map(({ command }) => String(command).split(' ')[0]!);
+  return commands.filter((command) => flagsOf.get(command)?.has(flag)).map(nameOf);
+}
+
+const nameOf = ({ command }: CommandModule): string => String(command).split(' ')[0]!;
+
+/** The words of the command that is called: `cache ls`. */
+export const calledCommand = (): string => flags.called;
+
+/** Of the command that is called, its flags, and the names of the words that stand without one. */
+export function flagsOfCall(): { readonly flags: string[]; readonly words: string[] } {
+  const isWord = ([, { type }]: readonly [string, Options]): boolean => type === 'array';
+  const own = [...flags.own];
+  const names = (some: typeof own): string[] => some.map(([name]) => name);
+  return { flags: names(own.filter((one) => !isWord(one))), words: names(own.filter(isWord)) };
 }
 
 /**
@@ -68,6 +80,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     builder: (yargs: Argv, isHelpAsked?: boolean) => {
       // Positional words may come as lists of their own.
       const words = Object.keys(positionals ?? {}).map((name) => [name, { type: 'array' }] as const);
+      flags.called = [parentOf.get(module), nameOf(module)].filter(Boolean).join(' ');
       flags.own = new Map<string, Options>([
         ['json', { type: 'boolean' }],
         ...Object.entries(options),
@@ -116,6 +129,7 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
     },
   };
   flagsOf.set(module, new Set(names));
+  for (const subcommand of subcommands) parentOf.set(subcommand, nameOf(module));
   return module;
 }
 
@@ -124,7 +138,7 @@ function refuseUnknown(
   [command, word]: readonly (string | number)[],
   subcommands: readonly CommandModule[],
 ): void {
-  const names = subcommands.map((subcommand) => String(subcommand.command).split(' ')[0]!);
+  const names = subcommands.map(nameOf);
   if (word === undefined || names.includes(String(word))) return;
   throw new GraftError(
     'USAGE',
@@ -163,7 +177,7 @@ function lastOfEach(
   return last;
 }
 
-function kebabCase(name: string): string {
+export function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 

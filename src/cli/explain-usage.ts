@@ -1,5 +1,6 @@
 import type { CommandModule } from 'yargs';
-import { commandsWith } from './define-command.js';
+import { nearNames } from '../graph/near-names.js';
+import { commandsWith, flagsOfCall, kebabCase } from './define-command.js';
 
 /** What to do instead, of flags that are looked for where they are not. */
 const instead: Readonly<Record<string, string>> = {
@@ -19,12 +20,8 @@ export function explainUsage(
   // What follows --config is its file.
   const words = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
   const isCommand = words[0] !== undefined && words[0] === commandOf(args, commands);
-  const [, names] = /^Unknown arguments?: (.+)$/.exec(message) ?? [];
-  if (names !== undefined && !isCommand && words[0] !== undefined) return `There is no command ${words[0]}.`;
-  if (names !== undefined) {
-    const known = whereFlagsAre(names.split(', '), commands);
-    return known.length > 0 ? `${message}. ${known.join(' ')}` : message;
-  }
+  if (message.startsWith('Unknown argument'))
+    return isCommand || words[0] === undefined ? explainWords(message) : `There is no command ${words[0]}.`;
   const [, flag] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
   if (flag !== undefined) return `Expected a value for --${flag} but there is none.`;
   if (message.startsWith('Not enough non-option arguments')) {
@@ -49,12 +46,47 @@ export function commandOf(args: readonly string[], commands: readonly CommandMod
   return args.find((arg, i) => names.includes(arg) && args[i - 1] !== '--config');
 }
 
-/** Which of the commands have the flags. */
-function whereFlagsAre(names: readonly string[], commands: readonly CommandModule[]): string[] {
-  return names.flatMap((name) => {
+/** Words that the command takes none of: most often a pattern, which the shell has taken apart. */
+function explainWords(message: string): string {
+  const most = 300;
+  const shown = message.length > most ? `${message.slice(0, most)} …` : message;
+  const quoted = "; a pattern stands between quotation marks: --data 'a-{0..9}.tar'";
+  return `${shown}. Each value follows its flag${flagsOfCall().flags.includes('data') ? quoted : ''}.`;
+}
+
+/**
+ * What the flags of a call are that its command does not have: another command's, or near to which. It is said before
+ * what is missing, which may be what a flag was meant to give.
+ * @param parsed - the call as yargs reads it
+ * @returns undefined where there are none
+ */
+export function explainUnknownFlags(
+  parsed: Readonly<Record<string, unknown>>,
+  commands: readonly CommandModule[],
+): string | undefined {
+  const { flags, words } = flagsOfCall();
+  const known = [...flags, 'help', 'version', 'config'];
+  const other = [...words, 'h', 'v', '_', '$0', '--'];
+  const given = Object.keys(parsed);
+  // yargs holds foo-bar a second time, as fooBar.
+  const isTwice = (name: string): boolean => kebabCase(name) !== name && given.includes(kebabCase(name));
+  const unknown = given.filter(
+    (name) => !isTwice(name) && !known.includes(kebabCase(name)) && !other.includes(name),
+  );
+  if (unknown.length === 0) return undefined;
+  const title = `Unknown argument${unknown.length > 1 ? 's' : ''}: ${unknown.join(', ')}`;
+  const hints = unknown.flatMap((name) => {
     const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
-    if (owners.length === 0) return [];
+    if (owners.length === 0) return nearFlag(name, known);
     const list = [owners.slice(0, -1).join(', '), owners.at(-1)].filter(Boolean).join(' and ');
     return [`--${name} is a flag of ${list}.`, ...(name in instead ? [instead[name]!] : [])];
   });
+  return hints.length > 0 ? `${title}. ${hints.join(' ')}` : title;
+}
+
+/** Which flag was meant, where one begins alike or differs in less than half of its letters. */
+function nearFlag(name: string, known: readonly string[]): string[] {
+  const alike = known.filter((flag) => name.length > 2 && flag.startsWith(name));
+  const [near] = [...alike, ...nearNames(name, known, { within: Math.floor(name.length / 2) })];
+  return near === undefined ? [] : [`Did you mean --${near}?`];
 }

@@ -20,8 +20,8 @@ import { trainCommand } from './commands/train.js';
 import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { surviveClosedOutput } from './end-of-output.js';
-import { commandOf, explainUsage } from './explain-usage.js';
-import { flagsForCommand } from './define-command.js';
+import { commandOf, explainUnknownFlags, explainUsage } from './explain-usage.js';
+import { calledCommand, flagsForCommand } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
 import { showControls } from './show-controls.js';
@@ -83,9 +83,11 @@ export async function main(args: readonly string[]): Promise<void> {
     await cli.parseAsync();
   } catch (error) {
     const isUsage = error instanceof GraftError && error.code === 'USAGE';
-    const message = messageOf(error);
+    const { argv } = cli.parsed || { argv: {} };
+    const unknown = isUsage && called !== undefined ? explainUnknownFlags(argv, commands) : undefined;
+    const message = unknown ?? messageOf(error);
     process.stderr.write(`graft: ${showControls(message)}\n`);
-    if (isUsage) process.stderr.write(`See: graft ${called === undefined ? '' : `${called} `}--help\n`);
+    if (isUsage) process.stderr.write(`See: ${helpOf(called)}\n`);
     else if (!(error instanceof GraftError) && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);
     if (isJson) {
@@ -95,6 +97,13 @@ export async function main(args: readonly string[]): Promise<void> {
     // 128 + SIGINT, as shells have it.
     process.exitCode = isUsage ? 2 : isInterruption(error) ? 130 : 1;
   }
+}
+
+/** @param called - the command, of which one below it may be meant */
+function helpOf(called: string | undefined): string {
+  if (called === undefined) return 'graft --help';
+  const words = calledCommand();
+  return `graft ${words.split(' ')[0] === called ? words : called} --help`;
 }
 
 function isYargsError(error: unknown): boolean {

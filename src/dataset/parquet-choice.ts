@@ -6,9 +6,12 @@ import { imageColumns, textColumns } from './usual-columns.js';
 
 type Kinds = readonly ParquetColumn['kind'][];
 
-/** The first of the names that a column of these kinds has. */
+/**
+ * The first of the names that a column of these kinds has.
+ * @throws GraftError INVALID_DATASET where another column is called the same: which one is meant cannot be told.
+ */
 export function findColumn(
-  { columns }: ParquetFile,
+  { columns, path }: ParquetFile,
   names: readonly string[],
   kinds: Kinds,
 ): ParquetColumn | undefined {
@@ -18,7 +21,13 @@ export function findColumn(
     const column =
       columns.find((candidate) => isCalled(candidate.name)) ??
       columns.find((candidate) => isCalled(candidate.name.toLowerCase()));
-    if (column && kinds.includes(column.kind)) return column;
+    if (!column || !kinds.includes(column.kind)) continue;
+    const count = columns.filter((other) => other.name === column.name).length;
+    if (count === 1) return column;
+    throw new GraftError(
+      'INVALID_DATASET',
+      `The Parquet file ${path} has ${count} columns called ${column.name}; rename those that are not meant.`,
+    );
   }
   return undefined;
 }

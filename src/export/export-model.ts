@@ -6,6 +6,7 @@ import { type ModelMetadata, writeHeadMetadata, writeMetadata } from '../models/
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Model } from '../onnx/ir.js';
 import { taskOf } from '../tasks/task-of.js';
+import { packageVersion } from '../version.js';
 
 export interface ExportInput {
   /** image [batch, …] or tokens [batch, T] → features [batch, dim] float32. */
@@ -41,15 +42,18 @@ export function exportModel({
   const opset = features.opsets.get('') ?? 17;
   const headModel = buildHeadModel(head, x, { opset, metadata: writeMetadata(metadata), alwaysLogits });
   const merged = mergeModels(features, headModel, { connect: { [featuresOutput]: x } });
-  return { ...merged, graph: { ...merged.graph, name: features.graph.name } };
+  return {
+    ...merged,
+    producerVersion: packageVersion(),
+    graph: { ...merged.graph, name: features.graph.name },
+  };
 }
 
 /** A head alone, for features that come from elsewhere: `features` [batch, dim] in, the outputs of `exportModel` out. */
 export function exportHead(head: TrainedHead): Model {
-  return buildHeadModel(head, 'features', {
-    opset: 17,
-    metadata: writeHeadMetadata({ labels: head.classes, task: head.task }),
-  });
+  const metadata = writeHeadMetadata({ labels: head.classes, task: head.task });
+  const model = buildHeadModel(head, 'features', { opset: 17, metadata });
+  return { ...model, producerVersion: packageVersion() };
 }
 
 interface HeadModelOptions {

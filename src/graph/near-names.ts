@@ -1,10 +1,15 @@
-/** The names that a mistyped one may have meant: smallest edit distance first (Levenshtein). */
-export function nearNames(wanted: string, names: Iterable<string>, count = 5): string[] {
+/** The names that a mistyped one may have meant: smallest edit distance first (Levenshtein), none above `within`. */
+export function nearNames(
+  wanted: string,
+  names: Iterable<string>,
+  { count = 5, within = Infinity }: { readonly count?: number; readonly within?: number } = {},
+): string[] {
   const scored = [...names].map((name) => ({
     name,
     distance: editDistance(wanted.toLowerCase(), name.toLowerCase()),
   }));
   return scored
+    .filter(({ distance }) => distance <= within)
     .sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1))
     .slice(0, count)
     .map(({ name }) => name);

@@ -11,6 +11,8 @@ import type { EncodedExamples } from './encoded-examples.js';
 export interface TextEncoder {
   /** @throws GraftError INVALID_TEXT for bytes that are no UTF-8, or a text that the model cannot take. */
   idsOf(bytes: Uint8Array): number[];
+  /** Whether the text has more tokens than the model reads. @throws GraftError INVALID_TEXT */
+  isCut(bytes: Uint8Array): boolean;
   /** Texts without ids are left out. Those of similar length come together, so that little is filled up. */
   arrange(texts: readonly (readonly number[] | undefined)[]): EncodedExamples;
 }
@@ -31,6 +33,7 @@ export function openTextEncoder(spec: TokenSpec): TextEncoder {
         `The tokenizer gives id ${strange} for it, but the model's table of tokens has ${vocabulary} rows: the tokenizer does not belong to the backbone.`,
       );
     },
+    isCut: (bytes) => tokenizer.encode(decode(bytes, decoder), spec.maxLength + 1).length > spec.maxLength,
     arrange: (texts) => arrange(texts, spec, tokenizer),
   };
 }

@@ -1,6 +1,7 @@
 /** Metrics of class probabilities against labels, defined as scikit-learn defines them. */
 import { bootstrapIntervals, type Interval } from './bootstrap.js';
 import { expectedCalibrationError, type ReliabilityBin, reliabilityCurve } from './calibration.js';
+import { cellsOf, type Confusion, countConfusion, supportOf } from './confusion.js';
 import { rankClasses } from './ranking.js';
 
 /** 95 % intervals by the bootstrap; null where there are no examples. */
@@ -32,8 +33,7 @@ export interface ClassFigures {
 
 export interface ClassificationMetrics extends ClassFigures {
   readonly perClass: readonly ClassMetrics[];
-  /** confusion[label][prediction] */
-  readonly confusion: readonly (readonly number[])[];
+  readonly confusion: Confusion;
   readonly intervals: ClassificationIntervals | null;
   /** Mean recall over the classes that have examples. */
   readonly balancedAccuracy: number;
@@ -61,12 +61,19 @@ export function openClassCounter(classCount: number) {
   let loss = 0;
   const share = (sum: number): number => (examples > 0 ? sum / examples : 0);
   return {
-    /** @param probabilities - [labels.length, classCount] row-major */
-    add(probabilities: Float32Array, labels: ArrayLike<number>): void {
+    /**
+     * @param probabilities - [labels.length, classCount] row-major
+     * @param predicted - the best class of each row, where it is known
+     */
+    add(
+      probabilities: Float32Array,
+      labels: ArrayLike<number>,
+      predicted = predictedClasses(probabilities, labels.length, classCount),
+    ): void {
       examples += labels.length;
       for (let row = 0; row < labels.length; row++) {
         const label = labels[row]!;
-        const best = predictedClass(probabilities, row, classCount);
+        const best = predicted[row]!;
         named[label]!++;
         named[best]!++;
         if (best === label) {
@@ -102,10 +109,9 @@ export function classificationMetrics(
   groups?: Int32Array,
 ): ClassificationMetrics {
   const counter = openClassCounter(classCount);
-  counter.add(probabilities, labels);
-  const confusion = Array.from({ length: classCount }, () => new Array<number>(classCount).fill(0));
-  for (let row = 0; row < labels.length; row++)
-    confusion[labels[row]!]![predictedClass(probabilities, row, classCount)]!++;
+  const predicted = predictedClasses(probabilities, labels.length, classCount);
+  counter.add(probabilities, labels, predicted);
+  const confusion = countConfusion(labels, predicted, classCount);
   const perClass = describeClasses(confusion);
   const figures = counter.figures();
   const reliability = reliabilityCurve(probabilities, labels, classCount);
@@ -118,7 +124,8 @@ export function classificationMetrics(
     ...figures,
     perClass,
     confusion,
-    intervals: labels.length > 0 ? bootstrapClasses(probabilities, labels, classCount, groups) : null,
+    intervals:
+      labels.length > 0 ? bootstrapClasses({ probabilities, labels, predicted, classCount, groups }) : null,
     balancedAccuracy: supported.reduce((sum, { recall }) => sum + recall, 0) / Math.max(1, supported.length),
     microF1: figures.accuracy,
     top3: top(3),
@@ -131,16 +138,20 @@ export function classificationMetrics(
 }
 
 /** All three from the same draws, each a count over them. */
-function bootstrapClasses(
-  probabilities: Float32Array,
-  labels: ArrayLike<number>,
-  classCount: number,
-  groups: Int32Array | undefined,
-): ClassificationIntervals {
+function bootstrapClasses({
+  probabilities,
+  labels,
+  predicted,
+  classCount,
+  groups,
+}: {
+  readonly probabilities: Float32Array;
+  readonly labels: ArrayLike<number>;
+  readonly predicted: Int32Array;
+  readonly classCount: number;
+  readonly groups: Int32Array | undefined;
+}): ClassificationIntervals {
   const rows = labels.length;
-  const predicted = Int32Array.from({ length: rows }, (_, row) =>
-    predictedClass(probabilities, row, classCount),
-  );
   const losses = Float64Array.from(
     { length: rows },
     (_, row) => -Math.log(Math.max(1e-15, probabilities[row * classCount + labels[row]!]!)),
@@ -209,27 +220,31 @@ export function topKAccuracy(
   return labels.length > 0 ? hits / labels.length : 0;
 }
 
-/** Of equal probabilities the first counts. */
-function predictedClass(probabilities: Float32Array, row: number, classCount: number): number {
-  const at = row * classCount;
-  let best = 0;
-  let most = probabilities[at]!;
-  for (let c = 1; c < classCount; c++) {
-    const probability = probabilities[at + c]!;
-    if (probability > most) {
-      most = probability;
-      best = c;
+/** The most probable class of each row; of equal probabilities the first counts. */
+function predictedClasses(probabilities: Float32Array, rows: number, classCount: number): Int32Array {
+  const predicted = new Int32Array(rows);
+  for (let row = 0; row < rows; row++) {
+    const at = row * classCount;
+    let best = 0;
+    let most = probabilities[at]!;
+    for (let c = 1; c < classCount; c++) {
+      const probability = probabilities[at + c]!;
+      if (probability > most) {
+        most = probability;
+        best = c;
+      }
     }
+    predicted[row] = best;
   }
-  return best;
+  return predicted;
 }
 
-function describeClasses(confusion: readonly (readonly number[])[]): ClassMetrics[] {
+function describeClasses(confusion: Confusion): ClassMetrics[] {
   const predicted = new Float64Array(confusion.length);
-  for (const row of confusion) for (let c = 0; c < row.length; c++) predicted[c]! += row[c]!;
+  for (const row of confusion) for (const [c, examples] of cellsOf(row)) predicted[c]! += examples;
   return confusion.map((row, c) => {
-    const hits = row[c]!;
-    const support = row.reduce((a, b) => a + b, 0);
+    const hits = row[c] ?? 0;
+    const support = supportOf(row);
     return {
       precision: predicted[c]! > 0 ? hits / predicted[c]! : 0,
       recall: support > 0 ? hits / support : 0,

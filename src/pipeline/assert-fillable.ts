@@ -35,11 +35,11 @@ export async function assertFillable(
     await session.release();
   }
   const [lacks, remedy] = input.inputs.mask
-    ? ['has a mask that does not hide', 'without quantisation']
+    ? ['has a mask that does not hide', 'without quantisation if it is quantised']
     : ['has no mask and looks at', 'with an attention_mask input'];
   throw new GraftError(
     'UNSUPPORTED_MODEL',
     `${path} ${lacks} what texts are filled up with, but with --unfreeze all of them are made ${filled.maxLength} tokens long; ` +
-      `export it ${remedy}, or leave --unfreeze away.`,
+      `export it ${remedy} or for texts of one length, to which they are then always filled up, or leave --unfreeze away.`,
   );
 }

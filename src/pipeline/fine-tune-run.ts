@@ -39,7 +39,7 @@ async function fit(
   const train = await open(parts.train);
   const validation = parts.validation && (await open(parts.validation));
   const training = fineTuneOptions(options, cached.dataset.task);
-  sayUnusedByLayers(options, logger);
+  sayUnusedByLayers(options, { isValidated: validation !== undefined }, logger);
   const settings = {
     ...training,
     unfreeze: options.unfreeze,
@@ -114,7 +114,7 @@ const passedOn = [
     'weightDecay',
     'clipNorm',
   ] as const),
-  ...(['ema', 'warmStart', 'patience', 'epochs', 'batch', 'threads'] as const),
+  ...(['ema', 'warmStart', 'patience', 'stopsEarly', 'epochs', 'batch', 'threads'] as const),
 ] satisfies readonly (keyof TrainOptions & keyof FineTuneOptions)[];
 
 export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
@@ -126,7 +126,7 @@ export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTune
     loss: withoutUndefined({ labelSmoothing, focal, huber }),
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
+    seed: options.trainingSeed ?? options.seed ?? 1,
   });
 }
 

@@ -42,7 +42,7 @@ export async function fitHead(
     ...headTraining(options, task),
     ...(options.threads !== undefined && { threads: options.threads }),
   };
-  sayUnused(options, training, logger);
+  sayUnused(options, training, { isValidated: validation !== undefined }, logger);
   const plain = withoutViews(train);
   const { folds: foldCount } = options;
   const folds = foldCount && foldsOf(plain, groups, foldCount, { seed: options.seed ?? 1, task, logger });

@@ -17,6 +17,11 @@ export interface MeasuredHead {
 
 export async function measureHead({ calibrate, logger, ...input }: MeasureInput): Promise<MeasuredHead> {
   const { head, set, part, threads } = input;
+  if (calibrate && part === 'train') {
+    logger?.warn(
+      '--calibrate is not used: it is fitted on a validation part, but there is none; hold one out with --validation 0.2.',
+    );
+  }
   const calibrated =
     calibrate && part === 'validation'
       ? await calibrateHead(head, set, { threads, logger })

@@ -2,10 +2,11 @@
 import { openFeaturePredictor } from '../predict/feature-predictor.js';
 import type { Hooks } from './cache-features.js';
 import { openFeatureRows } from './feature-rows.js';
-import { describePrediction, type Prediction, type PredictOptions } from './predict-inputs.js';
+import { assertRankable, describePrediction, type Prediction } from './describe-prediction.js';
+import type { PredictOptions } from './predict-inputs.js';
 import { predictRows } from './predict-rows.js';
 
-export interface PredictFeaturesOptions extends Pick<PredictOptions, 'model' | 'device' | 'threads'> {
+export interface PredictFeaturesOptions extends Pick<PredictOptions, 'model' | 'device' | 'threads' | 'top'> {
   /** A safetensors file; nothing of it but its tensor features is looked at. */
   readonly features: string;
 }
@@ -20,6 +21,7 @@ export async function predictFeatures(
     ...(options.threads && { threads: options.threads }),
   });
   try {
+    assertRankable(options, predictor.metadata);
     const file = await openFeatureRows(options.features);
     try {
       const rows = Int32Array.from({ length: file.rows }, (_, row) => row);
@@ -27,7 +29,12 @@ export async function predictFeatures(
       const { metadata } = predictor;
       const width = metadata.labels.length;
       return Array.from(rows, (row) =>
-        describePrediction(`row ${row}`, outputs.subarray(row * width, (row + 1) * width), metadata),
+        describePrediction(
+          `row ${row}`,
+          outputs.subarray(row * width, (row + 1) * width),
+          metadata,
+          options.top,
+        ),
       );
     } finally {
       await file.close();

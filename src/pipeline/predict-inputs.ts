@@ -2,11 +2,18 @@
 import type { TableInputOptions } from '../dataset/table-inputs.js';
 import { GraftError, isInterruption } from '../errors.js';
 import { silentLogger } from '../logger.js';
-import type { HeadMetadata } from '../models/model-metadata.js';
 import { shortenText } from '../shorten-text.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import type { Hooks } from './cache-features.js';
+import {
+  assertRankable,
+  describeLeftOut,
+  describePrediction,
+  type Prediction,
+} from './describe-prediction.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
+
+export type { Prediction };
 
 export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
@@ -15,33 +22,20 @@ export interface PredictOptions extends AskOptions, TableInputOptions {
   /** The lines that `-` stands for: paths of images, or texts. */
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
-}
-
-export interface Prediction {
-  /** The path, or the text where it was given itself. */
-  readonly input: string;
-  /** The likeliest class; with several labels an example those with 0.5 or more, joined by |. Absent for numbers. */
-  readonly label?: string | null;
-  /** Probability of the label; of the likeliest one where there may be several. */
-  readonly score?: number | null;
-  /** Probability by label. */
-  readonly scores?: Readonly<Record<string, number>> | null;
-  /** Where there may be several labels: those with 0.5 or more. */
-  readonly labels?: readonly string[];
-  /** Predicted numbers by name. */
-  readonly values?: Readonly<Record<string, number>> | null;
-  /** Why the input was left out; everything else is null then. */
-  readonly reason?: string;
+  /** Also the so many likeliest labels of each input. */
+  readonly top?: number | undefined;
 }
 
 /**
  * Predictions in the order of the inputs; a folder stands for the images or .txt files in it, a table for its rows. An input that cannot be used is
  * left out, with a warning and with its reason in its place, unless `onError` is 'fail'.
- * @throws GraftError what was wrong with the first input where none could be used, or with any and `onError` 'fail'
+ * @throws GraftError what was wrong with the first input where none could be used, or with any and `onError` 'fail'; USAGE for the likeliest
+ *   labels of a model that predicts numbers
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
+  assertRankable(options, metadata);
   const inputs = await listInputs(options, metadata.input.kind, logger);
   const predictions: Prediction[] = [];
   let firstFailure: GraftError | undefined;
@@ -52,14 +46,14 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
     for (const outcome of outcomes) {
       const input = inputs[predictions.length]!;
       if (!(outcome instanceof GraftError)) {
-        predictions.push(describePrediction(input.path, outcome, metadata));
+        predictions.push(describePrediction(input.path, outcome, metadata, options.top));
         continue;
       }
       if (isInterruption(outcome)) throw stoppedAfter(predictions.length, inputs.length);
       firstFailure ??= cannotPredict(input, outcome);
       if (options.onError === 'fail') throw firstFailure;
       logger.warn(`Left out ${quoteInput(input)}: ${outcome.message}`);
-      predictions.push(describeLeftOut(input.path, outcome.message, metadata));
+      predictions.push(describeLeftOut(input.path, outcome.message, metadata, options.top));
     }
     onProgress?.({ done: predictions.length, total: inputs.length });
     if (signal?.aborted && predictions.length < inputs.length)
@@ -85,24 +79,4 @@ function cannotPredict(input: ListedInput, error: GraftError): GraftError {
 function quoteInput({ path, source }: ListedInput): string {
   if (source === undefined) return path;
   return JSON.stringify(shortenText(path, 80));
-}
-
-function describeLeftOut(input: string, reason: string, { task }: HeadMetadata): Prediction {
-  if (task === 'regression') return { input, values: null, reason };
-  return { input, label: null, score: null, scores: null, reason };
-}
-
-/** @param outputs - probabilities or numbers, in the order of the labels */
-export function describePrediction(
-  input: string,
-  outputs: Float32Array,
-  { labels: names, task }: HeadMetadata,
-): Prediction {
-  const byName = Object.fromEntries(names.map((name, i) => [name, outputs[i]!]));
-  if (task === 'regression') return { input, values: byName };
-  const best = outputs.indexOf(outputs.reduce((a, b) => Math.max(a, b)));
-  const score = outputs[best]!;
-  if (task !== 'multi') return { input, label: names[best]!, score, scores: byName };
-  const labels = names.filter((_, i) => outputs[i]! >= 0.5);
-  return { input, label: labels.join('|'), score, scores: byName, labels };
 }

@@ -5,7 +5,20 @@ import type { FitOptions } from './training-run.js';
 
 type Named = Readonly<Record<string, string | number | boolean | undefined>>;
 
-export function sayUnused(options: FitOptions, { head, solver }: HeadTrainOptions, logger: Logger): void {
+/** Of a fit: whether it has a validation part. */
+interface Fit {
+  readonly isValidated: boolean;
+}
+
+/** Why training ends after its epochs where nothing is held out. */
+const unwatched = 'there is no validation part, whose figures it watches; hold one out with --validation 0.2';
+
+export function sayUnused(
+  options: FitOptions,
+  { head, solver }: HeadTrainOptions,
+  { isValidated }: Fit,
+  logger: Logger,
+): void {
   if (head?.kind === 'prototype') {
     const { solver: named, epochs, batch, patience } = options;
     say(
@@ -19,14 +32,18 @@ export function sayUnused(options: FitOptions, { head, solver }: HeadTrainOption
     say({ batch, patience }, `L-BFGS sees all examples at once and stops at the optimum${more}`, logger);
   } else if (options.stopsEarly === false) {
     say({ patience: options.patience }, 'the head is trained for the epochs that the folds chose', logger);
-  }
+  } else if (!isValidated) say({ patience: options.patience }, unwatched, logger);
 }
 
 /** With --unfreeze. */
 export function sayUnusedByLayers(
-  { solver, schedule, momentum, nesterov }: FitOptions,
+  { solver, schedule, momentum, nesterov, patience, stopsEarly }: FitOptions,
+  { isValidated }: Fit,
   logger: Logger,
 ): void {
+  if (stopsEarly === false)
+    say({ patience }, 'layers and head are trained for the epochs that the folds judged', logger);
+  else if (!isValidated) say({ patience }, unwatched, logger);
   const other = solver === 'adamw' ? undefined : solver;
   say(
     { solver: other, schedule, momentum, nesterov },

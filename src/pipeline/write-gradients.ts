@@ -81,7 +81,7 @@ export async function writeGradients(
   if (signal?.aborted) throw new GraftError('INTERRUPTED', 'Stopped; nothing was written.');
   for (const name of chosen) {
     logger?.info(
-      `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of convolutions and pooling hold for these sizes, with any batch; say others with --input-shape.`,
+      `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of pooling over windows, of resizing, of transposed convolutions and of those with strides hold for these sizes, with any batch; say others with --input-shape.`,
     );
   }
   if (check) assertSameEachTime(source, path);

@@ -1,4 +1,5 @@
 /** The confusion matrix as a heat map: a row a label, a column a prediction. Of very many classes the most confused ones. */
+import { cellsOf, type Confusion, supportOf } from '../metrics/confusion.js';
 import { columnsOf } from '../shorten-text.js';
 import { box, element, escapeXml, shorten } from './svg-elements.js';
 
@@ -14,11 +15,7 @@ export interface DrawnConfusion {
   readonly omitted: number;
 }
 
-/** @param confusion - confusion[label][prediction] */
-export function drawConfusion(
-  confusion: readonly (readonly number[])[],
-  classes: readonly string[],
-): DrawnConfusion {
+export function drawConfusion(confusion: Confusion, classes: readonly string[]): DrawnConfusion {
   const chosen = mostConfused(confusion);
   const count = chosen.length;
   const cell = Math.min(44, Math.max(9, 620 / count));
@@ -28,10 +25,7 @@ export function drawConfusion(
   const size = margin + count * cell + 8;
   const parts: string[] = [];
   chosen.forEach((label, row) => {
-    const total = Math.max(
-      1,
-      confusion[label]!.reduce((a, b) => a + b, 0),
-    );
+    const total = Math.max(1, supportOf(confusion[label]!));
     const middle = margin + (row + 0.5) * cell;
     parts.push(name(classes[label]!, { x: margin - 6, y: middle + fontSize * 0.35 }, fontSize));
     parts.push(
@@ -43,7 +37,7 @@ export function drawConfusion(
       ),
     );
     chosen.forEach((prediction, column) => {
-      const examples = confusion[label]![prediction]!;
+      const examples = confusion[label]![prediction] ?? 0;
       if (examples === 0) return;
       const share = examples / total;
       const kind = label === prediction ? 'right' : 'wrong';
@@ -81,17 +75,27 @@ export function drawConfusion(
 }
 
 /** In their own order: all, or those that take part in the most mistakes, each with what it is confused with most. */
-function mostConfused(confusion: readonly (readonly number[])[]): number[] {
+function mostConfused(confusion: Confusion): number[] {
   const all = confusion.map((_, c) => c);
   if (all.length <= mostDrawn) return all;
-  const confusedWith = (c: number, other: number): number =>
-    c === other ? 0 : confusion[c]![other]! + confusion[other]![c]!;
-  const mistakes = all.map((c) => all.reduce((sum, other) => sum + confusedWith(c, other), 0));
+  /** For each class, how often it is taken for each other, or each other for it. */
+  const others = all.map(() => new Map<number, number>());
+  confusion.forEach((row, label) => {
+    for (const [prediction, examples] of cellsOf(row)) {
+      if (prediction === label) continue;
+      for (const [c, other] of [
+        [label, prediction],
+        [prediction, label],
+      ] as const)
+        others[c]!.set(other, (others[c]!.get(other) ?? 0) + examples);
+    }
+  });
+  const mistakes = others.map((counts) => [...counts.values()].reduce((a, b) => a + b, 0));
   const chosen = new Set<number>();
   for (const c of all.toSorted((a, b) => mistakes[b]! - mistakes[a]! || a - b)) {
     chosen.add(c);
-    const [partner] = mistakes[c]! > 0 ? all.toSorted((a, b) => confusedWith(c, b) - confusedWith(c, a)) : [];
-    if (partner !== undefined && chosen.size < mostDrawn) chosen.add(partner);
+    const [partner] = [...others[c]!].sort(([a, m], [b, n]) => n - m || a - b);
+    if (partner !== undefined && chosen.size < mostDrawn) chosen.add(partner[0]);
     if (chosen.size >= mostDrawn) break;
   }
   return [...chosen].sort((a, b) => a - b);

@@ -6,6 +6,8 @@ export interface ReadInput {
   readonly feeds: TensorMap;
   /** A small picture of an image. */
   readonly thumbnail?: ImageBitmap;
+  /** What of the input the model does not see. */
+  readonly note?: string;
 }
 
 export interface InputReader {

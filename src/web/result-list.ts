@@ -45,8 +45,11 @@ function addCard({ name, input }: ListedInput, model: ServedModel, classifier: C
       const ranking = rankOutputs(model, result.outputs);
       if (result.thumbnail) picture.append(paint(result.thumbnail));
       body.replaceChildren(...showRanking(ranking), caption);
+      if (result.note) caption.append(` · ${result.note}`);
       caption.append(` · ${describeTimes(result, model)}`);
-      announce(`${name}: ${ranking.answer} ${ranking.detail ?? ''}`);
+      announce(
+        [`${name}: ${ranking.answer} ${ranking.detail ?? ''}`, result.note].filter(Boolean).join('; '),
+      );
     })
     .catch((error: unknown) => {
       if (signal.aborted) return;

@@ -9,10 +9,14 @@ import type { InputReader } from './input-reader.js';
 export async function openTextReader({ tokens }: TextInput): Promise<InputReader> {
   const tokenizer = (await (await fetch('/tokenizer.json')).json()) as TokenizerFiles;
   const encoder = openTextEncoder({ ...tokens, tokenizer });
-  const feed = (text: string): TensorMap =>
-    encoder.arrange([encoder.idsOf(new TextEncoder().encode(text))]).feeds(0, 1);
+  const feed = (bytes: Uint8Array): TensorMap => encoder.arrange([encoder.idsOf(bytes)]).feeds(0, 1);
+  const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
+  const note = `longer than the ${tokens.maxLength} tokens that the model reads: the rest is left out`;
   return {
-    trial: () => feed('A text to try the model with.'),
-    read: async (input) => ({ feeds: feed(input as string) }),
+    trial: () => feed(bytesOf('A text to try the model with.')),
+    async read(input) {
+      const bytes = bytesOf(input as string);
+      return { feeds: feed(bytes), ...(encoder.isCut(bytes) && { note }) };
+    },
   };
 }

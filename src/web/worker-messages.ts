@@ -21,6 +21,8 @@ export interface Result {
   readonly outputs: Float32Array;
   /** A small picture of the image that was classified. */
   readonly thumbnail?: ImageBitmap;
+  /** What of the input the model does not see. */
+  readonly note?: string;
   /** Decoding and resizing, or making tokens. */
   readonly prepareMs: number;
   /** The model alone. */

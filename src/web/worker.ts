@@ -60,7 +60,7 @@ async function answer(input: ClassifierInput): Promise<void> {
 
 async function classify({ model, session, reader }: OpenModel, input: ClassifierInput): Promise<Result> {
   const started = performance.now();
-  const { feeds, thumbnail } = await reader.read(input, session.inputNames[0]!);
+  const { feeds, thumbnail, note } = await reader.read(input, session.inputNames[0]!);
   const prepared = performance.now();
   const results = await session.run(feeds);
   const finished = performance.now();
@@ -76,5 +76,6 @@ async function classify({ model, session, reader }: OpenModel, input: Classifier
     prepareMs: prepared - started,
     runMs: finished - prepared,
     ...(thumbnail && { thumbnail }),
+    ...(note && { note }),
   };
 }

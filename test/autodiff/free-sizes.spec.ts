@@ -49,6 +49,16 @@ const rows: readonly Row[] = [
   }),
   row('Conv', [4, 6, 6], (b, x, w) =>
     b.op('Conv', [x, w('W', [6, 2, 3, 3]), w('b', [6])], being({ group: 2, strides: [2, 1], pads: [1, 1, 0, 1] }))),
+  row('Conv over tokens', [4, 'length'], (b, x, w) =>
+    b.op('Conv', [x, w('W', [3, 4, 3]), w('b', [3])], being({ pads: [1, 1] }))),
+  row('Conv over tokens, of many channels', [9, 'length'], (b, x, w) =>
+    b.op('Conv', [x, w('W', [10, 9, 3])], being({ dilations: [2], pads: [3, 1] }))),
+  row('Conv over tokens, pointwise in groups', [4, 'length'], (b, x, w) =>
+    b.op('Conv', [x, w('W', [6, 2, 1]), w('b', [6])], being({ group: 2 }))),
+  row('Conv over maps in groups', [4, 'side', 'side'], (b, x, w) =>
+    b.op('Conv', [x, w('W', [6, 2, 2, 3])], being({ group: 2, pads: [1, 1, 0, 1] }))),
+  row('Conv over maps for each channel', [4, 'side', 'side'], (b, x, w) =>
+    b.op('Conv', [x, w('W', [8, 1, 3, 2])], being({ group: 4, auto_pad: 'SAME_UPPER' }))),
   row('MaxPool', [4, 6, 6], (b, x, w) =>
     b.op('MaxPool', [scaled(b, x, w, [4, 1, 1])], being({ kernel_shape: [3, 2], strides: [2, 2] }))),
   row('AveragePool', [4, 6, 6], (b, x, w) =>

@@ -119,6 +119,26 @@ describe('Reading Parquet', () => {
     expect((await readDataset(write('image', 'text'))).kind).to.equal('images');
   });
 
+  it('refuses two columns of the same name where one is to be taken, and minds no others', async () => {
+    const write = (...names: readonly string[]): string => {
+      const filename = place();
+      const data = ['a', 'b'];
+      parquetWriteFile({
+        filename,
+        columnData: names.map((name) => ({ name, data, type: 'STRING' as const })),
+      });
+      return filename;
+    };
+    for (const [file, twice] of [
+      [write('text', 'label', 'label'), 'label'],
+      [write('label', 'text', 'text'), 'text'],
+    ] as const)
+      expect(await refusal(file)).to.equal(
+        `The Parquet file ${file} has 2 columns called ${twice}; rename those that are not meant.`,
+      );
+    expect((await readDataset(write('text', 'note', 'note', 'label'))).classes).to.deep.equal(['a', 'b']);
+  });
+
   it('takes labels that are stored as bytes, and refuses those that are not UTF-8', async () => {
     const write = (...labels: readonly Uint8Array[]): string => {
       const file = place();

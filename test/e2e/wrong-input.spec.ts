@@ -80,8 +80,30 @@ describe('wrong input', function () {
       expectRefusal(await graftHere(args), 2, message);
   });
 
-  it('of an unknown flag is wrong usage', async () => {
-    expectRefusal(await graftHere(['doctor', '--colour']), 2, /colour/);
+  it('of an unknown flag is said before all else that is wrong, with the flag that may be meant', async () => {
+    for (const [args, message] of [
+      [['doctor', '--colour'], /Unknown argument: colour\nSee: graft doctor --help/],
+      [['train', '--help-me'], /Unknown argument: help-me\. Did you mean --help\?/],
+      [['train', '--bakbone', 'b', '--l2', 'x'], /Unknown argument: bakbone\. Did you mean --backbone\?/],
+      [['predict', '--modle', 'm.onnx', 'a.jpg'], /modle\. Did you mean --model\?/],
+      [['run', '--val', '0.1', '--out'], /Unknown argument: val\. Did you mean --validation\?/],
+      [['inspect', '--x'], /Unknown argument: x\n/],
+      [['cache', 'prune', '--olderThn', '3d'], /Did you mean --older-than\?\nSee: graft cache prune --help/],
+    ] as const)
+      expectRefusal(await graftHere(args), 2, message);
+  });
+
+  it('of words where flags stand tells what a pattern without quotation marks has become', async () => {
+    expectRefusal(
+      await graftHere(['train', '--backbone', 'b', '--out', 'o', '--data', 'a.tar', 'b.tar', 'c.tar']),
+      2,
+      /Unknown arguments: b\.tar, c\.tar\. .* quotation marks: --data 'a-\{0\.\.9\}\.tar'\./,
+    );
+    expectRefusal(
+      await graftHere(['doctor', 'a']),
+      2,
+      /Unknown argument: a\. Each value follows its flag\.\n/,
+    );
   });
 
   it('of an unknown command below a command names those that there are', async () => {

@@ -45,7 +45,8 @@ describe('A model whose constants are spelled otherwise', () => {
       it(`has the layers that it has with initializers, and a free batch: ${fixture}, ${what}`, async () => {
         const model = await readModel(path.resolve('test/fixtures/backbones', `${fixture}.onnx`));
         const [plain, spelled] = [await tryBackbone(model), await tryBackbone(respell(model, spell))];
-        const told = ({ layers }: typeof plain) => layers.map(({ name, pool, reason }) => [name, pool, reason]);
+        const told = ({ layers }: typeof plain) =>
+          layers.map(({ name, pool, reason }) => [name, pool, reason]);
         expect(told(spelled)).to.deep.equal(told(plain));
         expect(spelled.tried).to.have.length(3);
       });

@@ -44,6 +44,20 @@ describe('Texts as a model takes them', () => {
     expect(encoded.feeds(0, 2).input_ids!.dims).to.deep.equal([2, 8]);
   });
 
+  it('are known to be cut where they have more tokens than the model reads', () => {
+    const spec: TokenSpec = {
+      kind: 'tokens',
+      tokenizer: { json: tinyTokenizer() },
+      maxLength: 8,
+      inputs: { ids },
+    };
+    const { isCut, idsOf } = openTextEncoder(spec);
+    // Two marks stand around every text.
+    const words = (count: number): Uint8Array => Buffer.from('why '.repeat(count));
+    expect([6, 7].map((count) => idsOf(words(count)).length)).to.deep.equal([8, 8]);
+    expect([1, 6, 7, 100].map((count) => isCut(words(count)))).to.deep.equal([false, false, true, true]);
+  });
+
   it('are refused where they are no UTF-8, or the table of tokens is too short for them', () => {
     const spec: TokenSpec = {
       kind: 'tokens',

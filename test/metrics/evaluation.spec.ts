@@ -109,6 +109,38 @@ describe('an evaluation', () => {
   });
 });
 
+describe('a confusion matrix of very many classes', () => {
+  const labels = Int32Array.from({ length: 5000 }, (_, i) => i);
+  const outputs = new Float32Array(300 * 5000);
+  for (let row = 0; row < 300; row++) outputs[row * 5000 + (row % 3 === 0 ? 4000 : row)] = 1;
+  const found = evaluateOutputs({
+    ...{ task: 'single', outputs, labels: labels.subarray(0, 300), classes: namesOf(5000) },
+  }) as ClassEvaluation;
+
+  it('holds what is not 0 alone, in the same places', () => {
+    expect(JSON.stringify(found.confusion).length).to.be.below(20_000);
+    expect(found.confusion[1]![1]).to.equal(1);
+    expect(found.confusion[3]).to.deep.equal({ 4000: 1 });
+    expect(found.confusion).to.have.length(5000);
+  });
+
+  it('gives the figures that it gives with all its zeros', () => {
+    // Of the same rows, with the classes that occur.
+    const used = [...labels.subarray(0, 300), 4000];
+    const fewer = Float32Array.from({ length: 300 * 301 }, (_, i) => {
+      const [row, c] = [Math.floor(i / 301), i % 301];
+      return outputs[row * 5000 + used[c]!]!;
+    });
+    const dense = evaluateOutputs({
+      ...{ task: 'single', outputs: fewer, labels: labels.subarray(0, 300) },
+      classes: used.map((c) => `class ${c}`),
+    }) as ClassEvaluation;
+    for (const key of ['accuracy', 'macroF1', 'balancedAccuracy', 'confusedPairs'] as const)
+      expect(found[key], key).to.deep.equal(dense[key]);
+    used.forEach((c, i) => expect(found.perClass[c]).to.deep.equal(dense.perClass[i]));
+  });
+});
+
 describe('confused pairs', () => {
   it('come largest first and leave out what is right', () => {
     const confusion = [

@@ -25,6 +25,12 @@ describe('The drawing of a confusion matrix', () => {
     expect(isDrawn(svg, 190)).to.equal(false);
   });
 
+  it('is the same of rows that hold what is not 0 alone', () => {
+    const rows = matrix({ 3: 150, 4: 150, 199: 0 });
+    const sparse = rows.map((row) => Object.fromEntries([...row.entries()].filter(([, n]) => n > 0)));
+    expect(drawConfusion(sparse, classes)).to.deep.equal(drawConfusion(rows, classes));
+  });
+
   it('shows of long names what there is room for: of ideographs half as many as of letters', () => {
     const names = ['日本語のとても長い名前のクラス', 'a name of thirty letters or so'];
     const { svg } = drawConfusion(

@@ -233,6 +233,7 @@ describe('the page of graft serve', function () {
         'This film was GREAT, and the card is fine!',
         'poor  café 😀\nunheard-of words',
         'it'.repeat(90),
+        'this film is bad '.repeat(20),
       ];
       for (const text of texts) {
         await tab.fill('#text', text);
@@ -245,6 +246,8 @@ describe('the page of graft serve', function () {
       for (const [i, { scores, label }] of predictions.entries()) {
         const { text, scores: shown } = cards[texts.length - 1 - i]!;
         expect(text).to.satisfy((start: string) => start.startsWith(label!));
+        const isLong = texts[i]!.length > 180;
+        expect(text.includes('longer than the 24 tokens that the model reads'), texts[i]).to.equal(isLong);
         for (const name of ['good', 'bad', 'neither']) {
           expect(shown[name], texts[i]).to.be.closeTo(scores![name]!, 1e-5);
         }

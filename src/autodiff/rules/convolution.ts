@@ -8,7 +8,8 @@
  * batch is summed like a channel: the gradient steps over the input with the dilation, and is itself dilated by the
  * stride. A kernel of one position is a matrix product and is written as one, which is several times faster.
  *
- * Spatial sizes and channel counts are taken from the given shapes; the batch is left free.
+ * Channel counts are taken from the given shapes; the batch is left free. So are the spatial sizes of a Conv of stride 1, as
+ * over the tokens of a text; other strides leave rows over whose number depends on the size, which is taken from the shapes.
  */
 import { intAttribute } from '../../onnx/attributes.js';
 import { gemm, reshape, slice, transpose } from '../append.js';
@@ -116,7 +117,8 @@ function correlate(at: RuleContext, small: Image, large: Image, window: Window, 
   const full = at.op(
     'Conv',
     [channelsFirst(at, large, group), transpose(at, small.value, swap)],
-    attributesOf(turned, group),
+    // The kernel is as long as `small` is at run time.
+    { strides: dilations, dilations: strides, pads, group },
   );
   // Rows that the stride never reached let `small` step further than the kernel is long.
   return transpose(at, trim(at, full, reach(large.size, turned), kernel), swap);
@@ -124,12 +126,14 @@ function correlate(at: RuleContext, small: Image, large: Image, window: Window, 
 
 /** [n, g·c, …] as [c, g·n, …]: the batch becomes the channels of each group. */
 function channelsFirst(at: RuleContext, { value, channels, size }: Image, group: number): string {
-  if (group === 1) return transpose(at, value, swapped(size.length));
+  const turned = (): string => transpose(at, value, swapped(size.length));
+  if (group === 1) return turned();
   const perGroup = channels / group;
-  if (perGroup === 1) return reshape(at, transpose(at, value, swapped(size.length)), [1, -1, ...size]);
-  const split = reshape(at, value, [-1, group, perGroup, ...size]);
-  const turned = transpose(at, split, [2, 1, 0, ...size.map((_, i) => i + 3)]);
-  return reshape(at, turned, [perGroup, -1, ...size]);
+  if (perGroup === 1) return reshape(at, turned(), [1, -1, ...size.map(() => 0)]);
+  const split = reshape(at, value, [0, group, perGroup, -1]);
+  const sizes = slice(at, at.shape(value), [0], [2], [2 + size.length]);
+  const shape = at.op('Concat', [at.builder.ints([perGroup, -1]), sizes], { axis: 0 });
+  return at.op('Reshape', [transpose(at, split, [2, 1, 0, 3]), shape]);
 }
 
 /** The number of steps a window makes along each axis. */

@@ -5,6 +5,7 @@ import { composed } from './composed.js';
 import { convolution } from './convolution.js';
 import { einsum } from './einsum.js';
 import { elementwise } from './elementwise.js';
+import { fourier } from './fourier.js';
 import { indexing } from './indexing.js';
 import { linear } from './linear.js';
 import { movement } from './movement.js';
@@ -23,6 +24,7 @@ export const rules: readonly GradientRule[] = [
   ...activations,
   ...linear,
   ...einsum,
+  ...fourier,
   ...softmax,
   ...reductions,
   ...movement,

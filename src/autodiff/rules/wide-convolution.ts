@@ -66,13 +66,22 @@ export function correlateWide(
   const padded = padSpatial(at, transpose(at, large.value, swap), pads);
   const columns = rangeTo(positions).map((position) => {
     const starts = placeOf(position, kernel).map((k, i) => k * dilations[i]!);
-    const ends = starts.map((start, i) => start + (small.size[i]! - 1) * strides[i]! + 1);
+    const ends = starts.map((start, i) => {
+      const end = start + (small.size[i]! - 1) * strides[i]! + 1;
+      // Counted from the end it holds for other sizes too; of other strides as many rows are left over as the size has it.
+      return strides[i] === 1 ? fromEnd(end, large.size[i]! + pads[i]! + pads[i + kernel.length]!) : end;
+    });
     const read = slice(at, padded, axes, starts, ends, strides);
     const product = gemm(at, rows, reshape(at, read, [large.channels, -1]), { transB: 1 });
     return reshape(at, product, [small.channels, large.channels, 1]);
   });
   const joined = columns.length === 1 ? columns[0]! : at.op('Concat', columns, { axis: 2 });
   return reshape(at, joined, [small.channels, large.channels, ...kernel]);
+}
+
+/** The end of a Slice as a distance from the end of the axis. */
+function fromEnd(end: number, length: number): number {
+  return end === length ? Number.MAX_SAFE_INTEGER : end - length;
 }
 
 function padSpatial(at: RuleContext, value: string, pads: readonly number[]): string {

@@ -1,8 +1,10 @@
 import { GraftError } from '../../errors.js';
 import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
-import type { Prediction, PredictOptions } from '../../pipeline/predict-inputs.js';
+import type { Prediction } from '../../pipeline/describe-prediction.js';
+import type { PredictOptions } from '../../pipeline/predict-inputs.js';
 import { defineCommand } from '../define-command.js';
+import { positiveInteger } from '../numeric-options.js';
 import { refuseBesideFeatures } from '../refuse-beside-features.js';
 import { unmarkDashes } from '../standard-input.js';
 import {
@@ -19,6 +21,10 @@ const options = {
   features: {
     ...featuresOption.features,
     describe: 'Rows of features made elsewhere, a .safetensors file, in place of inputs: for a head alone',
+  },
+  top: {
+    ...positiveInteger('top'),
+    describe: 'Also list the K likeliest labels of each input [default: the label]',
   },
   'image-column': dataOptions['image-column'],
   'text-column': dataOptions['text-column'],
