@@ -104,7 +104,7 @@ for (const variant of flags.variant) {
       train,
       held,
       // The held fold chooses nothing: no epoch is kept for its loss, and training does not stop by it.
-      { threads: Number(flags.threads), ...options, patience: Number.POSITIVE_INFINITY },
+      { threads: Number(flags.threads), ...options, stopsEarly: false },
       openSession,
     );
     for (const { activations } of [train, held]) await activations.close();

@@ -53,8 +53,8 @@ function describeLearning(
     show(train),
   ]);
   return [
-    formatTable([['examples', figure, 'over folds', 'on training'], ...rows]),
-    `Would more data help? ${verdict}: ${twice.examples} examples would bring about ${show(twice.mean)} (a power law through these sizes).`,
+    formatTable([['examples', figure, 'std', 'train'], ...rows]),
+    `${verdict[0]!.toUpperCase()}${verdict.slice(1)}: ${twice.examples} examples would give about ${show(twice.mean)} (a power law through these sizes).`,
     svg,
   ].join('\n');
 }

@@ -114,7 +114,7 @@ const passedOn = [
     'weightDecay',
     'clipNorm',
   ] as const),
-  ...(['ema', 'warmStart', 'patience', 'epochs', 'batch', 'threads'] as const),
+  ...(['ema', 'warmStart', 'patience', 'stopsEarly', 'epochs', 'batch', 'threads'] as const),
 ] satisfies readonly (keyof TrainOptions & keyof FineTuneOptions)[];
 
 export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTuneOptions {
@@ -126,7 +126,7 @@ export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTune
     loss: withoutUndefined({ labelSmoothing, focal, huber }),
     l2: options.l2 ?? 1,
     standardize: options.standardize ?? true,
-    seed: options.seed ?? 1,
+    seed: options.trainingSeed ?? options.seed ?? 1,
   });
 }
 

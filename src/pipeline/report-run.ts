@@ -63,6 +63,7 @@ async function pageOf(folder: string): Promise<string> {
     examples: result.examples,
     history,
     stoppedAt: result.stoppedAt,
+    step: result.convergence ? 'iteration' : 'epoch',
     part: evaluated?.part ?? 'validation',
     evaluation: evaluated?.evaluation,
     crossValidation: sentenceOf(result) ?? search?.crossValidation,
@@ -186,7 +187,7 @@ function warningsOf(
   if (examples.validation > 0 && examples.validation < 100)
     warnings.push(
       // Of sets of labels there are no ranges.
-      `Only ${examples.validation} examples were held out, so the figures are rough${task === 'multi' ? '' : ': mind their ranges'}.`,
+      `Only ${examples.validation} examples were held out, so the figures are rough${task === 'multi' ? '' : ': see their intervals'}.`,
     );
   const counts = evaluated?.trainCounts ?? [];
   const { classes = [] } = evaluated?.evaluation ?? {};

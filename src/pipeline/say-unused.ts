@@ -37,11 +37,13 @@ export function sayUnused(
 
 /** With --unfreeze. */
 export function sayUnusedByLayers(
-  { solver, schedule, momentum, nesterov, patience }: FitOptions,
+  { solver, schedule, momentum, nesterov, patience, stopsEarly }: FitOptions,
   { isValidated }: Fit,
   logger: Logger,
 ): void {
-  if (!isValidated) say({ patience }, unwatched, logger);
+  if (stopsEarly === false)
+    say({ patience }, 'layers and head are trained for the epochs that the folds judged', logger);
+  else if (!isValidated) say({ patience }, unwatched, logger);
   const other = solver === 'adamw' ? undefined : solver;
   say(
     { solver: other, schedule, momentum, nesterov },

@@ -69,9 +69,9 @@ export function tabulateSearch({
     ...columns.map(([name]) => name),
     ...(hasTails ? ['unfrozen after', 'tail lr', 'epochs'] : []),
     figure,
-    'over folds',
+    'std',
     'loss',
-    'on training',
+    'train',
     '',
   ];
   const why = isSame(best, highest)

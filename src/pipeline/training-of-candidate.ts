@@ -43,7 +43,7 @@ export function trainingOf(
     // What bounds epochs is no bound for L-BFGS, which goes to the optimum.
     epochs: isExact ? undefined : (epochs ?? options.epochs),
     // The epochs are those that were judged, and the validation part is there to judge the head.
-    ...(!isExact && !tail && { stopsEarly: false }),
+    ...(!isExact && { stopsEarly: false }),
     // Of a search, whose fits are short, the last one begins again.
     resume: false,
     ...(tail

@@ -42,7 +42,7 @@ async function drawLearningCurve(
   const dots = Array.from({ length: 40 }, (_, i) => first * (twice.examples / first) ** (i / 39));
   const curves: Curve[] = [
     {
-      name: 'on training',
+      name: 'training',
       colour: orange,
       markers: true,
       points: sizes.map(({ examples, train }) => ({ x: examples, y: train })),
@@ -54,7 +54,7 @@ async function drawLearningCurve(
       points: dots.map((x) => ({ x, y: 1 - errorAt(law, x) })),
     },
     {
-      name: 'held out, ± deviation over folds',
+      name: 'held out, ± standard deviation over folds',
       colour: blue,
       markers: true,
       points: sizes.map(({ examples, mean, std }) => ({ x: examples, y: mean, spread: std })),
@@ -70,18 +70,19 @@ async function drawLearningCurve(
       yTitle: figure,
       isLogX: true,
       curves,
-      marks: [{ x: sizes.at(-1)!.examples, label: 'all there are' }],
+      marks: [{ x: sizes.at(-1)!.examples, label: 'all training examples of a fold' }],
+      labelMarksAt: 'bottom',
       formatY: (y) => formatFigure(figure, y),
     }),
   );
   return file;
 }
 
-/** @example 'At 1650 examples 96.1 %; twice as many would bring about 97.0 %.' */
+/** @example 'With 1650 examples 96.1 % ± 0.9 %; 3300 would give about 97.0 %.' */
 function describeCurve({ sizes, twice }: LearningCurve, figure: FigureName): string {
   const last = sizes.at(-1)!;
   const show = (value: number): string => formatFigure(figure, value);
-  return `At ${last.examples} examples ${show(last.mean)} ± ${show(last.std)}; ${twice.examples} would bring about ${show(twice.mean)}.`;
+  return `With ${last.examples} examples ${show(last.mean)} ± ${show(last.std)}; ${twice.examples} would give about ${show(twice.mean)}.`;
 }
 
 /** @returns the file */
@@ -93,12 +94,17 @@ async function drawRateTest(folder: string, test: RateTest): Promise<string> {
     drawCurves({
       title: `Learning-rate range test with ${solver}: take ${suggestion}`,
       subtitle:
-        'The rate rises from batch to batch; the loss falls while it suits, and rises where it is too high.',
+        'The rate rises with every batch. The loss falls while the rate is useful and rises once it is too high.',
       xTitle: 'learning rate',
       yTitle: 'loss',
       isLogX: true,
       curves: [
-        { name: 'of each batch', colour: pale, points: points.map(({ lr, loss }) => ({ x: lr, y: loss })) },
+        {
+          name: 'each batch',
+          colour: pale,
+          clipped: true,
+          points: points.map(({ lr, loss }) => ({ x: lr, y: loss })),
+        },
         {
           name: 'smoothed',
           colour: blue,
@@ -106,8 +112,11 @@ async function drawRateTest(folder: string, test: RateTest): Promise<string> {
         },
       ],
       marks: [
-        { x: steepest, label: `steepest ${steepest.toPrecision(2)}` },
-        { x: tenthOfLowest, label: `tenth of the lowest ${tenthOfLowest.toPrecision(2)}` },
+        { x: steepest, label: `steepest fall: ${steepest.toPrecision(2)}` },
+        {
+          x: tenthOfLowest,
+          label: `a tenth of the rate of the lowest loss: ${tenthOfLowest.toPrecision(2)}`,
+        },
       ],
       formatX: (x) => (x >= 0.001 ? String(x) : x.toExponential(0)),
     }),

@@ -33,8 +33,8 @@ export const gap = 30;
 
 export const kindNames: Readonly<Record<BlockKind, string>> = {
   attention: 'attention',
-  residual: 'branches or a way around',
-  plain: 'one layer after another',
+  residual: 'with branches or skip connections',
+  plain: 'sequential',
   pool: 'no weights',
 };
 

@@ -102,7 +102,7 @@ function banner(parts: string[], y: number, { name, shape, dim, pool, reason }: 
   parts.push(
     box(card.x, y, card.width, 50, { rx: 10, fill: accent }),
     element('path', { d: star(card.x + 26, y + 25, 11), fill: '#ffffff' }),
-    line(card.x + 48, y + 22, `A new head stands here: ${shorten(name, 56)}`, {
+    line(card.x + 48, y + 22, `The new head goes here: ${shorten(name, 56)}`, {
       size: 15,
       weight: 600,
       fill: '#ffffff',
@@ -158,7 +158,7 @@ function legend(parts: string[], y: number, stages: readonly Stage[]): number {
   }
   if (present.size > 0) {
     parts.push(
-      line(width - margin, y + 10.5, 'bars: blocks, the taller the more parameters; number: channels', {
+      line(width - margin, y + 10.5, 'bar: a block; height: parameters; number: channels', {
         size: 11,
         fill: muted,
         anchor: 'end',

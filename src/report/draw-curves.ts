@@ -1,6 +1,6 @@
 /** A line chart as SVG: curves with error bars over a linear or logarithmic axis. */
 import { formatTick, roundTicks } from './axis-ticks.js';
-import { box, element, line } from './svg-elements.js';
+import { type Attributes, box, element, line } from './svg-elements.js';
 
 export interface CurvePoint {
   readonly x: number;
@@ -15,6 +15,8 @@ export interface Curve {
   readonly points: readonly CurvePoint[];
   /** What is a guess, not a measurement. */
   readonly dashed?: boolean;
+  /** Cut off where it leaves the range of the other curves, which it may not widen. */
+  readonly clipped?: boolean;
   readonly markers?: boolean;
 }
 
@@ -25,8 +27,9 @@ export interface Chart {
   readonly yTitle: string;
   readonly isLogX?: boolean;
   readonly curves: readonly Curve[];
-  /** Vertical lines. */
+  /** Vertical lines, their labels near the top or the bottom of the plot. */
   readonly marks?: readonly { readonly x: number; readonly label: string }[];
+  readonly labelMarksAt?: 'top' | 'bottom';
   readonly formatX?: (x: number) => string;
   readonly formatY?: (y: number) => string;
 }
@@ -35,13 +38,24 @@ const width = 720;
 const height = 440;
 const plot = { left: 76, right: 696, top: 92, bottom: 384 };
 const grey = '#52606d';
+/** Where the reader prefers dark; a rule wins over an element's own attribute. */
+const style =
+  'text.on{paint-order:stroke;stroke:#fff;stroke-width:4px}' +
+  '@media (prefers-color-scheme:dark){.ground{fill:#1a2027}text{fill:#c3ccd6}text.on{stroke:#1a2027}.grid{stroke:#303a45}[clip-path]{opacity:.45}}';
 
 export function drawCurves(chart: Chart): string {
-  const { curves, isLogX = false, marks = [], formatX = formatTick, formatY = formatTick } = chart;
+  const { curves, isLogX = false, marks = [], labelMarksAt = 'top' } = chart;
+  const { formatX = formatTick, formatY = formatTick } = chart;
   const points = curves.flatMap((curve) => curve.points).filter(({ x, y }) => Number.isFinite(x + y));
   const toAxis = (x: number): number => (isLogX ? Math.log10(x) : x);
   const [xLow, xHigh] = extent(points.map(({ x }) => toAxis(x)));
-  const [yLow, yHigh] = extent(points.flatMap(({ y, spread = 0 }) => [y - spread, y + spread]));
+  const [yLow, yHigh] = extent(
+    curves
+      .filter(({ clipped }) => !clipped)
+      .flatMap((curve) => curve.points)
+      .filter(({ x, y }) => Number.isFinite(x + y))
+      .flatMap(({ y, spread = 0 }) => [y - spread, y + spread]),
+  );
   const xTicks = isLogX ? logTicks(xLow, xHigh) : roundTicks(xLow, xHigh);
   const yTicks = roundTicks(yLow, yHigh);
   const low = Math.min(yLow, yTicks[0] ?? yLow);
@@ -50,13 +64,17 @@ export function drawCurves(chart: Chart): string {
     plot.left + ((toAxis(x) - xLow) / (xHigh - xLow || 1)) * (plot.right - plot.left);
   const py = (y: number): number => plot.bottom - ((y - low) / (high - low || 1)) * (plot.bottom - plot.top);
   const parts = [
-    box(0, 0, width, height, { fill: '#ffffff' }),
+    element('style', {}, [style]),
+    element('clipPath', { id: 'plot' }, [
+      box(plot.left, plot.top, plot.right - plot.left, plot.bottom - plot.top),
+    ]),
+    box(0, 0, width, height, { fill: '#ffffff', class: 'ground' }),
     line(24, 32, chart.title, { size: 17, weight: 600 }),
     ...(chart.subtitle === undefined ? [] : [line(24, 54, chart.subtitle, { size: 13, fill: grey })]),
   ];
   for (const y of yTicks) {
     parts.push(
-      rule(plot.left, py(y), plot.right, py(y), '#e4e7eb'),
+      rule(plot.left, py(y), plot.right, py(y), '#e4e7eb', { class: 'grid' }),
       line(plot.left - 8, py(y) + 4, formatY(y), { size: 12, fill: grey, anchor: 'end' }),
     );
   }
@@ -73,18 +91,23 @@ export function drawCurves(chart: Chart): string {
       line(0, 0, chart.yTitle, { anchor: 'middle' }),
     ]),
   );
-  for (const [i, { x, label }] of marks.entries()) {
-    const isRight = px(x) > (plot.left + plot.right) / 2;
+  for (const { x } of marks)
+    parts.push(rule(px(x), plot.top, px(x), plot.bottom, '#9aa5b1', { 'stroke-dasharray': '4 4' }));
+  for (const curve of curves) parts.push(...drawCurve(curve, px, py));
+  // Of two lines side by side each has its label on the outer side, where the other one does not cross it.
+  const ordered = marks.toSorted((a, b) => a.x - b.x);
+  for (const [i, { x, label }] of ordered.entries()) {
+    const isBefore = ordered.length > 1 ? i === 0 : px(x) > (plot.left + plot.right) / 2;
+    const y = labelMarksAt === 'top' ? plot.top + 14 + 16 * i : plot.bottom - 10 - 16 * i;
     parts.push(
-      rule(px(x), plot.top, px(x), plot.bottom, '#9aa5b1', '4 4'),
-      line(px(x) + (isRight ? -6 : 6), plot.top + 12 + 16 * i, label, {
+      line(px(x) + (isBefore ? -6 : 6), y, label, {
         size: 12,
         fill: grey,
-        anchor: isRight ? 'end' : 'start',
+        anchor: isBefore ? 'end' : 'start',
+        class: 'on',
       }),
     );
   }
-  for (const curve of curves) parts.push(...drawCurve(curve, px, py));
   parts.push(...legend(curves));
   return `${element(
     'svg',
@@ -102,7 +125,7 @@ export function drawCurves(chart: Chart): string {
 }
 
 function drawCurve(
-  { points, colour, dashed, markers }: Curve,
+  { points, colour, dashed, markers, clipped }: Curve,
   px: (x: number) => number,
   py: (y: number) => number,
 ): string[] {
@@ -116,6 +139,7 @@ function drawCurve(
       'stroke-width': 2,
       'stroke-linejoin': 'round',
       'stroke-dasharray': dashed ? '6 5' : undefined,
+      'clip-path': clipped ? 'url(#plot)' : undefined,
     }),
   ];
   for (const { x, y, spread } of shown) {
@@ -134,7 +158,12 @@ function legend(curves: readonly Curve[]): string[] {
     x -= 8 + 7 * name.length;
     parts.push(line(x, plot.top - 10, name, { size: 12, fill: grey }));
     x -= 26;
-    parts.push(rule(x, plot.top - 14, x + 20, plot.top - 14, colour, dashed ? '6 5' : undefined, 2));
+    parts.push(
+      rule(x, plot.top - 14, x + 20, plot.top - 14, colour, {
+        'stroke-dasharray': dashed ? '6 5' : undefined,
+        'stroke-width': 2,
+      }),
+    );
     x -= 12;
   }
   return parts;
@@ -146,10 +175,9 @@ function rule(
   x2: number,
   y2: number,
   stroke: string,
-  dash?: string,
-  weight = 1,
+  attributes: Attributes = {},
 ): string {
-  return element('line', { x1, y1, x2, y2, stroke, 'stroke-width': weight, 'stroke-dasharray': dash });
+  return element('line', { x1, y1, x2, y2, stroke, 'stroke-width': 1, ...attributes });
 }
 
 function extent(values: readonly number[]): [number, number] {

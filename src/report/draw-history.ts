@@ -9,6 +9,7 @@ export interface Curve {
 
 export interface HistoryChart {
   readonly title: string;
+  readonly step: 'epoch' | 'iteration';
   readonly curves: readonly Curve[];
   /** Shares are shown as percentages. */
   readonly isShare: boolean;
@@ -17,12 +18,12 @@ export interface HistoryChart {
   readonly kept?: number;
 }
 
-const size = { width: 460, height: 250 } as const;
+const size = { width: 460, height: 262 } as const;
 /** Of two that have a number below them. */
 const mostPowers = 8;
-const frame = { left: 58, right: 14, top: 14, bottom: 34 } as const;
+const frame = { left: 58, right: 14, top: 14, bottom: 46 } as const;
 
-export function drawHistory({ title, curves, isShare, format, kept }: HistoryChart): string {
+export function drawHistory({ title, step, curves, isShare, format, kept }: HistoryChart): string {
   const points = curves.flatMap((curve) => curve.points);
   const [firstEpoch, lastEpoch] = rangeOf(points.map(([epoch]) => epoch));
   const values = roundTicks(...apart(rangeOf(points.map(([, value]) => value))));
@@ -47,12 +48,13 @@ export function drawHistory({ title, curves, isShare, format, kept }: HistoryCha
   }
   for (const epoch of ticks(firstEpoch, lastEpoch, isLogarithmic))
     parts.push(label(x(epoch), size.height - frame.bottom + 18, String(epoch), 'middle'));
+  parts.push(label((frame.left + size.width - frame.right) / 2, size.height - 6, step, 'middle'));
   if (kept !== undefined && kept >= firstEpoch && kept <= lastEpoch) {
     const at = x(kept);
     const line = element(
       'line',
       { class: 'kept', x1: at, x2: at, y1: frame.top, y2: size.height - frame.bottom },
-      [element('title', {}, [`kept: epoch ${kept}`])],
+      [element('title', {}, [`kept: ${step} ${kept}`])],
     );
     parts.push(line);
   }
@@ -63,7 +65,7 @@ export function drawHistory({ title, curves, isShare, format, kept }: HistoryCha
     parts.push(element('path', { class: `curve ${name}`, d: path }));
     if (own.length <= 40) {
       for (const [epoch, value] of own) {
-        const text = `${name}, epoch ${epoch}: ${format(value)}`;
+        const text = `${name}, ${step} ${epoch}: ${format(value)}`;
         const dot = { class: `dot ${name}`, cx: x(epoch), cy: y(value), r: 3 };
         parts.push(element('circle', dot, [element('title', {}, [escapeXml(text)])]));
       }
@@ -71,7 +73,7 @@ export function drawHistory({ title, curves, isShare, format, kept }: HistoryCha
   }
   return element(
     'svg',
-    { viewBox: `0 0 ${size.width} ${size.height}`, role: 'img', 'aria-label': `${title} over the epochs` },
+    { viewBox: `0 0 ${size.width} ${size.height}`, role: 'img', 'aria-label': `${title} by ${step}` },
     parts,
   );
 }

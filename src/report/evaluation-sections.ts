@@ -2,7 +2,7 @@
 import type { Evaluation } from '../metrics/evaluation.js';
 import { drawConfusion } from './draw-confusion.js';
 import { drawReliability } from './draw-reliability.js';
-import { name, percent, scrolling, section, sentence } from './page-text.js';
+import { name, number, percent, scrolling, section, sentence } from './page-text.js';
 import type { RunPage } from './run-page.js';
 import { escapeXml } from './svg-elements.js';
 
@@ -10,25 +10,24 @@ export function figures({ evaluation, examples, part, crossValidation }: RunPage
   if (!evaluation) return '';
   const of = (value: number, interval?: { low: number; high: number }, show = percent) =>
     [show(value), interval && `${show(interval.low)} to ${show(interval.high)}`] as const;
-  const plain = (value: number): string => value.toPrecision(4);
   const cards: (readonly [string, readonly [string, string | undefined]])[] = [];
   if (evaluation.task === 'regression') {
     const { r2, mae, rmse, intervals } = evaluation;
     // Of one example there is none.
-    if (r2 !== null) cards.push(['R²', of(r2, undefined, plain)]);
-    cards.push(['mean absolute error', of(mae, intervals?.mae, plain)]);
-    cards.push(['RMSE', of(rmse, intervals?.rmse, plain)]);
+    if (r2 !== null) cards.push(['R²', of(r2, undefined, number)]);
+    cards.push(['mean absolute error', of(mae, intervals?.mae, number)]);
+    cards.push(['RMSE', of(rmse, intervals?.rmse, number)]);
   } else if (evaluation.task === 'multi') {
     const { accuracy, macroF1, microF1, loss, ece } = evaluation;
     cards.push(['all labels right', of(accuracy)], ['macro F1', of(macroF1)], ['micro F1', of(microF1)]);
-    cards.push(['loss', of(loss, undefined, plain)], ['calibration error', of(ece)]);
+    cards.push(['loss', of(loss, undefined, number)], ['calibration error', of(ece)]);
   } else {
     const { accuracy, macroF1, loss, ece, intervals } = evaluation;
     cards.push(
       ['accuracy', of(accuracy, intervals?.accuracy)],
       ['macro F1', of(macroF1, intervals?.macroF1)],
     );
-    cards.push(['loss', of(loss, intervals?.loss, plain)], ['calibration error', of(ece)]);
+    cards.push(['loss', of(loss, intervals?.loss, number)], ['calibration error', of(ece)]);
   }
   const shown = cards.map(
     ([name, [value, interval]]) =>
@@ -47,31 +46,31 @@ export function confusion(evaluation: Evaluation): string {
   if (!('confusedPairs' in evaluation)) return '';
   const { svg, omitted } = drawConfusion(evaluation.confusion, evaluation.classes);
   const note =
-    'Rows are labels, columns predictions; the stronger the colour, the larger the share of the row.' +
-    (omitted > 0 ? ` ${omitted} classes that are confused less are left out.` : '');
+    'Rows: labels. Columns: predictions. A stronger colour is a larger share of the row.' +
+    (omitted > 0 ? ` ${omitted} classes with fewer confusions are left out.` : '');
   const rows = evaluation.confusedPairs.map(
     ({ label, prediction, examples, share }) =>
       `<tr><td>${name(label)}</td><td class="words">${name(prediction)}</td><td>${examples}</td><td>${percent(share)}</td></tr>`,
   );
   const list =
     rows.length === 0
-      ? '<p>No class is taken for another.</p>'
-      : `<h2 style="margin-top:18px">Taken for another</h2>` +
+      ? '<p>No class is confused with another.</p>'
+      : '<h3>Most frequent confusions</h3>' +
         scrolling(
-          'Taken for another',
-          `<table><thead><tr><th>label</th><th class="words">prediction</th><th>examples</th><th>of the label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
+          'Most frequent confusions',
+          `<table><thead><tr><th>label</th><th class="words">prediction</th><th>examples</th><th>share of the label</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
         );
-  return section('What it takes for what', `<p class="muted">${note}</p>${svg}${list}`);
+  return section('Confusion matrix', `<p class="muted">${note}</p>${svg}${list}`);
 }
 
 export function perClass(evaluation: Evaluation, trainCounts: readonly number[]): string {
   if (evaluation.task === 'regression') {
     const rows = evaluation.perClass.map(
       ({ label, r2, mae, rmse }) =>
-        `<tr><td>${escapeXml(label)}</td><td>${r2?.toFixed(4) ?? '–'}</td><td>${mae.toPrecision(4)}</td><td>${rmse.toPrecision(4)}</td></tr>`,
+        `<tr><td>${escapeXml(label)}</td><td>${r2?.toFixed(4) ?? '–'}</td><td>${number(mae)}</td><td>${number(rmse)}</td></tr>`,
     );
     return section(
-      'Each number',
+      'Metrics of each number',
       `<table><thead><tr><th>number</th><th>R²</th><th>MAE</th><th>RMSE</th></tr></thead><tbody>${rows.join('')}</tbody></table>`,
     );
   }
@@ -83,9 +82,9 @@ export function perClass(evaluation: Evaluation, trainCounts: readonly number[])
         `<tr><td>${name(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
         `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${percent(f1)}</td><td>${support}</td><td>${trained}</td></tr>`,
     );
-  const what = evaluation.task === 'multi' ? ['label', 'labels'] : ['class', 'classes'];
-  const title = `Each of ${rows.length} ${what[1]}, the weakest first`;
-  const head = `<tr><th>${what[0]}</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>trained on</th></tr>`;
+  const what = evaluation.task === 'multi' ? 'label' : 'class';
+  const title = `Metrics of each ${what}, lowest F1 first`;
+  const head = `<tr><th>${what}</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>in training</th></tr>`;
   return section(
     title,
     scrolling(title, `<table><thead>${head}</thead><tbody>${rows.join('')}</tbody></table>`),
@@ -95,12 +94,12 @@ export function perClass(evaluation: Evaluation, trainCounts: readonly number[])
 export function reliability({ evaluation, calibration, part }: RunPage): string {
   if (!evaluation || !('reliability' in evaluation)) return '';
   const words = [
-    `A bar on the dashed line means that of predictions with this confidence as many are right as they promise. ` +
-      `On average they are off by ${percent(evaluation.ece)} (expected calibration error).`,
+    `On the dashed line, confidence equals accuracy. A bar below it means overconfident predictions, a bar above it underconfident ones. ` +
+      `The expected calibration error, their mean gap, is ${percent(evaluation.ece)}.`,
     calibration
       ? `Calibrated with temperature ${calibration.temperature.toPrecision(3)}: the error went from ${percent(calibration.before.ece)} to ${percent(calibration.after.ece)} on the part it was fitted on.`
       : evaluation.ece > 0.05 && part === 'validation' && evaluation.task === 'single'
-        ? 'Train with --calibrate to bring it down.'
+        ? 'Train with --calibrate to reduce it.'
         : '',
   ];
   const text = words
@@ -108,7 +107,7 @@ export function reliability({ evaluation, calibration, part }: RunPage): string 
     .map((text) => `<p>${sentence(text)}</p>`)
     .join('');
   return section(
-    'Whether its confidence can be believed',
-    `<div class="pair"><figure>${drawReliability(evaluation.reliability)}<figcaption>confidence of the prediction (across), share that is right (up)</figcaption></figure><div>${text}</div></div>`,
+    'Calibration',
+    `<div class="pair"><figure>${drawReliability(evaluation.reliability)}<figcaption>across: confidence of the prediction; up: share of correct predictions</figcaption></figure><div>${text}</div></div>`,
   );
 }

@@ -7,6 +7,7 @@ body{margin:0;background:var(--ground);color:var(--text);font:15px/1.5 system-ui
 main{max-width:1080px;margin:0 auto;padding:28px 20px 60px}
 h1{font-size:26px;margin:0;overflow-wrap:anywhere}
 h2{font-size:17px;margin:0 0 12px}
+h3{font-size:15px;margin:18px 0 8px}
 p{margin:6px 0}
 .muted,figcaption{color:var(--muted);font-size:13.5px;overflow-wrap:anywhere}
 section{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:18px 20px;margin-top:16px}
@@ -25,7 +26,8 @@ svg .kept,svg .diagonal{stroke:var(--muted);stroke-dasharray:4 4}
 svg .bar,svg .right{fill:var(--right)}svg .wrong{fill:var(--wrong)}
 svg .frame{fill:none;stroke:var(--line)}
 svg .strong{fill:var(--onmark);font-weight:600}svg .weak{fill:var(--text)}
-.key span{display:inline-flex;align-items:center;gap:6px;margin-right:16px}
+.key{display:flex;flex-wrap:wrap;gap:2px 16px}
+.key span{display:inline-flex;align-items:center;gap:6px}
 .key i{width:14px;height:4px;border-radius:2px;display:inline-block}
 .warning{background:var(--warn);border-color:var(--warnline)}
 .warning ul{margin:0;padding-left:20px;overflow-wrap:anywhere}
@@ -40,7 +42,7 @@ td.words,th.words{min-width:7em;text-align:left;white-space:normal}
 td.words{overflow-wrap:anywhere}
 .pairs td:first-child{white-space:nowrap;overflow-wrap:normal;vertical-align:top}
 .search th,.search td{text-align:left}.search th:first-child,.search td:first-child{min-width:1.5em}
-.chart{width:100%;border-radius:8px;display:block;margin-top:12px}
+.chart{width:100%;max-width:720px;border-radius:8px;display:block;margin-top:12px}
 .flag{white-space:nowrap}
 td .share{display:inline-block;height:7px;border-radius:4px;background:var(--right);vertical-align:middle;margin-right:8px}
 .examples{display:grid;grid-template-columns:repeat(auto-fill,minmax(124px,1fr));gap:14px}

@@ -18,6 +18,13 @@ export function scrolling(label: string, content: string): string {
 
 export const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
 
+/** Three digits or more, with a power of ten where there would be many noughts: 0.0434, 1234, 2.0e-4. */
+export function number(value: number): string {
+  const size = Math.abs(value);
+  if (value !== 0 && (size < 0.001 || size >= 1e6)) return value.toExponential(1);
+  return size >= 1000 ? value.toFixed(0) : value.toPrecision(3);
+}
+
 export function section(title: string, content: string): string {
   return `<section><h2>${escapeXml(title)}</h2>${content}</section>`;
 }

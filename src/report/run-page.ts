@@ -4,7 +4,7 @@ import type { EpochRecord } from '../train/epoch-record.js';
 import { type Curve, drawHistory } from './draw-history.js';
 import { confusion, figures, perClass, reliability } from './evaluation-sections.js';
 import { pageStyle } from './page-style.js';
-import { percent, scrolling, section, sentence } from './page-text.js';
+import { number, percent, scrolling, section, sentence } from './page-text.js';
 import { escapeXml } from './svg-elements.js';
 
 export interface ShownExample {
@@ -36,6 +36,8 @@ export interface RunPage {
   readonly examples: { readonly train: number; readonly validation: number };
   readonly history: readonly EpochRecord[];
   readonly stoppedAt: number;
+  /** What the records of the history count: L-BFGS has iterations. */
+  readonly step: 'epoch' | 'iteration';
   readonly part: 'train' | 'validation';
   readonly evaluation?: Evaluation | undefined;
   readonly trainCounts: readonly number[];
@@ -68,11 +70,15 @@ export function renderRunPage(page: RunPage): string {
     evaluation ? confusion(evaluation) : '',
     evaluation ? perClass(evaluation, page.trainCounts) : '',
     evaluation ? reliability(page) : '',
-    gallery('Mistakes, the surest first', 'A sure mistake is often a wrong label.', page.mistakes),
-    gallery('Least certain', 'More examples like these would teach the most.', page.leastCertain),
+    gallery('Most confident mistakes', 'A confident mistake is often a wrong label.', page.mistakes),
+    gallery(
+      'Least confident predictions',
+      'More labelled examples like these would help most.',
+      page.leastCertain,
+    ),
     uses(page),
     pairs('Settings', page.settings),
-    pairs('Made on', page.environment),
+    pairs('Environment', page.environment),
   ];
   return (
     `<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">` +
@@ -84,7 +90,7 @@ export function renderRunPage(page: RunPage): string {
 function warnings({ warnings: sentences }: RunPage): string {
   if (sentences.length === 0) return '';
   const items = sentences.map((text) => `<li>${sentence(text)}</li>`).join('');
-  return `<section class="warning"><h2>Worth a look</h2><ul>${items}</ul></section>`;
+  return `<section class="warning"><h2>Warnings</h2><ul>${items}</ul></section>`;
 }
 
 function search({ search: found }: RunPage): string {
@@ -97,24 +103,24 @@ function search({ search: found }: RunPage): string {
     `<tr>${cells.map((cell) => cellOf(cell, tag)).join('')}</tr>`;
   const body = rows.map((cells) => row(cells, 'td')).join('');
   const table = `<table class="search"><thead>${row(header, 'th')}</thead><tbody>${body}</tbody></table>`;
-  const more = left > 0 ? `, of which ${left} are not shown` : '';
+  const more = left > 0 ? `, ${left} of them not shown` : '';
   const drawn = pictures.map(
     ({ title, address }) =>
       `<figure><img class="chart" alt="${escapeXml(title)}" src="${escapeXml(address)}"></figure>`,
   );
   return section(
-    'What was searched',
-    `${scrolling('Candidates of the search', table)}<p class="muted">${escapeXml(why)}; ${judged} candidates were judged${more}.</p>` +
-      (drawn.length > 0 ? `<div class="pair">${drawn.join('')}</div>` : ''),
+    'Search',
+    `${scrolling('Candidates of the search', table)}<p class="muted">${escapeXml(why)}; ${judged} candidates compared${more}.</p>` +
+      (drawn.length > 0 ? drawn.join('') : ''),
   );
 }
 
 type ChartedFigure = 'loss' | 'accuracy' | 'macroF1' | 'rmse';
 
-function curves({ history, stoppedAt, evaluation }: RunPage): string {
+function curves({ history, stoppedAt, step, evaluation }: RunPage): string {
   if (history.length < 2) return '';
   const parts = (['train', 'validation'] as const).filter((part) => history.some((record) => record[part]));
-  const chart = (title: string, key: ChartedFigure, format = figureOf): string => {
+  const chart = (title: string, key: ChartedFigure, format = number): string => {
     const drawn = parts
       .map((name): Curve => ({
         name,
@@ -125,11 +131,18 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
       }))
       .filter(({ points }) => points.length > 0);
     if (drawn.length === 0) return '';
-    const svg = drawHistory({ title, curves: drawn, isShare: format === percent, format, kept: stoppedAt });
-    return `<figure>${svg}<figcaption>${escapeXml(title)}</figcaption></figure>`;
+    const svg = drawHistory({
+      title,
+      step,
+      curves: drawn,
+      isShare: format === percent,
+      format,
+      kept: stoppedAt,
+    });
+    return `<figure><figcaption>${escapeXml(title)}</figcaption>${svg}</figure>`;
   };
   const names = parts.map((part) => `<span><i style="background:var(--${part})"></i>${part}</span>`);
-  const key = `<p class="key muted">${names.join('')}the dashed line is the epoch (of L-BFGS the iteration) whose weights were kept</p>`;
+  const key = `<p class="key muted">${names.join('')}<span>dashed line: the ${step} whose weights were kept</span></p>`;
   const ofTask = {
     single: () => chart('accuracy', 'accuracy', percent),
     ordered: () => chart('accuracy', 'accuracy', percent),
@@ -137,13 +150,7 @@ function curves({ history, stoppedAt, evaluation }: RunPage): string {
     regression: () => chart('RMSE', 'rmse'),
   };
   const charts = [chart('loss', 'loss'), ofTask[evaluation?.task ?? 'single']()];
-  return section('How it learned', `<div class="pair">${charts.join('')}</div>${key}`);
-}
-
-/** Three digits, of a very small number two: 0.0434, 2.0e-4. */
-function figureOf(value: number): string {
-  const isSmall = value !== 0 && Math.abs(value) < 0.001;
-  return isSmall ? value.toExponential(1) : value.toPrecision(3);
+  return section('Training curves', `<div class="pair">${charts.join('')}</div>${key}`);
 }
 
 function gallery(title: string, note: string, shown: readonly ShownExample[]): string {
@@ -152,12 +159,12 @@ function gallery(title: string, note: string, shown: readonly ShownExample[]): s
     const image = picture ? `<img alt="" src="${escapeXml(picture)}">` : '';
     const guess =
       prediction === label
-        ? `<b>${escapeXml(label)}</b>`
-        : `<b>${escapeXml(prediction)}</b>, is <bdi>${escapeXml(label)}</bdi>`;
+        ? `<b>${escapeXml(label)}</b> ${percent(score)}`
+        : `<b>${escapeXml(prediction)}</b> ${percent(score)}<div>label: <b>${escapeXml(label)}</b></div>`;
     if (text !== undefined) {
-      return `<figure class="text" title="${escapeXml(path)}"><blockquote>${escapeXml(text)}</blockquote>${guess} ${percent(score)}</figure>`;
+      return `<figure class="text" title="${escapeXml(path)}"><blockquote>${escapeXml(text)}</blockquote>${guess}</figure>`;
     }
-    return `<figure title="${escapeXml(path)}">${image}${guess} ${percent(score)}<div class="muted">${escapeXml(path.split(/[\\/]/).slice(-2).join('/'))}</div></figure>`;
+    return `<figure title="${escapeXml(path)}">${image}${guess}<div class="muted">${escapeXml(path.split(/[\\/]/).slice(-2).join('/'))}</div></figure>`;
   });
   return section(
     title,

@@ -33,6 +33,7 @@ export interface TextStyle {
   /** The whole text where a shortened one is shown. */
   readonly title?: string | undefined;
   readonly mono?: boolean;
+  readonly class?: string;
 }
 
 /** One line; `y` is its baseline. */
@@ -40,13 +41,22 @@ export function line(
   x: number,
   y: number,
   text: string,
-  { size = 13, weight = 400, fill = '#1f2933', anchor = 'start', title, mono = false }: TextStyle = {},
+  {
+    size = 13,
+    weight = 400,
+    fill = '#1f2933',
+    anchor = 'start',
+    title,
+    mono = false,
+    class: kind,
+  }: TextStyle = {},
 ): string {
   return element(
     'text',
     {
       x,
       y,
+      class: kind,
       'font-size': size,
       'font-weight': weight === 400 ? undefined : weight,
       fill,

@@ -23,6 +23,8 @@ export interface LoopSettings {
   readonly batch: number;
   readonly seed: number;
   readonly patience: number;
+  /** Whether the validation part, where there is one, chooses the epoch. */
+  readonly stopsEarly: boolean;
   /** Share of the tail's layers, those nearest the head, that move in this epoch. */
   readonly reach?: (epoch: number) => number;
   readonly onEpoch: (record: EpochRecord) => void;
@@ -70,14 +72,15 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
   const stepsPerEpoch = Math.ceil(train.rows / batch);
   const all = epochs * stepsPerEpoch;
   const schedule = { kind: 'cosine', steps: all, warmUp: Math.round(settings.warmUp * all) } as const;
+  const isChosen = validate !== undefined && settings.stopsEarly;
   // The best weights are a copy only where a later epoch may be worse.
-  const keep = (): ReadonlyMap<string, Tensor> => (validate ? copyParameters(evaluated) : evaluated);
+  const keep = (): ReadonlyMap<string, Tensor> => (isChosen ? copyParameters(evaluated) : evaluated);
   const reached: Reached = from
     ? restore(from, { optimizer, order, outputs, keep })
     : { epoch: 1, steps: 0, best: { epoch: 0, parameters: keep(), score: input.start } };
   let { epoch, steps, best } = reached;
   const state = (at: Pick<Reached, 'epoch' | 'steps'>) => (): SolverState =>
-    stateOf({ ...at, best }, { optimizer, order, outputs, rng, isBestApart: validate !== undefined });
+    stateOf({ ...at, best }, { optimizer, order, outputs, rng, isBestApart: isChosen });
   for (; epoch <= epochs; epoch++, steps = 0) {
     if (steps === 0) rng.shuffle(order);
     for await (const { rows, values } of readBatches(
@@ -106,7 +109,7 @@ export async function runFineTuning(input: LoopInput): Promise<LoopOutcome> {
     };
     history.push(record);
     settings.onEpoch(record);
-    if (!validation || isBetter(validation, best.score, input.task.figure.name))
+    if (!isChosen || isBetter(validation!, best.score, input.task.figure.name))
       best = { epoch, parameters: keep(), score: validation };
     else if (epoch - best.epoch >= patience) break;
     await input.checkpoint?.(epoch, `after epoch ${epoch}`, state({ epoch: epoch + 1, steps: 0 }));

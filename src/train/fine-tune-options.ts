@@ -43,6 +43,8 @@ export interface FineTuneOptions {
    * default: none does. The best weights are kept.
    */
   readonly patience?: number;
+  /** Whether the validation part chooses the epoch; else the last weights count, and the part is only measured. */
+  readonly stopsEarly?: boolean;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -81,6 +83,7 @@ export function withDefaults(options: FineTuneOptions): FineTuneSettings {
     standardize: true,
     seed: 1,
     patience: Number.POSITIVE_INFINITY,
+    stopsEarly: true,
     logger: silentLogger,
     onEpoch: () => {},
     ...options,

@@ -72,7 +72,18 @@ export async function startHead(
   held: FeatureSet | undefined,
   settings: FineTuneSettings,
 ): Promise<HeadStart> {
-  const { head: spec, task: kind, seed, warmStart, standardize, loss, l2, threads, signal } = settings;
+  const {
+    head: spec,
+    task: kind,
+    seed,
+    warmStart,
+    stopsEarly,
+    standardize,
+    loss,
+    l2,
+    threads,
+    signal,
+  } = settings;
   if (warmStart) {
     const { trained } = await trainHead(features, held, {
       head: spec,
@@ -82,6 +93,7 @@ export async function startHead(
       l2,
       standardize,
       seed,
+      stopsEarly,
       ...(threads !== undefined && { threads }),
       ...(signal && { signal }),
     });

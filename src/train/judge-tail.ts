@@ -45,7 +45,7 @@ export async function judgeTail(
       tail,
       part((own) => own !== fold),
       part((own) => own === fold),
-      { ...options, patience: Number.POSITIVE_INFINITY },
+      { ...options, stopsEarly: false },
       open,
     ).catch((error: unknown) => {
       // A learning rate that is too high is an answer, not the end of the search.

@@ -64,7 +64,7 @@ describe('graft inspect', function () {
     const drawing = readFileSync(svg, 'utf8');
     expect(drawing)
       .to.match(/^<svg [^>]*>/)
-      .and.contain('A new head stands here: /Flatten_output_0');
+      .and.contain('The new head goes here: /Flatten_output_0');
     expect(drawing).to.contain('&lt;&amp;').and.not.contain('<&');
     // Every mark that opens is closed: what is left of a well-formed document is text.
     const open: string[] = [];

@@ -283,6 +283,19 @@ describe('graft run --unfreeze', function () {
       expect(tuned.verified.maxAbsDiff).to.be.below(1e-4);
     });
 
+    it('lets the last epoch count, whatever the part says that is held out for a last judgement', async () => {
+      const rates = ['--unfreeze', 'inner', '--tail-lrs', '0.02', '--tail-epochs', '6', '--select', 'best'];
+      const { best, trained } = await graftJsonHere<TuneReport>(
+        ['tune', ...common, '--folds', '3', '--l2', '1', '--threads', '1', ...rates].concat(
+          ...['--validation', '0.25', '--out', path.join(folder, 'judged')],
+        ),
+        env,
+      );
+      expect(best.tail?.epochs).to.equal(6);
+      expect(trained.stoppedAt).to.equal(6);
+      expect(trained.examples).to.deep.equal({ train: 36, validation: 12 });
+    });
+
     for (const [flags, says] of [
       [['--tail-lrs', '0.1'], /--tail-lrs is about layers that are unfrozen/],
       [['--unfreeze', 'inner', '--tail-lrs', '0.1,x'], /numbers above 0 .* --tail-lrs, .* "x"/],

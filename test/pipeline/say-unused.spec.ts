@@ -22,6 +22,8 @@ describe('Options that the training takes no notice of', () => {
     expect(warnings[0]).to.match(/^--epochs 5 is not used: a prototype head is computed/);
     sayUnused({ out, patience: 3, stopsEarly: false }, { solver: 'adamw' }, held, logger);
     expect(warnings[2]).to.match(/^--patience 3 is not used: .*the folds chose/);
+    sayUnusedByLayers({ out, patience: 3, stopsEarly: false }, held, logger);
+    expect(warnings[3]).to.match(/^--patience 3 is not used: .*the folds judged/);
     expect(warnings[1]).to.match(/^--solver sgd, --schedule step and --no-nesterov are not used: .*AdamW/);
   });
 
@@ -39,7 +41,7 @@ describe('Options that the training takes no notice of', () => {
   it('are nothing to speak of where they count', () => {
     sayUnused({ out, batch: 8, patience: 3, epochs: 5 }, { solver: 'adamw' }, held, logger);
     sayUnused({ out, epochs: 5 }, { solver: 'lbfgs' }, held, logger);
-    sayUnusedByLayers({ out, solver: 'adamw' }, held, logger);
+    sayUnusedByLayers({ out, solver: 'adamw', patience: 3 }, held, logger);
     expect(warnings).to.deep.equal([]);
   });
 });

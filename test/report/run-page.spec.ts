@@ -29,6 +29,7 @@ function madeUpPage(classCount: number): RunPage {
       train: { loss: 1 / epoch, accuracy: 1 - 0.5 / epoch },
     })),
     stoppedAt: 4,
+    step: 'epoch',
     part: 'train',
     evaluation: evaluateOutputs({ task: 'single', outputs, classes, labels }),
     trainCounts: classes.map(() => 8),
@@ -72,7 +73,7 @@ describe('the page of a run', function () {
 
   it('has round numbers beside its charts, of losses and of shares', async () => {
     const numbers = await page.evaluate<string[][]>(`
-      [...document.querySelectorAll('svg[aria-label$="over the epochs"]')].map((svg) =>
+      [...document.querySelectorAll('svg[aria-label$="by epoch"]')].map((svg) =>
         [...svg.querySelectorAll('text[text-anchor="end"]')].map((text) => text.textContent))`);
     expect(numbers).to.deep.equal([
       ['0.2', '0.4', '0.6', '0.8', '1'],
@@ -98,8 +99,8 @@ describe('the page of a run', function () {
       `[...document.querySelectorAll('.scroll')].map((region) => [region.tabIndex, region.getAttribute('aria-label')])`,
     );
     expect(regions).to.deep.equal([
-      [0, 'Taken for another'],
-      [0, 'Each of 50 classes, the weakest first'],
+      [0, 'Most frequent confusions'],
+      [0, 'Metrics of each class, lowest F1 first'],
     ]);
   });
 
@@ -112,7 +113,7 @@ describe('the page of a run', function () {
       await other.setContent(renderRunPage({ ...madeUpPage(3), leastCertain }));
       const [first, second] = await other.locator('.examples figure').allTextContents();
       expect(first).to.contain(`${turned} 90.4 %`);
-      expect(second).to.contain('so good 🐱 𠮷').and.contain('is 🐱 90.4 %');
+      expect(second).to.contain('so good 🐱 𠮷').and.contain(`${turned} 90.4 %label: 🐱`);
       const places = await other.evaluate<number[][]>(`
         [...document.querySelectorAll('.examples figure')].map((figure) => {
           const node = [...figure.childNodes].find((child) => child.nodeType === 3 && child.data.includes('90.4 %'));
@@ -157,7 +158,7 @@ describe('the page of a run', function () {
   });
 
   it('of a run that held nothing out names no validation and no way to calibrate on it', async () => {
-    expect(await page.innerText('.key')).to.match(/^train\s*the dashed line/);
+    expect(await page.innerText('.key')).to.match(/^train\s*dashed line/);
     expect(await page.innerText('main')).not.to.contain('--calibrate');
   });
 });

@@ -211,6 +211,25 @@ describe('fine-tuning a tail', function () {
     });
   }
 
+  for (const head of [
+    { kind: 'linear' },
+    { kind: 'mlp', hidden: [8], activation: 'relu', dropout: 0 },
+  ] as const) {
+    it(`ends in the same bits as without a validation part where that is to choose nothing, with a head that is ${head.kind}`, async () => {
+      const settings = { head, epochs: 6, patience: 1, lr: 0.05, tailLr: 0.05 };
+      const few = subset(train, 24);
+      const [chosen, judged, alone] = [
+        await tune(few, validation, settings),
+        await tune(few, validation, { ...settings, stopsEarly: false }),
+        await tune(few, undefined, settings),
+      ];
+      expect(chosen.stoppedAt).to.be.below(6);
+      expect(judged.stoppedAt).to.equal(6);
+      expect(bitsOf(judged).tensors).to.deep.equal(bitsOf(alone).tensors);
+      expect(judged.validation).to.deep.equal(judged.history.at(-1)!.validation);
+    });
+  }
+
   it('keeps the head alone where moving the tail only made things worse', async () => {
     const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
       task: 'regression',
@@ -231,6 +250,7 @@ describe('fine-tuning a tail', function () {
     { name: 'without a fitted head', options: { warmStart: false } },
     { name: 'with layers that join later', options: { gradual: 3 } },
     { name: 'of numbers to predict', options: { task: 'regression' } },
+    { name: 'with a validation part that chooses nothing', options: { stopsEarly: false, patience: 1 } },
     { name: 'without a validation part', options: {}, alone: true },
   ] as { name: string; options: FineTuneOptions; alone?: true }[]) {
     it(`ends in the same bits from wherever it is taken up, ${name}`, async () => {
