@@ -52,7 +52,9 @@ export async function readTar(
   // Whether samples have labels is told by those that are trained on: of a test part they may be kept back.
   const isTest = ({ split }: ShardFile): boolean => split === 'test';
   const ordered = [...shards.filter((shard) => !isTest(shard)), ...shards.filter(isTest)];
-  for await (const { shard, samples, links } of readAhead(ordered, options)) {
+  for await (const { shard, samples, links, archives } of readAhead(ordered, options)) {
+    if (archives > 1)
+      logger.info(`${shard.path} is ${archives} archives one after the other; all of them are read.`);
     if (links.length > 0 && linked.count === 0) linked.first = `${links[0]} of ${shard.path}`;
     linked.count += links.length;
     byFolder ??= samples.length === 0 ? undefined : samples.every(({ label }) => label === undefined);
@@ -111,6 +113,8 @@ interface ArchiveContent {
   readonly samples: readonly Sample[];
   /** Links that are named as images; what they lead to is not looked for. */
   readonly links: readonly string[];
+  /** How many stand in the file, one after the other. */
+  readonly archives: number;
 }
 
 /** The part that the folder right above the class's folder stands for: `data/train/cat/1.jpg`. Those above it may be any, as `/home/dev`. */
@@ -144,6 +148,7 @@ async function readSamples(archive: string, options: DataOptions): Promise<Archi
   const samples: Sample[] = [];
   const links: string[] = [];
   let current: Sample | undefined;
+  let last = 0;
   for await (const member of listTar(archive)) {
     const { name, start, length, isLink } = member;
     if (isLink) {
@@ -156,7 +161,8 @@ async function readSamples(archive: string, options: DataOptions): Promise<Archi
     if (dot <= base) continue;
     const key = name.slice(0, dot);
     const extension = name.slice(dot + 1).toLowerCase();
-    if (current?.key !== key) {
+    if (current?.key !== key || member.archive !== last) {
+      last = member.archive;
       if (current?.image) samples.push(current);
       current = { key, rank: Number.POSITIVE_INFINITY };
     }
@@ -165,7 +171,7 @@ async function readSamples(archive: string, options: DataOptions): Promise<Archi
     else await takeLabel(current, member, extension, options, archive);
   }
   if (current?.image) samples.push(current);
-  return { samples, links };
+  return { samples, links, archives: last + 1 };
 }
 
 async function takeLabel(

@@ -2,21 +2,9 @@
 import { Readable } from 'node:stream';
 import { GraftError, messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
-import { shortenText } from '../shorten-text.js';
+import { isRecord, jsonRows, oneDocument } from './json-rows.js';
 import { damaged, readText } from './read-text.js';
-
-export interface TableRow {
-  /** Its number, from 1, the header counted, empty lines not. */
-  readonly row: number;
-  /** Of the columns asked for, in that order; undefined where the row has none. */
-  readonly values: readonly unknown[];
-}
-
-/**
- * Chooses columns by the names that the table has: its header's, its first object's keys, or "0", "1", … without a
- * header. Gives the names to be read, in the order in which `values` shall hold them.
- */
-export type ChooseColumns = (columns: readonly string[]) => readonly string[];
+import { type ChooseColumns, longestRow, type TableRow } from './table-row.js';
 
 export interface TableOptions {
   /** Whether the first row of a CSV or TSV file holds names. */
@@ -27,9 +15,6 @@ export interface TableOptions {
 
 /** That tell the delimiter. */
 const sampledRows = 50;
-
-/** A longer row is no row: most likely a quotation mark is never closed. */
-const longestRow = 2 ** 20;
 
 /** Whether its rows are objects, of which each may have other keys; `choose` is told those of the first. */
 export function holdsObjects(file: string): boolean {
@@ -171,44 +156,6 @@ function tidy(message: string): string {
   );
 }
 
-async function* jsonRows(file: string, choose: ChooseColumns): AsyncGenerator<TableRow> {
-  let columns: readonly string[] | undefined;
-  let row = 0;
-  for await (const text of readLines(file)) {
-    if (text.trim() === '') continue;
-    row++;
-    let fields: unknown;
-    try {
-      fields = JSON.parse(text);
-    } catch (error) {
-      if (row === 1 && /^\s*(\[|\{\s*$)/.test(text)) throw oneDocument(file);
-      const isOther = row === 1 && !/^\s*[[{]/.test(text);
-      throw new GraftError(
-        'INVALID_DATASET',
-        `Row ${row} of ${file} is not JSON: ${messageOf(error)}${isOther ? '; a table with commas is to be called .csv, one with tabs .tsv' : hintOf(text)}.`,
-      );
-    }
-    if (Array.isArray(fields) && isRecord(fields[0])) throw oneDocument(file);
-    if (!isRecord(fields)) {
-      throw new GraftError(
-        'INVALID_DATASET',
-        `Expected an object as row ${row} of ${file}, {"text": …, "label": …}, but it is ${shortenText(text, 60)}.`,
-      );
-    }
-    columns ??= choose(Object.keys(fields));
-    const values: unknown[] = [];
-    for (const name of columns)
-      values.push(Object.hasOwn(fields, name) ? (fields[name] ?? undefined) : undefined);
-    yield { row, values };
-  }
-}
-
-/** Python writes numbers that JSON does not have. */
-function hintOf(text: string): string {
-  const word = /[:,[]\s*(NaN|-?Infinity)\s*[,}\]]/.exec(text)?.[1];
-  return word === undefined ? '' : `; JSON has no ${word}, write null`;
-}
-
 /** Its quotation marks would be what the parser of tables complains of. */
 function refuseJson(start: string, file: string): void {
   const firstRow = /^\s*([^\r\n]*)/.exec(start)![1]!.trim();
@@ -219,29 +166,6 @@ function refuseJson(start: string, file: string): void {
     if (error instanceof GraftError) throw error;
     // No object; what begins like one goes on in the next line.
   }
-  if (/^\s*(\[\s*\{|\{\s*")/.test(start)) throw oneDocument(file);
-}
-
-function oneDocument(file: string): GraftError {
-  return damaged(file, 'it is one JSON document; write one object a line, as .jsonl files have them');
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-async function* readLines(file: string): AsyncGenerator<string> {
-  let rest = '';
-  let line = 0;
-  for await (const text of readText(file)) {
-    const lines = (rest + text).split('\n');
-    rest = lines.pop()!;
-    for (const whole of lines) {
-      line++;
-      yield whole;
-    }
-    if (rest.length > longestRow)
-      throw damaged(file, `line ${line + 1} is longer than ${longestRow} characters`);
-  }
-  if (rest !== '') yield rest;
+  if (/^\s*\[\s*\{/.test(start)) throw damaged(file, 'it holds a list of JSON objects; call it .json');
+  if (/^\s*\{\s*"/.test(start)) throw oneDocument(file);
 }

@@ -29,7 +29,7 @@ export const modelPage = `<!doctype html>
 <label for="text">Text</label>
 <textarea id="text" rows="4"></textarea>
 <div class="choose"><button id="classify" class="button" type="button">Label the text</button></div>
-<p class="muted">Enter labels it too, Shift and Enter starts a line. It stays in this browser: nothing is uploaded.</p>
+<p class="muted">Enter does the same; Shift+Enter starts a new line. The text stays in this browser: nothing is uploaded.</p>
 </section>
 <section id="camera-section" aria-label="Camera" hidden>
 <p id="camera-note"></p>
@@ -40,7 +40,7 @@ export const modelPage = `<!doctype html>
 <ol id="results"></ol>
 </section>
 <p id="announcer" class="unseen" role="status"></p>
-<noscript><section class="warning">This page runs the model by JavaScript, which is switched off.</section></noscript>
+<noscript><section class="warning">This page needs JavaScript, which is switched off.</section></noscript>
 </main>
 </body>
 </html>

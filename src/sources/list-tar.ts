@@ -10,6 +10,8 @@ export interface TarMember {
   readonly length: number;
   /** Whether it only leads to another member or file; it has no content then. */
   readonly isLink: boolean;
+  /** Which archive of the file it is in, from 0: several may have been written one after the other, `cat a.tar b.tar`. */
+  readonly archive: number;
   /** Its content; only until the next member is asked for. @throws GraftError INVALID_DATASET above `most` bytes. */
   read(most: number): Promise<Uint8Array>;
 }
@@ -19,7 +21,11 @@ const windowBytes = 16 * 1024;
 /** Of a long name or of pax records: more is no path. */
 const longestExtension = 2 ** 20;
 
-/** Regular files and links in the order of the archive. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the place. */
+/**
+ * Regular files and links in the order of the archive. Behind its end another archive may begin, which is read too, as GNU tar
+ * does with --ignore-zeros: examples that are there would else be missing without a word. Anything else there is passed over.
+ * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the place.
+ */
 export async function* listTar(archive: string): AsyncGenerator<TarMember> {
   const file = await open(archive, 'r').catch((error: unknown) => {
     throw unreadable(archive, error);
@@ -28,17 +34,27 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
     const { size } = await file.stat();
     const reader = new WindowReader(file, size, archive);
     let described: { path?: string; size?: number } = {};
+    let archives = 0;
+    let isBehindEnd = false;
     for (let at = 0; at < size;) {
       const block = await reader.at(at, Math.min(tarBlock, size - at));
       if (block.length < tarBlock) {
+        if (isBehindEnd) return;
         throw damaged(
           archive,
           at === 0 ? whatElse(block) : `it ends within a header at byte ${at}; it is cut off`,
         );
       }
       const header = parseTarHeader(block);
-      if (header === 'end') return;
+      if (header === 'end') {
+        isBehindEnd = true;
+        at += tarBlock;
+        continue;
+      }
+      if (!header && isBehindEnd) return;
       if (!header) throw damaged(archive, at === 0 ? whatElse(block) : `byte ${at} begins no member`);
+      if (isBehindEnd) archives++;
+      isBehindEnd = false;
       const start = at + tarBlock;
       const length = header.kind === 'other' || header.kind === 'link' ? 0 : (described.size ?? header.size);
       const name = described.path ?? header.name;
@@ -63,6 +79,7 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
         start,
         length,
         isLink,
+        archive: archives,
         read: async (most) => {
           if (length <= most) return reader.at(start, length);
           throw damaged(archive, `"${name}" has ${length} bytes, where at most ${most} are expected`);

@@ -48,19 +48,20 @@ function describe({ name, task, labels, sizeBytes, input }: ServedModel): void {
   byId('name').textContent = name;
   const count = labels.length;
   const tasks = {
-    single: `one of ${count} classes`,
-    multi: `any of ${count} labels`,
-    ordered: `one of ${count} classes in an order`,
-    regression: count === 1 ? 'one number' : `${count} numbers`,
+    single: `Predicts one of ${count} classes`,
+    multi: `Predicts any of ${count} labels`,
+    ordered: `Predicts one of ${count} ordered classes`,
+    regression: count === 1 ? 'Predicts a number' : `Predicts ${count} numbers`,
   };
-  const size = sizeBytes < 1e5 ? `${(sizeBytes / 1e3).toFixed(1)} kB` : `${megabytes(sizeBytes)} MB`;
-  byId('facts').textContent = `Tells ${tasks[task]} · ${describeInput(input)} · ${size}`;
+  const size =
+    sizeBytes < 1e5 ? `${(sizeBytes / 1e3).toFixed(1)}\u00a0kB` : `${megabytes(sizeBytes)}\u00a0MB`;
+  byId('facts').textContent = `${tasks[task]} · ${describeInput(input)} · ${size}`;
 }
 
 function describeInput(input: ServedInput): string {
-  if (input.kind === 'text') return `reads up to ${input.tokens.maxLength} tokens`;
+  if (input.kind === 'text') return `up to ${input.tokens.maxLength} tokens`;
   const { width, height } = pixelShape(input.preprocess);
-  return `sees ${width} × ${height} pixels`;
+  return `input of ${width}\u00a0×\u00a0${height} pixels`;
 }
 
 function showDownload(receivedBytes: number, sizeBytes: number): void {
@@ -75,7 +76,7 @@ function showDownload(receivedBytes: number, sizeBytes: number): void {
     setTimeout(() => {
       if (bar.hidden) return;
       byId('state').textContent +=
-        ' This takes long; if it does not end, try ?device=wasm after the address.';
+        ' This is taking long. If it does not end, add ?device=wasm to the address.';
     }, patienceMs);
   }
 }

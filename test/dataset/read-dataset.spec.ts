@@ -234,6 +234,16 @@ describe('Reading a data set', () => {
         '\ufeff{"image":"a.jpg","label":"cat"}\r\n\r\n{"image":"sub/b.jpg","label":"dog"}',
         'jsonl',
       ],
+      [
+        'a JSON list of objects',
+        '[{"image":"a.jpg","label":"cat"},{"label":"dog","image":"sub/b.jpg"}]',
+        'json',
+      ],
+      [
+        'a JSON list over several lines, with a mark',
+        '\ufeff\n[\n  {\n    "image": "a.jpg",\n    "label": "cat"\n  },\n  {"image": "sub/b.jpg", "label": "dog"}\n]\n',
+        'jsonl',
+      ],
       ['NDJSON', '{"file_name":"a.jpg","label":"cat"}\n{"file_name":"sub/b.jpg","label":"dog"}\n', 'ndjson'],
     ] as const) {
       it(`reads ${name}`, async () => {
@@ -382,12 +392,29 @@ describe('Reading a data set', () => {
         ['image,label\na.jpg\n', 'csv', /csv cannot be read: .*line 2/],
         ['image,label\n"a.jpg,cat\nb.jpg,dog\n', 'csv', /csv cannot be read: .*line/],
         ['image,label\na"b.jpg,cat\n', 'csv', /csv cannot be read: a quotation mark .* line 2 .*double it/],
-        ['[{"image":"a.jpg","label":"cat"}]', 'json', /one JSON document; write one object a line/],
-        ['[\n  {"image":"a.jpg","label":"cat"}\n]', 'jsonl', /one JSON document; write one object a line/],
         [
-          '[{"image":"a.jpg","label":"cat"},\n{"image":"b.jpg","label":"dog"}]\n',
+          '{\n  "data": []\n}',
           'json',
-          /one JSON document; write/,
+          /one JSON document; write a list of objects, \[.*, or one object a line/,
+        ],
+        [
+          '[{"image":"a.jpg","label":"cat"},\n{"image":"b.j',
+          'json',
+          /json cannot be read: it is not JSON: Unterm/,
+        ],
+        ['[{"image":"a.jpg","label":NaN}]', 'json', /not JSON: .*; JSON has no NaN, write null\./],
+        ['[{"image":"a.jpg","label":"cat"}, 7]', 'json', /an object as row 2 of .*json, .* but it is 7\./],
+        [
+          '['.repeat(1e6) + ']'.repeat(1e6),
+          'json',
+          /json cannot be read: .* in one another, more than 1000 deep/,
+        ],
+        ['[{"text":"\\"[","label":[["]"]]}]', 'json', /a text or a number for label in row 1/],
+        ['[]', 'json', /json holds no rows with image or text and label/],
+        [
+          `[{"text":"${'x'.repeat(2 ** 27)}`,
+          'json',
+          /one JSON list of more than 134217728 characters; write/,
         ],
         ['image,label,label\na.jpg,cat,x\n', 'csv', /csv has 2 columns called label; rename/],
         ['image,label,split,split\na.jpg,cat,x,y\n', 'csv', /csv has 2 columns called split; rename/],
@@ -435,7 +462,7 @@ describe('Reading a data set', () => {
         [
           '[{"image":"a.jpg","label":"cat"}]',
           'tsv',
-          /tsv cannot be read: it is one JSON document; write one/,
+          /tsv cannot be read: it holds a list of JSON objects; call it \.json/,
         ],
         ['{\n  "image": ["a.jpg"]\n}\n', 'csv', /csv cannot be read: it is one JSON document/],
         ['image,label\na.jpg,cat\n', 'jsonl', /Row 1 of .*jsonl is not JSON.*; a table with commas.* \.csv/],

@@ -107,6 +107,30 @@ describe('Reading tar shards', () => {
     ]);
   });
 
+  it('reads archives that were written one after the other, and keeps their samples apart', async () => {
+    const [one, two] = [
+      await archive('one.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]),
+      await archive('two.tar', [...pair('2', 'cat'), ...pair('3', 'ant')]),
+    ];
+    const joined = path.join(scratch, 'joined.tar');
+    writeFileSync(joined, Buffer.concat([one, two].map((file) => readFileSync(file))));
+    const said: string[] = [];
+    const dataset = await readDataset(joined, {}, { info: (text) => said.push(text), warn() {} });
+    expect(await listed(dataset)).to.deep.equal([
+      ...['cat photo 1', 'dog photo 2', 'cat photo 2', 'ant photo 3'],
+    ]);
+    expect(said).to.deep.equal([`${joined} is 2 archives one after the other; all of them are read.`]);
+  });
+
+  it('passes over what stands behind the end of an archive and is none', async () => {
+    const file = await archive('followed.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]);
+    const content = readFileSync(file);
+    for (const rest of [Buffer.alloc(700, 'x'), Buffer.alloc(100), Buffer.alloc(20 * 512)]) {
+      writeFileSync(file, Buffer.concat([content, rest]));
+      expect(await listed(await readDataset(file))).to.deep.equal(['cat photo 1', 'dog photo 2']);
+    }
+  });
+
   it('takes the columns that are named: an extension, or a field of the JSON', async () => {
     const file = await archive('columns.tar', [
       ['1.left.jpg', 'left 1'],
