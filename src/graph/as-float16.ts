@@ -3,6 +3,7 @@
  * an operator takes in float32 only, by its definition, it still gets.
  */
 import { toAttribute } from '../onnx/attributes.js';
+import { constantOfNode } from '../onnx/constant-node.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
 import { type Graph, type Initializer, type Model, type Node, node } from '../onnx/ir.js';
 import { dtypeInfo } from '../tensor/dtype.js';
@@ -110,17 +111,9 @@ export function cast(from: string, to: string, dtype: 'float16' | 'float32'): No
 /** Constants whose float32 the format leaves unsaid. */
 function spellOut(row: Node): Node {
   const { opType, domain, attributes } = row;
-  if (domain !== '') return row;
-  const withValue = (dims: readonly number[], values: readonly number[]): Node => ({
-    ...row,
-    attributes: new Map([['value', toAttribute(toInitializer('', float32(dims, values)))]]),
-  });
-  if (opType === 'ConstantOfShape' && !attributes.has('value')) return withValue([1], [0]);
-  if (opType !== 'Constant') return row;
-  const [one, several] = [attributes.get('value_float'), attributes.get('value_floats')];
-  if (one?.kind === 'float') return withValue([], [one.value]);
-  if (several?.kind === 'floats') return withValue([several.value.length], several.value);
-  return row;
+  const isZero = opType === 'ConstantOfShape' && domain === '' && !attributes.has('value');
+  const constant = isZero ? toInitializer('', float32([1], [0])) : constantOfNode(row);
+  return constant ? { ...row, attributes: new Map([['value', toAttribute(constant)]]) } : row;
 }
 
 /** The graph in float16 behind inputs and before outputs of the types they had. */
