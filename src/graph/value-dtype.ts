@@ -75,8 +75,11 @@ const like: ReadonlyMap<string, number> = new Map([
   ['GatherBlockQuantized', 2],
 ]);
 
-/** The element type of a value: as the file declares it, else as the operators before it make it; float32 where nothing tells. */
-export function valueDtype(graph: Graph, value: string): DType {
+/**
+ * The element type of a value: as the file declares it, else as the operators before it make it; float32 where nothing tells.
+ * @param around - the graphs that a body lies in, the innermost first
+ */
+export function valueDtype(graph: Graph, value: string, around: readonly Graph[] = []): DType {
   const { producer } = indexGraph(graph);
   const declared = new Map(
     [...graph.valueInfo.values(), ...graph.outputs, ...graph.inputs].map((info) => [info.name, info]),
@@ -88,7 +91,10 @@ export function valueDtype(graph: Graph, value: string): DType {
     const initializer = graph.initializers.get(name);
     if (initializer) return initializer.dtype;
     const node = producer(name);
-    if (!node) return 'float32';
+    if (!node) {
+      const [outer, ...others] = around;
+      return outer ? valueDtype(outer, name, others) : 'float32';
+    }
     const made = madeDtype(node, node.outputs.indexOf(name));
     if (made !== undefined) return made;
     if (/^(If|Loop|Scan|SequenceAt|OptionalGetElement)$/.test(node.opType)) return 'float32';
