@@ -22,6 +22,11 @@ export function explainUsage(
   const isCommand = words[0] !== undefined && words[0] === commandOf(args, commands);
   if (message.startsWith('Unknown argument'))
     return isCommand || words[0] === undefined ? explainWords(message) : `There is no command ${words[0]}.`;
+  const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
+  if (missing !== undefined) return `Missing: ${listed(missing.split(', ').map((name) => `--${name}`))}.`;
+  const wrong = [...message.matchAll(/^ {2}Argument: (.+?), Given: (.*), Choices: (.+)$/gm)];
+  if (wrong.length > 0)
+    return wrong.map(([, name, given, choices]) => explainChoice(name!, given!, choices!)).join('\n');
   const [, flag] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
   if (flag !== undefined) return `Expected a value for --${flag} but there is none.`;
   if (message.startsWith('Not enough non-option arguments')) {
@@ -44,6 +49,17 @@ export function explainUsage(
 export function commandOf(args: readonly string[], commands: readonly CommandModule[]): string | undefined {
   const names = commands.map(({ command }) => String(command).split(' ')[0]!);
   return args.find((arg, i) => names.includes(arg) && args[i - 1] !== '--config');
+}
+
+/** @param choices - between quotation marks, with commas, as yargs has them; so is what was given */
+function explainChoice(name: string, given: string, choices: string): string {
+  const bare = choices.replaceAll('"', '');
+  return `Expected one of ${bare} for --${name} but received ${given}.`;
+}
+
+/** @example listed(['a', 'b', 'c']) // 'a, b and c' */
+function listed(items: readonly string[]): string {
+  return [items.slice(0, -1).join(', '), items.at(-1)].filter(Boolean).join(' and ');
 }
 
 /** Words that the command takes none of: most often a pattern, which the shell has taken apart. */
@@ -78,8 +94,7 @@ export function explainUnknownFlags(
   const hints = unknown.flatMap((name) => {
     const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
     if (owners.length === 0) return nearFlag(name, known);
-    const list = [owners.slice(0, -1).join(', '), owners.at(-1)].filter(Boolean).join(' and ');
-    return [`--${name} is a flag of ${list}.`, ...(name in instead ? [instead[name]!] : [])];
+    return [`--${name} is a flag of ${listed(owners)}.`, ...(name in instead ? [instead[name]!] : [])];
   });
   return hints.length > 0 ? `${title}. ${hints.join(' ')}` : title;
 }

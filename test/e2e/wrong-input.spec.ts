@@ -64,6 +64,11 @@ describe('wrong input', function () {
       [['trian'], /There is no command trian\. Did you mean train\?\nSee: graft --help/],
       [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
+      [['export', '--precision', 'int4'], /Missing: --run and --out\./],
+      [
+        ['predict', '--model', 'm', '--on-error', 'stop', 'a'],
+        /one of skip, fail for --on-error but received "stop"\./,
+      ],
       [['inspect'], /Missing: the model of graft inspect <model>\./],
       [
         ['gradient', '--model', 'm.onnx'],
@@ -147,6 +152,11 @@ describe('wrong input', function () {
 
   it('of a share above 1 is wrong usage and names the flag', async () => {
     expectRefusal(await run('scattering', good, '--validation', '20'), 2, /share .* --validation .*20/);
+  });
+
+  it('of more threads than any machine has is wrong usage and says how many there may be', async () => {
+    const message = /a whole number from 1 to \d+ for --threads but received 100000\./;
+    expectRefusal(await run('scattering', good, '--threads', '100000'), 2, message);
   });
 
   it('of a missing backbone names the file', async () => {
