@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { nearNames } from '../graph/near-names.js';
-import { commandsWith, flagsOfCall, kebabCase } from './define-command.js';
+import { calledCommand, commandsWith, flagsOfCall, kebabCase } from './define-command.js';
 
 /** What to do instead, of flags that are looked for where they are not. */
 const instead: Readonly<Record<string, string>> = {
@@ -66,8 +66,10 @@ function listed(items: readonly string[]): string {
 function explainWords(message: string): string {
   const most = 300;
   const shown = message.length > most ? `${message.slice(0, most)} …` : message;
+  const { flags, words } = flagsOfCall();
+  if (words.length > 0) return `${shown}. graft ${calledCommand()} takes one ${words[0]}.`;
   const quoted = "; a pattern stands between quotation marks: --data 'a-{0..9}.tar'";
-  return `${shown}. Each value follows its flag${flagsOfCall().flags.includes('data') ? quoted : ''}.`;
+  return `${shown}. Each value follows its flag${flags.includes('data') ? quoted : ''}.`;
 }
 
 /**

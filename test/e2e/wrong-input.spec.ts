@@ -15,6 +15,7 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { graft, temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
+import { exportedModel } from '../web/exported-model.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
 /** A class folder with `count` small images, each of its own colour. */
@@ -105,6 +106,11 @@ describe('wrong input', function () {
       /Unknown arguments: b\.tar, c\.tar\. .* quotation marks: --data 'a-\{0\.\.9\}\.tar'\./,
     );
     expectRefusal(
+      await graftHere(['report', 'a', 'b']),
+      2,
+      /Unknown argument: b\. graft report takes one run\.\n/,
+    );
+    expectRefusal(
       await graftHere(['doctor', 'a']),
       2,
       /Unknown argument: a\. Each value follows its flag\.\n/,
@@ -161,6 +167,14 @@ describe('wrong input', function () {
 
   it('of a missing backbone names the file', async () => {
     expectRefusal(await run(path.join(folder, 'none.onnx'), good), 1, /none\.onnx/);
+  });
+
+  it('of the one input of a prediction is said once', async () => {
+    const missing = path.join(folder, 'missing.png');
+    const file = path.join(folder, 'labels.onnx');
+    writeFileSync(file, exportedModel(['a', 'b']));
+    const { stderr, status } = await graftHere(['predict', '--model', file, missing]);
+    expect([stderr, status]).to.deep.equal([`graft: There is no file ${missing}; check the path.\n`, 1]);
   });
 
   it('of a model that is no ONNX names the file', async () => {
@@ -317,7 +331,7 @@ describe('wrong input', function () {
       [{ tensorboard: false }, /a value .* for tensorboard in the configuration but received false/],
       [{ json: 'yes' }, /true or false for json in the configuration but received "yes"/],
       [{ l2: [1, 2] }, /for --l2 but received "1,2"/],
-      [{ head: ['mlp', 'linear'] }, /Given: "mlp,linear"/],
+      [{ head: ['mlp', 'linear'] }, /one of linear, mlp, .* for --head but received "mlp,linear"/],
     ];
     for (const [flags, message] of refused) {
       it(`is refused rather than guessed at: ${JSON.stringify(flags)}`, async () => {
