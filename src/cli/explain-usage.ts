@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { nearNames } from '../graph/near-names.js';
-import { calledCommand, commandsWith, flagsOfCall, kebabCase } from './define-command.js';
+import { calledCommand, commandsWith, flagsOfCall, isSwitch, kebabCase } from './define-command.js';
 
 /** What to do instead, of flags that are looked for where they are not. */
 const instead: Readonly<Record<string, string>> = {
@@ -21,7 +21,11 @@ export function explainUsage(
   const words = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
   const isCommand = words[0] !== undefined && words[0] === commandOf(args, commands);
   if (message.startsWith('Unknown argument'))
-    return isCommand || words[0] === undefined ? explainWords(message) : `There is no command ${words[0]}.`;
+    return isCommand || words[0] === undefined
+      ? explainWords(message, args)
+      : `There is no command ${words[0]}.`;
+  if (message.startsWith('Invalid JSON config file'))
+    return 'Expected one file for --config but there are several.';
   const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
   if (missing !== undefined) return `Missing: ${listed(missing.split(', ').map((name) => `--${name}`))}.`;
   const wrong = [...message.matchAll(/^ {2}Argument: (.+?), Given: (.*), Choices: (.+)$/gm)];
@@ -63,10 +67,14 @@ function listed(items: readonly string[]): string {
 }
 
 /** Words that the command takes none of: most often a pattern, which the shell has taken apart. */
-function explainWords(message: string): string {
+function explainWords(message: string, args: readonly string[]): string {
   const most = 300;
   const shown = message.length > most ? `${message.slice(0, most)} …` : message;
   const { flags, words } = flagsOfCall();
+  const [word] = message.replace(/^.*?: /, '').split(', ');
+  const before = args[args.indexOf(word!) - 1]?.replace(/^--/, '') ?? '';
+  if (isSwitch(before))
+    return `${shown}. --${before} is a switch, without a value: --no-${before} turns it off.`;
   if (words.length > 0) return `${shown}. graft ${calledCommand()} takes one ${words[0]}.`;
   const quoted = "; a pattern stands between quotation marks: --data 'a-{0..9}.tar'";
   return `${shown}. Each value follows its flag${flags.includes('data') ? quoted : ''}.`;

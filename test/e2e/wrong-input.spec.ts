@@ -99,6 +99,21 @@ describe('wrong input', function () {
       expectRefusal(await graftHere(args), 2, message);
   });
 
+  it('of a switch with a value that is neither true nor false is not taken for false', async () => {
+    const call = ['train', '--backbone', 'b', '--data', 'd', '--out', 'o'];
+    expectRefusal(
+      await graftHere([...call, '--standardize=no']),
+      2,
+      /true or false for --standardize but received "no"\./,
+    );
+    expectRefusal(
+      await graftHere([...call, '--standardize', 'no']),
+      2,
+      /argument: no\. --standardize is a switch, without a value: --no-standardize turns it off\./,
+    );
+    expectRefusal(await graftHere([...call, '--config', 'a', '--config', 'b']), 2, /one file for --config/);
+  });
+
   it('of words where flags stand tells what a pattern without quotation marks has become', async () => {
     expectRefusal(
       await graftHere(['train', '--backbone', 'b', '--out', 'o', '--data', 'a.tar', 'b.tar', 'c.tar']),
