@@ -2,13 +2,13 @@
 import { GraftError } from '../errors.js';
 import { namesOf } from '../graph/names-of.js';
 import { valueDtype } from '../graph/value-dtype.js';
+import { factsOf } from '../graph/value-facts.js';
 import { intAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import type { Dimension, Graph, Model, Node } from '../onnx/ir.js';
 import { type DType, dtypeFromCode } from '../tensor/dtype.js';
 import { sizeOf } from '../tensor/shape.js';
 import { chooseParameters } from './choose-parameters.js';
-import { createConstantReader } from './constant-values.js';
 import { nameGradients } from './name-gradients.js';
 import type { GradientRule } from './gradient-rule.js';
 import { findGradientPath, type GradientPath, refuse, tabulateRules } from './reachability.js';
@@ -84,7 +84,7 @@ export function differentiate(
     opset,
     ruleOf,
     shapeOf,
-    constantOf: createConstantReader(graph),
+    constantOf: factsOf(graph).constantOf,
     dtypeOf: (value) => dtypes.get(value) ?? valueDtype(graph, value),
   });
   const gradients = new Map<string, string>();

@@ -4,6 +4,7 @@
  */
 import { namesOf } from '../graph/names-of.js';
 import { valueDtype } from '../graph/value-dtype.js';
+import { factsOf } from '../graph/value-facts.js';
 import { toAttribute } from '../onnx/attributes.js';
 import { GraphBuilder } from '../onnx/graph-builder.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
@@ -21,7 +22,6 @@ import { type DType, dtypeInfo } from '../tensor/dtype.js';
 import { fromHalfArray } from '../tensor/float16.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { compositionOf, expand } from './compositions/index.js';
-import { createConstantReader } from './constant-values.js';
 import { type Float64Form, float64Forms } from './float64-forms/index.js';
 
 export interface ToFloat64Options {
@@ -62,7 +62,7 @@ export function toFloat64(model: Model, { shapes, forms = float64Forms }: ToFloa
     };
   };
   const all = new Map(shapes);
-  const constantOf = createConstantReader(model.graph);
+  const { constantOf } = factsOf(model.graph);
   const convertNode = (node: Node, target: GraphBuilder): void => {
     const composition = compositionOf(node);
     if (composition) {

@@ -3,6 +3,7 @@
  * an operator takes in float32 only, by its definition, it still gets.
  */
 import { toAttribute } from '../onnx/attributes.js';
+import { constantOfNode } from '../onnx/constant-node.js';
 import { toInitializer, toTensor } from '../onnx/initializer.js';
 import { type Graph, type Initializer, type Model, type Node, node } from '../onnx/ir.js';
 import { dtypeInfo } from '../tensor/dtype.js';
@@ -25,7 +26,15 @@ const singleInputs: ReadonlyMap<string, readonly number[]> = new Map([
   ['Upsample', [1]],
 ]);
 /** Operators without a float16 form, in some version of the operator set or at all. */
-const singleOnly = new Set(['Range', 'CumSum', 'NonMaxSuppression', 'MelWeightMatrix', 'RoiAlign']);
+const singleOnly = new Set([
+  'Range',
+  'CumSum',
+  'NonMaxSuppression',
+  'MelWeightMatrix',
+  'RoiAlign',
+  'Celu',
+  'IsInf',
+]);
 
 /** Weights beyond float16 become its largest number, those that would vanish its least. A model without float32 comes back as it is. */
 export function asFloat16(model: Model): Model {
@@ -66,10 +75,16 @@ class SinglePlaces {
     this.#kept = kept;
   }
 
-  settle(graph: Graph): Graph {
+  /** @param around - the graphs that a body lies in, the innermost first */
+  settle(graph: Graph, around: readonly Graph[] = []): Graph {
+    const scopes = [graph, ...around];
+    const isFloat32 = (value: string): boolean => valueDtype(graph, value, around) === 'float32';
     const initializers = new Map(graph.initializers);
     const nodes = graph.nodes.flatMap((row): Node[] => {
-      const one = spellOut({ ...row, attributes: mapSubgraphs(row.attributes, (body) => this.settle(body)) });
+      const one = spellOut({
+        ...row,
+        attributes: mapSubgraphs(row.attributes, (body) => this.settle(body, scopes)),
+      });
       const isSingle = singleOnly.has(one.opType) && one.domain === '';
       const places = isSingle
         ? [...one.inputs.keys()]
@@ -77,15 +92,17 @@ class SinglePlaces {
       if (places.length === 0) return [one];
       const [before, after]: [Node[], Node[]] = [[], []];
       const inputs = one.inputs.map((name, i) => {
-        if (name === '' || !places.includes(i) || valueDtype(graph, name) !== 'float32') return name;
+        if (name === '' || !places.includes(i) || !isFloat32(name)) return name;
         const single = this.#names.take(`${name}/float32`);
-        const weight = graph.initializers.get(name);
+        const weight = scopes
+          .map((scope) => scope.initializers.get(name))
+          .find((found) => found !== undefined);
         if (weight) initializers.set(single, this.#keep({ ...weight, name: single }));
         else before.push(this.#keep(cast(name, single, 'float32')));
         return single;
       });
       const outputs = one.outputs.map((name) => {
-        if (!isSingle || name === '' || valueDtype(graph, name) !== 'float32') return name;
+        if (!isSingle || name === '' || !isFloat32(name)) return name;
         const single = this.#names.take(`${name}/float32`);
         after.push(cast(single, name, 'float16'));
         return single;
@@ -110,17 +127,9 @@ export function cast(from: string, to: string, dtype: 'float16' | 'float32'): No
 /** Constants whose float32 the format leaves unsaid. */
 function spellOut(row: Node): Node {
   const { opType, domain, attributes } = row;
-  if (domain !== '') return row;
-  const withValue = (dims: readonly number[], values: readonly number[]): Node => ({
-    ...row,
-    attributes: new Map([['value', toAttribute(toInitializer('', float32(dims, values)))]]),
-  });
-  if (opType === 'ConstantOfShape' && !attributes.has('value')) return withValue([1], [0]);
-  if (opType !== 'Constant') return row;
-  const [one, several] = [attributes.get('value_float'), attributes.get('value_floats')];
-  if (one?.kind === 'float') return withValue([], [one.value]);
-  if (several?.kind === 'floats') return withValue([several.value.length], several.value);
-  return row;
+  const isZero = opType === 'ConstantOfShape' && domain === '' && !attributes.has('value');
+  const constant = isZero ? toInitializer('', float32([1], [0])) : constantOfNode(row);
+  return constant ? { ...row, attributes: new Map([['value', toAttribute(constant)]]) } : row;
 }
 
 /** The graph in float16 behind inputs and before outputs of the types they had. */

@@ -1,4 +1,5 @@
 import { subgraphs } from '../onnx/attributes.js';
+import { constantOfNode } from '../onnx/constant-node.js';
 import { indexGraph, valuesRead } from '../onnx/graph-index.js';
 import type { Graph, Node } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
@@ -58,7 +59,7 @@ export function countParameters(graph: Graph): ParameterCount {
 
 /** Numbers that a node itself holds: a constant's tensor, the weights of its subgraphs. */
 export function parametersInside(node: Node): number {
-  const value = node.opType === 'Constant' ? node.attributes.get('value') : undefined;
-  if (value?.kind === 'tensor') return isFloat(value.value.dtype) ? sizeOf(value.value.dims) : 0;
+  const constant = constantOfNode(node);
+  if (constant) return isFloat(constant.dtype) ? sizeOf(constant.dims) : 0;
   return subgraphs(node).reduce((sum, body) => sum + countParameters(body).total, 0);
 }

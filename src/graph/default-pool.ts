@@ -1,13 +1,11 @@
 /** Which pooling turns a feature layer into one vector an example, where the user names none. */
-import { indexGraph } from '../onnx/graph-index.js';
 import { intAttribute } from '../onnx/attributes.js';
-import { toTensor } from '../onnx/initializer.js';
-import type { Graph } from '../onnx/ir.js';
 import { GraftError } from '../errors.js';
 import { formatShape } from '../tensor/shape.js';
 import type { DataFlow } from './data-flow.js';
 import { isAttention } from './linear-layer.js';
 import type { Pool } from './pool-features.js';
+import { factsOf } from './value-facts.js';
 import { type Layout, positionCount, type Shapes } from './value-layout.js';
 
 /**
@@ -63,6 +61,11 @@ export function hasClassToken(flow: DataFlow, shapes: Shapes, layer: string): bo
   };
   const count = tokenCount(layer);
   if (count === undefined) return false;
+  const { constantOf } = factsOf(graph);
+  const isZero = (value: string): boolean => {
+    const data = constantOf(value)?.data;
+    return data?.length === 1 && Number(data[0]) === 0;
+  };
   return graph.nodes.some((node) => {
     const [tokens] = flow.inputs(node);
     if (tokens === undefined || tokenCount(tokens) === undefined) return false;
@@ -81,16 +84,7 @@ export function hasClassToken(flow: DataFlow, shapes: Shapes, layer: string): bo
       tokenCount(tokens) === count &&
       tokens === node.inputs[0] &&
       intAttribute(node, 'axis', 0) === 1 &&
-      isZero(graph, node.inputs[1]!)
+      isZero(node.inputs[1]!)
     );
   });
-}
-
-function isZero(graph: Graph, value: string): boolean {
-  const attribute = indexGraph(graph).producer(value)?.attributes.get('value');
-  const constant =
-    graph.initializers.get(value) ?? (attribute?.kind === 'tensor' ? attribute.value : undefined);
-  if (!constant || constant.dtype === 'string') return false;
-  const { data } = toTensor(constant);
-  return data.length === 1 && Number(data[0]) === 0;
 }

@@ -1,9 +1,8 @@
 /** How a network scales the numbers of its input itself, before the first operator that does more: what tells which numbers it wants. */
 import { indexGraph } from '../onnx/graph-index.js';
-import { toTensor } from '../onnx/initializer.js';
 import type { Graph } from '../onnx/ir.js';
-import { sizeOf } from '../tensor/shape.js';
 import { toFloat32 } from '../tensor/to-float32.js';
+import { factsOf } from './value-facts.js';
 
 /** y = slope · x + offset, of several channels the mean. */
 export interface InputScale {
@@ -25,37 +24,38 @@ const moving: ReadonlySet<string> = new Set([
   'Resize',
 ]);
 
+const scaling: ReadonlySet<string> = new Set(['Add', 'Sub', 'Mul', 'Div']);
+
 /** Undefined where the input is not scaled. */
 export function inputScale(graph: Graph, input: string): InputScale | undefined {
-  const { producer, users } = indexGraph(graph);
+  const { users } = indexGraph(graph);
+  const { constantOf } = factsOf(graph);
   let value = input;
   let [slope, offset] = [1, 0];
   for (;;) {
     const [node, ...others] = users(value);
     if (!node || others.length > 0) break;
     const { opType, inputs, outputs } = node;
-    if (!moving.has(opType)) {
-      const isFirst = inputs[0] === value;
-      const by = inputs.length === 2 ? meanOf(inputs[isFirst ? 1 : 0]!) : undefined;
-      if (by === undefined) break;
-      if (opType === 'Mul' || (opType === 'Div' && isFirst)) {
+    const isFirst = inputs[0] === value;
+    if (scaling.has(opType)) {
+      const by = meanOf(inputs[isFirst ? 1 : 0]!);
+      if (by === undefined || (!isFirst && (opType === 'Div' || opType === 'Sub'))) break;
+      if (opType === 'Add') offset += by;
+      else if (opType === 'Sub') offset -= by;
+      else {
         const factor = opType === 'Mul' ? by : 1 / by;
         [slope, offset] = [slope * factor, offset * factor];
-      } else if (opType === 'Add') offset += by;
-      else if (opType === 'Sub' && isFirst) offset -= by;
-      else break;
-    } else if (inputs[0] !== value) break;
+      }
+    } else if (!isFirst || !moving.has(opType)) break;
     value = outputs[0]!;
   }
   return slope === 1 && offset === 0 ? undefined : { slope, offset };
 
   /** Of a constant with at most one number for each channel. */
   function meanOf(name: string): number | undefined {
-    const attribute = producer(name)?.attributes.get('value');
-    const constant =
-      graph.initializers.get(name) ?? (attribute?.kind === 'tensor' ? attribute.value : undefined);
-    if (!constant || constant.dtype === 'string' || sizeOf(constant.dims) > 4) return undefined;
-    const numbers = toFloat32(toTensor(constant));
+    const constant = constantOf(name);
+    if (!constant || constant.data.length === 0 || constant.data.length > 4) return undefined;
+    const numbers = toFloat32(constant);
     return numbers.reduce((sum, number) => sum + number, 0) / numbers.length;
   }
 }

@@ -1,3 +1,4 @@
+import { constantOfNode } from '../onnx/constant-node.js';
 import type { Initializer, Model } from '../onnx/ir.js';
 import { isFloat } from '../tensor/dtype.js';
 import { standingAsWeights } from './weight-operands.js';
@@ -9,10 +10,10 @@ import { standingAsWeights } from './weight-operands.js';
 export function liftConstants(model: Model): Model {
   const { graph } = model;
   const constants = new Map<string, Initializer>();
-  for (const { opType, domain, attributes, outputs } of graph.nodes) {
-    const value = opType === 'Constant' && domain === '' ? attributes.get('value') : undefined;
-    if (value?.kind !== 'tensor' || !isFloat(value.value.dtype)) continue;
-    constants.set(outputs[0]!, { ...value.value, name: outputs[0]! });
+  for (const node of graph.nodes) {
+    const [name] = node.outputs;
+    const constant = constantOfNode(node);
+    if (constant && isFloat(constant.dtype)) constants.set(name!, { ...constant, name: name! });
   }
   const weights = standingAsWeights(graph, constants);
   if (weights.size === 0) return model;

@@ -2,6 +2,7 @@ import { indexGraph } from '../onnx/graph-index.js';
 import type { Graph, ValueInfo } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Shapes } from './value-layout.js';
+import { weightDims } from './weight-dims.js';
 
 /**
  * The inputs that hold the example itself: images where there are any, else token ids, else everything but masks.
@@ -35,6 +36,7 @@ export function mainInputs(graph: Graph, shapes: Shapes): string[] {
 /** Rows of the table that the input's ids are looked up in; 0 where it is looked up in none. */
 export function vocabularySize(graph: Graph, input: string): number {
   const { users } = indexGraph(graph);
+  const tableDims = weightDims(graph);
   const pending = [input];
   let largest = 0;
   for (let steps = 0; steps < 32; steps++) {
@@ -47,7 +49,7 @@ export function vocabularySize(graph: Graph, input: string): number {
         return Number.MAX_SAFE_INTEGER;
       if (!/Gather/.test(node.opType)) continue;
       const [table, indices] = node.inputs;
-      const dims = graph.initializers.get(table ?? '')?.dims;
+      const dims = tableDims(table);
       if (indices === value && dims) largest = Math.max(largest, dims[0] ?? 0, Math.min(1, sizeOf(dims)));
     }
   }

@@ -1,41 +1,110 @@
-import { subgraphs } from '../onnx/attributes.js';
-import { indexGraph, valuesRead } from '../onnx/graph-index.js';
+import { intAttribute, intsAttribute, subgraphs } from '../onnx/attributes.js';
+import { valuesRead } from '../onnx/graph-index.js';
 import type { Graph, Model, Node } from '../onnx/ir.js';
+import { isFloat } from '../tensor/dtype.js';
 import { isOfKnownSizes } from './fixed-conditions.js';
+import { factsOf, noFacts, type ValueFacts } from './value-facts.js';
 
 /** They choose one scale for a whole tensor while they run, so that an example's numbers depend on its neighbours. */
 const scaling = new Set(['DynamicQuantizeLinear', 'DynamicQuantizeMatMul', 'DynamicQuantizeLSTM']);
 
+export type Mixing = 'scale' | 'branch' | 'rounds' | 'reduction';
+
 /**
- * Whether, and how, examples of one batch change each other's numbers: then they are to be run one at a time. A branch that is
- * still open is taken by all of a batch, whichever of them decided it.
+ * Whether, and how, examples of one batch change each other's numbers: then they are to be run one at a time.
+ *
+ * - scale: one is chosen for all;
+ * - branch, rounds: an If that is still open, and a Loop that ends by what it is fed, do the same for all of a batch, whichever of them
+ *   decided it;
+ * - reduction: a mean, a largest value or the like of the whole tensor.
  */
-export function mixesExamples({ graph, functions }: Model): 'scale' | 'branch' | undefined {
+export function mixesExamples({ graph, functions }: Model): Mixing | undefined {
   const nodes = [...graph.nodes, ...functions.flatMap((definition) => definition.nodes)];
   const isScaling = (node: Node): boolean =>
     scaling.has(node.opType) || subgraphs(node).some((body: Graph) => body.nodes.some(isScaling));
   if (nodes.some(isScaling)) return 'scale';
-  return graph.nodes.some((node) => isBranching(node, graph)) ? 'branch' : undefined;
+  const fed = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
+  // Sizes count only where no size but the batch's is free, as lengths of texts are the same for all of a batch.
+  const scope = { isFed: () => false, facts: noFacts, countsSizes: fed.every(isOfKnownSizes) };
+  return follow(graph, fed.map(({ name }) => name), scope).mixing; // prettier-ignore
 }
 
-/**
- * Whether the node chooses a branch by what is fed; by its sizes only where no size but the batch's is free, as lengths of texts
- * are the same for all of a batch.
- */
-function isBranching({ opType, domain, inputs }: Node, graph: Graph): boolean {
-  if (opType !== 'If' || domain !== '') return false;
-  const { producer } = indexGraph(graph);
-  const fed = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
-  const hasFreeSizes = !fed.every(isOfKnownSizes);
-  const seen = new Set<string>();
-  const pending = [inputs[0]!];
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (seen.has(name)) continue;
-    seen.add(name);
-    if (fed.some((input) => input.name === name)) return true;
-    const node = producer(name);
-    if (!node || (hasFreeSizes && /^(Shape|Size)$/.test(node.opType))) continue;
-    pending.push(...valuesRead(node));
+/** What a graph sees of those around it. */
+interface Scope {
+  /** Whether a value depends on what the model is fed. */
+  isFed(value: string): boolean;
+  readonly facts: ValueFacts;
+  readonly countsSizes: boolean;
+}
+
+interface Followed {
+  readonly mixing?: Mixing | undefined;
+  isFed(value: string): boolean;
+}
+
+/** @param fed - inputs of the graph that depend on what the model is fed */
+function follow(graph: Graph, fed: readonly string[], outer: Scope): Followed {
+  const found = new Set(fed);
+  const isFed = (value: string): boolean => found.has(value) || outer.isFed(value);
+  const scope = { isFed, facts: factsOf(graph, outer.facts), countsSizes: outer.countsSizes };
+  let mixing: Mixing | undefined;
+  for (const node of graph.nodes) {
+    const { opType, domain, outputs } = node;
+    const isSize = domain === '' && (opType === 'Shape' || opType === 'Size');
+    if ((isSize && !scope.countsSizes) || ![...valuesRead(node)].some(isFed)) continue;
+    mixing = firstNamed(mixing, mixingOf(node, scope));
+    for (const output of outputs) found.add(output);
   }
-  return false;
+  return { mixing, isFed };
+}
+
+/** A number of a whole tensor may be there to choose a branch by. */
+function firstNamed(one: Mixing | undefined, other: Mixing | undefined): Mixing | undefined {
+  return one === undefined || one === 'reduction' ? (other ?? one) : one;
+}
+
+function mixingOf(node: Node, scope: Scope): Mixing | undefined {
+  const { opType, domain, inputs } = node;
+  if (domain !== '') return undefined;
+  if (opType === 'If' && scope.isFed(inputs[0]!)) return 'branch';
+  if (opType === 'Loop' || opType === 'Scan') return mixingOfRounds(node, scope);
+  if (reducesAll(node, scope.facts)) return 'reduction';
+  let mixing: Mixing | undefined;
+  for (const body of subgraphs(node)) mixing = firstNamed(mixing, follow(body, [], scope).mixing);
+  return mixing;
+}
+
+/** Of a Loop and a Scan: what one round makes of what it is fed, the next is fed too. */
+function mixingOfRounds({ opType, inputs, attributes }: Node, scope: Scope): Mixing | undefined {
+  const body = attributes.get('body');
+  if (body?.kind !== 'graph') return undefined;
+  // A Loop's first two inputs are how often it runs, and whether at all; its body gives whether to go on.
+  const isLoop = opType === 'Loop';
+  if (isLoop && inputs.slice(0, 2).some(scope.isFed)) return 'rounds';
+  const fed = new Set(
+    body.value.inputs.flatMap(({ name }, i) => (scope.isFed(inputs[i] ?? '') ? [name] : [])),
+  );
+  let found: Mixing | undefined;
+  for (let known = -1; known < fed.size;) {
+    known = fed.size;
+    const { mixing, isFed } = follow(body.value, [...fed], scope);
+    found = firstNamed(found, mixing);
+    if (isLoop && isFed(body.value.outputs[0]?.name ?? '')) return 'rounds';
+    // States come in the same order out of a body as they go in, in a Loop behind the number of the round.
+    body.value.inputs.slice(isLoop ? 1 : 0).forEach(({ name }, i) => {
+      if (isFed(body.value.outputs[i]?.name ?? '')) fed.add(name);
+    });
+  }
+  return found;
+}
+
+/** Whether a node makes one number of a whole tensor of floats, the batch included. */
+function reducesAll(node: Node, { dtypeOf, rankOf, constantOf }: ValueFacts): boolean {
+  const [data = '', axesInput = ''] = node.inputs;
+  const dtype = dtypeOf(data);
+  if (!node.opType.startsWith('Reduce') || (dtype !== undefined && !isFloat(dtype))) return false;
+  const constant = axesInput === '' ? undefined : constantOf(axesInput);
+  const axes = intsAttribute(node, 'axes') ?? (constant && Array.from(constant.data, Number));
+  if (axes?.length) return axes.length === rankOf(data);
+  return axesInput === '' || constant ? intAttribute(node, 'noop_with_empty_axes', 0) === 0 : false;
 }

@@ -7,6 +7,7 @@ import type { Dimension, Graph, ValueInfo } from '../onnx/ir.js';
 import { dtypeInfo, isFloat } from '../tensor/dtype.js';
 import { toHalf } from '../tensor/float16.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
+import { weightDims } from './weight-dims.js';
 import { listTokenInputs } from './token-inputs.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -26,7 +27,7 @@ const mostNumbers = 2 ** 31 - 1;
 const textLength = 8;
 
 /**
- * One example for every input: an image of noise, the first tokens of the vocabulary, a mask of ones, positions that
+ * One example for every input: an image of noise, the token of id 1 again and again, a mask of ones, positions that
  * count up. Open sizes are 1 for the batch, `imageSize` for images, 8 for texts, 0 for what a decoder has seen before.
  * @throws GraftError UNSUPPORTED_MODEL for an input that is no tensor of numbers.
  */
@@ -177,20 +178,7 @@ const samePlaces: ReadonlySet<string> = new Set([
 /** The shape that the first layer after the input asks for; null where it leaves a size open. */
 function shapeTaken(graph: Graph, input: string): Dimension[] | undefined {
   const { users } = indexGraph(graph);
-  const weightsOf = (value: string | undefined): readonly number[] | undefined => {
-    let name = value ?? '';
-    for (let steps = 0; steps < 4; steps++) {
-      const dims = graph.initializers.get(name)?.dims;
-      if (dims) return dims;
-      const source = graph.nodes.find(({ outputs }) => outputs.includes(name));
-      if (source?.opType === 'Constant') {
-        const constant = source.attributes.get('value');
-        return constant?.kind === 'tensor' ? constant.value.dims : undefined;
-      }
-      name = source?.inputs[0] ?? '';
-    }
-    return undefined;
-  };
+  const weightsOf = weightDims(graph);
   const visited = new Set<string>();
   const visit = (value: string): Dimension[] | undefined => {
     if (visited.has(value) || visited.size > 64) return undefined;
@@ -236,10 +224,11 @@ function valuesOf(graph: Graph, { name, type }: ValueInfo, dims: readonly number
   if (/type|segment|past|cache/i.test(name)) return () => 0;
   if (/size|shape/i.test(name)) return () => 224;
   if (/^(sr|fs|sampl\w*rate)$/i.test(name)) return () => 16000;
+  const dimsOf = weightDims(graph);
   const rows = indexGraph(graph)
     .users(name)
     .filter(({ opType, inputs }) => opType === 'Gather' && inputs[1] === name)
-    .map(({ inputs }) => graph.initializers.get(inputs[0]!)?.dims[0] ?? 2);
-  const limit = Math.min(2, ...rows);
-  return (i) => (limit > 1 ? (i % (limit - 1)) + 1 : 0);
+    .map(({ inputs }) => dimsOf(inputs[0])?.[0] ?? 2);
+  const token = rows.every((count) => count > 1) ? 1 : 0;
+  return () => token;
 }

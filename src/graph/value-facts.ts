@@ -1,5 +1,6 @@
 /** What a graph tells of its values' types without running it; just enough for passes that must know. */
-import { intAttribute, intsAttribute, tensorAttribute } from '../onnx/attributes.js';
+import { intAttribute, intsAttribute } from '../onnx/attributes.js';
+import { constantOfNode } from '../onnx/constant-node.js';
 import { toTensor } from '../onnx/initializer.js';
 import type { Graph, Initializer, Node } from '../onnx/ir.js';
 import { type DType, dtypeFromCode } from '../tensor/dtype.js';
@@ -9,7 +10,8 @@ export interface ValueFacts {
   dtypeOf(value: string): DType | undefined;
   /** The number of axes. */
   rankOf(value: string): number | undefined;
-  constantOf(value: string): Tensor | undefined;
+  /** Numbers that the graph holds: an initializer or a Constant, also behind Identities. */
+  constantOf(value: string | undefined): Tensor | undefined;
 }
 
 export const noFacts: ValueFacts = {
@@ -53,24 +55,24 @@ export function factsOf(graph: Graph, outer: ValueFacts = noFacts): ValueFacts {
     if (fact !== undefined && name !== '' && !facts.has(name)) facts.set(name, fact);
   };
   for (const node of graph.nodes) {
-    const constant = isConstant(node) ? tensorAttribute(node, 'value') : undefined;
-    if (constant) constants.set(node.outputs[0]!, constant);
     const [result = ''] = node.outputs;
+    const constant = constantOfNode(node) ?? (isIdentity(node) ? constants.get(node.inputs[0]!) : undefined);
+    if (constant) constants.set(result, constant);
     note(dtypes, result, constant?.dtype ?? resultType(node, dtypeOf));
     note(ranks, result, constant?.dims.length ?? resultRank(node, rankOf, constants));
   }
   return {
     dtypeOf,
     rankOf,
-    constantOf(value) {
+    constantOf(value = '') {
       const constant = constants.get(value);
-      return constant ? toTensor(constant) : outer.constantOf(value);
+      if (!constant) return outer.constantOf(value);
+      return constant.dtype === 'string' ? undefined : toTensor(constant);
     },
   };
 }
 
-const isConstant = ({ opType, domain, attributes }: Node): boolean =>
-  opType === 'Constant' && domain === '' && attributes.has('value');
+const isIdentity = ({ opType, domain }: Node): boolean => opType === 'Identity' && domain === '';
 
 function resultType(node: Node, dtypeOf: (value: string) => DType | undefined): DType | undefined {
   const { opType, inputs } = node;

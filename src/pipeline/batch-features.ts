@@ -44,6 +44,8 @@ export async function batchFeatures(
     const how = {
       scale: 'quantises as it runs, by one scale for all examples of a run',
       branch: 'chooses by what it is given which branch (If) all examples of a run take',
+      rounds: 'decides by what it is given how many rounds of a loop (Loop) all examples of a run go through',
+      reduction: 'reduces a whole tensor to one number, as the mean of all examples of a run',
     }[mixing];
     logger.info(`${file} ${how}: it is run one ${what} at a time.`);
   } else if (takesOne(taken)) {

@@ -3,6 +3,7 @@ import { GraftError } from '../errors.js';
 import { copyInputs } from '../graph/copy-inputs.js';
 import { feedFloat32 } from '../graph/feed-float32.js';
 import { asFloat32 } from '../graph/as-float32.js';
+import { mixesExamples } from '../graph/mixes-examples.js';
 import { trainableForm } from '../graph/trainable-form.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
 import { sizeSources } from '../graph/size-sources.js';
@@ -59,6 +60,13 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
     split.frozen.graph.initializers.has(name),
   );
   const { model, inputs } = takeFloats(asFloat32(withConstants(split.tail, constants), ['float16']), cached);
+  if (mixesExamples(model) === 'reduction') {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `The layers after "${unfreeze}" reduce a whole tensor to one number, as the mean of all examples of a run, so they cannot be ` +
+        'trained on several; unfreeze a later layer, or export the model so that it reduces each example by itself.',
+    );
+  }
   return {
     backbone,
     frozen: {

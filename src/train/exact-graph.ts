@@ -14,7 +14,7 @@ import { taskOf } from '../tasks/task-of.js';
 import { dtypeInfo } from '../tensor/dtype.js';
 import { appendMixing, appendMixingGradient, type MixedWeights } from './append-mixing.js';
 import { appendPenalty, type PenaltyTerms } from './append-penalty.js';
-import { appendSummedLoss } from './append-summed-loss.js';
+import { appendSummedLoss, type SummedLoss } from './append-summed-loss.js';
 import { feedTransposed } from './feed-transposed.js';
 import { replicatedDims } from './parameter-layout.js';
 import type { Mixing } from './weight-basis.js';
@@ -76,15 +76,9 @@ export interface ExactGraph {
 type PlainInputs = Omit<ExactGraph['inputs'], 'transposed' | 'penalties' | 'anchorWeights' | 'mixing'>;
 
 export async function buildExactGraph(options: ExactGraphOptions): Promise<ExactGraph> {
-  const { spec, dim, outputCount, precision, classWeights, targetScale, isAnchored, loss = {} } = options;
-  const task = taskOf(options.task);
-  const head = buildHead(spec, { dim, outputCount, task: task.kind });
+  const { spec, dim, outputCount, precision, isAnchored } = options;
+  const head = buildHead(spec, { dim, outputCount, task: options.task });
   const builder = new GraphBuilder({ opset: trainingOpset });
-  const cast = (value: string, to: Precision, name: string): string =>
-    builder.op('Cast', [value], { name, attributes: { to: dtypeInfo(to).code } });
-  const widened = (value: string, name: string): string =>
-    precision === 'float32' ? value : cast(value, precision, name);
-
   const inputs: PlainInputs = {
     features: builder.input('features', 'float32', ['batch', dim]),
     targets: builder.input('targets', 'float32', ['batch', outputCount]),
@@ -93,55 +87,18 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     anchorLogits: 'anchor/logits',
     anchorSlopes: 'anchor/slopes',
   };
-  const products: Precision = isAnchored ? 'float32' : precision;
-  for (const [name, dims] of head.parameters) {
-    builder.input(name, products, replicatedDims(dims));
-  }
-  const values = new Map([...head.parameters.keys()].map((name) => [name, name]));
-  const [mixed] = head.isConvex ? head.penalized : [];
-  const mixing = mixed === undefined ? undefined : appendMixing(builder, mixed, dim, products);
-  if (mixing) values.set(mixed!, mixing.value);
-  const rawLogits = head.append(
-    builder,
-    isAnchored ? inputs.features : widened(inputs.features, 'features64'),
-    values,
-    { precision: products },
-  );
-  let logits = rawLogits;
-  if (isAnchored) {
-    builder.input(inputs.anchorLogits, 'float64', ['batch', 'logits']);
-    builder.input(inputs.anchorSlopes, 'float64', ['batch', 'logits']);
-    logits = builder.op('Add', [inputs.anchorLogits, cast(rawLogits, 'float64', 'difference')], {
-      name: 'anchor/sum',
-    });
-  }
-  const target = widened(inputs.targets, 'targets64');
-  const summed = appendSummedLoss(
-    builder,
-    task,
-    { logits, target, outputCount, precision, loss, classWeights, targetScale },
-    options.hasFolds ? { ofExample: inputs.fold, heldOut: inputs.heldOut } : undefined,
-  );
-  const { slopes } = summed;
-  let { sums } = summed;
-  const penalties = new Map<string, PenaltyTerms>();
-  for (const name of head.penalized) {
-    const parameter = { name, dims: head.parameters.get(name)!, value: values.get(name)! };
-    const terms = appendPenalty(builder, parameter, { precision, isAnchored, hasReplicas: options.hasFolds });
-    penalties.set(name, terms);
-    sums = builder.op('Add', [sums, terms.energy], { name: `objective/${name}` });
-  }
+  const forward = appendForward(builder, options, head, inputs);
+  const { values, mixing, logits } = forward;
+  const { sums, slopes, penalties } = appendObjective(builder, options, head, { inputs, logits, values });
   builder.output(sums, 'float64', ['replicas']);
   if (options.keepsLogits) {
     for (const value of [logits, slopes]) builder.output(value, precision, ['batch', 'logits']);
     if (mixing) builder.output(mixing.value, precision, [dim, 'columns']);
   }
-  const seed = isAnchored
-    ? cast(builder.op('Sub', [slopes, inputs.anchorSlopes], { name: 'anchor/excess' }), 'float32', 'excess')
-    : slopes;
+  const excess = (): string => builder.op('Sub', [slopes, inputs.anchorSlopes], { name: 'anchor/excess' });
   const ofLoss = await buildGradientGraph(builder, {
-    logits: rawLogits,
-    dLogits: seed,
+    logits: forward.headLogits,
+    dLogits: isAnchored ? cast(builder, excess(), 'float32', 'excess') : slopes,
     parameters: [...values.values()],
     inputDims: probeDims(options, head, { inputs, penalties, mixing }),
   });
@@ -151,16 +108,7 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     penalties,
     mixing,
   });
-  const { graph } = ofLoss.model;
-  const replaced = new Set(ofLoss.gradients.values());
-  const model = {
-    ...ofLoss.model,
-    graph: {
-      ...graph,
-      nodes: [...graph.nodes, ...rest.nodes],
-      outputs: [...graph.outputs.filter(({ name }) => !replaced.has(name)), ...rest.outputs],
-    },
-  };
+  const model = withGradients(ofLoss.model, rest, new Set(ofLoss.gradients.values()));
   const turned = feedTransposed(model, inputs.features);
   return {
     model: turned?.model ?? model,
@@ -175,7 +123,99 @@ export async function buildExactGraph(options: ExactGraphOptions): Promise<Exact
     },
     outputs: {
       ...{ sums, gradients, byWeights, logits, slopes },
-      weights: new Map(mixing ? [[mixed!, mixing.value]] : []),
+      weights: new Map(mixing ? [[head.penalized[0]!, mixing.value]] : []),
+    },
+  };
+}
+
+/** From features and parameters to logits; with an anchor these are its own and what the parameters add to them. */
+function appendForward(
+  builder: GraphBuilder,
+  { dim, precision, isAnchored }: ExactGraphOptions,
+  head: Head,
+  inputs: PlainInputs,
+): {
+  /** Of each parameter, the value in the graph. */
+  readonly values: ReadonlyMap<string, string>;
+  readonly mixing: MixedWeights | undefined;
+  /** What the head itself makes of the features. */
+  readonly headLogits: string;
+  readonly logits: string;
+} {
+  const products: Precision = isAnchored ? 'float32' : precision;
+  for (const [name, dims] of head.parameters) {
+    builder.input(name, products, replicatedDims(dims));
+  }
+  const values = new Map([...head.parameters.keys()].map((name) => [name, name]));
+  const [mixed] = head.isConvex ? head.penalized : [];
+  const mixing = mixed === undefined ? undefined : appendMixing(builder, mixed, dim, products);
+  if (mixing) values.set(mixed!, mixing.value);
+  const headLogits = head.append(
+    builder,
+    isAnchored ? inputs.features : widened(builder, inputs.features, precision, 'features64'),
+    values,
+    { precision: products },
+  );
+  if (!isAnchored) return { values, mixing, headLogits, logits: headLogits };
+  builder.input(inputs.anchorLogits, 'float64', ['batch', 'logits']);
+  builder.input(inputs.anchorSlopes, 'float64', ['batch', 'logits']);
+  const difference = cast(builder, headLogits, 'float64', 'difference');
+  const logits = builder.op('Add', [inputs.anchorLogits, difference], { name: 'anchor/sum' });
+  return { values, mixing, headLogits, logits };
+}
+
+/** Σ loss + ½ Σ penalty · w² of each replica. */
+function appendObjective(
+  builder: GraphBuilder,
+  options: ExactGraphOptions,
+  head: Head,
+  {
+    inputs,
+    logits,
+    values,
+  }: {
+    readonly inputs: PlainInputs;
+    readonly logits: string;
+    readonly values: ReadonlyMap<string, string>;
+  },
+): SummedLoss & { readonly penalties: ReadonlyMap<string, PenaltyTerms> } {
+  const { outputCount, precision, classWeights, targetScale, isAnchored, hasFolds, loss = {} } = options;
+  const target = widened(builder, inputs.targets, precision, 'targets64');
+  const summed = appendSummedLoss(
+    builder,
+    taskOf(options.task),
+    { logits, target, outputCount, precision, loss, classWeights, targetScale },
+    hasFolds ? { ofExample: inputs.fold, heldOut: inputs.heldOut } : undefined,
+  );
+  let { sums } = summed;
+  const penalties = new Map<string, PenaltyTerms>();
+  for (const name of head.penalized) {
+    const parameter = { name, dims: head.parameters.get(name)!, value: values.get(name)! };
+    const terms = appendPenalty(builder, parameter, { precision, isAnchored, hasReplicas: hasFolds });
+    penalties.set(name, terms);
+    sums = builder.op('Add', [sums, terms.energy], { name: `objective/${name}` });
+  }
+  return { sums, slopes: summed.slopes, penalties };
+}
+
+function cast(builder: GraphBuilder, value: string, to: Precision, name: string): string {
+  return builder.op('Cast', [value], { name, attributes: { to: dtypeInfo(to).code } });
+}
+
+/** From float32 to the given precision. */
+function widened(builder: GraphBuilder, value: string, precision: Precision, name: string): string {
+  return precision === 'float32' ? value : cast(builder, value, precision, name);
+}
+
+/** The gradients of `rest`, which reads those of the losses alone, in their place. */
+function withGradients(model: Model, rest: GraphBuilder, ofLosses: ReadonlySet<string>): Model {
+  const { graph } = model;
+  return {
+    ...model,
+    graph: {
+      ...graph,
+      nodes: [...graph.nodes, ...rest.nodes],
+      outputs: [...graph.outputs.filter(({ name }) => !ofLosses.has(name)), ...rest.outputs],
     },
   };
 }

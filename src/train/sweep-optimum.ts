@@ -7,20 +7,18 @@
  * over those rows, a weight on (z - mean) / s that is penalised by λ/2 · v² is a weight w = v / s on z penalised by
  * λ s²/2 · w²; the means go into the bias, which is free. So only the penalties differ from fold to fold.
  */
-import { GraftError } from '../errors.js';
 import { buildHead } from '../heads/build-head.js';
 import type { HeadSpec } from '../heads/head.js';
-import { lbfgs } from '../optim/lbfgs.js';
-import type { LossSpec, Meter, Score, TaskKind } from '../tasks/task.js';
+import type { LossSpec, Prior, TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
-import { scaleProblem, startingPoint } from './convex-problem.js';
-import { exampleCurvature } from './example-curvature.js';
+import { type ConvexProblem, scaleProblem, startingPoint } from './convex-problem.js';
 import { openExactStep } from './exact-step.js';
 import type { AnyFeatureSet } from './feature-set.js';
 import { openBasisFinder } from './find-basis.js';
 import { openHeadScorer } from './head-scorer.js';
+import { minimizeReplicas } from './minimize-replicas.js';
 import { layoutParameters } from './parameter-layout.js';
-import { type Replica, replicaObjectives } from './replica-objective.js';
+import { type FoldScores, scoreFolds } from './score-folds.js';
 import { selectRows } from './select-rows.js';
 import { measureStandardization, standardize } from './standardize.js';
 import { transposedBlocks } from './transposed-blocks.js';
@@ -45,20 +43,12 @@ export interface OptimumSweepOptions {
   readonly onPenalty?: (l2: number, folds: readonly SweptFold[]) => void;
 }
 
-export interface SweptFold {
+export interface SweptFold extends FoldScores {
   /** Sum of the losses of the fold's training rows + λ/2 · ‖W‖². */
   readonly objective: number;
   readonly iterations: number;
-  readonly train: Score;
-  /** On the rows that the fold holds out. */
-  readonly validation: Score;
 }
 
-const float32Rounding = 1e-7;
-/** What a fit may be above its optimum, as a share of the objective. */
-const tolerance = 5e-7;
-/** Pairs that L-BFGS remembers. In a good basis ten take 3 % fewer iterations than six, but longer over each. */
-const memory = { inBasis: 6, without: 10 };
 /** Iterations a fit from which on a better basis is looked for. */
 const manyIterations = 10;
 
@@ -66,40 +56,25 @@ const manyIterations = 10;
 export async function sweepOptimum(
   options: OptimumSweepOptions,
 ): Promise<ReadonlyMap<number, readonly SweptFold[]>> {
-  const { train, foldCount, head: spec, threads, signal, loss } = options;
+  const { train, foldCount, head: spec, threads, signal, loss, onFit } = options;
   const { views = 1 } = train;
-  const foldOf = options.folds;
+  const examples = options.folds.length;
   /** Of each row: all views of an example are in its fold. */
-  const folds = Int32Array.from({ length: train.rows }, (_, row) => foldOf[row % foldOf.length]!);
+  const folds = Int32Array.from({ length: train.rows }, (_, row) => options.folds[row % examples]!);
   const task = taskOf(options.task);
-  const outputCount = train.classes.length;
-  const shape = { dim: train.dim, outputCount, task: task.kind };
+  const shape = { dim: train.dim, outputCount: train.classes.length, task: task.kind };
   const head = buildHead(spec, shape);
   const layout = layoutParameters(head.parameters);
-  const [weight] = head.penalized;
+  const weight = head.penalized[0]!;
   const scaling = await measureStandardization(train);
   const shared = standardize(train, scaling);
-  const partOf = async (fold: number) => {
-    const kept = rowsWhere(folds, (of) => of !== fold);
-    const units = options.standardize
-      ? (await measureStandardization(selectRows(shared, kept))).std.map((std) => 1 / std)
-      : scaling.std;
-    const totals = task.sumTargets(train, undefined, (row) => folds[row] !== fold);
-    const prior = task.prior(totals, outputCount);
-    return { fold, units, prior };
-  };
-  const parts: Awaited<ReturnType<typeof partOf>>[] = [];
-  for (let fold = 0; fold < foldCount; fold++) parts.push(await partOf(fold));
-  const problemOf = ({ fold, units, prior }: (typeof parts)[number], l2: number) => ({
-    layout,
-    penalized: head.penalized,
-    // The sum over all views with λ · views is `views` times the objective.
-    l2: l2 * head.penaltyFactor * views,
-    weightUnits: units,
-    prior,
-    heldOut: fold,
+  const parts = await describeFolds(shared, { ...options, folds, rawUnits: scaling.std });
+  // The sum over all views with λ · views is `views` times the objective.
+  const inSum = (l2: number): number => l2 * head.penaltyFactor * views;
+  const problemOf = (part: FoldPart, l2: number): ConvexProblem => ({
+    ...{ layout, penalized: head.penalized, l2: inSum(l2) },
+    ...part,
   });
-  const transposes = transposedBlocks(shared, true);
   const step = await openExactStep({
     spec,
     task: task.kind,
@@ -107,10 +82,10 @@ export async function sweepOptimum(
     loss,
     folds,
     threads,
-    transposes,
+    transposes: transposedBlocks(shared, true),
   });
   const scorer = await openHeadScorer(spec, shape, threads);
-  const finder = await openBasisFinder(shared, layout, weight!, threads);
+  const finder = await openBasisFinder(shared, layout, weight, threads);
   const results = new Map<number, readonly SweptFold[]>();
   let starts = parts.map((part) => startingPoint(problemOf(part, 1)));
   let before: { readonly l2: number; readonly points: readonly Float64Array[] } | undefined;
@@ -119,9 +94,12 @@ export async function sweepOptimum(
     const path = [...new Set(options.l2)].sort((a, b) => b - a);
     for (const [i, l2] of path.entries()) {
       const replicas = parts.map((part) => scaleProblem(problemOf(part, l2)));
-      const found = await minimize(replicas, starts, basis);
+      const found = await minimizeReplicas(replicas, starts, { step, layout, weight, basis, signal, onFit });
       const points = found.map(({ x }) => x);
-      const { scores, curvature } = await measure(points);
+      const blocks = scorer.blocks(shared, layout.stack(points));
+      const { scores, curvature } = await scoreFolds(blocks, {
+        ...{ task, loss, train, folds, foldCount, examples },
+      });
       const fits = scores.map((score, at) => ({
         objective: found[at]!.value / views,
         iterations: found[at]!.iterations,
@@ -131,7 +109,7 @@ export async function sweepOptimum(
       options.onPenalty?.(l2, fits);
       const next = path[i + 1];
       if (next !== undefined && fits.some(({ iterations }) => iterations > manyIterations)) {
-        basis = (await betterBasis(curvature, next)) ?? basis;
+        basis = (await finder.find(curvature, meanPenalty(parts, inSum(next)), basis)) ?? basis;
       }
       const reach = before && next !== undefined ? reachOf(before.l2, l2, next) : 0;
       starts = points.map((x, at) => goOn(before?.points[at] ?? x, x, reach));
@@ -143,101 +121,48 @@ export async function sweepOptimum(
     await scorer.release();
     await step.release();
   }
+}
 
-  async function minimize(
-    replicas: readonly Replica[],
-    from: readonly Float64Array[],
-    given: WeightBasis | undefined,
-  ) {
-    const scaled = given ? replicas.map((replica) => scaleIn(given, replica)) : replicas;
-    const { objectives, retire } = replicaObjectives(step, layout, scaled, given);
-    const scaledFrom = given ? await given.fromWeights(from) : from;
-    const fits = await Promise.all(
-      objectives.map(async (objective, i) => {
-        const { scale } = scaled[i]!;
-        const result = await lbfgs(
-          objective,
-          scaledFrom[i]!.map((xj, j) => xj / scale[j]!),
-          {
-            valueTolerance: tolerance,
-            memory: given ? memory.inBasis : memory.without,
-            rounding: float32Rounding,
-            patience: 5,
-            firstStep: 1,
-            onIteration: () => {
-              if (signal?.aborted)
-                throw new GraftError('INTERRUPTED', 'The search was stopped; no head was written.');
-              return Promise.resolve(false);
-            },
-          },
-        ).finally(() => retire(i));
-        options.onFit?.();
-        return { ...result, x: result.x.map((uj, j) => uj * scale[j]!) };
-      }),
-    );
-    if (!given) return fits;
-    const weights = await given.toWeights(fits.map(({ x }) => x));
-    return fits.map((fit, i) => ({ ...fit, x: weights[i]! }));
-  }
+/** What the problem of a fold has of its own. */
+interface FoldPart {
+  readonly heldOut: number;
+  readonly weightUnits: Float64Array;
+  readonly prior: Prior;
+}
 
-  /** In a basis the weights have curvature 1 in its units. */
-  function scaleIn({ sketch, units }: WeightBasis, { penalty, heldOut }: Replica): Replica {
-    const scale = new Float64Array(layout.size).fill(1 / Math.sqrt(sketch.biasCurvature));
-    const { from, to, columns } = layout.parts.find(({ name }) => name === weight)!;
-    for (let i = from; i < to; i++) scale[i] = units[Math.floor((i - from) / columns)]!;
-    return { penalty, scale, heldOut };
+/**
+ * One fold after another, as each takes a pass over the features.
+ * @param shared - scaled by the deviation of all rows, `rawUnits`
+ */
+async function describeFolds(
+  shared: AnyFeatureSet,
+  {
+    folds,
+    foldCount,
+    task: kind,
+    standardize: isAsked,
+    rawUnits,
+  }: OptimumSweepOptions & { readonly rawUnits: Float64Array },
+): Promise<readonly FoldPart[]> {
+  const task = taskOf(kind);
+  const parts: FoldPart[] = [];
+  for (let heldOut = 0; heldOut < foldCount; heldOut++) {
+    const kept = rowsWhere(folds, (fold) => fold !== heldOut);
+    const weightUnits = isAsked
+      ? (await measureStandardization(selectRows(shared, kept))).std.map((std) => 1 / std)
+      : rawUnits;
+    const totals = task.sumTargets(shared, undefined, (row) => folds[row] !== heldOut);
+    parts.push({ heldOut, weightUnits, prior: task.prior(totals, shared.classes.length) });
   }
+  return parts;
+}
 
-  /** One for all folds. */
-  function betterBasis(curvature: Float32Array, l2: number): Promise<WeightBasis | undefined> {
-    const penalty = Float64Array.from({ length: train.dim }, (_, d) => {
-      const mean = parts.reduce((sum, { units }) => sum + 1 / units[d]! ** 2, 0) / foldCount;
-      return l2 * head.penaltyFactor * views * mean;
-    });
-    return finder.find(curvature, penalty, basis);
-  }
-
-  /** The scores of each fold, and the mean curvature of each row over the folds that learn from it. */
-  async function measure(points: readonly Float64Array[]) {
-    const curvature = new Float32Array(train.rows);
-    const meters = parts.map(() => ({
-      train: task.openMeter(train, loss),
-      validation: task.openMeter(train, loss),
-    }));
-    for await (const { rows, outputs } of scorer.blocks(shared, layout.stack(points))) {
-      const learns = (i: number, fold: number): boolean => folds[rows[i]!] !== fold;
-      const shape = { rows: rows.length, replicas: foldCount };
-      curvature.set(exampleCurvature(task.kind, outputs, shape, learns), rows[0]);
-      // Of views, the examples as they are come first.
-      const plain = Array.from(rows.keys()).filter((i) => rows[i]! < foldOf.length);
-      for (const [fold, meter] of meters.entries()) {
-        const add = (to: Meter, own: readonly number[]): void => {
-          const picked = new Float32Array(own.length * outputCount);
-          own.forEach((i, at) => {
-            const from = (i * foldCount + fold) * outputCount;
-            picked.set(outputs.subarray(from, from + outputCount), at * outputCount);
-          });
-          to.add(
-            picked,
-            own.map((i) => rows[i]!),
-          );
-        };
-        add(
-          meter.train,
-          plain.filter((i) => learns(i, fold)),
-        );
-        add(
-          meter.validation,
-          plain.filter((i) => !learns(i, fold)),
-        );
-      }
-    }
-    const scores = meters.map((meter) => ({
-      train: meter.train.score(),
-      validation: meter.validation.score(),
-    }));
-    return { scores, curvature };
-  }
+/** The penalty of a weight of each feature, for a basis that all folds share. */
+function meanPenalty(parts: readonly FoldPart[], l2: number): Float64Array {
+  return parts[0]!.weightUnits.map((_, d) => {
+    const mean = parts.reduce((sum, { weightUnits }) => sum + 1 / weightUnits[d]! ** 2, 0) / parts.length;
+    return l2 * mean;
+  });
 }
 
 /**

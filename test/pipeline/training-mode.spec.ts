@@ -3,12 +3,13 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import { checked, float32, type Tensor } from '../../src/tensor/tensor.js';
-import { graph as subgraph } from '../../src/onnx/ir.js';
+import { checked, float32, int64, type Tensor } from '../../src/tensor/tensor.js';
+import { graph as subgraph, tensorValue } from '../../src/onnx/ir.js';
 import { toAttribute } from '../../src/onnx/attributes.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import { inspectModel } from '../../src/pipeline/inspect-model.js';
 import { type Backbone, prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
+import { prepareTail } from '../../src/pipeline/prepare-tail.js';
 import { openModel } from '../../src/runtime/open-model.js';
 import { runAll } from '../../src/pipeline/run-all.js';
 import { createRng } from '../../src/rng.js';
@@ -31,8 +32,8 @@ describe('A backbone whose examples change each other', () => {
   let count = 0;
 
   /** image → Conv → `middle` → Relu → mean → classes */
-  async function written(middle: (b: GraphBuilder, maps: string) => string): Promise<string> {
-    const b = new GraphBuilder();
+  async function written(middle: (b: GraphBuilder, maps: string) => string, opset = 17): Promise<string> {
+    const b = new GraphBuilder({ opset });
     const image = b.input('image', 'float32', ['batch', 3, 12, 12]);
     const maps = b.op('Conv', [image, b.constant('kernel', normal(6, 3, 3, 3))]);
     const features = b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Relu', [middle(b, maps)])])]);
@@ -80,6 +81,27 @@ describe('A backbone whose examples change each other', () => {
     expect(said.join('\n')).to.match(/training mode .*BatchNormalization by its running statistics, Dropout/);
   });
 
+  it('is taken as in inference where it was so exported before training mode had an attribute', async () => {
+    const featuresOf = async (outputs: number): Promise<Tensor> => {
+      rng = createRng(4);
+      const norm = (b: GraphBuilder, maps: string): string => {
+        const parameters = ['s', 'b', 'm', 'v'].map((name) =>
+          b.constant(name, float32([6], [1, 2, 3, 4, 5, 6])),
+        );
+        return b.ops('BatchNormalization', [maps, ...parameters], outputs)[0]!;
+      };
+      const { features, outputName } = await prepare(await written(norm, 12));
+      const session = await openModel(features, { optimization: 'disabled' });
+      const given = await session.run({ image: float32([2, 3, 12, 12], noise) });
+      await session.release();
+      return given[outputName]!;
+    };
+    const expected = await featuresOf(1);
+    said.splice(0);
+    expect(await featuresOf(5)).to.deep.equal(expected);
+    expect(said.join('\n')).to.match(/training mode .*BatchNormalization by its running statistics/);
+  });
+
   it('is run one image at a time where the images decide a branch together, also as exported', async () => {
     const data = path.join(folder, 'data');
     await drawImages(path.join(data, 'a'), 8, 1);
@@ -117,5 +139,56 @@ describe('A backbone whose examples change each other', () => {
       device: 'cpu',
     });
     expect(verified.maxAbsDiff).to.be.below(1e-4);
+  });
+
+  const decided: readonly [how: string, said: RegExp, middle: (b: GraphBuilder, maps: string) => string][] = [
+    [
+      'how long a loop goes on',
+      /how many rounds of a loop \(Loop\).*one image at a time/,
+      (b, maps) => {
+        const inner = new GraphBuilder({ taken: ['round', 'going', 'state'] });
+        const next = inner.op('Mul', ['state', inner.scalar(0.7)], { name: 'next' });
+        const sum = inner.op('ReduceSum', [inner.op('Abs', [next])], { attributes: { keepdims: 0 } });
+        const goesOn = inner.op('Greater', [sum, inner.scalar(40)]);
+        const inputs = [
+          tensorValue('round', 'int64', []),
+          tensorValue('going', 'bool', []),
+          tensorValue('state', 'float32'),
+        ];
+        const outputs = [tensorValue(goesOn, 'bool', []), tensorValue(next, 'float32')];
+        const body = { ...inner.model().graph, name: 'body', inputs, outputs };
+        const most = b.constant('most', int64([], [30]));
+        return b.op('Loop', [most, '', maps], { attributes: { body } });
+      },
+    ],
+    [
+      'a number that all are divided by',
+      /reduces a whole tensor to one number.*one image at a time/,
+      (b, maps) => b.op('Div', [maps, b.op('ReduceMax', [maps], { attributes: { keepdims: 0 } })]),
+    ],
+  ];
+  for (const [how, message, middle] of decided)
+    it(`is run one image at a time where the images decide together ${how}, also as exported`, async () => {
+      const data = path.join(folder, 'decided');
+      await drawImages(path.join(data, 'a'), 8, 1);
+      await drawImages(path.join(data, 'b'), 8, 2);
+      const backbone = await written(middle);
+      said.splice(0);
+      expect((await prepare(backbone)).input).to.have.property('isSingle', true);
+      expect(said.join('\n')).to.match(message);
+      const [out, cache] = [path.join(folder, `run-${count}`), path.join(folder, 'cache')];
+      const { verified } = await runAll({ backbone, data, out, cache, device: 'cpu' });
+      expect(verified.maxAbsDiff).to.be.below(1e-4);
+    });
+
+  it('is not trained through a number of all examples', async () => {
+    const backbone = await written((b, maps) => {
+      const before = b.op('Relu', [maps], { name: 'before' });
+      return b.op('Div', [before, b.op('ReduceMax', [before], { attributes: { keepdims: 0 } })]);
+    });
+    const error = await prepareTail(await prepare(backbone), 'before').catch((failure: unknown) => failure);
+    expect(error)
+      .to.have.property('message')
+      .that.matches(/layers after "before" reduce a whole tensor to one number/);
   });
 });

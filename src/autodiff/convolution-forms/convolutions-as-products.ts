@@ -1,9 +1,9 @@
 import { intAttribute } from '../../onnx/attributes.js';
 import { namesOf } from '../../graph/names-of.js';
+import { factsOf } from '../../graph/value-facts.js';
 import { GraphBuilder } from '../../onnx/graph-builder.js';
 import { valuesRead } from '../../onnx/graph-index.js';
 import type { Graph, Node } from '../../onnx/ir.js';
-import { createConstantReader } from '../constant-values.js';
 import { resolveWindow } from '../rules/window.js';
 import { writeBatchLast } from './batch-last-operators.js';
 import type { ConvolutionForm, ConvolutionSizes } from './convolution-form.js';
@@ -43,7 +43,7 @@ export function convolutionsAsProducts(
     batchLast: new Map(),
     onlyLast: new Set(),
   };
-  const constantOf = createConstantReader(graph);
+  const { constantOf } = factsOf(graph);
   const nodes = graph.nodes.flatMap((node): readonly Node[] => {
     const tape = new FormTape(node, state);
     const sizes = sizesOf(node, shapes);

@@ -109,7 +109,7 @@ export function planStatic(graph: Graph, facts: ValueFacts): StaticPlan {
 function isConvolution(row: Node, { constantOf }: ValueFacts): boolean {
   if (row.opType !== 'Conv' || row.domain !== '') return false;
   const [, name, bias = ''] = row.inputs;
-  const weights = constantOf(name!);
+  const weights = constantOf(name);
   if (weights?.dtype !== 'float32' || sizeOf(weights.dims) === 0) return false;
   const group = intAttribute(row, 'group', 1);
   if (group > 1 && weights.dims[1] === 1 && weights.dims[0] !== group) return false;
