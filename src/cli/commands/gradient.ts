@@ -15,7 +15,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     default: 'all',
-    describe: 'Values, with commas between them; all: every float initializer that reaches the loss',
+    describe: 'Values separated by commas; all: every float initializer that reaches the loss',
   },
   out: { type: 'string', requiresArg: true, describe: 'ONNX file to write' },
   'input-shape': {
