@@ -1,7 +1,7 @@
 /** Flags that several commands share, with their checks. */
 import type { Options, PositionalOptions } from 'yargs';
 import { devices } from '../runtime/session.js';
-import { positiveInteger } from './numeric-options.js';
+import { positiveInteger, threadCount } from './numeric-options.js';
 
 export const backboneOptions = {
   backbone: {
@@ -81,7 +81,7 @@ export const dataOptions = {
 
 export const deviceOptions = {
   device: { choices: devices, default: 'auto', describe: 'Where to run' },
-  threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
+  threads: { ...threadCount('threads'), describe: 'CPU threads [default: all cores]' },
 } as const satisfies Record<string, Options>;
 
 export const exampleBatchOption = {
