@@ -30,6 +30,21 @@ export function flagsOfCall(): { readonly flags: string[]; readonly words: strin
 }
 
 /**
+ * A switch is true or false; yargs takes anything else for false.
+ * @param args - the flags of the call
+ * @throws GraftError USAGE
+ */
+export function refuseOddSwitches(args: readonly string[]): void {
+  for (const arg of args) {
+    const [, name, value] = /^--([^=]+)=(.*)$/s.exec(arg) ?? [];
+    if (name === undefined || !isSwitch(name) || value === 'true' || value === 'false') continue;
+    throw new GraftError('USAGE', `Expected true or false for --${name} but received "${value}".`);
+  }
+}
+
+export const isSwitch = (name: string): boolean => flags.own.get(kebabCase(name))?.type === 'boolean';
+
+/**
  * What of a configuration the command that is called takes. One file may serve several commands, so flags of the others
  * are passed over; what no command knows stays, to be refused.
  */

@@ -1,6 +1,6 @@
 import type { CommandModule } from 'yargs';
 import { nearNames } from '../graph/near-names.js';
-import { commandsWith, flagsOfCall, kebabCase } from './define-command.js';
+import { calledCommand, commandsWith, flagsOfCall, isSwitch, kebabCase } from './define-command.js';
 
 /** What to do instead, of flags that are looked for where they are not. */
 const instead: Readonly<Record<string, string>> = {
@@ -21,7 +21,16 @@ export function explainUsage(
   const words = args.filter((arg, i) => !arg.startsWith('-') && args[i - 1] !== '--config');
   const isCommand = words[0] !== undefined && words[0] === commandOf(args, commands);
   if (message.startsWith('Unknown argument'))
-    return isCommand || words[0] === undefined ? explainWords(message) : `There is no command ${words[0]}.`;
+    return isCommand || words[0] === undefined
+      ? explainWords(message, args)
+      : `There is no command ${words[0]}.`;
+  if (message.startsWith('Invalid JSON config file'))
+    return 'Expected one file for --config but there are several.';
+  const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
+  if (missing !== undefined) return `Missing: ${listed(missing.split(', ').map((name) => `--${name}`))}.`;
+  const wrong = [...message.matchAll(/^ {2}Argument: (.+?), Given: (.*), Choices: (.+)$/gm)];
+  if (wrong.length > 0)
+    return wrong.map(([, name, given, choices]) => explainChoice(name!, given!, choices!)).join('\n');
   const [, flag] = /^Not enough arguments following: (.+)$/.exec(message) ?? [];
   if (flag !== undefined) return `Expected a value for --${flag} but there is none.`;
   if (message.startsWith('Not enough non-option arguments')) {
@@ -46,12 +55,29 @@ export function commandOf(args: readonly string[], commands: readonly CommandMod
   return args.find((arg, i) => names.includes(arg) && args[i - 1] !== '--config');
 }
 
+/** @param choices - between quotation marks, with commas, as yargs has them; so is what was given */
+function explainChoice(name: string, given: string, choices: string): string {
+  const bare = choices.replaceAll('"', '');
+  return `Expected one of ${bare} for --${name} but received ${given}.`;
+}
+
+/** @example listed(['a', 'b', 'c']) // 'a, b and c' */
+function listed(items: readonly string[]): string {
+  return [items.slice(0, -1).join(', '), items.at(-1)].filter(Boolean).join(' and ');
+}
+
 /** Words that the command takes none of: most often a pattern, which the shell has taken apart. */
-function explainWords(message: string): string {
+function explainWords(message: string, args: readonly string[]): string {
   const most = 300;
   const shown = message.length > most ? `${message.slice(0, most)} …` : message;
+  const { flags, words } = flagsOfCall();
+  const [word] = message.replace(/^.*?: /, '').split(', ');
+  const before = args[args.indexOf(word!) - 1]?.replace(/^--/, '') ?? '';
+  if (isSwitch(before))
+    return `${shown}. --${before} is a switch, without a value: --no-${before} turns it off.`;
+  if (words.length > 0) return `${shown}. graft ${calledCommand()} takes one ${words[0]}.`;
   const quoted = "; a pattern stands between quotation marks: --data 'a-{0..9}.tar'";
-  return `${shown}. Each value follows its flag${flagsOfCall().flags.includes('data') ? quoted : ''}.`;
+  return `${shown}. Each value follows its flag${flags.includes('data') ? quoted : ''}.`;
 }
 
 /**
@@ -78,8 +104,7 @@ export function explainUnknownFlags(
   const hints = unknown.flatMap((name) => {
     const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
     if (owners.length === 0) return nearFlag(name, known);
-    const list = [owners.slice(0, -1).join(', '), owners.at(-1)].filter(Boolean).join(' and ');
-    return [`--${name} is a flag of ${list}.`, ...(name in instead ? [instead[name]!] : [])];
+    return [`--${name} is a flag of ${listed(owners)}.`, ...(name in instead ? [instead[name]!] : [])];
   });
   return hints.length > 0 ? `${title}. ${hints.join(' ')}` : title;
 }

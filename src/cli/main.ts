@@ -21,7 +21,7 @@ import { tuneCommand } from './commands/tune.js';
 import { verifyCommand } from './commands/verify.js';
 import { surviveClosedOutput } from './end-of-output.js';
 import { commandOf, explainUnknownFlags, explainUsage } from './explain-usage.js';
-import { calledCommand, flagsForCommand } from './define-command.js';
+import { calledCommand, flagsForCommand, refuseOddSwitches } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
 import { readConfigFile } from './read-config-file.js';
 import { showControls } from './show-controls.js';
@@ -44,10 +44,12 @@ const commands = [
   doctorCommand,
 ];
 
-/** @param args - what stands after `graft` */
-export async function main(args: readonly string[]): Promise<void> {
+/** @param given - what stands after `graft` */
+export async function main(given: readonly string[]): Promise<void> {
   optimizeLater();
   surviveClosedOutput();
+  // As of git and npm: `graft help train`.
+  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
   const called = commandOf(args, commands);
   const end = args.indexOf('--');
   const flags = end < 0 ? args : args.slice(0, end);
@@ -69,6 +71,7 @@ export async function main(args: readonly string[]): Promise<void> {
       return flagsForCommand(config);
     })
     .wrap(Math.min(110, process.stdout.columns ?? 100))
+    .middleware(() => refuseOddSwitches(flags), true)
     .version(packageVersion())
     .alias({ h: 'help', v: 'version' })
     .recommendCommands()

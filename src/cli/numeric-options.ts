@@ -1,4 +1,5 @@
 /** Checks of flags that are numbers. */
+import { availableParallelism } from 'node:os';
 import { GraftError } from '../errors.js';
 
 interface Numeric {
@@ -38,6 +39,15 @@ export const share = (name: string) =>
 export const wholeNumber = (name: string) =>
   numeric(name, 'a whole number of 0 or more', (value) => Number.isSafeInteger(value) && value >= 0);
 export const integer = (name: string) => numeric(name, 'a whole number', Number.isSafeInteger);
+/** Of many more than there are cores, ONNX Runtime takes minutes and gigabytes to start them. */
+export const threadCount = (name: string) => {
+  const most = Math.max(64, 4 * availableParallelism());
+  return numeric(
+    name,
+    `a whole number from 1 to ${most}`,
+    (value) => Number.isInteger(value) && value >= 1 && value <= most,
+  );
+};
 export const portNumber = (name: string) =>
   numeric(
     name,

@@ -53,7 +53,9 @@ export function createOutput({ json, farewell = 'Stopping.' }: OutputOptions): O
     },
     result(document, text) {
       stopBar();
-      process.stdout.write(json ? `${JSON.stringify(document)}\n` : `${showControls(text)}\n`);
+      // Of nothing there is no line, not even an empty one, which the next program would take for a result.
+      if (json || text !== '')
+        process.stdout.write(`${json ? JSON.stringify(document) : showControls(text)}\n`);
     },
     close() {
       stopBar();

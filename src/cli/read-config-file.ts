@@ -22,7 +22,7 @@ export function readConfigFile(file: string): Record<string, unknown> {
   } catch (error) {
     throw new GraftError(
       'USAGE',
-      `The configuration ${file} is neither valid JSON nor YAML: ${messageOf(error)}`,
+      `The configuration ${file} is neither valid JSON nor YAML: ${messageOf(error).trimEnd()}`,
     );
   }
   if (flags === null || typeof flags !== 'object' || Array.isArray(flags)) {

@@ -1,7 +1,7 @@
 /** Flags that several commands share, with their checks. */
 import type { Options, PositionalOptions } from 'yargs';
 import { devices } from '../runtime/session.js';
-import { positiveInteger } from './numeric-options.js';
+import { positiveInteger, threadCount } from './numeric-options.js';
 
 export const backboneOptions = {
   backbone: {
@@ -31,7 +31,7 @@ export const backboneOptions = {
   },
   'max-length': {
     ...positiveInteger('max-length'),
-    describe: 'Most tokens of a text [default: 128, or what model and tokenizer allow]',
+    describe: 'Maximum tokens per text [default: 128, or what model and tokenizer allow]',
   },
 } as const satisfies Record<string, Options>;
 
@@ -64,11 +64,12 @@ export const dataOptions = {
   'group-column': {
     type: 'string',
     requiresArg: true,
-    describe: 'Column of what belongs together (patient, camera): never in two parts',
+    describe: 'Column of groups (patient, camera); each stays in one part',
   },
   task: {
     choices: ['single', 'multi', 'regression', 'ordered'],
-    describe: 'What labels are: classes, sets, numbers, grades [default: multi for lists, else single]',
+    describe:
+      'What to predict: a class, several labels, numbers, an ordered class [default: multi for lists, else single]',
   },
   order: { type: 'string', requiresArg: true, describe: 'Ordered classes, lowest first: poor,fair,good' },
   header: {
@@ -80,15 +81,19 @@ export const dataOptions = {
 
 export const deviceOptions = {
   device: { choices: devices, default: 'auto', describe: 'Where to run' },
-  threads: { ...positiveInteger('threads'), describe: 'CPU threads [default: all cores]' },
+  threads: { ...threadCount('threads'), describe: 'CPU threads [default: all cores]' },
 } as const satisfies Record<string, Options>;
 
 export const exampleBatchOption = {
-  batch: { ...positiveInteger('batch'), describe: 'Examples a run of the model [default: by the device]' },
+  batch: { ...positiveInteger('batch'), describe: 'Examples per run of the model [default: by the device]' },
 } as const satisfies Record<string, Options>;
 
 export const onErrorOption = {
-  'on-error': { choices: ['skip', 'fail'], default: 'skip', describe: 'What a broken example does' },
+  'on-error': {
+    choices: ['skip', 'fail'],
+    default: 'skip',
+    describe: 'What to do about an unusable example',
+  },
 } as const satisfies Record<string, Options>;
 
 export const modelOption = {
@@ -126,12 +131,12 @@ export const cacheOptions = {
   dtype: {
     choices: ['float32', 'float16'],
     default: 'float32',
-    describe: 'Type that features are stored as; float16 halves the disk and keeps 11 bits',
+    describe: 'Number type of stored features; float16 halves the disk space and keeps 11 bits',
   },
   rehash: {
     type: 'boolean',
     default: false,
-    describe: 'Read every file again, also those whose size and times did not change',
+    describe: 'Read every file again, even if its size and times are unchanged',
   },
   ...onErrorOption,
 } as const satisfies Record<string, Options>;
@@ -141,7 +146,7 @@ export const featuresOption = {
   features: {
     type: 'string',
     requiresArg: true,
-    describe: 'Features made elsewhere, a .safetensors file, in place of --backbone and --data',
+    describe: 'Features made elsewhere, a .safetensors file, instead of --backbone and --data',
   },
 } as const satisfies Record<string, Options>;
 

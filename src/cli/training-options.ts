@@ -9,7 +9,7 @@ export const trainingOptions = {
   hidden: {
     type: 'string',
     requiresArg: true,
-    describe: 'mlp: widths of the hidden layers, as 512,256 [default: 256]',
+    describe: 'mlp: widths of the hidden layers, such as 512,256 [default: 256]',
   },
   dropout: { ...share('dropout'), describe: 'mlp: share of hidden values dropped in training [default: 0]' },
   activation: {
@@ -47,7 +47,7 @@ export const trainingOptions = {
   },
   epochs: {
     ...positiveInteger('epochs'),
-    describe: 'Most epochs (lbfgs: iterations) [default: 100, lbfgs 1000, unfrozen 8]',
+    describe: 'Maximum epochs (lbfgs: iterations) [default: 100, lbfgs 1000, unfrozen 8]',
   },
   tolerance: {
     ...positive('tolerance'),
@@ -56,25 +56,25 @@ export const trainingOptions = {
   },
   batch: {
     ...positiveInteger('batch'),
-    describe: 'Examples a step of adamw and sgd [default: 16 to 256 by the number of examples, unfrozen 16]',
+    describe:
+      'Examples per step of adamw and sgd [default: 16 to 256 by the number of examples, unfrozen 16]',
   },
-  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples a run of the backbone' },
+  'backbone-batch': { ...positiveInteger('backbone-batch'), describe: 'Examples per run of the backbone' },
   standardize: { type: 'boolean', default: true, describe: 'Scale each feature to mean 0 and deviation 1' },
   validation: {
     ...share('validation'),
-    describe: 'Share held out where the data name no validation part; 0 trains on everything [default: 0.2]',
+    describe: 'Share held out if the data have no validation part; 0 trains on everything [default: 0.2]',
   },
   folds: { ...foldCount('folds'), describe: 'Also cross-validate on K folds of the training part' },
   duplicates: {
     choices: ['warn', 'remove', 'keep'],
     default: 'warn',
-    describe: 'Examples with the same bytes: said, left out, or neither',
+    describe: 'Examples with the same bytes: warn, remove, or keep silently',
   },
   seed: { ...integer('seed'), default: 1, describe: 'Seed of the split and of the training' },
   stream: {
     type: 'boolean',
-    describe:
-      'Leave features on disk and read them when they are needed [default: where memory does not hold them]',
+    describe: 'Leave features on disk and read them when needed [default: if memory does not hold them]',
   },
   unfreeze: {
     type: 'string',
@@ -91,7 +91,8 @@ export const trainingOptions = {
   },
   gradual: {
     ...positiveInteger('gradual'),
-    describe: 'Unfrozen: epochs in which the layers join, the last ones first [default: none, all at once]',
+    describe:
+      'Unfrozen: epochs over which the layers are unfrozen, the last ones first [default: none, all at once]',
   },
   'weight-decay': {
     ...nonNegative('weight-decay'),
@@ -99,7 +100,7 @@ export const trainingOptions = {
   },
   'clip-norm': {
     ...positive('clip-norm'),
-    describe: 'Most of the gradient norm [default: none; unfrozen 1]',
+    describe: 'Maximum norm of the gradient [default: none; unfrozen 1]',
   },
   ema: {
     ...share('ema'),
@@ -113,7 +114,7 @@ export const trainingOptions = {
   patience: {
     ...positiveInteger('patience'),
     describe:
-      'Epochs without a better validation loss (unfrozen: score) before training stops [default: 10, unfrozen none]',
+      'Epochs without a better validation loss (unfrozen: score) after which training stops [default: 10, unfrozen none]',
   },
 } as const satisfies Record<string, Options>;
 

@@ -32,6 +32,17 @@ export function viewName({ number, seed, augment }: RandomView): string {
   return `view ${number} of seed ${seed}, augment 1 ${canonicalJson(augment)}`;
 }
 
+/** What `viewName` was made of; undefined where there is no view, or one of another version. */
+export function parseViewName(name: string): RandomView | undefined {
+  const [, number, seed, augment] = /^view (\d+) of seed (\d+), augment 1 (.+)$/.exec(name) ?? [];
+  if (augment === undefined) return undefined;
+  return {
+    number: Number(number),
+    seed: Number(seed),
+    augment: JSON.parse(augment) as RandomView['augment'],
+  };
+}
+
 /** The store's name: sha256, as 64 hex digits, of the source as canonical JSON. */
 export function featureKey(source: FeatureSource): string {
   return createHash('sha256')

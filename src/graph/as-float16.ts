@@ -26,7 +26,15 @@ const singleInputs: ReadonlyMap<string, readonly number[]> = new Map([
   ['Upsample', [1]],
 ]);
 /** Operators without a float16 form, in some version of the operator set or at all. */
-const singleOnly = new Set(['Range', 'CumSum', 'NonMaxSuppression', 'MelWeightMatrix', 'RoiAlign']);
+const singleOnly = new Set([
+  'Range',
+  'CumSum',
+  'NonMaxSuppression',
+  'MelWeightMatrix',
+  'RoiAlign',
+  'Celu',
+  'IsInf',
+]);
 
 /** Weights beyond float16 become its largest number, those that would vanish its least. A model without float32 comes back as it is. */
 export function asFloat16(model: Model): Model {
@@ -67,10 +75,16 @@ class SinglePlaces {
     this.#kept = kept;
   }
 
-  settle(graph: Graph): Graph {
+  /** @param around - the graphs that a body lies in, the innermost first */
+  settle(graph: Graph, around: readonly Graph[] = []): Graph {
+    const scopes = [graph, ...around];
+    const isFloat32 = (value: string): boolean => valueDtype(graph, value, around) === 'float32';
     const initializers = new Map(graph.initializers);
     const nodes = graph.nodes.flatMap((row): Node[] => {
-      const one = spellOut({ ...row, attributes: mapSubgraphs(row.attributes, (body) => this.settle(body)) });
+      const one = spellOut({
+        ...row,
+        attributes: mapSubgraphs(row.attributes, (body) => this.settle(body, scopes)),
+      });
       const isSingle = singleOnly.has(one.opType) && one.domain === '';
       const places = isSingle
         ? [...one.inputs.keys()]
@@ -78,15 +92,17 @@ class SinglePlaces {
       if (places.length === 0) return [one];
       const [before, after]: [Node[], Node[]] = [[], []];
       const inputs = one.inputs.map((name, i) => {
-        if (name === '' || !places.includes(i) || valueDtype(graph, name) !== 'float32') return name;
+        if (name === '' || !places.includes(i) || !isFloat32(name)) return name;
         const single = this.#names.take(`${name}/float32`);
-        const weight = graph.initializers.get(name);
+        const weight = scopes
+          .map((scope) => scope.initializers.get(name))
+          .find((found) => found !== undefined);
         if (weight) initializers.set(single, this.#keep({ ...weight, name: single }));
         else before.push(this.#keep(cast(name, single, 'float32')));
         return single;
       });
       const outputs = one.outputs.map((name) => {
-        if (!isSingle || name === '' || valueDtype(graph, name) !== 'float32') return name;
+        if (!isSingle || name === '' || !isFloat32(name)) return name;
         const single = this.#names.take(`${name}/float32`);
         after.push(cast(single, name, 'float16'));
         return single;

@@ -53,16 +53,17 @@ export function deepestStage(
     flow,
     layers.flatMap((node) => flow.outputs(node)),
   );
-  const enlarging = graph.nodes.filter((node) => {
+  const isEnlarging = (node: Node): boolean => {
     if (!['Resize', 'Upsample', 'ConvTranspose', 'DepthToSpace', 'GridSample'].includes(node.opType))
       return false;
     if (!flow.inputs(node).some((input) => afterLayer.has(input))) return false;
     const growth = positions(node.outputs[0]!) - positions(flow.inputs(node)[0]!);
     return growth > 0 || (growth === 0 && ['Resize', 'Upsample'].includes(node.opType));
-  });
+  };
+  const enlarging = new Set(graph.nodes.filter(isEnlarging));
   const enlarged = descendants(
     flow,
-    enlarging.flatMap(({ outputs }) => outputs),
+    [...enlarging].flatMap(({ outputs }) => outputs),
   );
   const outputs = graph.outputs.map(({ name }) => name).filter((name) => flow.carries(name));
   const leading = outputs.map((output) => ancestors(flow, [output]));
@@ -72,6 +73,7 @@ export function deepestStage(
   );
   const tree = dominatorTree(flow);
   const heads = attentionHeads(flow, shapes, layouts);
+  const order = new Map(graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)));
   const places: Place[] = [];
   for (const node of graph.nodes) {
     for (const value of flow.outputs(node)) {
@@ -104,10 +106,11 @@ export function deepestStage(
   return (endOf(deeper) ?? usual).value;
 
   function endOf(all: readonly Place[]): Place | undefined {
-    const bypassed = tree.bypassed(all.map(({ value }) => value));
+    const maps = new Set(all.map(({ value }) => value));
+    const bypassed = tree.bypassed(maps);
     const isEnlarged = all.some(({ value }) => enlarged.has(value));
     const isHidden = (value: string): boolean =>
-      (bypassed.has(value) && (!isEnlarged || isBypassed(value, all))) ||
+      (bypassed.has(value) && (!isEnlarged || isBypassed(value, maps))) ||
       isInsideBlock(value, flow, shapes, layouts);
     // A prediction has no layer after it; the last maps of a bare feature extractor have none either, but an activation or a sum.
     const inner = richest(
@@ -134,19 +137,25 @@ export function deepestStage(
     return list.filter((place) => place.channels === widths[0]);
   }
 
-  /** Whether maps depend on the value and on others beside it, before anything is enlarged: it is the inside of a block. */
-  function isBypassed(value: string, all: readonly Place[]): boolean {
-    const after = descendants(flow, [value]);
-    const enlargedAfter = descendants(
-      flow,
-      enlarging
-        .filter((node) => flow.inputs(node).some((input) => after.has(input)))
-        .flatMap(({ outputs }) => outputs),
-    );
-    return all.some(
-      (place) =>
-        after.has(place.value) && !enlargedAfter.has(place.value) && !tree.dominates(value, place.value),
-    );
+  /**
+   * Whether maps depend on the value and on others beside it, before anything is enlarged: it is the inside of a block. Such
+   * maps mostly come soon, so the nodes after the value are gone through until the first of them.
+   */
+  function isBypassed(value: string, maps: ReadonlySet<string>): boolean {
+    const after = new Set([value]);
+    const enlargedAfter = new Set<string>();
+    for (let i = order.get(value)! + 1; i < graph.nodes.length; i++) {
+      const node = graph.nodes[i]!;
+      const inputs = flow.inputs(node);
+      if (!inputs.some((input) => after.has(input))) continue;
+      const isEnlarged = enlarging.has(node) || inputs.some((input) => enlargedAfter.has(input));
+      for (const output of flow.outputs(node)) {
+        after.add(output);
+        if (isEnlarged) enlargedAfter.add(output);
+        else if (maps.has(output) && !tree.dominates(value, output)) return true;
+      }
+    }
+    return false;
   }
 
   function positions(value: string): number {

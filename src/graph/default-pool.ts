@@ -5,7 +5,7 @@ import { formatShape } from '../tensor/shape.js';
 import type { DataFlow } from './data-flow.js';
 import { isAttention } from './linear-layer.js';
 import type { Pool } from './pool-features.js';
-import { factsOf } from './value-facts.js';
+import { factsOf, type ValueFacts } from './value-facts.js';
 import { type Layout, positionCount, type Shapes } from './value-layout.js';
 
 /**
@@ -61,9 +61,10 @@ export function hasClassToken(flow: DataFlow, shapes: Shapes, layer: string): bo
   };
   const count = tokenCount(layer);
   if (count === undefined) return false;
-  const { constantOf } = factsOf(graph);
+  let facts: ValueFacts | undefined;
   const isZero = (value: string): boolean => {
-    const data = constantOf(value)?.data;
+    facts ??= factsOf(graph);
+    const data = facts.constantOf(value)?.data;
     return data?.length === 1 && Number(data[0]) === 0;
   };
   return graph.nodes.some((node) => {

@@ -1,17 +1,16 @@
-import { intAttribute, subgraphs } from '../onnx/attributes.js';
+import { subgraphs } from '../onnx/attributes.js';
 import type { Graph, Node } from '../onnx/ir.js';
 import { quoteName } from '../onnx/quote-name.js';
+import { normalisesByBatch } from './for-inference.js';
 
 const drawing = /^(Random(Normal|Uniform)(Like)?|Bernoulli|Multinomial)$/;
 
 /** Why an example has no features of its own in a graph, as a sentence without its subject; undefined where it has. */
 export function explainOtherEachTime(graph: Graph): string | undefined {
-  const reasonOf = (node: Node): string | undefined => {
-    if (node.domain !== '') return undefined;
-    if (node.opType === 'BatchNormalization' && intAttribute(node, 'training_mode', 0) === 1)
-      return `normalises by the examples that are run together (${labelOf(node)} has training_mode 1)`;
-    return undefined;
-  };
+  const reasonOf = (node: Node): string | undefined =>
+    normalisesByBatch(node)
+      ? `normalises by the examples that are run together (${labelOf(node)} is in training mode)`
+      : undefined;
   return firstOf(graph, reasonOf) ?? explainRandom(graph);
 }
 

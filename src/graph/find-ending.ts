@@ -73,6 +73,7 @@ export function endingOf(
     if (positions > 1 && !isPooled) return { kind: 'tokenClassifier', feature, size, output };
     const hasBias = node.inputs[2] !== undefined || addsBias(node, flow);
     const embeds =
+      start === output &&
       !isProbability &&
       !saysScores.test(output) &&
       (saysEmbedding.test(output) ||
@@ -111,7 +112,8 @@ function beforeLabel(output: string, flow: DataFlow): string | undefined {
       )
     )
       return undefined;
-    value = node.inputs[0]!;
+    // A table of labels comes before the one that is looked up.
+    value = node.inputs.find((input) => input !== '' && !flow.isConstant(input)) ?? '';
   }
   return flow.carries(value) ? value : undefined;
 }

@@ -31,9 +31,15 @@ export function forInference(graph: Graph): InferenceGraph {
   return { graph: { ...graph, nodes, outputs }, changed: [...changed] };
 }
 
+/** Whether it normalises by the examples of a run; before operator set 14, which brought the attribute, the outputs tell. */
+export const normalisesByBatch = (node: Node): boolean =>
+  node.opType === 'BatchNormalization' &&
+  node.domain === '' &&
+  (intAttribute(node, 'training_mode', 0) === 1 || node.outputs.slice(1).some((name) => name !== ''));
+
 function settle(node: Node, { constantOf }: ValueFacts, read: ReadonlySet<string>): Node {
   if (node.domain !== '') return node;
-  if (node.opType === 'BatchNormalization' && intAttribute(node, 'training_mode', 0) === 1) {
+  if (normalisesByBatch(node)) {
     if (node.outputs.slice(1).some((name) => read.has(name))) return node;
     const attributes = new Map([...node.attributes].filter(([name]) => name !== 'training_mode'));
     return { ...node, attributes, outputs: node.outputs.slice(0, 1) };

@@ -27,7 +27,7 @@ const mostNumbers = 2 ** 31 - 1;
 const textLength = 8;
 
 /**
- * One example for every input: an image of noise, the first tokens of the vocabulary, a mask of ones, positions that
+ * One example for every input: an image of noise, the token of id 1 again and again, a mask of ones, positions that
  * count up. Open sizes are 1 for the batch, `imageSize` for images, 8 for texts, 0 for what a decoder has seen before.
  * @throws GraftError UNSUPPORTED_MODEL for an input that is no tensor of numbers.
  */
@@ -229,6 +229,6 @@ function valuesOf(graph: Graph, { name, type }: ValueInfo, dims: readonly number
     .users(name)
     .filter(({ opType, inputs }) => opType === 'Gather' && inputs[1] === name)
     .map(({ inputs }) => dimsOf(inputs[0])?.[0] ?? 2);
-  const limit = Math.min(2, ...rows);
-  return (i) => (limit > 1 ? (i % (limit - 1)) + 1 : 0);
+  const token = rows.every((count) => count > 1) ? 1 : 0;
+  return () => token;
 }

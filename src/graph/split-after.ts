@@ -1,5 +1,5 @@
 import { GraftError } from '../errors.js';
-import { indexGraph, valuesRead } from '../onnx/graph-index.js';
+import { valuesRead } from '../onnx/graph-index.js';
 import type { Model, Node } from '../onnx/ir.js';
 import { assertValueExists } from './assert-value-exists.js';
 import { sizeSources } from './size-sources.js';
@@ -27,7 +27,6 @@ export function splitAfter(
 ): TrainableSplit {
   assertValueExists(model, layer);
   const { graph } = model;
-  const { producer } = indexGraph(graph);
   const fed = dependents(
     model,
     graph.inputs.filter(({ name }) => !graph.initializers.has(name)).map(({ name }) => name),
@@ -52,8 +51,7 @@ export function splitAfter(
   for (const node of graph.nodes) {
     if (!node.outputs.some((output) => after.has(output))) continue;
     for (const value of valuesRead(node)) {
-      const isBefore = !after.has(value) && fed.has(value);
-      if (isBefore && (producer(value) || graph.inputs.some(({ name }) => name === value))) cross(value);
+      if (!after.has(value) && fed.has(value)) cross(value);
     }
   }
   const { backbone, tail } = splitModel(model, [...crossing]);

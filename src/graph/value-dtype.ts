@@ -33,7 +33,7 @@ const fixed: ReadonlyMap<string, DType> = new Map([
   ['SVMRegressor', 'float32'],
 ]);
 
-/** Operators that say the type of their result in an attribute, and what it is without one; undefined: that of the input. */
+/** Operators that say the type of their result in an attribute, and what it is without one; undefined: that of an input. */
 const told: ReadonlyMap<string, readonly [attribute: string, otherwise: DType | undefined]> = new Map([
   ['EyeLike', ['dtype', undefined]],
   ['RandomNormal', ['dtype', 'float32']],
@@ -46,6 +46,8 @@ const told: ReadonlyMap<string, readonly [attribute: string, otherwise: DType | 
   ['HammingWindow', ['output_datatype', 'float32']],
   ['HannWindow', ['output_datatype', 'float32']],
   ['MelWeightMatrix', ['output_datatype', 'float32']],
+  ['QuantizeLinear', ['output_dtype', undefined]],
+  ['DequantizeLinear', ['output_dtype', undefined]],
 ]);
 
 /** Of the second output, where it is another. */
@@ -70,10 +72,14 @@ const like: ReadonlyMap<string, number> = new Map([
   ['QLinearMul', 7],
   ['QLinearConcat', 1],
   ['QuantizeLinear', 2],
+  ['GatherBlockQuantized', 2],
 ]);
 
-/** The element type of a value: as the file declares it, else as the operators before it make it; float32 where nothing tells. */
-export function valueDtype(graph: Graph, value: string): DType {
+/**
+ * The element type of a value: as the file declares it, else as the operators before it make it; float32 where nothing tells.
+ * @param around - the graphs that a body lies in, the innermost first
+ */
+export function valueDtype(graph: Graph, value: string, around: readonly Graph[] = []): DType {
   const { producer } = indexGraph(graph);
   const declared = new Map(
     [...graph.valueInfo.values(), ...graph.outputs, ...graph.inputs].map((info) => [info.name, info]),
@@ -85,7 +91,10 @@ export function valueDtype(graph: Graph, value: string): DType {
     const initializer = graph.initializers.get(name);
     if (initializer) return initializer.dtype;
     const node = producer(name);
-    if (!node) return 'float32';
+    if (!node) {
+      const [outer, ...others] = around;
+      return outer ? valueDtype(outer, name, others) : 'float32';
+    }
     const made = madeDtype(node, node.outputs.indexOf(name));
     if (made !== undefined) return made;
     if (/^(If|Loop|Scan|SequenceAt|OptionalGetElement)$/.test(node.opType)) return 'float32';
@@ -97,7 +106,7 @@ export function valueDtype(graph: Graph, value: string): DType {
 }
 
 function madeDtype(node: Node, output: number): DType | undefined {
-  const { opType, attributes, inputs } = node;
+  const { opType, attributes } = node;
   if (opType === 'DynamicQuantizeLinear') return output === 1 ? 'float32' : 'uint8';
   const second = output === 1 ? ofSecond.get(opType) : undefined;
   if (second) return second;
@@ -114,7 +123,6 @@ function madeDtype(node: Node, output: number): DType | undefined {
     return isText ? 'string' : 'int64';
   }
   if (opType === 'Unique' && output > 0) return 'int64';
-  if (opType === 'QuantizeLinear' && inputs.length < 3) return 'uint8';
   if (opType === 'Cast') {
     const to = attributes.get('to');
     return to?.kind === 'int' ? dtypeFromCode(Number(to.value))?.dtype : undefined;

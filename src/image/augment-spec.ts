@@ -1,5 +1,6 @@
 /** How random views of a photo are made: which operations, and how far each may go. */
 import { readFile } from 'node:fs/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { GraftError, messageOf, unreadable } from '../errors.js';
 import { splitList } from '../split-list.js';
 
@@ -36,6 +37,13 @@ export const defaultAugment: AugmentSpec = {
 
 type Operation = keyof AugmentSpec;
 const operations = Object.keys(defaults) as readonly Operation[];
+
+/** The `--augment` that gives these operations: '' where none is needed, undefined where their bounds are not the usual ones. */
+export function nameAugment(augment: AugmentSpec): string | undefined {
+  const names = operations.filter((name) => augment[name] !== undefined);
+  if (!names.every((name) => isDeepStrictEqual(augment[name], defaults[name]))) return undefined;
+  return names.join() === Object.keys(defaultAugment).join() ? '' : names.join();
+}
 
 /**
  * From `crop,flip`, names of operations that then have their usual bounds, or from a JSON file that gives bounds.

@@ -1,5 +1,7 @@
 /** What is told of one store of the cache. */
 import type { StoreSummary } from '../features/list-stores.js';
+import { parseViewName } from '../features/feature-key.js';
+import { nameAugment } from '../image/augment-spec.js';
 import { quoteForShell } from '../quote-for-shell.js';
 
 export interface CachedStore {
@@ -65,9 +67,28 @@ export function describeStore(store: StoreSummary): CachedStore {
 export function commandFor({ usage, description }: StoreSummary): string | null {
   const last = usage.at(-1);
   if (!last || !description) return null;
-  const { layer, pool, dtype } = description;
-  const flags = Object.entries({ backbone: last.backbone, layer, pool, dtype, data: last.data });
+  const { layer, pool, dtype, view } = description;
+  const flags = Object.entries({
+    backbone: last.backbone,
+    layer,
+    pool,
+    dtype,
+    data: last.data,
+    ...viewFlags(view),
+  });
   return ['graft cache', ...flags.map(([name, value]) => `--${name} ${quoteForShell(value)}`)].join(' ');
+}
+
+/** The first views up to this one: they are computed together. Of bounds that no name has, the file is for the reader to name. */
+function viewFlags(view: string): Readonly<Record<string, string>> {
+  const found = parseViewName(view);
+  if (!found) return {};
+  const augment = nameAugment(found.augment);
+  return {
+    views: String(found.number),
+    'view-seed': String(found.seed),
+    ...(augment !== '' && { augment: augment ?? 'BOUNDS.json' }),
+  };
 }
 
 /** Share of the rows asked for that were there already; null of none. */

@@ -1,5 +1,6 @@
 /** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
 import { stat } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { holdsInputs, readTableInputs, type TableInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
@@ -92,7 +93,18 @@ async function isPath(input: string): Promise<boolean> {
   );
 }
 
+/** An image's, as in a table. */
+function fromAddress(address: string): ListedInput {
+  if (/^file:/i.test(address)) return { path: fileURLToPath(address) };
+  if (!/^https?:\/\/[^/?#]*@/i.test(address)) return { path: address, source: { kind: 'url', url: address } };
+  throw new GraftError(
+    'INVALID_DATASET',
+    'An address with a user name or password is not asked for; fetch the image and name its path.',
+  );
+}
+
 async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<ListedInput[]> {
+  if (kind === 'pixels' && /^(https?|file):\/\//i.test(input)) return [fromAddress(input)];
   const info = await stat(input);
   if (!info.isDirectory()) return [{ path: input }];
   const found: ListedInput[] = [];

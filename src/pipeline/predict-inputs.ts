@@ -51,7 +51,8 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
       }
       if (isInterruption(outcome)) throw stoppedAfter(predictions.length, inputs.length);
       firstFailure ??= cannotPredict(input, outcome);
-      if (options.onError === 'fail') throw firstFailure;
+      // A warning would say the same once more.
+      if (options.onError === 'fail' || inputs.length === 1) throw firstFailure;
       logger.warn(`Left out ${quoteInput(input)}: ${outcome.message}`);
       predictions.push(describeLeftOut(input.path, outcome.message, metadata, options.top));
     }

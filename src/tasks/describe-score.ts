@@ -15,9 +15,10 @@ export function formatFigure(name: FigureName, value: number): string {
   return shares.includes(name) ? `${(100 * value).toFixed(1)} %` : value.toPrecision(4);
 }
 
-/** Losses of amounts are in their squared unit. @example formatLoss(0.1234) // '0.1234' */
+/** Losses of amounts are in their squared unit, so they may be large. @example formatLoss(0.1234) // '0.1234' */
 export function formatLoss(loss: number): string {
-  return loss < 1e6 ? loss.toFixed(4) : loss.toPrecision(4);
+  if (loss < 100) return loss.toFixed(4);
+  return loss < 1e6 ? loss.toFixed(1) : loss.toPrecision(4);
 }
 
 /** Of ordered classes, which have an accuracy too, errors are counted in steps. */

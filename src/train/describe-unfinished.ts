@@ -1,3 +1,4 @@
+import { formatLoss } from '../tasks/describe-score.js';
 import type { EpochRecord } from './epoch-record.js';
 
 /** Share of the epochs at their end in which a fall of the validation loss counts. */
@@ -20,7 +21,7 @@ export function describeUnfinished(history: readonly EpochRecord[]): string | un
   if (!(fall > 0 && isFalling && Number.isFinite(before))) return undefined;
   const epochs = late === 1 ? 'the last epoch' : `the last ${late} epochs`;
   return (
-    `Unfinished: the validation loss still fell, from ${before.toFixed(4)} to ${end.toFixed(4)}, in ${epochs} of ${losses.length}. ` +
+    `Unfinished: the validation loss still fell, from ${formatLoss(before)} to ${formatLoss(end)}, in ${epochs} of ${losses.length}. ` +
     'Try more --epochs, a higher --lr, or a smaller --batch.'
   );
 }

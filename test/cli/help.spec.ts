@@ -32,6 +32,15 @@ describe('The help', () => {
     });
   }
 
+  it('is given for graft help and a command too', async () => {
+    const [asked, usual] = [
+      await graftHere(['help', 'cache', 'ls']),
+      await graftHere(['cache', 'ls', '--help']),
+    ];
+    expect(asked).to.deep.equal(usual);
+    expect(asked.stdout).to.match(/^graft cache ls\n/);
+  });
+
   it('of graft itself names every command', async () => {
     const { stdout } = await graftHere(['--help']);
     expect([...stdout.matchAll(/^ {2}graft (\w+)/gm)].map(([, name]) => name)).to.have.members(

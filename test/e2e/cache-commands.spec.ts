@@ -211,6 +211,19 @@ describe('The cache commands', () => {
     expect(await ask('verify')).to.include({ damaged: 0 });
   });
 
+  it('say how to compute a damaged view again', async () => {
+    await cache('--views', '2', '--view-seed', '5', '--augment', 'crop,randaugment');
+    const store = (await ask<CacheList>('ls')).stores.find(({ view }) => view?.startsWith('view 2 of'));
+    const { stores } = await ask<CacheVerification>('verify', store!.key);
+    expect(stores[0]!.remedy).to.match(/ --views 2 --view-seed 5 --augment crop,randaugment$/);
+    await ask('prune', ...(await viewKeys()), '--yes');
+  });
+
+  async function viewKeys(): Promise<string[]> {
+    const { stores } = await ask<CacheList>('ls');
+    return stores.filter(({ view }) => view !== 'original').map(({ key }) => key);
+  }
+
   it('keep float16 apart from float32', async () => {
     expect(await cache('--dtype', 'float16')).to.include({ computed: 15, dtype: 'float16' });
     expect((await ask<CacheList>('ls')).stores.map(({ dtype }) => dtype).sort()).to.deep.equal([

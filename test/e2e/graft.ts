@@ -13,7 +13,11 @@ export interface Outcome {
 const cli = path.resolve('dist/cli/index.js');
 
 /** @param input - what stands on its stdin */
-export function graft(args: readonly string[], env: NodeJS.ProcessEnv = {}, input = ''): Promise<Outcome> {
+export function graft(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  input: string | Uint8Array = '',
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [cli, ...args], { env: { ...process.env, ...env } });
     let stdout = '';

@@ -85,6 +85,16 @@ describe('the main job on texts', () => {
     expect(own[predictor.metadata.labels.indexOf('good')]).to.be.closeTo(scores[0]!, 1e-5);
   });
 
+  it('refuses lines that are not UTF-8, and says nothing of none', async () => {
+    const call = ['predict', '--model', model, '-', '--device', 'cpu'];
+    const wrong = await graft(call, env, Buffer.from('good\ncaf\xe9\n', 'latin1'));
+    expect(wrong.stderr).to.equal(
+      'graft: Line 2 of the standard input is not UTF-8 text; save it as UTF-8.\n',
+    );
+    expect(wrong.status).to.equal(1);
+    expect(await graft(call, env)).to.include({ stdout: '', status: 0 });
+  });
+
   it('reads lines from stdin with -', async () => {
     const { stdout } = await graft(
       ['predict', '--model', model, '-', '--json'],

@@ -15,6 +15,7 @@ import { expect } from 'chai';
 import sharp from 'sharp';
 import { graft, temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
+import { exportedModel } from '../web/exported-model.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 
 /** A class folder with `count` small images, each of its own colour. */
@@ -64,6 +65,11 @@ describe('wrong input', function () {
       [['trian'], /There is no command trian\. Did you mean train\?\nSee: graft --help/],
       [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
+      [['export', '--precision', 'int4'], /Missing: --run and --out\./],
+      [
+        ['predict', '--model', 'm', '--on-error', 'stop', 'a'],
+        /one of skip, fail for --on-error but received "stop"\./,
+      ],
       [['inspect'], /Missing: the model of graft inspect <model>\./],
       [
         ['gradient', '--model', 'm.onnx'],
@@ -93,11 +99,31 @@ describe('wrong input', function () {
       expectRefusal(await graftHere(args), 2, message);
   });
 
+  it('of a switch with a value that is neither true nor false is not taken for false', async () => {
+    const call = ['train', '--backbone', 'b', '--data', 'd', '--out', 'o'];
+    expectRefusal(
+      await graftHere([...call, '--standardize=no']),
+      2,
+      /true or false for --standardize but received "no"\./,
+    );
+    expectRefusal(
+      await graftHere([...call, '--standardize', 'no']),
+      2,
+      /argument: no\. --standardize is a switch, without a value: --no-standardize turns it off\./,
+    );
+    expectRefusal(await graftHere([...call, '--config', 'a', '--config', 'b']), 2, /one file for --config/);
+  });
+
   it('of words where flags stand tells what a pattern without quotation marks has become', async () => {
     expectRefusal(
       await graftHere(['train', '--backbone', 'b', '--out', 'o', '--data', 'a.tar', 'b.tar', 'c.tar']),
       2,
       /Unknown arguments: b\.tar, c\.tar\. .* quotation marks: --data 'a-\{0\.\.9\}\.tar'\./,
+    );
+    expectRefusal(
+      await graftHere(['report', 'a', 'b']),
+      2,
+      /Unknown argument: b\. graft report takes one run\.\n/,
     );
     expectRefusal(
       await graftHere(['doctor', 'a']),
@@ -149,8 +175,21 @@ describe('wrong input', function () {
     expectRefusal(await run('scattering', good, '--validation', '20'), 2, /share .* --validation .*20/);
   });
 
+  it('of more threads than any machine has is wrong usage and says how many there may be', async () => {
+    const message = /a whole number from 1 to \d+ for --threads but received 100000\./;
+    expectRefusal(await run('scattering', good, '--threads', '100000'), 2, message);
+  });
+
   it('of a missing backbone names the file', async () => {
     expectRefusal(await run(path.join(folder, 'none.onnx'), good), 1, /none\.onnx/);
+  });
+
+  it('of the one input of a prediction is said once', async () => {
+    const missing = path.join(folder, 'missing.png');
+    const file = path.join(folder, 'labels.onnx');
+    writeFileSync(file, exportedModel(['a', 'b']));
+    const { stderr, status } = await graftHere(['predict', '--model', file, missing]);
+    expect([stderr, status]).to.deep.equal([`graft: There is no file ${missing}; check the path.\n`, 1]);
   });
 
   it('of a model that is no ONNX names the file', async () => {
@@ -307,7 +346,7 @@ describe('wrong input', function () {
       [{ tensorboard: false }, /a value .* for tensorboard in the configuration but received false/],
       [{ json: 'yes' }, /true or false for json in the configuration but received "yes"/],
       [{ l2: [1, 2] }, /for --l2 but received "1,2"/],
-      [{ head: ['mlp', 'linear'] }, /Given: "mlp,linear"/],
+      [{ head: ['mlp', 'linear'] }, /one of linear, mlp, .* for --head but received "mlp,linear"/],
     ];
     for (const [flags, message] of refused) {
       it(`is refused rather than guessed at: ${JSON.stringify(flags)}`, async () => {

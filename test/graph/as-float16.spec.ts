@@ -3,7 +3,7 @@ import { asFloat16 } from '../../src/graph/as-float16.js';
 import { holdInFloat16 } from '../../src/graph/hold-in-float16.js';
 import { toTensor } from '../../src/onnx/initializer.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
-import type { Model } from '../../src/onnx/ir.js';
+import * as ir from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { float32, int64, type Tensor } from '../../src/tensor/tensor.js';
 import { modelWithIf, modelWithLoop, modelWithScan } from './models-with-subgraphs.js';
@@ -11,7 +11,7 @@ import { largestDifference, randomTensor, runModel } from './run-model.js';
 
 type Feeds = Record<string, Tensor>;
 
-async function differenceOf(model: Model, feeds: Feeds): Promise<number> {
+async function differenceOf(model: ir.Model, feeds: Feeds): Promise<number> {
   const [single, half] = [await runModel(model, feeds), await runModel(asFloat16(model), feeds)];
   return Math.max(...Object.keys(single).map((name) => largestDifference(single[name]!, half[name]!)));
 }
@@ -91,6 +91,32 @@ describe('a model in float16', () => {
     const number = (value: number): string => b.op('Constant', [], { attributes: { value_int: value } });
     const rows = b.op('Range', [number(2), number(-1), number(-1)]);
     b.output(b.op('Gather', [x, rows], { attributes: { axis: 0 } }), 'float32', [3, 2], 'y');
+    expect(await differenceOf(b.model(), { x: randomTensor([3, 2]) })).to.be.below(2e-3);
+  });
+
+  it('leaves a Range of integers one inside a branch, which takes its ends from around', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [3, 2]);
+    const ends = [2, -1, -1].map((value) => b.constant('end', int64([], [value])));
+    const branch = (name: string): ir.Attribute => {
+      const rows = ir.node({ opType: 'Range', inputs: ends, outputs: [`${name}/rows`] });
+      const taken = ir.node({ opType: 'Gather', inputs: [x, `${name}/rows`], outputs: [name] });
+      const outputs = [ir.tensorValue(name, 'float32')];
+      return { kind: 'graph', value: ir.graph({ nodes: [rows, taken], inputs: [], outputs }) };
+    };
+    const sum = b.op('ReduceSum', [x], { attributes: { keepdims: 0 } });
+    const inputs = [b.op('Greater', [sum, b.scalar(0)])];
+    const attributes = new Map([['then_branch', branch('a')], ['else_branch', branch('b')]]); // prettier-ignore
+    b.nodes.push(ir.node({ opType: 'If', inputs, outputs: ['y'], attributes }));
+    b.output('y', 'float32', [3, 2]);
+    expect(await differenceOf(b.model(), { x: randomTensor([3, 2]) })).to.be.below(2e-3);
+  });
+
+  it('has what no float16 form is of in float32: Celu and IsInf', async () => {
+    const b = new GraphBuilder();
+    const x = b.input('x', 'float32', [3, 2]);
+    const bent = b.op('Celu', [x]);
+    b.output(b.op('Where', [b.op('IsInf', [bent]), b.scalar(0), bent]), 'float32', [3, 2], 'y');
     expect(await differenceOf(b.model(), { x: randomTensor([3, 2]) })).to.be.below(2e-3);
   });
 

@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { valueDtype } from '../../src/graph/value-dtype.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { openModel } from '../../src/runtime/open-model.js';
-import { float32, int64 } from '../../src/tensor/tensor.js';
+import { checked, float32, int64 } from '../../src/tensor/tensor.js';
 
 const n1 = (b: GraphBuilder, n: string): string => b.op('Reshape', [n, b.ints([1, 1])]);
 
@@ -23,6 +23,34 @@ describe('The type of a value that the file does not tell', () => {
     );
     const float = 'float32';
     expect(types).to.deep.equal([float, 'int32', float, 'int64', float, 'int64', float, 'bool']);
+  });
+
+  it('is what onnxruntime makes of quantised numbers and of tables that are looked up in', async () => {
+    const b = new GraphBuilder({ opset: 21 });
+    const x = b.input('x', 'float32', [2]);
+    const scale = b.scalar(0.5);
+    const table = b.constant('table', checked('uint8', [2, 16], new Uint8Array(32).fill(1)));
+    const rows = b.constant('rows', float32([2, 2], [1, 2, 3, 4]));
+    const found = b.op('GatherBlockQuantized', [table, b.ints([0]), rows], {
+      domain: 'com.microsoft',
+      attributes: { bits: 4, block_size: 16, gather_axis: 0, quantize_axis: 1 },
+    });
+    const small = b.op('QuantizeLinear', [x, scale], { attributes: { output_dtype: 3 } });
+    const plain = b.op('QuantizeLinear', [x, scale]);
+    const values = [found, small, plain, b.op('DequantizeLinear', [small, scale])];
+    const empty = b.graph();
+    const outputs = values.map((name) => ({ name, docString: '', metadata: new Map<string, string>() }));
+    const opsets = new Map([
+      ['', 21],
+      ['com.microsoft', 1],
+    ]);
+    const session = await openModel(b.model({ irVersion: 10, opsets, graph: { ...empty, outputs } }));
+    try {
+      const made = await session.run({ x: float32([2], [1, 2]) });
+      for (const name of values) expect(valueDtype(empty, name), name).to.equal(made[name]!.dtype);
+    } finally {
+      await session.release();
+    }
   });
 
   it('is what onnxruntime makes of operators that change it', async () => {

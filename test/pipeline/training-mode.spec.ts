@@ -32,8 +32,8 @@ describe('A backbone whose examples change each other', () => {
   let count = 0;
 
   /** image → Conv → `middle` → Relu → mean → classes */
-  async function written(middle: (b: GraphBuilder, maps: string) => string): Promise<string> {
-    const b = new GraphBuilder();
+  async function written(middle: (b: GraphBuilder, maps: string) => string, opset = 17): Promise<string> {
+    const b = new GraphBuilder({ opset });
     const image = b.input('image', 'float32', ['batch', 3, 12, 12]);
     const maps = b.op('Conv', [image, b.constant('kernel', normal(6, 3, 3, 3))]);
     const features = b.op('Flatten', [b.op('GlobalAveragePool', [b.op('Relu', [middle(b, maps)])])]);
@@ -79,6 +79,27 @@ describe('A backbone whose examples change each other', () => {
     expect(said.join('\n')).not.to.include('training mode');
     expect(await featuresOf(true)).to.deep.equal(expected);
     expect(said.join('\n')).to.match(/training mode .*BatchNormalization by its running statistics, Dropout/);
+  });
+
+  it('is taken as in inference where it was so exported before training mode had an attribute', async () => {
+    const featuresOf = async (outputs: number): Promise<Tensor> => {
+      rng = createRng(4);
+      const norm = (b: GraphBuilder, maps: string): string => {
+        const parameters = ['s', 'b', 'm', 'v'].map((name) =>
+          b.constant(name, float32([6], [1, 2, 3, 4, 5, 6])),
+        );
+        return b.ops('BatchNormalization', [maps, ...parameters], outputs)[0]!;
+      };
+      const { features, outputName } = await prepare(await written(norm, 12));
+      const session = await openModel(features, { optimization: 'disabled' });
+      const given = await session.run({ image: float32([2, 3, 12, 12], noise) });
+      await session.release();
+      return given[outputName]!;
+    };
+    const expected = await featuresOf(1);
+    said.splice(0);
+    expect(await featuresOf(5)).to.deep.equal(expected);
+    expect(said.join('\n')).to.match(/training mode .*BatchNormalization by its running statistics/);
   });
 
   it('is run one image at a time where the images decide a branch together, also as exported', async () => {

@@ -32,6 +32,13 @@ describe('A training that ends too soon', () => {
     expect(await warningsOf({ head: { kind: 'prototype' } }), 'prototype').to.be.empty;
   });
 
+  it('tells the large losses of amounts in few digits', () => {
+    const history = [4_000_000, 2_072_092.9282, 110_865.273].map((loss, i) => {
+      return { epoch: i + 1, objective: loss, train: { loss }, validation: { loss } };
+    });
+    expect(describeUnfinished(history)).to.contain('from 2.072e+6 to 110865.3,');
+  });
+
   it('is not seen without a validation part, or by a single epoch', () => {
     const record = { objective: 1, train: { loss: 1 } };
     expect(describeUnfinished([1, 2, 3].map((epoch) => ({ ...record, epoch })))).to.equal(undefined);

@@ -14,16 +14,16 @@ const options = {
   ...cacheFolderOption,
   'older-than': {
     ...nonNegative('older-than'),
-    describe: 'Remove stores that were not used for so many days',
+    describe: 'Remove stores not used for this many days',
   },
   'max-size': {
     type: 'string',
     requiresArg: true,
     coerce: parseBytes,
-    describe: 'Keep the most recently used stores that fit into this: 500MB, 20GB',
+    describe: 'Keep the most recently used stores that fit into this size: 500MB, 20GB',
   },
-  keep: { ...wholeNumber('keep'), describe: 'Never remove the so many most recently used stores' },
-  yes: { type: 'boolean', default: false, describe: 'Remove; without it, only say what would go' },
+  keep: { ...wholeNumber('keep'), describe: 'Never remove this many most recently used stores' },
+  yes: { type: 'boolean', default: false, describe: 'Remove; without it, only list what would go' },
 } as const;
 
 export const cachePruneCommand = defineCommand<typeof options, { stores?: string[] }>({

@@ -15,15 +15,18 @@ import { cacheVerifyCommand } from './cache-verify.js';
 export const cacheCommand = defineCommand({
   command: 'cache',
   farewell: goesOn,
-  describe: 'Compute the features that are not cached yet, and look after what is',
+  describe: 'Compute the features that are not cached yet; manage the cache',
   options: {
     ...backboneOptions,
     ...dataOptions,
     ...cacheOptions,
     ...deviceOptions,
     ...viewOptions,
-    batch: { ...positiveInteger('batch'), describe: 'Examples a run of the backbone' },
-    seed: { ...integer('seed'), describe: 'As of graft train; features do not depend on it' },
+    batch: { ...positiveInteger('batch'), describe: 'Examples per run of the backbone' },
+    seed: {
+      ...integer('seed'),
+      describe: 'Of graft train, for shared configurations; features do not depend on it',
+    },
     shard: {
       type: 'string',
       requiresArg: true,

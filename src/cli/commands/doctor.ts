@@ -3,7 +3,7 @@ import { formatTable } from '../format-text.js';
 
 export const doctorCommand = defineCommand({
   command: 'doctor',
-  describe: 'Tell which devices, libraries and versions are here',
+  describe: 'Show the devices, libraries and versions of this machine',
   options: {},
   example: ['doctor', 'what runs on this machine, and what is missing'],
   async run(_, output) {

@@ -24,7 +24,7 @@ export const exportCommand = defineCommand({
     precision: {
       choices: modelPrecisions,
       default: 'float32',
-      describe: 'What the backbone computes in, or holds its weights in; int8 quarters the file',
+      describe: 'Number type of the backbone or of its weights; int8 quarters the file',
     },
     pixels: {
       type: 'boolean',
@@ -34,7 +34,7 @@ export const exportCommand = defineCommand({
     'external-data': {
       type: 'boolean',
       default: false,
-      describe: 'Weights in a file of their own beside the model [always beyond 2 GiB]',
+      describe: 'Weights in a separate file beside the model [always beyond 2 GiB]',
     },
     ...mergedBackboneOptions,
   } as const,

@@ -15,7 +15,7 @@ const options = {
     type: 'string',
     requiresArg: true,
     default: 'all',
-    describe: 'Values, with commas between them; all: every float initializer that reaches the loss',
+    describe: 'Values separated by commas; all: every float initializer that reaches the loss',
   },
   out: { type: 'string', requiresArg: true, describe: 'ONNX file to write' },
   'input-shape': {
@@ -23,7 +23,7 @@ const options = {
     requiresArg: true,
     // Given several times, it names an input each time.
     coerce: (given?: string | readonly string[]) => (typeof given === 'object' ? given.join(' ') : given),
-    describe: 'Shapes of inputs with free dimensions, for the trial run: x=2,3,224,224 y=2,7',
+    describe: 'Shapes of inputs with free dimensions, for the trial run: "x=2,3,224,224 y=2,7"',
   },
   check: { type: 'boolean', default: false, describe: 'Compare with finite differences in float64' },
   samples: {

@@ -7,13 +7,13 @@ import { cacheFolderOption, modelPositional } from '../shared-options.js';
 
 const options = {
   svg: { type: 'string', requiresArg: true, describe: 'File to draw the blocks into' },
-  all: { type: 'boolean', default: false, describe: 'List every layer, however many' },
+  all: { type: 'boolean', default: false, describe: 'List all layers' },
   ...cacheFolderOption,
 } as const satisfies Record<string, Options>;
 
 export const inspectCommand = defineCommand<typeof options, { model: string }>({
   command: 'inspect <model>',
-  describe: 'Show what a model holds and which layers a head may stand on',
+  describe: 'Show the inputs, outputs and possible feature layers of a model',
   options,
   positionals: modelPositional,
   example: ['inspect resnet50.onnx --svg resnet50.svg', 'inputs, outputs and candidate feature layers'],

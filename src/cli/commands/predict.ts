@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { GraftError } from '../../errors.js';
 import type { Hooks } from '../../pipeline/cache-features.js';
 import type { PredictFeaturesOptions } from '../../pipeline/predict-features.js';
@@ -82,8 +83,20 @@ async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<P
   return predictFeatures(args, hooks);
 }
 
-/** Of stdin, without empty ones. */
+/** Of stdin, without empty ones. @throws GraftError INVALID_TEXT for a line that is not UTF-8, as of any other text */
 async function readLines(): Promise<string[]> {
-  const { text } = await import('node:stream/consumers');
-  return (await text(process.stdin)).split(/\r?\n/).filter((line) => line.trim() !== '');
+  const { buffer } = await import('node:stream/consumers');
+  const bytes = await buffer(process.stdin);
+  const lines = bytes
+    .toString('utf8')
+    .replace(/^\ufeff/, '')
+    .split(/\r?\n/);
+  if (!isUtf8(bytes)) {
+    const at = lines.findIndex((line) => line.includes('\ufffd'));
+    throw new GraftError(
+      'INVALID_TEXT',
+      `Line ${at + 1} of the standard input is not UTF-8 text; save it as UTF-8.`,
+    );
+  }
+  return lines.filter((line) => line.trim() !== '');
 }

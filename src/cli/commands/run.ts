@@ -41,7 +41,7 @@ const options = {
   },
   unfreeze: {
     ...trainFlags.unfreeze,
-    describe: `${trainFlags.unfreeze.describe}; with --tune several, with commas between`,
+    describe: `${trainFlags.unfreeze.describe}; with --tune several, separated by commas`,
   },
   select: {
     choices: searchFlags.select.choices,
@@ -55,8 +55,7 @@ const options = {
   'lr-find': { type: 'boolean', describe: searchFlags['lr-find'].describe },
   validation: {
     ...trainFlags.validation,
-    describe:
-      'Share held out where the data name no validation part [default: 0.2; with --tune 0, folds judge]',
+    describe: 'Share held out if the data have no validation part [default: 0.2; with --tune 0, folds judge]',
   },
 } as const satisfies Record<string, Options>;
 

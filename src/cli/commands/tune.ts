@@ -48,14 +48,14 @@ export const searchFlags = {
   layers: {
     type: 'string',
     requiresArg: true,
-    describe: 'Feature layers to compare: auto, or names with commas between',
+    describe: 'Feature layers to compare: auto, or names separated by commas',
   },
   select: {
     choices: ['one-se', 'best'],
     default: 'one-se',
     describe: 'Keep the simplest within one standard error of the best, or the best',
   },
-  budget: { ...positiveInteger('budget'), describe: 'Most candidates; a seeded choice where there are more' },
+  budget: { ...positiveInteger('budget'), describe: 'Maximum number of candidates; a seeded choice of them' },
   'learning-curve': {
     type: 'boolean',
     default: false,
@@ -88,7 +88,7 @@ export const searchFlags = {
   },
   epochs: {
     ...positiveInteger('epochs'),
-    describe: 'Most epochs of adamw and sgd [default: 30]',
+    describe: 'Maximum epochs of adamw and sgd [default: 30]',
   },
   validation: {
     ...share('validation'),
