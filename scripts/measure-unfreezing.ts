@@ -8,6 +8,9 @@
  *
  * Options of a variant are those of `fineTune`. Prints a line a fold, then a table. To choose options without looking at
  * what they are to be judged on, `--nested K` leaves fold K out and deals the rest into folds of its own.
+ *
+ * `--few N` trains on N examples of each class and judges by 30 others (`--held`), which the same draw has for every N, in place
+ * of folds: `--only 0,1` then names draws, each of which seeds its training too.
  */
 import { parseArgs } from 'node:util';
 import { createRng } from '../src/rng.js';
@@ -34,6 +37,8 @@ const { values: flags } = parseArgs({
     threads: { type: 'string', default: '2' },
     cache: { type: 'string' },
     nested: { type: 'string' },
+    few: { type: 'string' },
+    held: { type: 'string', default: '30' },
   },
 });
 const { backbone = '', data = '', unfreeze = '', layer, cache } = flags;
@@ -73,10 +78,28 @@ function dealOut(include: (row: number) => boolean, seed: number): Int32Array {
   return dealt;
 }
 
+/** Rows to learn from and rows to judge by. */
+function partsOf(fold: number): readonly [train: number[], held: number[]] {
+  if (flags.few !== undefined) return draw(Number(flags.few), Number(flags.held), fold + 1);
+  const rowsWhere = (include: (own: number) => boolean): number[] =>
+    [...foldOf.keys()].filter((row) => foldOf[row]! >= 0 && include(foldOf[row]!));
+  return [rowsWhere((own) => own !== fold), rowsWhere((own) => own === fold)];
+}
+
+function draw(few: number, held: number, seed: number): [number[], number[]] {
+  const rng = createRng(seed);
+  const drawn = [...dataset.classes.keys()].map((label) =>
+    rng.shuffle(dataset.examples.rowsWhere((example) => example.label === label)),
+  );
+  return [
+    drawn.flatMap((members) => members.slice(held, held + few)),
+    drawn.flatMap((members) => members.slice(0, held)),
+  ];
+}
+
 async function select(
-  include: (fold: number) => boolean,
+  picked: readonly number[],
 ): Promise<ActivationSet & { readonly activations: RowReader }> {
-  const picked = [...foldOf.keys()].filter((row) => foldOf[row]! >= 0 && include(foldOf[row]!));
   const own = new Uint8Array(picked.length * 32);
   for (const [i, row] of picked.entries()) own.set(keys.subarray(row * 32, (row + 1) * 32), i * 32);
   return {
@@ -98,13 +121,17 @@ for (const variant of flags.variant) {
   const figures: Figures[] = [];
   results.set(variant, figures);
   for (const fold of chosen) {
-    const [train, held] = [await select((own) => own !== fold), await select((own) => own === fold)];
+    const [ofTraining, ofJudging] = partsOf(fold);
+    const [train, held] = [await select(ofTraining), await select(ofJudging)];
     const tuned = await fineTune(
       tail,
       train,
       held,
       // The held fold chooses nothing: no epoch is kept for its loss, and training does not stop by it.
-      { threads: Number(flags.threads), ...options, stopsEarly: false },
+      {
+        ...{ threads: Number(flags.threads), ...options, stopsEarly: false },
+        ...(flags.few !== undefined && { seed: fold + 1 }),
+      },
       openSession,
     );
     for (const { activations } of [train, held]) await activations.close();

@@ -230,6 +230,17 @@ describe('fine-tuning a tail', function () {
     });
   }
 
+  it('advises what was measured to help where few examples are learned by heart', async () => {
+    const said: string[] = [];
+    const logger = { info() {}, warn: (text: string) => void said.push(text) };
+    const few = subset(train, 24);
+    await tune(few, validation, { epochs: 20, lr: 0.05, tailLr: 0.05, stopsEarly: false, logger });
+    expect(said).to.have.length(1);
+    expect(said[0]).to.match(
+      /^Overfitting: .* Try a larger --l2, more examples, or other layers: graft tune --unfreeze/,
+    );
+  });
+
   it('keeps the head alone where moving the tail only made things worse', async () => {
     const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
       task: 'regression',
