@@ -25,7 +25,12 @@ export function mixesExamples({ graph, functions }: Model): Mixing | undefined {
   if (nodes.some(isScaling)) return 'scale';
   const fed = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
   // Sizes count only where no size but the batch's is free, as lengths of texts are the same for all of a batch.
-  const scope = { isFed: () => false, facts: noFacts, countsSizes: fed.every(isOfKnownSizes) };
+  const scope = {
+    isFed: () => false,
+    facts: noFacts,
+    countsSizes: fed.every(isOfKnownSizes),
+    fedInputs: new Map<Graph, Set<string>>(),
+  };
   return follow(graph, fed.map(({ name }) => name), scope).mixing; // prettier-ignore
 }
 
@@ -35,6 +40,11 @@ interface Scope {
   isFed(value: string): boolean;
   readonly facts: ValueFacts;
   readonly countsSizes: boolean;
+  /**
+   * Inputs of bodies that depend on what the model is fed, as far as they are known: a body is gone through again for each that
+   * is found around it, and would begin anew each time, twice as often for each loop in a loop.
+   */
+  readonly fedInputs: Map<Graph, Set<string>>;
 }
 
 interface Followed {
@@ -46,7 +56,7 @@ interface Followed {
 function follow(graph: Graph, fed: readonly string[], outer: Scope): Followed {
   const found = new Set(fed);
   const isFed = (value: string): boolean => found.has(value) || outer.isFed(value);
-  const scope = { isFed, facts: factsOf(graph, outer.facts), countsSizes: outer.countsSizes };
+  const scope = { ...outer, isFed, facts: factsOf(graph, outer.facts) };
   let mixing: Mixing | undefined;
   for (const node of graph.nodes) {
     const { opType, domain, outputs } = node;
@@ -81,9 +91,11 @@ function mixingOfRounds({ opType, inputs, attributes }: Node, scope: Scope): Mix
   // A Loop's first two inputs are how often it runs, and whether at all; its body gives whether to go on.
   const isLoop = opType === 'Loop';
   if (isLoop && inputs.slice(0, 2).some(scope.isFed)) return 'rounds';
-  const fed = new Set(
-    body.value.inputs.flatMap(({ name }, i) => (scope.isFed(inputs[i] ?? '') ? [name] : [])),
-  );
+  const fed = scope.fedInputs.get(body.value) ?? new Set<string>();
+  scope.fedInputs.set(body.value, fed);
+  body.value.inputs.forEach(({ name }, i) => {
+    if (scope.isFed(inputs[i] ?? '')) fed.add(name);
+  });
   let found: Mixing | undefined;
   for (let known = -1; known < fed.size;) {
     known = fed.size;
