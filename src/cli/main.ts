@@ -48,8 +48,7 @@ const commands = [
 export async function main(given: readonly string[]): Promise<void> {
   optimizeLater();
   surviveClosedOutput();
-  // As of git and npm: `graft help train`.
-  const args = given[0] === 'help' ? [...given.slice(1), '--help'] : given;
+  const args = given[0] === 'help' ? askedHelp(given.slice(1)) : given;
   const called = commandOf(args, commands);
   const end = args.indexOf('--');
   const flags = end < 0 ? args : args.slice(0, end);
@@ -100,6 +99,11 @@ export async function main(given: readonly string[]): Promise<void> {
     // 128 + SIGINT, as shells have it.
     process.exitCode = isUsage ? 2 : isInterruption(error) ? 130 : 1;
   }
+}
+
+/** As of git and npm, `graft help train`. What is no command is left to be refused as that. */
+function askedHelp(words: readonly string[]): readonly string[] {
+  return words.length === 0 || commandOf(words, commands) !== undefined ? [...words, '--help'] : words;
 }
 
 /** @param called - the command, of which one below it may be meant */

@@ -62,7 +62,7 @@ export async function readDataset(
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +
         (dataset.kind === 'texts'
           ? 'give every text the label of its class.'
-          : 'put the images of each class into a folder of its own.'),
+          : 'give the images of each class a folder, or in a table a label, of their own.'),
     );
   }
   return dataset;

@@ -85,7 +85,7 @@ export function pickColumn(
   throw new GraftError(
     'INVALID_DATASET',
     `Expected ${given === undefined && !header ? `a column ${position}, counted from 0,` : given === undefined ? `one of the columns ${candidates.slice(0, 3).join(', ')}, …` : `a column ${given}`} in ${file} but it has ` +
-      `${nameSome(columns.map(shorten))}; name it with ${flag}${header ? ', or pass --no-header' : ''}.`,
+      `${nameSome(columns.map(shorten))}; name it with ${flag}${header && !holdsObjects(file) ? ', or pass --no-header' : ''}.`,
   );
 }
 

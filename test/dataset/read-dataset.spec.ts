@@ -387,6 +387,7 @@ describe('Reading a data set', () => {
           'csv',
           /one of the columns image, path, text, … in .*csv but it has a, b; name it with --image-column or --text-column, or pass --no-header/,
         ],
+        ['[{"a":1}]', 'json', /it has a; name it with --image-column or --text-column\.$/],
         ['image,b\n1,2\n', 'csv', /one of the columns label, class, category, … .* --label-column/],
         ['image,label\na.jpg,cat,more\n', 'csv', /csv cannot be read: line 2 should have 2 fields but has 3/],
         ['image,label\na.jpg\n', 'csv', /csv cannot be read: .*line 2/],

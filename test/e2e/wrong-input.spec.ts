@@ -64,6 +64,7 @@ describe('wrong input', function () {
     for (const [args, message] of [
       [['trian'], /There is no command trian\. Did you mean train\?\nSee: graft --help/],
       [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
+      [['help', 'zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
       [['export', '--precision', 'int4'], /Missing: --run and --out\./],
       [
