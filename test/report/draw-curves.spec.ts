@@ -1,22 +1,15 @@
 /** The plots of a search in a real browser. */
-import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { drawCurves } from '../../src/report/draw-curves.js';
-
-const chromium = '/usr/bin/chromium';
+import { openBrowser } from '../open-browser.js';
 
 describe('The plot of a search', function () {
   this.timeout(60_000);
   let browser: Browser;
   let page: Page;
   before(async function () {
-    if (!existsSync(chromium)) {
-      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
-      this.skip();
-    }
-    const { chromium: driver } = await import('playwright-core');
-    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
+    browser = await openBrowser(this);
     page = await browser.newPage({ colorScheme: 'dark' });
     await page.setContent(
       drawCurves({

@@ -1,12 +1,10 @@
 /** The page of a run in a real browser: what a reader sees of it, on a telephone too. */
-import { existsSync } from 'node:fs';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import { evaluateOutputs } from '../../src/metrics/evaluation.js';
 import { renderRunPage, type RunPage } from '../../src/report/run-page.js';
 import { createRng } from '../../src/rng.js';
-
-const chromium = '/usr/bin/chromium';
+import { openBrowser } from '../open-browser.js';
 
 /** A run with long names of classes and some mistakes. */
 function madeUpPage(classCount: number): RunPage {
@@ -48,12 +46,7 @@ describe('the page of a run', function () {
   let browser: Browser;
   let page: Page;
   before(async function () {
-    if (!existsSync(chromium)) {
-      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
-      this.skip();
-    }
-    const { chromium: driver } = await import('playwright-core');
-    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
+    browser = await openBrowser(this);
     page = await browser.newPage({ viewport: { width: 390, height: 800 } });
     await page.setContent(renderRunPage(madeUpPage(50)));
   });

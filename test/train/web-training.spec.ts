@@ -9,9 +9,9 @@ import { openWebSession } from '../../src/runtime/open-web-session.js';
 import { fineTune } from '../../src/train/fine-tune.js';
 import type { ActivationSet } from '../../src/train/row-source.js';
 import { buildTailGraph } from '../../src/train/tail-step.js';
+import { openBrowser } from '../open-browser.js';
 import { convolutionalTail, openOnOneThread, randomWeights, taughtSet } from './tail-world.js';
 
-const chromium = '/usr/bin/chromium';
 const rows = 60;
 /** One batch an epoch: every record is the loss before a step. */
 const settings = { epochs: 20, batch: rows, lr: 5e-3, tailLr: 5e-3, warmStart: false, standardize: false };
@@ -41,10 +41,7 @@ describe('training a tail on onnxruntime-web', function () {
   });
 
   it('gives the same losses over 20 steps, in a browser', async function () {
-    if (!existsSync(chromium)) {
-      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
-      this.skip();
-    }
+    const browser = await openBrowser(this);
     const { activations, targets, outputs, gradients, headInputs, weights, depthOf, model } =
       await buildTailGraph(tail, { head: { kind: 'linear' }, task: 'single', outputCount: 3 });
     const values = new Float32Array(rows * train.activations.dim);
@@ -70,8 +67,6 @@ describe('training a tail on onnxruntime-web', function () {
       ['/setup.json', ['application/json', JSON.stringify(setup)]],
       ['/step.onnx', ['application/octet-stream', encodeModel(model)]],
     ])); // prettier-ignore
-    const { chromium: driver } = await import('playwright-core');
-    const browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox'] });
     try {
       const tab = await browser.newPage();
       await tab.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);

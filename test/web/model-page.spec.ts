@@ -1,5 +1,5 @@
 /** The page of `graft serve` in a real browser. */
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
@@ -7,10 +7,10 @@ import sharp, { type Sharp } from 'sharp';
 import type { Prediction } from '../../src/pipeline/predict-inputs.js';
 import { createRng } from '../../src/rng.js';
 import { graftJson, temporaryFolder } from '../e2e/graft.js';
+import { openBrowser } from '../open-browser.js';
 import { exportedModel, exportedTextModel } from './exported-model.js';
 import { serve, type Serving } from './serving.js';
 
-const chromium = '/usr/bin/chromium';
 const hostile = '<img src=x onerror="document.title=\'owned\'">';
 const labels = ['ash', hostile, 'oak & elm', '"fir"', 'yew', 'larch'];
 
@@ -25,17 +25,12 @@ describe('the page of graft serve', function () {
   let page: Page;
 
   before(async function () {
-    if (!existsSync(chromium)) {
-      console.log(`      there is no ${chromium}, so nothing is run in a browser`);
-      this.skip();
-    }
     writeFileSync(model, exportedModel(labels));
     serving = await serve(model);
-    const { chromium: driver } = await import('playwright-core');
     const film = path.join(folder, 'film.mjpeg');
     writeFileSync(film, Buffer.concat(new Array<Buffer>(4).fill(await draw(64, 48, 3).jpeg().toBuffer())));
     const camera = ['--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`];
-    browser = await driver.launch({ executablePath: chromium, args: ['--no-sandbox', ...camera] });
+    browser = await openBrowser(this, camera);
     page = await browser.newPage();
     page.on('console', (message) => complaints.push(message.text()));
     page.on('pageerror', (error) => complaints.push(error.message));
