@@ -66,6 +66,11 @@ export function nameSome(names: readonly string[], most = 10): string {
   return names.slice(0, most).join(', ') + (names.length > most ? `, … (${names.length} in all)` : '');
 }
 
+/** @example listNames(['a', 'b', 'c']) // 'a, b and c' */
+export function listNames(names: readonly string[]): string {
+  return [names.slice(0, -1).join(', '), names.at(-1)].filter(Boolean).join(' and ');
+}
+
 const writeRemedies: Readonly<Record<string, string>> = {
   ENOSPC: 'the disk is full; free some space or choose another folder',
   EDQUOT: 'the disk quota is used up; free some space or choose another folder',

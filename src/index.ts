@@ -55,7 +55,8 @@ export {
   verifyCache,
 } from './pipeline/maintain-cache.js';
 export { predictFeatures, type PredictFeaturesOptions } from './pipeline/predict-features.js';
-export { type Prediction, type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
+export type { Prediction } from './pipeline/describe-prediction.js';
+export { type PredictOptions, predictInputs } from './pipeline/predict-inputs.js';
 export { type PageReport, reportRun } from './pipeline/report-run.js';
 export { type RunReport, runAll, tuneAndExport } from './pipeline/run-all.js';
 export { type ModelServer, serveModel, type ServeOptions } from './pipeline/serve-model.js';

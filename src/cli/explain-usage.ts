@@ -1,4 +1,5 @@
 import type { CommandModule } from 'yargs';
+import { listNames } from '../errors.js';
 import { nearNames } from '../graph/near-names.js';
 import { calledCommand, commandsWith, flagsOfCall, isSwitch, kebabCase } from './define-command.js';
 
@@ -27,7 +28,7 @@ export function explainUsage(
   if (message.startsWith('Invalid JSON config file'))
     return 'Expected one file for --config but there are several.';
   const [, missing] = /^Missing required arguments?: (.+)$/.exec(message) ?? [];
-  if (missing !== undefined) return `Missing: ${listed(missing.split(', ').map((name) => `--${name}`))}.`;
+  if (missing !== undefined) return `Missing: ${listNames(missing.split(', ').map((name) => `--${name}`))}.`;
   const wrong = [...message.matchAll(/^ {2}Argument: (.+?), Given: (.*), Choices: (.+)$/gm)];
   if (wrong.length > 0)
     return wrong.map(([, name, given, choices]) => explainChoice(name!, given!, choices!)).join('\n');
@@ -59,11 +60,6 @@ export function commandOf(args: readonly string[], commands: readonly CommandMod
 function explainChoice(name: string, given: string, choices: string): string {
   const bare = choices.replaceAll('"', '');
   return `Expected one of ${bare} for --${name} but received ${given}.`;
-}
-
-/** @example listed(['a', 'b', 'c']) // 'a, b and c' */
-function listed(items: readonly string[]): string {
-  return [items.slice(0, -1).join(', '), items.at(-1)].filter(Boolean).join(' and ');
 }
 
 /** Words that the command takes none of: most often a pattern, which the shell has taken apart. */
@@ -104,7 +100,7 @@ export function explainUnknownFlags(
   const hints = unknown.flatMap((name) => {
     const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
     if (owners.length === 0) return nearFlag(name, known);
-    return [`--${name} is a flag of ${listed(owners)}.`, ...(name in instead ? [instead[name]!] : [])];
+    return [`--${name} is a flag of ${listNames(owners)}.`, ...(name in instead ? [instead[name]!] : [])];
   });
   return hints.length > 0 ? `${title}. ${hints.join(' ')}` : title;
 }

@@ -13,8 +13,6 @@ import {
 } from './describe-prediction.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
 
-export type { Prediction };
-
 export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
   /** Paths of images, folders or tables; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */

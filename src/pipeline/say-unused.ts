@@ -1,4 +1,5 @@
 /** Which of the options that were given the way of training takes no notice of, where they do no harm. */
+import { listNames } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { TrainOptions as HeadTrainOptions } from '../train/train-options.js';
 import type { FitOptions } from './training-run.js';
@@ -59,6 +60,5 @@ function say(given: Named, why: string, logger: Logger): void {
     return [`--${name} ${value}`];
   });
   if (flags.length === 0) return;
-  const list = [flags.slice(0, -1).join(', '), flags.at(-1)].filter(Boolean).join(' and ');
-  logger.warn(`${list} ${flags.length === 1 ? 'is' : 'are'} not used: ${why}.`);
+  logger.warn(`${listNames(flags)} ${flags.length === 1 ? 'is' : 'are'} not used: ${why}.`);
 }

@@ -9,14 +9,16 @@ import type { InputReader } from './input-reader.js';
 export async function openTextReader({ tokens }: TextInput): Promise<InputReader> {
   const tokenizer = (await (await fetch('/tokenizer.json')).json()) as TokenizerFiles;
   const encoder = openTextEncoder({ ...tokens, tokenizer });
-  const feed = (bytes: Uint8Array): TensorMap => encoder.arrange([encoder.idsOf(bytes)]).feeds(0, 1);
+  const feed = (ids: readonly number[]): TensorMap => encoder.arrange([ids]).feeds(0, 1);
   const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
   const note = `longer than the ${tokens.maxLength} tokens that the model reads: the rest is left out`;
   return {
-    trial: () => feed(bytesOf('A text to try the model with.')),
+    trial: () => feed(encoder.idsOf(bytesOf('A text to try the model with.'))),
     async read(input) {
       const bytes = bytesOf(input as string);
-      return { feeds: feed(bytes), ...(encoder.isCut(bytes) && { note }) };
+      const ids = encoder.idsOf(bytes);
+      const isCut = ids.length === tokens.maxLength && encoder.isCut(bytes);
+      return { feeds: feed(ids), ...(isCut && { note }) };
     },
   };
 }

@@ -9,7 +9,7 @@ import { readModel } from '../../src/onnx/read-model.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';
 import { type ExportReport, exportRun } from '../../src/pipeline/export-run.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import type { RunConfig } from '../../src/pipeline/run-folder.js';
 import { openPredictor } from '../../src/predict/predictor.js';
 import { openSession } from '../../src/runtime/open-session.js';

@@ -8,7 +8,7 @@ import { decodeHead } from '../../src/heads/head-file.js';
 import { scoreHead } from '../../src/train/score-head.js';
 import type { ExportReport } from '../../src/pipeline/export-run.js';
 import type { Verification } from '../../src/export/compare-on-providers.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import { dim as tinyDim, drawImages, preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { madeUpFeatures, writeFeatureFile } from '../train/made-up-features.js';
 import { temporaryFolder } from './graft.js';

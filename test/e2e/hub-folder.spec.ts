@@ -5,7 +5,7 @@ import { expect } from 'chai';
 import { generateDemoData } from '../../scripts/demo/generate-demo-data.js';
 import { findPreprocess } from '../../src/models/read-preprocess.js';
 import type { ExportReport } from '../../src/pipeline/export-run.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import type { Model } from '../../src/onnx/ir.js';
 import { encodeModel } from '../../src/onnx/write-model.js';

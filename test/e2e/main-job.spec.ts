@@ -6,7 +6,7 @@ import type { Verification } from '../../src/export/compare-on-providers.js';
 import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
 import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';

@@ -14,7 +14,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import sharp from 'sharp';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { float32 } from '../../src/tensor/tensor.js';

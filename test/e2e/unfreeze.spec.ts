@@ -12,7 +12,7 @@ import type { Model } from '../../src/onnx/ir.js';
 import { decodeModel } from '../../src/onnx/read-model.js';
 import type { ClassEvaluation } from '../../src/metrics/evaluation.js';
 import type { RunEvaluation } from '../../src/pipeline/evaluate-run.js';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import type { RunReport } from '../../src/pipeline/run-all.js';
 import type { TuneReport } from '../../src/pipeline/tuning-run.js';
 import { writeSplitBackbone } from '../pipeline/split-backbone.js';

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { expect } from 'chai';
 import type { Browser, Page } from 'playwright-core';
 import sharp, { type Sharp } from 'sharp';
-import type { Prediction } from '../../src/pipeline/predict-inputs.js';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import { createRng } from '../../src/rng.js';
 import { graftJson, temporaryFolder } from '../e2e/graft.js';
 import { openBrowser } from '../open-browser.js';
