@@ -43,10 +43,14 @@ export function explainUsage(
     return `Missing: the ${wanted} of graft ${String(called!.command)}${isFlag ? `, a word of its own and no flag (--${wanted})` : ''}.`;
   }
   const [, near] = /^Did you mean (.+)\?$/.exec(message) ?? [];
-  // Below a command stand others.
-  const unknown = words[isCommand ? 1 : 0];
-  if (near !== undefined && unknown !== undefined)
-    return `There is no command ${unknown}. Did you mean ${near}?`;
+  if (near !== undefined) {
+    // Below a command stand others, right behind it.
+    const unknown = isCommand ? args[args.indexOf(words[0]!) + 1] : words[0];
+    if (unknown !== undefined && !unknown.startsWith('-'))
+      return `There is no command ${unknown}. Did you mean ${near}?`;
+    const extra = args.filter((arg, i) => i > 0 && ![arg, args[i - 1]!].some((one) => one.startsWith('-')));
+    if (extra.length > 0) return explainWords(`Unknown argument: ${extra.join(', ')}`, args);
+  }
   return message;
 }
 

@@ -66,6 +66,7 @@ describe('wrong input', function () {
       [['zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['help', 'zzzzzzzz'], /graft: There is no command zzzzzzzz\.\n/],
       [['cache', 'lss'], /There is no command lss\. Did you mean ls\?/],
+      [['cache', '--data', 'a', 'b'], /Unknown argument: b\. Each value follows its flag/],
       [['export', '--precision', 'int4'], /Missing: --run and --out\./],
       [
         ['predict', '--model', 'm', '--on-error', 'stop', 'a'],
