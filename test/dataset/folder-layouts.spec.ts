@@ -12,12 +12,12 @@ describe('The layout of a folder', () => {
   let count = 0;
 
   /** Files by their names; those without content are images. */
-  function folderOf(files: Readonly<Record<string, string | Uint8Array>> | readonly string[]): string {
+  function folderOf(files: Readonly<Record<string, string | Uint8Array>> | string[]): string {
     const folder = path.join(scratch, String(count++));
-    const entries = Array.isArray(files) ? files.map((name) => [name, ''] as const) : Object.entries(files);
-    for (const [name, content] of entries) {
+    const named = Array.isArray(files) ? Object.fromEntries(files.map((name) => [name, ''])) : files;
+    for (const [name, content] of Object.entries(named)) {
       mkdirSync(path.dirname(path.join(folder, name)), { recursive: true });
-      writeFileSync(path.join(folder, name), content as string);
+      writeFileSync(path.join(folder, name), content);
     }
     return folder;
   }
