@@ -307,7 +307,10 @@ describe('graft run --unfreeze', function () {
       const alone = candidates
         .filter(({ tail }) => !tail)
         .reduce((one, other) => (other.mean > one.mean ? other : one));
-      expect(best.tail).to.deep.include({ unfreeze: 'inner', start: { solver: 'adamw', lr: 0.02, epochs: alone.epochs } });
+      expect(best.tail).to.deep.include({
+        unfreeze: 'inner',
+        start: { solver: 'adamw', lr: 0.02, epochs: alone.epochs },
+      });
       expect(best.seed).to.equal(alone.seed);
       const again = await graftJsonHere<RunReport>(
         ['train', ...common, ...mlp, '--epochs', `${alone.epochs}`, '--seed', `${alone.seed}`].concat(

@@ -14,7 +14,8 @@ function squaring(): Uint8Array {
   const b = new GraphBuilder();
   const image = b.input('image', 'float32', ['batch', 3, side, side]);
   for (const [name, value] of Object.entries({ one: 1, share: 0.01 })) b.constant(name, float32([], [value]));
-  const op = (opType: string, inputs: string[], output: string) => node({ opType, inputs, outputs: [output] });
+  const op = (opType: string, inputs: string[], output: string) =>
+    node({ opType, inputs, outputs: [output] });
   const body = graph({
     inputs: [
       tensorValue('round', 'int64', []),
@@ -57,9 +58,18 @@ describe('A loop that ends on what a backbone is tried on, and not on a photo', 
       for (const [label, background] of Object.entries({ dark: '#202020', light: '#f0f0f0' })) {
         mkdirSync(path.join(data, label), { recursive: true });
         const photo = { width: side, height: side, channels: 3, background } as const;
-        await sharp({ create: photo }).png().toFile(path.join(data, label, `${label}.png`));
+        await sharp({ create: photo })
+          .png()
+          .toFile(path.join(data, label, `${label}.png`));
       }
-      const options = { backbone, data, layer: 'features', device: 'cpu', cache: folder, onError: 'fail' } as const;
+      const options = {
+        backbone,
+        data,
+        layer: 'features',
+        device: 'cpu',
+        cache: folder,
+        onError: 'fail',
+      } as const;
       const layers = [{ layer: 'features' }, { layer: 'maps' }];
       for (const failure of [
         await cacheFeatures(options).then(() => 'none', String),
