@@ -5,6 +5,7 @@ import { ancestors, type DataFlow, descendants } from './data-flow.js';
 import { dominatorTree } from './dominator-tree.js';
 import type { Node } from '../onnx/ir.js';
 import { linearLayer } from './linear-layer.js';
+import { rearranged } from './rearranged.js';
 import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
 
 interface Place {
@@ -73,11 +74,12 @@ export function deepestStage(
   );
   const tree = dominatorTree(flow);
   const heads = attentionHeads(flow, shapes, layouts);
+  const merged = rearranged(flow, shapes, layouts);
   const order = new Map(graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)));
   const places: Place[] = [];
   for (const node of graph.nodes) {
     for (const value of flow.outputs(node)) {
-      if (heads.has(value) || (shapes.get(value)?.length ?? 0) < 4) continue;
+      if (heads.has(value) || merged.has(value) || (shapes.get(value)?.length ?? 0) < 4) continue;
       const reach = leading.filter((set) => set.has(value)).length;
       if (shapes.get(value)![0] !== 1 || positions(value) < 2 || reach === 0) continue;
       places.push({ value, channels: channels(value), positions: positions(value), reach });

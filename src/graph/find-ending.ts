@@ -157,7 +157,8 @@ function findLast(
     const inputs = flow.inputs(node);
     if (node.opType === 'Tanh') {
       const before = walk(inputs[0]!, isPooled, isProbability);
-      return before?.kind === 'scores' && before.layer.kind === 'dense' ? { kind: 'pooler' } : undefined;
+      if (before?.kind !== 'scores' || before.layer.kind !== 'dense') return undefined;
+      return isPooler(before.node.outputs[0]!) ? { kind: 'pooler' } : before;
     }
     if (!scoring.has(node.opType)) return undefined;
     // Of two values with data, one is the scale of a dynamic quantisation, or both are scores of like heads; a
@@ -182,6 +183,9 @@ function findLast(
     }
     return undefined;
   };
+  /** A vector, and not the few numbers that a regression gives between -1 and 1; of tokens it is a soft cap on the scores of words. */
+  const isPooler = (value: string): boolean =>
+    positions(value) === 1 && channelCount(shapes.get(value)!, layouts.get(value) ?? 'vector') >= 16;
   const positions = (value: string): number => {
     const shape = shapes.get(value);
     if (!shape)

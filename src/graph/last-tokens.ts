@@ -1,5 +1,6 @@
 import { ancestors, type DataFlow } from './data-flow.js';
 import { endingOf } from './find-ending.js';
+import { isFlatMap } from './flat-maps.js';
 import { isAttention, linearLayer } from './linear-layer.js';
 import { type Layout, positionCount, type Shapes } from './value-layout.js';
 
@@ -22,7 +23,8 @@ export function lastTokens(
       shape[0] === 1 &&
       layouts.get(value) === 'channelsLast' &&
       shape.at(-1)! > 1 &&
-      positionCount(shape, 'channelsLast') > 1
+      positionCount(shape, 'channelsLast') > 1 &&
+      !isFlatMap(value, flow, shapes)
     );
   };
   const mixes = graph.nodes.some((node) => flow.inputs(node).length > 0 && isAttention(node, flow));
