@@ -1,6 +1,6 @@
 /** ONNX files to models. */
 import { open, stat } from 'node:fs/promises';
-import { GraftError, messageOf, unreadable } from '../errors.js';
+import { GraftError, invalidArgument, messageOf, unreadable } from '../errors.js';
 import { ExternalData } from './external-data.js';
 import { guessFormat } from './guess-format.js';
 import type { Model } from './ir.js';
@@ -21,6 +21,7 @@ export async function readModel(path: string): Promise<Model> {
 
 /** The bytes of a file that may be a model. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_MODEL where it is too large. */
 export async function readModelFile(path: string): Promise<Uint8Array> {
+  if (typeof path !== 'string') throw invalidArgument('path', 'the path of an ONNX file', path);
   try {
     // Asked before it is opened: opening a pipe waits for its writer.
     const info = await stat(path);

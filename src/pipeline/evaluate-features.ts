@@ -3,6 +3,7 @@ import { GraftError } from '../errors.js';
 import { evaluateOutputs } from '../metrics/evaluation.js';
 import { openFeaturePredictor } from '../predict/feature-predictor.js';
 import { selectTargets } from '../tasks/targets.js';
+import { checkOptions } from './check-options.js';
 import type { Hooks } from './cache-features.js';
 import { assertSameTask, type EvaluateOptions, type EvaluationReport } from './evaluate-model.js';
 import { placeOutputs } from './expected-outputs.js';
@@ -22,6 +23,7 @@ export async function evaluateFeatures(
   options: EvaluateFeaturesOptions,
   hooks: Hooks = {},
 ): Promise<EvaluationReport> {
+  checkOptions(options, ['model', 'features']);
   const predictor = await openFeaturePredictor(options.model, {
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),

@@ -9,6 +9,7 @@ import type { TaskKind } from '../tasks/task.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import { assertSameKind } from './assert-same-kind.js';
 import { hintOfMissing } from './assert-some-usable.js';
+import { checkOptions } from './check-options.js';
 import { expectedOutputs } from './expected-outputs.js';
 import type { Hooks } from './cache-features.js';
 import { sayCut } from './say-cut.js';
@@ -29,6 +30,7 @@ export type EvaluationReport = Evaluation & {
 
 /** @throws GraftError INVALID_DATASET where the data set has classes the model does not know, or no example that can be used. */
 export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {}): Promise<EvaluationReport> {
+  checkOptions(options, ['model', 'data']);
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
   const { labels: classes, task } = metadata;

@@ -14,6 +14,7 @@ import { writeParquet } from '../features/write-parquet.js';
 import { makeFolder } from '../write-durably.js';
 import { featuresFolder } from './cache-folder.js';
 import { type CacheOptions, type CacheReport, cacheFeatures, type Hooks } from './cache-features.js';
+import { checkOptions } from './check-options.js';
 import { findStore } from './maintain-cache.js';
 import { spareInputs } from './spare-inputs.js';
 import { rowsWithFeatures } from './split-features.js';
@@ -49,6 +50,7 @@ export async function exportFeatures(
   options: ExportFeaturesOptions,
   hooks: Hooks = {},
 ): Promise<ExportFeaturesReport> {
+  checkOptions(options, ['out']);
   const { format } = options;
   const out = path.resolve(options.out);
   await spareInputs(out, [options.backbone, options.data]);

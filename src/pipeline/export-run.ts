@@ -8,6 +8,7 @@ import { type StagedModel, stageModel } from '../onnx/stage-model.js';
 import { assertWritable } from '../write-durably.js';
 import { assertGoesWith, backboneOfRun, type GivenBackbone } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
+import { checkOptions } from './check-options.js';
 import {
   describeHub,
   fingerprint,
@@ -56,6 +57,7 @@ export interface ExportOptions extends GivenBackbone {
  *   and INVALID_PREPROCESS for what such a folder cannot say
  */
 export async function exportRun(options: ExportOptions, hooks: Hooks = {}): Promise<ExportReport> {
+  checkOptions(options, ['run', 'out']);
   const run = await readRunFolder(options.run);
   const { config } = run;
   const { precision = 'float32', format = 'onnx', pixels = false, out } = options;

@@ -1,6 +1,7 @@
 /** `graft predict --features`: what a head alone says of features that were made elsewhere. */
 import { openFeaturePredictor } from '../predict/feature-predictor.js';
 import type { Hooks } from './cache-features.js';
+import { checkOptions } from './check-options.js';
 import { openFeatureRows } from './feature-rows.js';
 import { assertRankable, describePrediction, type Prediction } from './describe-prediction.js';
 import type { PredictOptions } from './predict-inputs.js';
@@ -16,6 +17,7 @@ export async function predictFeatures(
   options: PredictFeaturesOptions,
   hooks: Hooks = {},
 ): Promise<Prediction[]> {
+  checkOptions(options, ['model', 'features']);
   const predictor = await openFeaturePredictor(options.model, {
     device: options.device ?? 'auto',
     ...(options.threads && { threads: options.threads }),

@@ -1,10 +1,11 @@
 /** `graft predict`: labels for images and folders of images, or for texts, files and lines of them. */
 import type { TableInputOptions } from '../dataset/table-inputs.js';
-import { GraftError, isInterruption } from '../errors.js';
+import { GraftError, invalidArgument, isInterruption } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import { shortenText } from '../shorten-text.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import type { Hooks } from './cache-features.js';
+import { checkOptions } from './check-options.js';
 import {
   assertRankable,
   describeLeftOut,
@@ -32,6 +33,9 @@ export interface PredictOptions extends AskOptions, TableInputOptions {
  *   labels of a model that predicts numbers
  */
 export async function predictInputs(options: PredictOptions, hooks: Hooks = {}): Promise<Prediction[]> {
+  checkOptions(options, ['model']);
+  if (!Array.isArray(options.inputs))
+    throw invalidArgument('inputs', 'a list of paths or texts', options.inputs);
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
   assertRankable(options, metadata);

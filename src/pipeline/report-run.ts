@@ -15,6 +15,7 @@ import { describeOverfitting } from '../train/describe-overfitting.js';
 import { describeUnfinished } from '../train/describe-unfinished.js';
 import type { EpochRecord } from '../train/epoch-record.js';
 import { writeDurably } from '../write-durably.js';
+import { checkOptions } from './check-options.js';
 import type { RatedExample, RunEvaluation } from './evaluate-run.js';
 import {
   type FeatureRunConfig,
@@ -35,6 +36,7 @@ export interface PageReport {
 
 /** @throws GraftError where the folder holds no finished run. */
 export async function reportRun(options: { readonly run: string }): Promise<PageReport> {
+  checkOptions(options, ['run']);
   const folder = path.resolve(options.run);
   const html = await pageOf(folder).catch((error: unknown) => {
     if (error instanceof GraftError) throw error;

@@ -14,6 +14,7 @@ import { pageModules } from '../serve/page-modules.js';
 import type { ServedInput, ServedModel } from '../serve/served-model.js';
 import { taskOf } from '../tasks/task-of.js';
 import { tokenizerLibrary } from '../text/tokenizer-library.js';
+import { checkOptions } from './check-options.js';
 
 export interface ServeOptions {
   readonly model: string;
@@ -29,7 +30,9 @@ export type ModelServer = FileServer & ServedModel;
  * Starts the server; the model is read once, so a file that is replaced meanwhile changes nothing.
  * @throws GraftError where the file is missing, no ONNX, or not exported by Graft; ADDRESS_UNAVAILABLE.
  */
-export async function serveModel({ model: file, host, port }: ServeOptions): Promise<ModelServer> {
+export async function serveModel(options: ServeOptions): Promise<ModelServer> {
+  checkOptions(options, ['model']);
+  const { model: file, host, port } = options;
   const { model, metadata } = await readExported(file);
   const { labels, task, input } = metadata;
   const bytes = encodeWhole(model, file);

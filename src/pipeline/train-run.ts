@@ -4,6 +4,7 @@ import { GraftError } from '../errors.js';
 import { silentLogger } from '../logger.js';
 import type { Solver } from '../train/train-options.js';
 import { packageVersion } from '../version.js';
+import { checkRunOptions } from './check-options.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
 import { shownExamples } from './evaluate-run.js';
@@ -33,6 +34,7 @@ export async function trainRun(
   hooks: TrainHooks = {},
 ): Promise<TrainedRun> {
   const { logger = silentLogger } = hooks;
+  checkRunOptions(options);
   refuseStray(options);
   const folder = path.resolve(options.out);
   await spareFolder(folder, options);

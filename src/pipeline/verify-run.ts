@@ -17,6 +17,7 @@ import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { assertGoesWith, backboneOfRun, type GivenBackbone } from './backbone-of-run.js';
 import type { Hooks } from './cache-features.js';
+import { checkOptions } from './check-options.js';
 import { describeValue, type ValueReport } from './describe-value.js';
 import type { Backbone } from './prepare-backbone.js';
 import { isFeatureRun, readRunFolder, type RunFolder } from './run-folder.js';
@@ -29,6 +30,7 @@ export interface VerifyOptions extends GivenBackbone {
 
 /** @throws GraftError USAGE, VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
 export async function verifyRun(options: VerifyOptions, hooks: Hooks = {}): Promise<Verification> {
+  checkOptions(options, ['model', 'run']);
   const model = await readModel(options.model).catch(explainBackboneName(options.model));
   const run = await readRunFolder(options.run);
   assertGoesWith(run, options);

@@ -1,5 +1,5 @@
 /** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
-import { invalidArgument } from '../errors.js';
+import { GraftError, invalidArgument } from '../errors.js';
 import { openEncoder } from '../inputs/open-encoder.js';
 import type { ModelMetadata } from '../models/model-metadata.js';
 import { readExported } from '../models/read-exported.js';
@@ -16,6 +16,7 @@ export interface Predictor {
    *   them, as the path of an image, which is to be read first
    */
   predict(examples: readonly (Uint8Array | string)[]): Promise<Float32Array>;
+  /** Waits for the calls that are going on; later ones fail with USAGE. May be called again. */
   release(): Promise<void>;
 }
 
@@ -26,24 +27,40 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
   const session = await openSession(source, options);
   const { outputs: name } = taskOf(metadata.task).outputNames;
   const width = metadata.labels.length;
+  const answer: Predictor['predict'] = async (examples) => {
+    const encoded = await encoder.encode(bytesOf(examples, metadata.input.kind));
+    const scores = new Float32Array(encoded.count * width);
+    for (let start = 0; start < encoded.count;) {
+      const end = start + encoded.together(start, encoded.count);
+      const outputs = await session.run(encoded.feeds(start, end));
+      const rows = outputs[name]!.data as Float32Array;
+      for (let place = start; place < end; place++) {
+        const row = rows.subarray((place - start) * width, (place - start + 1) * width);
+        scores.set(row, encoded.order[place]! * width);
+      }
+      start = end;
+    }
+    return scores;
+  };
+  const goingOn = new Set<Promise<unknown>>();
+  let released: Promise<void> | undefined;
   return {
     metadata,
     async predict(examples) {
-      const encoded = await encoder.encode(bytesOf(examples, metadata.input.kind));
-      const scores = new Float32Array(encoded.count * width);
-      for (let start = 0; start < encoded.count;) {
-        const end = start + encoded.together(start, encoded.count);
-        const outputs = await session.run(encoded.feeds(start, end));
-        const rows = outputs[name]!.data as Float32Array;
-        for (let place = start; place < end; place++) {
-          const row = rows.subarray((place - start) * width, (place - start + 1) * width);
-          scores.set(row, encoded.order[place]! * width);
-        }
-        start = end;
+      if (released)
+        throw new GraftError(
+          'USAGE',
+          `The predictor of ${path} was released; open it again to predict more.`,
+        );
+      const answered = answer(examples);
+      goingOn.add(answered);
+      try {
+        return await answered;
+      } finally {
+        goingOn.delete(answered);
       }
-      return scores;
     },
-    release: () => session.release(),
+    release: () => (released ??= Promise.allSettled(goingOn).then(() => session.release())),
   };
 }
 

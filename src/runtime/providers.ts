@@ -4,10 +4,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { GraftError } from '../errors.js';
+import { GraftError, invalidArgument } from '../errors.js';
 import { quoteForShell } from '../quote-for-shell.js';
 import { packageFolder } from '../version.js';
-import { type Device, type NodeProvider, nodeProviders } from './session.js';
+import { type Device, devices, type NodeProvider, nodeProviders } from './session.js';
 
 export type { NodeProvider };
 
@@ -43,9 +43,11 @@ export function allProviders(): Promise<ProviderStatus[]> {
 /**
  * The provider behind `--device`. 'auto' takes CUDA where it runs, else the CPU. WebGPU, CoreML and DirectML are taken only when
  * named: their results differ from the CPU's in more digits than a cache that is shared between machines should see.
- * @throws GraftError PROVIDER_UNAVAILABLE for a named device that does not run, with the remedy.
+ * @throws GraftError PROVIDER_UNAVAILABLE for a named device that does not run, with the remedy; INVALID_ARGUMENT for what is none:
+ *   onnxruntime would take the CPU.
  */
 export async function resolveDevice(device: Device): Promise<ResolvedDevice> {
+  if (!devices.includes(device)) throw invalidArgument('device', devices.join(', '), device);
   if (device === 'cpu') return { provider: 'cpu', explanation: 'Running on the CPU, as asked.' };
   if (device !== 'auto') {
     const status = await providerStatus(device);

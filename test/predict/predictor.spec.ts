@@ -1,5 +1,6 @@
 import { readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
 import { runAll } from '../../src/pipeline/run-all.js';
@@ -61,5 +62,33 @@ describe('A predictor', () => {
     } finally {
       await predictor.release();
     }
+  });
+
+  it('answers the calls that are going on before it is released, and says later ones what is wrong', async () => {
+    const predictor = await openPredictor(model);
+    const call = predictor.predict([readFileSync(photos[0]!)]);
+    const released = predictor.release();
+    expect(await call).to.have.length(2);
+    await released;
+    const failure: unknown = await predictor.predict([]).catch((error: unknown) => error);
+    expect(failure).to.be.instanceOf(GraftError).with.property('code', 'USAGE');
+    await predictor.release();
+  });
+
+  it('takes no device and no number of threads that is none, and a path alone', async () => {
+    const wrong: readonly [given: unknown, message: RegExp][] = [
+      [{ device: 'gpu' }, /auto, cpu, cuda, webgpu, coreml, dml for device but received "gpu"/],
+      [{ threads: -1 }, /a whole number above 0 for threads but received -1/],
+      [{ threads: '2' }, /a whole number above 0 for threads but received "2"/],
+    ];
+    const fault = (opened: Promise<unknown>): Promise<unknown> => opened.catch((error: unknown) => error);
+    for (const [options, message] of wrong) {
+      expect(await fault(openPredictor(model, options as object)))
+        .to.be.instanceOf(GraftError)
+        .with.property('message')
+        .that.matches(message);
+    }
+    const address = pathToFileURL(model) as unknown as string;
+    expect(await fault(openPredictor(address))).to.have.property('code', 'INVALID_ARGUMENT');
   });
 });
