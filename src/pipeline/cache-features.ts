@@ -13,7 +13,7 @@ import { type Logger, type OnProgress, silentLogger } from '../logger.js';
 import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
-import { checkOptions } from './check-options.js';
+import { checkOptions, searchedOptions } from './check-options.js';
 import { type Shard, shardBounds } from './choose-shard.js';
 import { backbonesFolder, featuresFolder } from './cache-folder.js';
 import { assertSameKind } from './assert-same-kind.js';
@@ -93,7 +93,7 @@ export async function cacheFeatures(
   hooks: Hooks = {},
   prepare: Prepare = prepareBackbone,
 ): Promise<CachedFeatures> {
-  checkOptions(options, ['backbone', 'data']);
+  checkOptions(options, ['backbone', 'data'], searchedOptions);
   const setting = await prepareSetting(options, hooks);
   const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>

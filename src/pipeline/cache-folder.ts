@@ -1,11 +1,12 @@
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
+import { GraftError } from '../errors.js';
 
-/** Where features and fetched backbones live unless told: $GRAFT_CACHE, else $XDG_CACHE_HOME/graft, else ~/.cache/graft. */
+/** Where features and fetched backbones live unless told: $GRAFT_CACHE, else $XDG_CACHE_HOME/graft, else ~/.cache/graft. @throws GraftError USAGE where there is no home */
 export function cacheFolder(named?: string): string {
   if (named !== undefined) return path.resolve(named);
   if (process.env.GRAFT_CACHE) return path.resolve(process.env.GRAFT_CACHE);
-  return path.join(process.env.XDG_CACHE_HOME || path.join(homedir(), '.cache'), 'graft');
+  return path.join(process.env.XDG_CACHE_HOME || path.join(home(), '.cache'), 'graft');
 }
 
 /** The folder of models that go by name. */
@@ -16,4 +17,20 @@ export function backbonesFolder(named?: string): string {
 /** The folder of the feature stores. */
 export function featuresFolder(named?: string): string {
   return path.join(cacheFolder(named), 'features');
+}
+
+/**
+ * An empty $HOME, as some services start with, is taken for none: the cache would lie in whatever folder one stands in.
+ * @throws GraftError USAGE where there is none, as in a container whose user has no name
+ */
+function home(): string {
+  try {
+    return homedir() || userInfo().homedir;
+  } catch (error) {
+    throw new GraftError(
+      'USAGE',
+      'This user has no home folder that the cache could be in; name a folder with --cache or $GRAFT_CACHE.',
+      { cause: error },
+    );
+  }
 }

@@ -42,15 +42,18 @@ const ranges: Readonly<Record<string, Range>> = {
   folds: ['a whole number of 2 or more', (value) => Number.isSafeInteger(value) && value > 1],
 };
 
+/** Lists in a search, which reads them itself; caching has no use for them. */
+export const searchedOptions = ['l2', 'lr', 'weightDecay', 'dropout', 'head', 'solver'];
+
 /**
  * @param needed - names of those that are paths or names, and without which nothing can be done
- * @param searched - names of those that are lists here, and are read elsewhere
+ * @param unread - names of those that are not looked at
  * @throws GraftError INVALID_ARGUMENT
  */
 export function checkOptions(
   options: object,
   needed: readonly string[],
-  searched: readonly string[] = [],
+  unread: readonly string[] = [],
 ): void {
   if (typeof options !== 'object' || options === null)
     throw invalidArgument('options', `an object with ${needed.join(', ')}`, options);
@@ -60,7 +63,7 @@ export function checkOptions(
       throw invalidArgument(name, 'a text (a path or a name)', given[name]);
   }
   for (const [name, value] of Object.entries(given)) {
-    if (value === undefined || searched.includes(name)) continue;
+    if (value === undefined || unread.includes(name)) continue;
     const words = Object.hasOwn(choices, name) ? choices[name] : undefined;
     if (words && !words.some((word) => word === value)) throw invalidArgument(name, words.join(', '), value);
     const range = Object.hasOwn(ranges, name) ? ranges[name] : undefined;
@@ -70,7 +73,7 @@ export function checkOptions(
 }
 
 /** What a run is made of: features from a file, or a backbone and data. */
-export function checkRunOptions(options: object, searched: readonly string[] = []): void {
+export function checkRunOptions(options: object, unread?: readonly string[]): void {
   const isOfFile = typeof options === 'object' && options !== null && 'features' in options;
-  checkOptions(options, isOfFile ? ['features', 'out'] : ['backbone', 'data', 'out'], searched);
+  checkOptions(options, isOfFile ? ['features', 'out'] : ['backbone', 'data', 'out'], unread);
 }

@@ -14,7 +14,8 @@ export interface MachineReport {
   readonly memoryBytes: number;
   /** Version of Node, of Graft and of each library that matters. */
   readonly versions: Readonly<Record<string, string>>;
-  readonly cacheFolder: string;
+  /** Null where there is no home for it, and none is named. */
+  readonly cacheFolder: string | null;
 }
 
 export async function examineMachine(): Promise<MachineReport> {
@@ -29,8 +30,16 @@ export async function examineMachine(): Promise<MachineReport> {
       node: process.versions.node,
       ...Object.fromEntries(libraries.map((name) => [name, installedVersion(name)])),
     },
-    cacheFolder: cacheFolder(),
+    cacheFolder: folderIfAny(),
   };
+}
+
+function folderIfAny(): string | null {
+  try {
+    return cacheFolder();
+  } catch {
+    return null;
+  }
 }
 
 /** The library's own package.json above its entry file, whatever its folder is called: not every package exports it. */

@@ -7,7 +7,7 @@ import { sayOnce } from '../logger.js';
 import { flat } from '../train/candidate.js';
 import { writeDurably } from '../write-durably.js';
 import { assertSearchable } from './assert-searchable.js';
-import { checkRunOptions } from './check-options.js';
+import { checkRunOptions, searchedOptions } from './check-options.js';
 import { loadPlaces } from './load-places.js';
 import { assertViewable } from './refuse-options.js';
 import { assertWritableFolder, runFiles } from './run-folder.js';
@@ -28,7 +28,7 @@ export async function tuneRun(
   options: TuneOptions,
   given: TuneHooks = {},
 ): Promise<{ report: TuneReport; cache: TrainedRun['cache'] }> {
-  checkRunOptions(options, ['l2', 'lr', 'weightDecay', 'dropout', 'head', 'solver']);
+  checkRunOptions(options, searchedOptions);
   // The search and the training of what it found read the same data with the same backbone.
   const hooks = { ...given, ...(given.logger && { logger: sayOnce(given.logger) }) };
   const space = { grid: parseGrid(options), tails: parseTailGrid(options) };

@@ -14,7 +14,7 @@ export const doctorCommand = defineCommand({
       ['cores', String(report.cores)],
       ['memory', `${(report.memoryBytes / 2 ** 30).toFixed(1)} GiB`],
       ...Object.entries(report.versions),
-      ['cache', report.cacheFolder],
+      ['cache', report.cacheFolder ?? 'none: there is no home folder; name one with $GRAFT_CACHE'],
     ];
     const devices = report.providers.map(({ name, available, reason }) => [
       name,
