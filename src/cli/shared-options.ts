@@ -55,6 +55,12 @@ export const dataOptions = {
       'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar or Parquet shards (folder, a-{0..9}.tar, {train,test}.csv)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
+  'image-root': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      "Folder of the images that a table names, also by names without extension [default: the table's]",
+  },
   'text-column': { type: 'string', requiresArg: true, describe: 'Column of texts in a table' },
   'label-column': {
     type: 'string',

@@ -4,7 +4,9 @@ import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Dataset } from './dataset.js';
+import { hintOfSingleClass } from './explain-layout.js';
 import { interpretLabels, type LabelOptions } from './interpret-labels.js';
+import { metadataOfFolder } from './metadata-tables.js';
 import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
 import { readTables } from './read-table.js';
@@ -22,6 +24,8 @@ import {
 export interface DataOptions extends LabelOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
   readonly imageColumn?: string | undefined;
+  /** Folder of the images that a table names. Default: the table's own. */
+  readonly imageRoot?: string | undefined;
   readonly textColumn?: string | undefined;
   /** Several, with commas between, are numbers to be predicted, or labels that a 1 stands for. */
   readonly labelColumn?: string | undefined;
@@ -62,7 +66,8 @@ export async function readDataset(
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +
         (dataset.kind === 'texts'
           ? 'give every text the label of its class.'
-          : 'give the images of each class a folder, or in a table a label, of their own.'),
+          : 'give the images of each class a folder, or in a table a label, of their own.') +
+        (dataset.classes.length === 1 ? await hintOfSingleClass(dataset.root, dataset.classes[0]!) : ''),
     );
   }
   return dataset;
@@ -75,6 +80,9 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     throw unreadable(path, error);
   });
   if (Array.isArray(info)) return readShards(info.map(shardOfList), path, options, logger);
+  const metadata = info.isDirectory() ? await metadataOfFolder(path, options, logger) : undefined;
+  if (metadata)
+    return readShards(metadata.tables, path, { ...options, imageColumn: metadata.imageColumn }, logger);
   const shard = info.isDirectory() ? undefined : asShard(path);
   const shards = shard ? [shard] : info.isDirectory() ? await shardsOfFolder(path) : undefined;
   if (shards) return readShards(shards, path, options, logger);
@@ -101,9 +109,13 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
 }
 
 /** @throws GraftError USAGE for flags of tables where a folder is one of classes. */
-function refuseColumns(path: string, { imageColumn, textColumn, labelColumn, header }: DataOptions): void {
+function refuseColumns(
+  path: string,
+  { imageColumn, imageRoot, textColumn, labelColumn, header }: DataOptions,
+): void {
   const given = {
     'image-column': imageColumn,
+    'image-root': imageRoot,
     'text-column': textColumn,
     'label-column': labelColumn,
     'no-header': header === false || undefined,

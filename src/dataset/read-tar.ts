@@ -12,6 +12,7 @@ import type { Dataset, Split } from './dataset.js';
 import { isRounded, textOfJson } from './json-values.js';
 import { labelText } from './label-text.js';
 import type { DataOptions } from './read-dataset.js';
+import { holdsImages } from './image-root.js';
 import type { ShardFile } from './shard-files.js';
 import { splitOfFolder } from './split-names.js';
 import { labelColumns } from './usual-columns.js';
@@ -44,6 +45,7 @@ export async function readTar(
   options: DataOptions,
   logger: Logger,
 ): Promise<Dataset> {
+  if (options.imageRoot !== undefined) throw holdsImages(root);
   const found = new ExampleCollector();
   let byFolder: boolean | undefined;
   let unlabelled = 0;
@@ -78,7 +80,7 @@ export async function readTar(
         continue;
       }
       const source = { kind: 'slice', file: shard.path, start, length } as const;
-      const split = byFolder ? (splitOfPath(name) ?? shard.split) : shard.split;
+      const split = byFolder ? (splitOfMember(name) ?? shard.split) : shard.split;
       found.add(named, { path: `${shard.path}/${name}`, source }, split);
     }
   }
@@ -118,7 +120,7 @@ interface ArchiveContent {
 }
 
 /** The part that the folder right above the class's folder stands for: `data/train/cat/1.jpg`. Those above it may be any, as `/home/dev`. */
-function splitOfPath(name: string): Split | undefined {
+function splitOfMember(name: string): Split | undefined {
   return splitOfFolder(name.split('/').at(-3) ?? '');
 }
 

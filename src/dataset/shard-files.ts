@@ -12,6 +12,8 @@ export interface ShardFile {
   readonly kind: ShardKind;
   /** By the first word of its name, or the folder it lies in. @example 'train-00000.tar', 'test/0.tar' */
   readonly split?: Split | undefined;
+  /** Of a table: whether the first folder of an image's path tells its part. */
+  readonly isSplitByFolder?: boolean;
 }
 
 /** More shards than anybody has; a range with a digit too many must not fill the memory. */

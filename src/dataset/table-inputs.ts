@@ -8,13 +8,14 @@ import type { DataOptions } from './read-dataset.js';
 import { ParquetFile } from '../sources/parquet-file.js';
 import { pickImages, pickTexts } from './parquet-choice.js';
 import { rawTextOf, rowsOf } from './rows-of-parquet.js';
-import { locate } from './read-table.js';
+import { holdsImages, ImageRoot } from './image-root.js';
+import { locate, locateBelow, type RowPlace } from './locate-image.js';
 import { isTable, shardKind } from './shard-files.js';
 import { pickColumn } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 import { imageColumns, textColumns } from './usual-columns.js';
 
-export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'textColumn' | 'header'>;
+export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'imageRoot' | 'textColumn' | 'header'>;
 
 export interface TableInput extends Located {
   /** Why there is nothing to read. */
@@ -33,12 +34,13 @@ export function holdsInputs(file: string): boolean {
 export async function* readTableInputs(
   file: string,
   kind: ExampleKind,
-  { imageColumn, textColumn, header = true }: TableInputOptions,
+  { imageColumn, imageRoot, textColumn, header = true }: TableInputOptions,
   logger: Logger,
 ): AsyncGenerator<TableInput> {
+  const images = imageRoot === undefined ? undefined : await ImageRoot.open(imageRoot);
   if (shardKind(file) === 'parquet') {
     if (!header) throw new GraftError('USAGE', `${file} names its columns itself; leave --no-header away.`);
-    yield* readParquetInputs(file, kind, { imageColumn, textColumn });
+    yield* readParquetInputs(file, kind, { imageColumn, images, textColumn });
     return;
   }
   const wanted =
@@ -56,19 +58,24 @@ export async function* readTableInputs(
       // White space at the ends of a text is its own.
       const text = typeof value === 'string' ? value : content;
       yield { path: text, source: { kind: 'text', text } };
-    } else yield locateOr(content, row, file);
+    } else yield await locateOr(content, { row, file }, images);
   }
 }
 
 async function* readParquetInputs(
   path: string,
   kind: ExampleKind,
-  { imageColumn, textColumn }: TableInputOptions,
+  {
+    imageColumn,
+    images,
+    textColumn,
+  }: Omit<TableInputOptions, 'imageRoot'> & { readonly images?: ImageRoot | undefined },
 ): AsyncGenerator<TableInput> {
   const file = await ParquetFile.open(path);
   const column = kind === 'images' ? pickImages(file, imageColumn) : pickTexts(file, textColumn);
   const isOfBytes = column.kind === 'bytes';
   const sourceAt = (row: number) => ({ kind: 'parquet', file: path, column: column.name, row }) as const;
+  if (images && isOfBytes) throw holdsImages(path);
   if (kind === 'images' && isOfBytes) {
     for (let row = 0; row < file.rows; row++) yield { path: `${path}#${row}`, source: sourceAt(row) };
     return;
@@ -79,13 +86,13 @@ async function* readParquetInputs(
     // Bytes may be no text, which the reader of the row says.
     else if (kind === 'texts')
       yield { path: text, source: isOfBytes ? sourceAt(row) : { kind: 'text', text } };
-    else yield locateOr(text.trim(), row, path);
+    else yield await locateOr(text.trim(), { row, file: path }, images);
   }
 }
 
-function locateOr(image: string, row: number, file: string): TableInput {
+async function locateOr(image: string, place: RowPlace, images: ImageRoot | undefined): Promise<TableInput> {
   try {
-    return locate(image, { row, file });
+    return images ? await locateBelow(images, image, place) : locate(image, place);
   } catch (error) {
     return { path: image, error: unreadable(image, error) };
   }

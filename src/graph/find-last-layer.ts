@@ -43,12 +43,13 @@ export function findLastLayer(output: string, flow: DataFlow, layouts: ValueLayo
     if (isClassicalClassifier(node)) return { kind: 'classical', node };
     const layer = linearLayer(node, flow);
     if (layer && node.opType !== 'ConvTranspose') {
-      const isPooler = layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh';
-      return isPooler ? { kind: 'pooler' } : { kind: 'scores', node, layer, ...after };
+      const withTanh = layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh';
+      return withTanh ? { kind: 'pooler' } : { kind: 'scores', node, layer, ...after };
     }
     if (node.opType === 'Tanh') {
       const before = walk(flow.inputs(node)[0]!, after);
-      return before?.kind === 'scores' && before.layer.kind === 'dense' ? { kind: 'pooler' } : undefined;
+      if (before?.kind !== 'scores' || before.layer.kind !== 'dense') return undefined;
+      return isPooler(before.node.outputs[0]!) ? { kind: 'pooler' } : before;
     }
     if (!scoring.has(node.opType)) return undefined;
     const inputs = scoredInputs(node, flow, layouts);
@@ -67,6 +68,11 @@ export function findLastLayer(output: string, flow: DataFlow, layouts: ValueLayo
       if (found) return found;
     }
     return undefined;
+  }
+
+  /** A vector, and not the few numbers that a regression gives between -1 and 1; of tokens it is a soft cap on the scores of words. */
+  function isPooler(value: string): boolean {
+    return layouts.positions(value) === 1 && layouts.channels(value) >= 16;
   }
 }
 

@@ -1,5 +1,6 @@
 import { ancestors, type DataFlow } from './data-flow.js';
 import { endingOf } from './find-ending.js';
+import { isFlatMap } from './flat-maps.js';
 import { isAttention, linearLayer } from './linear-layer.js';
 import type { ValueLayouts } from './value-layout.js';
 
@@ -18,7 +19,8 @@ export function lastTokens(flow: DataFlow, layouts: ValueLayouts): string | unde
       shape[0] === 1 &&
       layouts.layout(value) === 'channelsLast' &&
       layouts.channels(value) > 1 &&
-      layouts.positions(value) > 1
+      layouts.positions(value) > 1 &&
+      !isFlatMap(value, flow, layouts)
     );
   };
   const mixes = graph.nodes.some((node) => flow.inputs(node).length > 0 && isAttention(node, flow));

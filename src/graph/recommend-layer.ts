@@ -3,6 +3,7 @@ import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
 import { deepestStage } from './deepest-stage.js';
 import { type Ending, findEnding } from './find-ending.js';
+import { isFlatMap } from './flat-maps.js';
 import { lastTokens } from './last-tokens.js';
 import { type LinearLayer, linearLayer } from './linear-layer.js';
 import type { ValueLayouts } from './value-layout.js';
@@ -42,7 +43,8 @@ export function recommendLayer(
     const shape = layouts.shape(name);
     return (
       (shape.length >= 2 && shape.at(-1) === 4) ||
-      (shape.length === 4 && layouts.layout(name) === 'channelsFirst')
+      (shape.length === 4 && layouts.layout(name) === 'channelsFirst') ||
+      isFlatMap(name, flow, layouts)
     );
   });
   if (!predictsPlaces || width(stage) <= width(tokens)) {

@@ -8,6 +8,7 @@ import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
 import type { TaskKind } from '../tasks/task.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import { assertSameKind } from './assert-same-kind.js';
+import { hintOfMissing } from './assert-some-usable.js';
 import { expectedOutputs } from './expected-outputs.js';
 import type { Hooks } from './cache-features.js';
 
@@ -76,7 +77,7 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const [{ path, reason }] = skipped as [LeftOut, ...LeftOut[]];
     throw new GraftError(
       'INVALID_DATASET',
-      `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}`,
+      `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}${hintOfMissing({ path, reason })}`,
     );
   }
   const found = outputs.subarray(0, evaluated.length * classes.length);
