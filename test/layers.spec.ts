@@ -11,6 +11,7 @@ const rows: readonly (readonly string[])[] = [
     'free-memory.ts',
     'rng.ts',
     'logger.ts',
+    'csv-cell.ts',
     'quote-for-shell.ts',
     'shorten-text.ts',
     'split-list.ts',

@@ -13,6 +13,7 @@ import type { Calibration } from './calibrate-head.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { CrossValidated } from './cross-validate-head.js';
 import type { HeadOptions } from './head-options.js';
+import type { LabelErrors } from './list-label-errors.js';
 import type { TrackingOptions } from './open-trackers.js';
 import type { RunIdentity, RunProgress } from './run-progress.js';
 import type { SplitOptions } from './split-features.js';
@@ -72,6 +73,8 @@ export interface TrainReport {
   readonly neighbours?: Score & { readonly k: number };
   /** With --folds: what the same settings reach on what folds of the training part hold out. */
   readonly crossValidation?: CrossValidated;
+  /** With --folds: how many labels of the training part are probably wrong, of so many, and the table that lists them. */
+  readonly labelErrors?: Pick<LabelErrors, 'found' | 'examples'> & { readonly file: string };
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
@@ -111,6 +114,7 @@ export interface FittedRun {
   readonly views?: ViewReport | undefined;
   readonly neighbours?: TrainReport['neighbours'];
   readonly crossValidation?: TrainReport['crossValidation'];
+  readonly labelErrors?: LabelErrors;
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on, `typical` ones to calibrate on. */
