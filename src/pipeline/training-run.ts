@@ -6,7 +6,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { EpochRecord } from '../train/epoch-record.js';
 import type { Convergence } from '../train/fit.js';
 import type { TrainResult } from '../train/train-head.js';
-import type { Solver } from '../train/train-options.js';
+import type { FitChoice, Solver } from '../train/train-options.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import type { ViewOptions, ViewReport } from './cache-views.js';
 import type { Calibration } from './calibrate-head.js';
@@ -39,6 +39,8 @@ export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
   readonly warmStart?: boolean | undefined;
+  /** How a search fitted the head alone, which is fitted so before the layers move. */
+  readonly headStart?: FitChoice | undefined;
   /** Epochs in which the layers join, those nearest the head first. */
   readonly gradual?: number | undefined;
 }

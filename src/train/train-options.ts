@@ -8,6 +8,9 @@ import type { Checkpoint } from './training-state.js';
 
 export type Solver = 'lbfgs' | 'adamw' | 'sgd';
 
+/** How heads that go by epochs are fitted, as a search chooses it. */
+export type FitChoice = Pick<TrainOptions, 'solver' | 'lr' | 'weightDecay' | 'epochs'>;
+
 /** Most epochs where nothing is said. */
 export const defaultEpochs = 100;
 
