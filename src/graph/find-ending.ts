@@ -60,7 +60,9 @@ export function endingOf(
   const shape = shapes.get(start);
   if (!shape || shape[0] !== 1) return undefined;
   const last = findLast(start, flow, shapes, layouts);
-  const isVector = shape.length >= 2 && sizeBeyond(shape) === 1;
+  // [1, T, 1] may be one number for each of T tokens.
+  const isOfPlaces = layouts.get(start) === 'channelsLast' && positionCount(shape, 'channelsLast') > 1;
+  const isVector = shape.length >= 2 && sizeBeyond(shape) === 1 && !isOfPlaces;
   if (last?.kind === 'scores') {
     const { layer, node, isPooled, isProbability } = last;
     const made = shapes.get(node.outputs[0]!)!;
