@@ -28,7 +28,8 @@ export function assertHeadSuits(options: AnyTrainOptions, task: TaskKind, output
     refuseHeadOptions(options);
     assertLossSuits(options, task);
   } else headTraining(options, task);
-  buildHead(headSpec(options), { dim: 1, outputCount, task });
+  // The number of features is not known yet; two are enough for any head.
+  buildHead(headSpec(options), { dim: 2, outputCount, task });
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */
