@@ -52,7 +52,7 @@ export const dataOptions = {
     demandOption: true,
     requiresArg: true,
     describe:
-      'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar or Parquet shards (folder, a-{0..9}.tar, {train,test}.csv)',
+      'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar, zip or Parquet files (folder, a-{0..9}.tar, {train,test}.csv)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
   'image-root': {
