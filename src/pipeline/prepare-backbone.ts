@@ -14,6 +14,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Pool } from '../graph/pool-features.js';
 import { listTokenInputs } from '../graph/token-inputs.js';
 import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
+import { writeOutSparse } from '../graph/write-out-sparse.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
@@ -75,8 +76,9 @@ export async function prepareBackbone(
   } catch (error) {
     throw unreadable(file, error);
   }
-  const decoded = dropInitializerInputs(decodeModel(bytes, { path: file }));
-  const inferring = settleMode(inlineFunctions(decoded), file, logger);
+  const decoded = decodeModel(bytes, { path: file });
+  const dense = dropInitializerInputs(writeOutSparse(decoded));
+  const inferring = settleMode(inlineFunctions(dense), file, logger);
   const read = await settleFloats(inferring, file, logger);
   try {
     const one = await asOneExample(read);
