@@ -62,7 +62,9 @@ export function endingOf(output: string, flow: DataFlow, layouts: ValueLayouts):
     if (start !== output || !embeds(last, output, flow, layouts)) return { kind: 'classifier', ...ends };
   }
   const size = sizeOf(shape);
-  return isVector(shape) && size >= 4
+  // [1, T, 1] may be one number for each of T tokens.
+  const isOfTokens = layouts.layout(start) === 'channelsLast' && layouts.positions(start) > 1;
+  return isVector(shape) && !isOfTokens && size >= 4
     ? { kind: 'embedding', feature: beforeDropout(start, flow), size, output }
     : undefined;
 }

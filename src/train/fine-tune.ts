@@ -14,6 +14,7 @@ import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertMeasurable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import { describeRising } from './describe-rising.js';
 import type { EpochRecord } from './epoch-record.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
 import { type FineTuneOptions, type FineTuneSettings, withDefaults } from './fine-tune-options.js';
@@ -135,8 +136,11 @@ export async function fineTune(
     const trainScore = await score(train, kept.parameters);
     if (!Number.isFinite(trainScore.loss)) throw diverged(history.length);
     const validationScore = validation && (await score(validation, kept.parameters));
-    const overfitting = describeOverfitting(task, 'unfrozen', trainScore, validationScore);
-    if (overfitting !== undefined) settings.logger.warn(overfitting);
+    for (const warning of [
+      describeOverfitting(task, 'unfrozen', trainScore, validationScore),
+      describeRising(task, atStart?.train, trainScore),
+    ])
+      if (warning !== undefined) settings.logger.warn(warning);
     const ownUnits = unscaleLastLayer(headOf(kept.parameters, graph), targetScaling);
     const finished = head.finish(ownUnits, start.scaling);
     return {
