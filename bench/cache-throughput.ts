@@ -28,7 +28,7 @@ import type * as extracting from '../src/features/extract-features.js';
 import { FeatureStore } from '../src/features/feature-store.js';
 import type { Pool } from '../src/graph/pool-features.js';
 import { preprocessImage } from '../src/image/preprocess-image.js';
-import { pixelShape } from '../src/models/read-preprocess.js';
+import { pixelShape } from '../src/models/pixel-shape.js';
 import type { PixelSpec } from '../src/models/input-spec.js';
 import { encodeModel } from '../src/onnx/write-model.js';
 import { type Backbone, prepareBackbone, storeOf } from '../src/pipeline/prepare-backbone.js';

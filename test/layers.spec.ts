@@ -61,6 +61,12 @@ describe('the layers of src/', () => {
     expect(files.map(ownerOf).filter((owner) => !rowOf.has(owner))).to.deep.equal([]);
   });
 
+  it('are told to contributors as they are asserted here', () => {
+    const told = [...readFileSync('CONTRIBUTING.md', 'utf8').matchAll(/^\| \d +\| `([^`|]+)` *\|$/gm)];
+    const named = told.map(([, names]) => names!.split(' ').map((name) => name.replace('/', '')));
+    expect(named.map((row) => row.sort())).to.deep.equal(rows.map((row) => [...row].sort()));
+  });
+
   it('import downwards only', () => {
     const upward = imports.filter(({ from, to }) => rowOf.get(ownerOf(to))! > rowOf.get(ownerOf(from))!);
     expect(upward.map(({ from, to }) => `${from} imports ${to}`)).to.deep.equal([]);

@@ -10,7 +10,7 @@ import { metadataOfFolder } from './metadata-tables.js';
 import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
 import { readTables } from './read-table.js';
-import { readTar } from './read-tar.js';
+import { readArchives } from './read-archives.js';
 import { sayLookAlikes } from './say-look-alikes.js';
 import {
   asShard,
@@ -38,7 +38,7 @@ export interface DataOptions extends LabelOptions {
 
 /**
  * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths or
- * texts and labels; or from tar archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
+ * texts and labels; or from tar or zip archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
  * as `train-{000..011}.tar` or `{train,test}.csv`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
@@ -92,16 +92,16 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     refuseColumns(path, options);
     return readFolder(path, logger);
   }
-  if (/\.(tgz|gz|bz2|xz|zst|zip|7z|rar)$/i.test(path)) {
+  if (/\.(tgz|gz|bz2|xz|zst|7z|rar)$/i.test(path)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is compressed; unpack it first.`,
+      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is compressed in another way; unpack it first.`,
     );
   }
   if (isImagePath(path)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is named as a single image.`,
+      `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is named as a single image.`,
     );
   }
   // Alone a table is the whole data set, whatever it is called.
@@ -134,7 +134,9 @@ function readShards(
   options: DataOptions,
   logger: Logger,
 ): Promise<Dataset> {
-  const read = { tar: readTar, parquet: readParquet, table: readTables }[shards[0]!.kind];
+  const read = { tar: readArchives, zip: readArchives, parquet: readParquet, table: readTables }[
+    shards[0]!.kind
+  ];
   return read(shards, resolve(path), options, logger);
 }
 
@@ -144,6 +146,6 @@ function shardOfList(file: string, _: number, files: readonly string[]): ShardFi
   if (shard && shard.kind === of(files[0]!)?.kind) return shard;
   throw new GraftError(
     'USAGE',
-    `A list in braces is one of .tar or .parquet files, or of tables, but ${file} is none of its kind.`,
+    `A list in braces is one of .tar, .zip or .parquet files, or of tables, but ${file} is none of its kind.`,
   );
 }

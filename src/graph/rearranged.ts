@@ -1,7 +1,7 @@
 import { sizeOf } from '../tensor/shape.js';
 import type { DataFlow } from './data-flow.js';
 import { linearLayer } from './linear-layer.js';
-import { channelCount, type Layout, type Shapes } from './value-layout.js';
+import type { ValueLayouts } from './value-layout.js';
 
 const moving: ReadonlySet<string> = new Set([
   'Concat',
@@ -19,17 +19,11 @@ const moving: ReadonlySet<string> = new Set([
  * The values whose channels are those of several places side by side, as Swin's merged patches are: all numbers of a value with
  * fewer channels, moved, and at most normalised. They are wide only until the next layer.
  */
-export function rearranged(
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): ReadonlySet<string> {
+export function rearranged(flow: DataFlow, layouts: ValueLayouts): ReadonlySet<string> {
   // Of each value the one whose numbers it holds: itself where it is computed anew.
   const origins = new Map<string, string>();
   const originOf = (value: string): string => origins.get(value) ?? value;
-  const shapeOf = (value: string): readonly number[] => shapes.get(value) ?? [];
-  const channels = (value: string): number =>
-    channelCount(shapeOf(value), layouts.get(value) ?? 'channelsFirst');
+  const { shape: shapeOf, channels } = layouts;
   const found = new Set<string>();
   for (const node of flow.graph.nodes) {
     const inputs = flow.inputs(node);

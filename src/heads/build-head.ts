@@ -92,7 +92,7 @@ export function shapeOfHead({ dim, classes, task }: TrainedHead): HeadShape {
  * @param features - value [batch, dim] float32
  * @returns the logits, [batch, logits]
  */
-export function appendHead(builder: GraphBuilder, features: string, head: TrainedHead): string {
+function appendHead(builder: GraphBuilder, features: string, head: TrainedHead): string {
   const names = new Map([...head.parameters].map(([name, tensor]) => [name, builder.constant(name, tensor)]));
   return buildHead(head.spec, shapeOfHead(head)).append(builder, features, names);
 }

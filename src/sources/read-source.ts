@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { fetchUrl } from './fetch-url.js';
 import { readParquetRow } from './parquet-rows.js';
 import { readFileContent } from './read-file.js';
+import { readZipMember } from './read-zip-member.js';
 import type { Located } from './source.js';
 
 export interface SourceContent {
@@ -26,6 +27,8 @@ export async function readSource(
       return readFileContent(path, { mayRead });
     case 'slice':
       return readFileContent(source.file, { slice: source, mayRead });
+    case 'zip':
+      return readZipMember(source, mayRead);
     case 'parquet':
       return readParquetRow(source, mayRead);
     case 'url':
