@@ -55,7 +55,11 @@ export const dataOptions = {
       'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar or Parquet shards (folder, a-{0..9}.tar, {train,test}.csv)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
-  'text-column': { type: 'string', requiresArg: true, describe: 'Column of texts in a table' },
+  'text-column': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Column of texts in a table; two (a,b) are pairs of texts',
+  },
   'label-column': {
     type: 'string',
     requiresArg: true,

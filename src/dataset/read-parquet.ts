@@ -17,14 +17,17 @@ import { labelText } from './label-text.js';
 import {
   columnsTyped,
   findColumn,
+  findPair,
   findTexts,
   pickImages,
   pickParquetColumn,
+  pickParquetTexts,
   pickTexts,
   usualImages,
 } from './parquet-choice.js';
 import { rowsOf, textOf } from './rows-of-parquet.js';
 import { locate, sayUnlabelled } from './read-table.js';
+import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit } from './split-names.js';
 import { labelColumns } from './usual-columns.js';
@@ -52,12 +55,26 @@ export async function readParquet(
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
     const chosen = chooseColumns(file, options, shard.split === 'test' && mayLack);
-    if (shard === shards[0]) sayOthers(file, chosen, options, logger);
+    if (shard === shards[0]) {
+      sayOthers(file, chosen, options, logger);
+      if (chosen && options.textColumn === undefined) {
+        const { kind, image, second } = chosen;
+        const contents = second ? [image.name, second.name] : [image.name];
+        const names = file.columns.map(({ name }) => name);
+        sayTexts({ kind, contents }, names, shard.path, logger);
+      }
+    }
     if (!chosen) {
       without.push(shard.path);
       continue;
     }
-    const { image, labels, names, split: parts, group: groups } = chosen;
+    const { image, second, labels, names, split: parts, group: groups } = chosen;
+    if (found.size > 0 && (kind === 'pairs') !== (chosen.kind === 'pairs')) {
+      throw new GraftError(
+        'INVALID_DATASET',
+        `The files before ${shard.path} hold ${kind}, but this one ${chosen.kind}; name the same columns in all with --text-column.`,
+      );
+    }
     kind = chosen.kind;
     const places = kind === 'images' && image.kind === 'text' ? image : undefined;
     const others = [places, parts, groups].filter((column) => column !== undefined);
@@ -87,7 +104,10 @@ export async function readParquet(
         const place = textOf(values[placeAt])!;
         found.add(label, locate(place, { row, file: shard.path }), split, group);
       } else {
-        const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
+        const source = {
+          ...({ kind: 'parquet', file: shard.path, column: image.name, row } as const),
+          ...(second && { second: second.name }),
+        };
         found.add(label, { path: `${shard.path}#${row}`, source }, split, group);
       }
     }
@@ -101,7 +121,7 @@ export async function readParquet(
   if (found.size === 0) {
     throw new GraftError(
       'INVALID_DATASET',
-      `${root} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
+      `${root} holds no rows with ${kind.slice(0, -1)} and label.`,
     );
   }
   return found.finish(root, kind, logger);
@@ -131,6 +151,8 @@ interface ChosenColumns {
   readonly kind: ExampleKind;
   /** Of images or texts. */
   readonly image: ParquetColumn;
+  /** Of the second texts of pairs. */
+  readonly second: ParquetColumn | undefined;
   readonly labels: readonly ParquetColumn[];
   /** Names of the classes by number, where the label is one. */
   readonly names: readonly unknown[] | undefined;
@@ -156,14 +178,16 @@ function chooseColumns(
     what: string,
     flag: string,
   ) => pickParquetColumn(file, { given, usual, kinds, what, flag });
-  const isText =
-    textColumn !== undefined ||
-    (imageColumn === undefined &&
-      !find(usualImages(file), ['bytes', 'text']) &&
-      findTexts(file) !== undefined);
-  const image = isText
-    ? pickTexts(file, textColumn)
-    : pickImages(file, imageColumn, '--image-column (or --text-column)');
+  const isImage = imageColumn !== undefined || find(usualImages(file), ['bytes', 'text']) !== undefined;
+  const texts =
+    textColumn !== undefined
+      ? pickParquetTexts(file, textColumn)
+      : isImage
+        ? undefined
+        : findTexts(file)
+          ? [pickTexts(file, undefined)]
+          : findPair(file);
+  const [image, second] = texts ?? [pickImages(file, imageColumn, '--image-column (or --text-column)')];
   const usualLabels = [...columnsTyped(file, 'ClassLabel'), ...labelColumns, 'fine_label'];
   // Some programs write strings as bytes.
   const labelKinds = ['number', 'text', 'boolean', 'list', 'bytes'] as const;
@@ -181,8 +205,9 @@ function chooseColumns(
       : pick(groupColumn, [], ['number', 'text', 'boolean'], 'groups', '--group-column');
   const names = labels.length === 1 ? features[labels[0]!.name]?.names : undefined;
   return {
-    kind: isText ? 'texts' : 'images',
-    image,
+    kind: second ? 'pairs' : texts ? 'texts' : 'images',
+    image: image!,
+    second,
     labels,
     names: Array.isArray(names) ? names : undefined,
     split: find(['split'], ['text', 'number', 'boolean']),

@@ -84,7 +84,7 @@ async function openTexts(input: TokenSpec): Promise<EncodeBatch> {
     const broken: Broken[] = [];
     const texts = examples.map((bytes, slot) => {
       try {
-        return encoder.idsOf(bytes);
+        return encoder.tokensOf(bytes);
       } catch (error) {
         broken.push({ slot, reason: reasonOf(error, 'INVALID_TEXT') });
         return undefined;

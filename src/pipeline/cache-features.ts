@@ -92,7 +92,8 @@ export async function cacheFeatures(
   prepare: Prepare = prepareBackbone,
 ): Promise<CachedFeatures> {
   const setting = await prepareSetting(options, hooks);
-  const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
+  const { dataset, backboneHooks } = setting;
+  const backbone = await prepare(withPairs(options, dataset), backboneHooks, dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>
     layOutModel(backbone.features),
   );
@@ -108,8 +109,16 @@ export async function cacheLayers(
   hooks: Hooks = {},
 ): Promise<CachedFeatures[]> {
   const setting = await prepareSetting(options, hooks);
-  const { backbones, layOut } = await prepareLayers(options, options.layers, setting.backboneHooks);
+  const { backbones, layOut } = await prepareLayers(
+    withPairs(options, setting.dataset),
+    options.layers,
+    setting.backboneHooks,
+  );
   return cacheOutputs(options, hooks, setting, backbones, layOut);
+}
+
+function withPairs(options: CacheOptions, { kind }: Dataset): CacheOptions {
+  return kind === 'pairs' ? { ...options, takesPairs: true } : options;
 }
 
 interface Setting {

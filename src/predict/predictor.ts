@@ -1,19 +1,24 @@
-/** An exported model that takes images or texts and gives probabilities or numbers; all it needs is in the one file. */
+/** An exported model that takes images, texts or pairs of texts and gives probabilities or numbers; all it needs is in the one file. */
+import { invalidArgument } from '../errors.js';
 import { openEncoder } from '../inputs/open-encoder.js';
 import type { ModelMetadata } from '../models/model-metadata.js';
 import { readExported } from '../models/read-exported.js';
 import { openSession } from '../runtime/open-session.js';
 import type { SessionOptions } from '../runtime/session.js';
+import { bytesOfText, type TextPair } from '../sources/text-pair.js';
 import { taskOf } from '../tasks/task-of.js';
 
 export interface Predictor {
   readonly metadata: ModelMetadata;
   /**
-   * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), or of texts (strings,
-   * or UTF-8), run as one batch unless they would change each other's numbers. Calls may overlap.
-   * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used.
+   * Probabilities, or the numbers of a regression, [examples, labels] of encoded images (JPEG, PNG, …), of texts (strings,
+   * or UTF-8) or, of a model that was trained on them, pairs of texts, run as one batch unless they would change each other's
+   * numbers. Calls may overlap.
+   * @example await predictor.predict([['A man plays.', 'Someone makes music.']])
+   * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used, INVALID_ARGUMENT for pairs in place of
+   *   single texts, or the other way round
    */
-  predict(examples: readonly (Uint8Array | string)[]): Promise<Float32Array>;
+  predict(examples: readonly (Uint8Array | string | TextPair)[]): Promise<Float32Array>;
   release(): Promise<void>;
 }
 
@@ -27,7 +32,7 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
   return {
     metadata,
     async predict(examples) {
-      const bytes = examples.map((example) => (typeof example === 'string' ? Buffer.from(example) : example));
+      const bytes = examples.map((example) => bytesOf(example, metadata));
       const encoded = await encoder.encode(bytes);
       const scores = new Float32Array(encoded.count * width);
       for (let start = 0; start < encoded.count;) {
@@ -44,4 +49,17 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
     },
     release: () => session.release(),
   };
+}
+
+function bytesOf(example: Uint8Array | string | TextPair, { input }: ModelMetadata): Uint8Array {
+  const takesPairs = input.kind === 'tokens' && input.takesPairs === true;
+  const isPair =
+    Array.isArray(example) && example.length === 2 && example.every((text) => typeof text === 'string');
+  if (takesPairs !== isPair) {
+    const expected = takesPairs
+      ? 'pairs of texts, as the model takes them,'
+      : `single ${input.kind === 'tokens' ? 'texts' : 'images'}, as the model takes them,`;
+    throw invalidArgument('examples', expected, isPair ? 'a pair' : example instanceof Uint8Array ? 'bytes' : example);
+  }
+  return example instanceof Uint8Array ? example : bytesOfText(example);
 }

@@ -3,6 +3,7 @@ import { fetchUrl } from './fetch-url.js';
 import { readParquetRow } from './parquet-rows.js';
 import { readFileContent } from './read-file.js';
 import type { Located } from './source.js';
+import { bytesOfText, joinPair } from './text-pair.js';
 
 export interface SourceContent {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -27,10 +28,24 @@ export async function readSource(
     case 'slice':
       return readFileContent(source.file, { slice: source, mayRead });
     case 'parquet':
-      return readParquetRow(source, mayRead);
+      return source.second === undefined
+        ? readParquetRow(source, mayRead)
+        : readParquetPair(source, source.second, mayRead);
     case 'url':
       return { bytes: await fetchUrl(source.url, { signal }) };
     case 'text':
-      return { bytes: new TextEncoder().encode(source.text) };
+      return { bytes: bytesOfText(source.text) };
+    case 'pair':
+      return { bytes: bytesOfText(source.texts) };
   }
+}
+
+async function readParquetPair(
+  source: { readonly file: string; readonly column: string; readonly row: number },
+  second: string,
+  mayRead?: (sizeBytes: number) => Promise<void>,
+): Promise<SourceContent> {
+  const { bytes, info } = await readParquetRow(source, mayRead);
+  const other = await readParquetRow({ ...source, column: second });
+  return { bytes: joinPair(bytes, other.bytes), ...(info && { info }) };
 }
