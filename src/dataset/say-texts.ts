@@ -19,8 +19,9 @@ export function sayTexts(
       `The texts ${contents.join(' and ')} of ${file} are read as pairs; --text-column ${text} reads one alone.`,
     );
   const [other] = kind === 'texts' ? otherTexts(columns, text) : [];
-  if (other !== undefined)
-    logger.warn(
-      `Of ${file}, ${text} alone is read as the text; --text-column ${text},${other} reads both as a pair.`,
-    );
+  if (other === undefined) return;
+  const both = columns.filter((name) => name === text || name === other);
+  logger.warn(
+    `Of ${file}, ${text} alone is read as the text; --text-column ${both.join(',')} reads both as a pair.`,
+  );
 }
