@@ -17,11 +17,11 @@ export async function describeExample(
   if (kind === 'images') return { path };
   const content = await readSource(example).catch(() => undefined);
   if (!content) return { path };
-  // Of a pair each text is shown, one below the other.
+  // Of a pair the beginnings of both.
   const texts = (kind === 'pairs' && dividePair(content.bytes)) || [content.bytes];
   const shown = Math.floor(shownLength / texts.length);
   const beginnings = texts.map((bytes) =>
     shortenText(new TextDecoder().decode(bytes.subarray(0, 4 * shown)).trim(), shown),
   );
-  return { path, text: beginnings.join('\n') };
+  return { path, text: beginnings.join(' | ') };
 }
