@@ -1,7 +1,6 @@
 /** What an uncut model computes at its feature layers, and how certain that is. */
-import { exposeValues } from '../src/graph/expose-values.js';
 import type { FeatureLayer } from '../src/graph/feature-layers.js';
-import { tensorAttribute } from '../src/onnx/attributes.js';
+import { constantOfNode } from '../src/onnx/constant-node.js';
 import { toInitializer, toTensor } from '../src/onnx/initializer.js';
 import type { Model } from '../src/onnx/ir.js';
 import { encodeModel } from '../src/onnx/write-model.js';
@@ -12,6 +11,7 @@ import { dtypeInfo } from '../src/tensor/dtype.js';
 import { fromHalfArray, toHalf } from '../src/tensor/float16.js';
 import { sizeOf } from '../src/tensor/shape.js';
 import type { Tensor } from '../src/tensor/tensor.js';
+import { exposeValues } from './expose-values.js';
 
 export type Optimization = 'all' | 'disabled';
 
@@ -121,7 +121,7 @@ function shake(model: Model): Model {
   const { graph } = model;
   const initializers = new Map(graph.initializers);
   for (const node of graph.nodes) {
-    const constant = node.opType === 'Constant' ? tensorAttribute(node, 'value') : undefined;
+    const constant = constantOfNode(node);
     if (constant) initializers.set(node.outputs[0]!, { ...constant, name: node.outputs[0]! });
   }
   const nodes = graph.nodes.filter(({ outputs }) => !initializers.has(outputs[0]!));

@@ -2,6 +2,8 @@
  * The one error type that users meet. A message says what was expected, what came, where, and what to do next.
  */
 
+import { shortenText } from './shorten-text.js';
+
 /** What kind of thing went wrong; stable, so that callers may branch on it. */
 export type GraftErrorCode =
   | 'USAGE' // the call itself is wrong: exit status 2
@@ -43,11 +45,19 @@ export class GraftError extends Error {
  * // Expected a share between 0 and 1 for validation but received 20 (number).
  */
 export function invalidArgument(name: string, expected: string, received: unknown): GraftError {
-  const shown = typeof received === 'string' ? JSON.stringify(received) : String(received);
   return new GraftError(
     'INVALID_ARGUMENT',
-    `Expected ${expected} for ${name} but received ${shown} (${received === null ? 'null' : typeof received}).`,
+    `Expected ${expected} for ${name} but received ${shown(received)} (${received === null ? 'null' : typeof received}).`,
   );
+}
+
+/** A list, a buffer or a text given by mistake may be of any length. */
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(shortenText(value, 200));
+  if (value instanceof ArrayBuffer) return `ArrayBuffer(${value.byteLength})`;
+  const isList = Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+  const { length } = isList ? (value as ArrayLike<unknown>) : [];
+  return length > 16 ? `${(value as object).constructor.name}(${length})` : String(value);
 }
 
 /** The system's own code of a failed call (ENOENT, ENOSPC, …), or undefined. */

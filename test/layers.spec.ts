@@ -11,6 +11,7 @@ const rows: readonly (readonly string[])[] = [
     'free-memory.ts',
     'rng.ts',
     'logger.ts',
+    'csv-cell.ts',
     'quote-for-shell.ts',
     'shorten-text.ts',
     'split-list.ts',
@@ -58,6 +59,12 @@ for (const file of files) {
 describe('the layers of src/', () => {
   it('are all in the table', () => {
     expect(files.map(ownerOf).filter((owner) => !rowOf.has(owner))).to.deep.equal([]);
+  });
+
+  it('are told to contributors as they are asserted here', () => {
+    const told = [...readFileSync('CONTRIBUTING.md', 'utf8').matchAll(/^\| \d +\| `([^`|]+)` *\|$/gm)];
+    const named = told.map(([, names]) => names!.split(' ').map((name) => name.replace('/', '')));
+    expect(named.map((row) => row.sort())).to.deep.equal(rows.map((row) => [...row].sort()));
   });
 
   it('import downwards only', () => {

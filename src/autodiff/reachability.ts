@@ -15,7 +15,7 @@ export function tabulateRules(rules: readonly GradientRule[]): RuleTable {
 }
 
 /** The inputs of a node that a gradient may reach. Where there is no rule it might be any, also from a subgraph. */
-export function differentiableInputs(node: Node, ruleOf: RuleTable): readonly string[] {
+function differentiableInputs(node: Node, ruleOf: RuleTable): readonly string[] {
   const rule = ruleOf(node);
   if (!rule) return [...valuesRead(node)];
   const indices = differentiableIndices(node, rule);
@@ -73,7 +73,7 @@ export function reaching(
 }
 
 /** The nodes without a gradient rule between `value` and `to` (default: the graph's outputs). */
-export function nodesWithoutRule(
+function nodesWithoutRule(
   graph: Graph,
   from: readonly string[],
   to: readonly string[],
@@ -105,7 +105,7 @@ export function untrainableValues(
  * The first value of the graph that all data passes on its way to the loss, and behind which every operator has a
  * rule: the most that can be trained. Undefined where there is none. Inputs that are parameters are no data.
  */
-export function latestDifferentiableLayer(
+function latestDifferentiableLayer(
   graph: Graph,
   loss: string,
   ruleOf: RuleTable,

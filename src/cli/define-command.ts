@@ -117,7 +117,10 @@ export function defineCommand<O extends Record<string, Options>, P = unknown>(
           ...option,
           ...(option.choices && { requiresArg: true }),
           global: false,
-          ...(isHelpAsked === false && { hidden: true }),
+          // Told in the help alone: yargs would make NaN of what is no number, before a check can say what it was.
+          ...(isHelpAsked === false
+            ? { hidden: true }
+            : option.coerce && !option.type && { type: 'number' as const }),
         },
       ]);
       if (definition.isGrouped && isHelpAsked !== false) {

@@ -1,5 +1,5 @@
 import type { TrainReport } from '../pipeline/training-run.js';
-import { describeFolds, describeScore } from '../tasks/describe-score.js';
+import { describeFolds, describeLabelErrors, describeScore } from '../tasks/describe-score.js';
 import { describeMetrics } from './describe-metrics.js';
 import { formatSeconds } from './format-text.js';
 
@@ -38,6 +38,10 @@ export function describeTraining(report: TrainReport): string {
     lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);
   }
   if (report.crossValidation) lines.push(describeFolds(report.crossValidation));
+  if (report.labelErrors) {
+    const { found, file } = report.labelErrors;
+    lines.push(`${describeLabelErrors(report.labelErrors)}${found > 0 ? `: ${file}` : ''}`);
+  }
   if (report.headAlone?.validation) {
     // Else a few epochs that were seen go by, and the result is said to have none.
     const what =

@@ -1,5 +1,5 @@
 import type { CommandModule } from 'yargs';
-import { listNames } from '../errors.js';
+import { listNames, nameSome } from '../errors.js';
 import { nearNames } from '../graph/near-names.js';
 import { calledCommand, commandsWith, flagsOfCall, isSwitch, kebabCase } from './define-command.js';
 
@@ -100,14 +100,17 @@ export function explainUnknownFlags(
     (name) => !isTwice(name) && !known.includes(kebabCase(name)) && !other.includes(name),
   );
   if (unknown.length === 0) return undefined;
-  const title = `Unknown argument${unknown.length > 1 ? 's' : ''}: ${unknown.join(', ')}`;
-  const hints = unknown.flatMap((name) => {
+  const title = `Unknown argument${unknown.length > 1 ? 's' : ''}: ${nameSome(unknown)}`;
+  const hints = unknown.slice(0, mostHints).flatMap((name) => {
     const owners = commandsWith(name, commands).map((command) => `graft ${command}`);
     if (owners.length === 0) return nearFlag(name, known);
     return [`--${name} is a flag of ${listNames(owners)}.`, ...(name in instead ? [instead[name]!] : [])];
   });
   return hints.length > 0 ? `${title}. ${hints.join(' ')}` : title;
 }
+
+/** A file that is no configuration has thousands of what might be flags. */
+const mostHints = 10;
 
 /** Which flag was meant, where one begins alike or differs in less than half of its letters. */
 function nearFlag(name: string, known: readonly string[]): string[] {

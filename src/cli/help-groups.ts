@@ -8,6 +8,7 @@ export const helpGroups = [
       'data',
       'features',
       'image-column',
+      'image-root',
       'text-column',
       'label-column',
       'group-column',

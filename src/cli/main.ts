@@ -23,7 +23,7 @@ import { surviveClosedOutput } from './end-of-output.js';
 import { commandOf, explainUnknownFlags, explainUsage } from './explain-usage.js';
 import { calledCommand, flagsForCommand, refuseOddSwitches } from './define-command.js';
 import { optimizeLater } from './optimize-later.js';
-import { readConfigFile } from './read-config-file.js';
+import { configReader } from './read-config-file.js';
 import { showControls } from './show-controls.js';
 import { markDashes } from './standard-input.js';
 
@@ -54,6 +54,7 @@ export async function main(given: readonly string[]): Promise<void> {
   const flags = end < 0 ? args : args.slice(0, end);
   /** Whether a failure too is told in a document; known before the flags are parsed, as that may be what fails. */
   let isJson = flags.some((arg) => arg === '--json' || arg === '--json=true');
+  const readConfig = configReader();
   const cli = yargs(markDashes(args, called))
     .scriptName('graft')
     .usage(
@@ -65,7 +66,7 @@ export async function main(given: readonly string[]): Promise<void> {
     .option('json', { type: 'boolean', default: false, describe: 'Print one JSON document on stdout' })
     .option('config', { type: 'string' })
     .config('config', 'Read flags from a JSON or YAML file', (file) => {
-      const config = readConfigFile(file);
+      const config = readConfig(file);
       isJson ||= config.json === true;
       return flagsForCommand(config);
     })
@@ -91,7 +92,7 @@ export async function main(given: readonly string[]): Promise<void> {
     process.stderr.write(`graft: ${showControls(message)}\n`);
     if (isUsage) process.stderr.write(`See: ${helpOf(called)}\n`);
     else if (!(error instanceof GraftError) && error instanceof Error)
-      process.stderr.write(`${error.stack}\n`);
+      process.stderr.write(`${showControls(String(error.stack))}\n`);
     if (isJson) {
       const code = error instanceof GraftError ? error.code : isUsage ? 'USAGE' : 'INTERNAL';
       process.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`);

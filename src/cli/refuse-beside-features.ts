@@ -2,7 +2,15 @@ import { GraftError } from '../errors.js';
 
 const inPlace = ['backbone', 'data', 'unfreeze', 'layer'];
 /** Of how a table of examples is read. */
-const ofTables = ['group-column', 'label-column', 'image-column', 'text-column', 'order', 'header'];
+const ofTables = [
+  'group-column',
+  'label-column',
+  'image-column',
+  'image-root',
+  'text-column',
+  'order',
+  'header',
+];
 /** Of how examples become features. */
 const ofExamples = [
   'pool',

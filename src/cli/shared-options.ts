@@ -8,7 +8,7 @@ export const backboneOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+    describe: 'ONNX file or folder, catalogue name (graft models ls) or hf:owner/repo',
   },
   layer: {
     type: 'string',
@@ -52,9 +52,15 @@ export const dataOptions = {
     demandOption: true,
     requiresArg: true,
     describe:
-      'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar or Parquet shards (folder, a-{0..9}.tar, {train,test}.csv)',
+      'Images or texts: folder with one folder a class; CSV, TSV, JSONL, JSON; tar, zip or Parquet files (folder, a-{0..9}.tar, {train,test}.csv)',
   },
   'image-column': { type: 'string', requiresArg: true, describe: 'Column of image paths in a table' },
+  'image-root': {
+    type: 'string',
+    requiresArg: true,
+    describe:
+      "Folder of the images that a table names, also by names without extension [default: the table's]",
+  },
   'text-column': {
     type: 'string',
     requiresArg: true,
@@ -109,7 +115,7 @@ export const modelPositional = {
   model: {
     type: 'string',
     demandOption: true,
-    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+    describe: 'ONNX file or folder, catalogue name (graft models ls) or hf:owner/repo',
   },
 } as const satisfies Record<string, PositionalOptions>;
 

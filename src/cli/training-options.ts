@@ -65,7 +65,10 @@ export const trainingOptions = {
     ...share('validation'),
     describe: 'Share held out if the data have no validation part; 0 trains on everything [default: 0.2]',
   },
-  folds: { ...foldCount('folds'), describe: 'Also cross-validate on K folds of the training part' },
+  folds: {
+    ...foldCount('folds'),
+    describe: 'Also cross-validate on K folds of the training part, and list labels that look wrong',
+  },
   duplicates: {
     choices: ['warn', 'remove', 'keep'],
     default: 'warn',

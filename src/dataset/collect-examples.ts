@@ -74,6 +74,8 @@ class SourceCollector {
   readonly #place = new GrowingArray(Uint32Array);
   readonly #start = new GrowingArray(Float64Array);
   readonly #length = new GrowingArray(Float64Array);
+  readonly #size = new GrowingArray(Float64Array);
+  readonly #checksum = new GrowingArray(Uint32Array);
   readonly #texts = new TextColumn();
   readonly #places: SourcePlace[] = [];
   readonly #placeNumbers = new Map<string, number>();
@@ -83,17 +85,23 @@ class SourceCollector {
     for (const column of [this.#place, this.#start, this.#length]) column.extendTo(row);
     this.#place.push(this.#numberOf(place));
     this.#start.push(this.#startOf(source));
-    this.#length.push(source.kind === 'slice' ? source.length : 0);
+    this.#length.push('length' in source ? source.length : 0);
+    if (source.kind !== 'zip') return;
+    for (const column of [this.#size, this.#checksum]) column.extendTo(row);
+    this.#size.push(source.size);
+    this.#checksum.push(source.checksum);
   }
 
   finish(): SourceColumns {
     const [place, start, length] = [this.#place.values, this.#start.values, this.#length.values];
-    return { place, places: this.#places, start, length, texts: this.#texts };
+    const [size, checksum] = [this.#size.values, this.#checksum.values];
+    return { place, places: this.#places, start, length, size, checksum, texts: this.#texts };
   }
 
   #startOf(source: Source): number {
     switch (source.kind) {
       case 'slice':
+      case 'zip':
         return source.start;
       case 'parquet':
         return source.row;
@@ -123,7 +131,8 @@ class SourceCollector {
 function placeFor(source: Source): SourcePlace {
   switch (source.kind) {
     case 'slice':
-      return { kind: 'slice', file: source.file };
+    case 'zip':
+      return { kind: source.kind, file: source.file };
     case 'parquet': {
       const { kind, file, column, second } = source;
       return { kind, file, column, ...(second !== undefined && { second }) };

@@ -23,10 +23,13 @@ export interface SourceColumns {
   readonly place: Uint32Array;
   /** What the examples of one archive have in common. */
   readonly places: readonly SourcePlace[];
-  /** First byte of a slice, row of a Parquet file, or place in `texts`. */
+  /** First byte of a slice or of a file in a zip, row of a Parquet file, or place in `texts`. */
   readonly start: Float64Array;
-  /** Bytes of a slice. */
+  /** Bytes of a slice, or of a file in a zip as it is packed. */
   readonly length: Float64Array;
+  /** Bytes of a file of a zip, and their checksum. */
+  readonly size: Float64Array;
+  readonly checksum: Uint32Array;
   /** What is its own content, by the number in `start`; of a pair the second text follows the first. */
   readonly texts: TextColumn;
 }
@@ -36,6 +39,7 @@ export type SourcePlace =
   | { readonly kind: 'text' }
   | { readonly kind: 'pair' }
   | { readonly kind: 'slice'; readonly file: string }
+  | { readonly kind: 'zip'; readonly file: string }
   | {
       readonly kind: 'parquet';
       readonly file: string;
@@ -135,6 +139,14 @@ class StoredExample implements Example {
       }
       case 'slice':
         return { ...place, start: sources.start[this.#row]!, length: sources.length[this.#row]! };
+      case 'zip':
+        return {
+          ...place,
+          start: sources.start[this.#row]!,
+          length: sources.length[this.#row]!,
+          size: sources.size[this.#row]!,
+          checksum: sources.checksum[this.#row]!,
+        };
       case 'parquet':
         return { ...place, row: sources.start[this.#row]! };
       case undefined:

@@ -119,7 +119,7 @@ function inferTask({ classes, root, examples }: Dataset, logger: Logger): TaskKi
 }
 
 /** The parts of "a|b", "a;b" or a JSON list; a text without these is one label. */
-export function splitLabels(text: string): string[] {
+function splitLabels(text: string): string[] {
   return (parseList(text) ?? text.split(/[|;]/))
     .map((part) => part.normalize().trim())
     .filter((part) => part !== '');

@@ -4,11 +4,13 @@ import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { Dataset } from './dataset.js';
+import { hintOfSingleClass } from './explain-layout.js';
 import { interpretLabels, type LabelOptions } from './interpret-labels.js';
+import { metadataOfFolder } from './metadata-tables.js';
 import { readFolder } from './read-folder.js';
 import { readParquet } from './read-parquet.js';
 import { readTables } from './read-table.js';
-import { readTar } from './read-tar.js';
+import { readArchives } from './read-archives.js';
 import { sayLookAlikes } from './say-look-alikes.js';
 import {
   asShard,
@@ -22,6 +24,8 @@ import {
 export interface DataOptions extends LabelOptions {
   /** Columns of a table, by name, or by number from 0 where there is no header. */
   readonly imageColumn?: string | undefined;
+  /** Folder of the images that a table names. Default: the table's own. */
+  readonly imageRoot?: string | undefined;
   /** Two, with a comma between, hold pairs of texts. */
   readonly textColumn?: string | undefined;
   /** Several, with commas between, are numbers to be predicted, or labels that a 1 stands for. */
@@ -35,7 +39,7 @@ export interface DataOptions extends LabelOptions {
 
 /**
  * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths,
- * texts or pairs of texts, and labels; or from tar archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
+ * texts or pairs of texts, and labels; or from tar or zip archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
  * as `train-{000..011}.tar` or `{train,test}.csv`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
@@ -63,7 +67,8 @@ export async function readDataset(
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +
         (dataset.kind !== 'images'
           ? `give every ${dataset.kind.slice(0, -1)} the label of its class.`
-          : 'give the images of each class a folder, or in a table a label, of their own.'),
+          : 'give the images of each class a folder, or in a table a label, of their own.') +
+        (dataset.classes.length === 1 ? await hintOfSingleClass(dataset.root, dataset.classes[0]!) : ''),
     );
   }
   return dataset;
@@ -76,6 +81,9 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     throw unreadable(path, error);
   });
   if (Array.isArray(info)) return readShards(info.map(shardOfList), path, options, logger);
+  const metadata = info.isDirectory() ? await metadataOfFolder(path, options, logger) : undefined;
+  if (metadata)
+    return readShards(metadata.tables, path, { ...options, imageColumn: metadata.imageColumn }, logger);
   const shard = info.isDirectory() ? undefined : asShard(path);
   const shards = shard ? [shard] : info.isDirectory() ? await shardsOfFolder(path) : undefined;
   if (shards) return readShards(shards, path, options, logger);
@@ -85,16 +93,16 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     refuseColumns(path, options);
     return readFolder(path, logger);
   }
-  if (/\.(tgz|gz|bz2|xz|zst|zip|7z|rar)$/i.test(path)) {
+  if (/\.(tgz|gz|bz2|xz|zst|7z|rar)$/i.test(path)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is compressed; unpack it first.`,
+      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is compressed in another way; unpack it first.`,
     );
   }
   if (isImagePath(path)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar or .parquet files for --data but ${path} is named as a single image.`,
+      `Expected a folder with one folder a class, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is named as a single image.`,
     );
   }
   // Alone a table is the whole data set, whatever it is called.
@@ -102,9 +110,13 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
 }
 
 /** @throws GraftError USAGE for flags of tables where a folder is one of classes. */
-function refuseColumns(path: string, { imageColumn, textColumn, labelColumn, header }: DataOptions): void {
+function refuseColumns(
+  path: string,
+  { imageColumn, imageRoot, textColumn, labelColumn, header }: DataOptions,
+): void {
   const given = {
     'image-column': imageColumn,
+    'image-root': imageRoot,
     'text-column': textColumn,
     'label-column': labelColumn,
     'no-header': header === false || undefined,
@@ -123,7 +135,9 @@ function readShards(
   options: DataOptions,
   logger: Logger,
 ): Promise<Dataset> {
-  const read = { tar: readTar, parquet: readParquet, table: readTables }[shards[0]!.kind];
+  const read = { tar: readArchives, zip: readArchives, parquet: readParquet, table: readTables }[
+    shards[0]!.kind
+  ];
   return read(shards, resolve(path), options, logger);
 }
 
@@ -133,6 +147,6 @@ function shardOfList(file: string, _: number, files: readonly string[]): ShardFi
   if (shard && shard.kind === of(files[0]!)?.kind) return shard;
   throw new GraftError(
     'USAGE',
-    `A list in braces is one of .tar or .parquet files, or of tables, but ${file} is none of its kind.`,
+    `A list in braces is one of .tar, .zip or .parquet files, or of tables, but ${file} is none of its kind.`,
   );
 }

@@ -5,11 +5,12 @@ import type { Logger } from '../logger.js';
 import { listFiles, readFolderContent } from '../sources/list-files.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset } from './dataset.js';
-import { isTable } from './shard-files.js';
-import { splitOfFile, splitOfFolder } from './split-names.js';
+import { noClassFolder, refuseMixedParts } from './explain-layout.js';
+import { splitOfFolder } from './split-names.js';
 
 /**
- * One folder a class, optionally under train/, validation/ (val/, valid/, dev/) and test/; files may lie deeper. They are
+ * One folder a class, optionally under train/, validation/ (val/, valid/, dev/) and test/; files may lie deeper, which is
+ * said where all do. They are
  * images, or where there are none of these .txt files, each a text. Hidden files are passed over, others are counted and
  * said. Classes and files are sorted, so that the order is the same on every machine.
  * @throws GraftError INVALID_DATASET for no class folder or a class without examples in any part.
@@ -17,11 +18,14 @@ import { splitOfFile, splitOfFolder } from './split-names.js';
 export async function readFolder(folder: string, logger: Logger): Promise<Dataset> {
   const root = path.resolve(folder);
   const { folders, files } = await readFolderContent(root);
+  await refuseMixedParts(root, folders);
   const parts = folders.length > 0 && folders.every(splitOfFolder) ? folders : [''];
   const found = { images: new ExampleCollector(), texts: new ExampleCollector() };
   const classFolders = new Map<string, string>();
   const unlabelled = files.map((file) => path.join(root, file));
   const others = new Map<string, number>();
+  const inner = new Set<string>();
+  let areAllDeeper = true;
   for (const part of parts) {
     const split = splitOfFolder(part);
     const content = await readFolderContent(path.join(root, part));
@@ -30,6 +34,9 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
       const classFolder = path.join(root, part, label);
       classFolders.set(label, classFolder);
       for await (const file of listFiles(classFolder)) {
+        const folderOfFile = path.dirname(file);
+        if (folderOfFile === classFolder) areAllDeeper = false;
+        else inner.add(folderOfFile);
         if (isImagePath(file)) found.images.add(label, { path: file }, split);
         else if (isTextPath(file)) found.texts.add(label, { path: file }, split);
         else others.set(extensionOf(file), (others.get(extensionOf(file)) ?? 0) + 1);
@@ -56,15 +63,11 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
     );
   }
   if (chosen.size === 0) {
-    // Of competitions the images lie beside the table that lists them.
-    const tables = files.filter(isTable);
-    const table = tables.find((name) => splitOfFile(name) === 'train') ?? tables[0];
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected one folder a class in ${root} but there is no folder with images (or .txt files) in it` +
-        (table === undefined
-          ? '.'
-          : `; where ${table} lists the examples, name that table: --data ${path.join(root, table)}.`),
+    throw noClassFolder(root, files, unlabelled);
+  }
+  if (areAllDeeper && classFolders.size > 1) {
+    logger.info(
+      `Classes are the outermost folders of ${root} (${nameSome([...classFolders.keys()], 3)}); the ${inner.size} folders in them make no difference.`,
     );
   }
   const strays = unlabelled.filter(kind === 'images' ? isImagePath : isTextPath);

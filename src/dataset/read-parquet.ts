@@ -26,10 +26,12 @@ import {
   usualImages,
 } from './parquet-choice.js';
 import { rowsOf, textOf } from './rows-of-parquet.js';
-import { locate, sayUnlabelled } from './read-table.js';
+import { holdsImages, ImageRoot, notForTexts } from './image-root.js';
+import { locate, locateBelow } from './locate-image.js';
+import { sayUnlabelled } from './read-table.js';
 import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
-import { parseSplit } from './split-names.js';
+import { parseSplit, splitOfPath } from './split-names.js';
 import { labelColumns } from './usual-columns.js';
 
 /**
@@ -51,6 +53,7 @@ export async function readParquet(
     first: '',
   })) as [LeftOut, LeftOut, LeftOut];
   const without: string[] = [];
+  const folder = options.imageRoot === undefined ? undefined : await ImageRoot.open(options.imageRoot);
   const mayLack = shards.some(({ split }) => split !== 'test');
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
@@ -77,6 +80,8 @@ export async function readParquet(
     }
     kind = chosen.kind;
     const places = kind === 'images' && image.kind === 'text' ? image : undefined;
+    if (folder && kind !== 'images') throw notForTexts(shard.path);
+    if (folder && !places) throw holdsImages(shard.path);
     const others = [places, parts, groups].filter((column) => column !== undefined);
     const [placeAt, partAt, groupAt] = [places, parts, groups].map(
       (column) => labels.length + (column ? others.indexOf(column) : Number.NaN),
@@ -86,11 +91,12 @@ export async function readParquet(
       const at = `row ${row} of ${shard.path}`;
       const given = values.slice(0, labels.length).map((value) => labelOf(value, names, at));
       const group = groups && labelOf(values[groupAt], undefined, at);
+      const place = places && textOf(values[placeAt]);
       const lacking = given.includes(undefined)
         ? unlabelled
         : groups && group === undefined
           ? ungrouped
-          : places && !textOf(values[placeAt])
+          : places && !place
             ? unplaced
             : undefined;
       if (lacking) {
@@ -99,10 +105,11 @@ export async function readParquet(
       }
       const label =
         given.length === 1 ? given[0]! : joinLabels(given as string[], labelNames, options.task, shard.path);
-      const split = (parts && partOf(values[partAt], row, shard.path)) ?? shard.split;
-      if (places) {
-        const place = textOf(values[placeAt])!;
-        found.add(label, locate(place, { row, file: shard.path }), split, group);
+      const own = shard.isSplitByFolder && place ? splitOfPath(place) : shard.split;
+      const split = (parts && partOf(values[partAt], row, shard.path)) ?? own;
+      if (places && place) {
+        const at = { row, file: shard.path };
+        found.add(label, folder ? await locateBelow(folder, place, at) : locate(place, at), split, group);
       } else {
         const source = {
           ...({ kind: 'parquet', file: shard.path, column: image.name, row } as const),
@@ -119,10 +126,7 @@ export async function readParquet(
         `${count} ${count === 1 ? 'row' : 'rows'} without ${what} left out, the first one ${first}.`,
       );
   if (found.size === 0) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `${root} holds no rows with ${kind.slice(0, -1)} and label.`,
-    );
+    throw new GraftError('INVALID_DATASET', `${root} holds no rows with ${kind.slice(0, -1)} and label.`);
   }
   return found.finish(root, kind, logger);
 }

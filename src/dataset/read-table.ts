@@ -1,19 +1,20 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { GraftError, messageOf, nameSome } from '../errors.js';
+import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
-import { shortenText, showJson } from '../shorten-text.js';
+import { showJson } from '../shorten-text.js';
 import type { Located, Source } from '../sources/source.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
 import { isRounded, textOfJson } from './json-values.js';
+import { ImageRoot, notForTexts } from './image-root.js';
+import { locate, locateBelow } from './locate-image.js';
 import type { DataOptions } from './read-dataset.js';
 import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
-import { parseSplit } from './split-names.js';
+import { parseSplit, splitOfPath } from './split-names.js';
 import { chooseColumns, hasLabels, type TableColumns } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 
@@ -25,7 +26,7 @@ import { readTableRows } from './table-rows.js';
  * @throws GraftError INVALID_DATASET naming file, row and column.
  */
 export async function readTables(
-  tables: readonly Pick<ShardFile, 'path' | 'split'>[],
+  tables: readonly TableFile[],
   root: string,
   options: DataOptions,
   logger: Logger,
@@ -35,8 +36,10 @@ export async function readTables(
   let kind: ExampleKind | undefined;
   // Of competitions the labels of the test part are kept back.
   const mayLack = tables.some(({ split }) => split !== 'test');
+  const images = options.imageRoot === undefined ? undefined : await ImageRoot.open(options.imageRoot);
   for (const table of tables)
-    kind = await readTable(table, { found, kind, ...(mayLack && { unlabelled }) }, options, logger);
+    kind = await readTable(table, { found, kind, images, ...(mayLack && { unlabelled }) }, options, logger);
+  if (images && kind !== undefined && kind !== 'images') throw notForTexts(root);
   if (found.size === 0)
     throw new GraftError(
       'INVALID_DATASET',
@@ -47,17 +50,21 @@ export async function readTables(
   return found.finish(root, kind, logger);
 }
 
+type TableFile = Pick<ShardFile, 'path' | 'split' | 'isSplitByFolder'>;
+
 interface TablesSoFar {
   readonly found: ExampleCollector;
   readonly kind: ExampleKind | undefined;
   /** Tables of the test part without labels; absent where there may be none. */
   readonly unlabelled?: string[];
+  /** Where images lie, if not beside their table. */
+  readonly images: ImageRoot | undefined;
 }
 
 /** @returns what the table holds; undefined where nothing tells */
 async function readTable(
-  { path: file, split: own }: Pick<ShardFile, 'path' | 'split'>,
-  { found, kind: known, unlabelled: without }: TablesSoFar,
+  { path: file, split: own, isSplitByFolder }: TableFile,
+  { found, kind: known, unlabelled: without, images }: TablesSoFar,
   options: DataOptions,
   logger: Logger,
 ): Promise<ExampleKind | undefined> {
@@ -103,15 +110,17 @@ async function readTable(
       else lacking.set(column, { count: 1, row });
       continue;
     }
-    kind ??= chosen ?? (namesImage(content, folder) ? 'images' : 'texts');
+    kind ??= chosen ?? (images || namesImage(content, folder) ? 'images' : 'texts');
     const part = splitAt < 0 ? '' : texts[splitAt]!;
-    const split = part ? parseSplit(part, row, file) : own;
+    const split = part ? parseSplit(part, row, file) : isSplitByFolder ? splitOfPath(content) : own;
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
     // White space at the ends of a text is its own.
     const raw = contents.map((_, i) => (typeof values[i] === 'string' ? values[i] : texts[i]!));
     const place: Located =
       kind === 'images'
-        ? locate(content, { row, file })
+        ? images
+          ? await locateBelow(images, content, { row, file })
+          : locate(content, { row, file })
         : { path: `${path.resolve(file)}#${row}`, source: sourceOfTexts(raw) };
     found.add(label, place, split, group);
   }
@@ -134,9 +143,7 @@ function assertAlike(known: ExampleKind | undefined, { kind, contents }: TableCo
 
 /** @param texts - one, or the two of a pair */
 export function sourceOfTexts([first, second]: readonly string[]): Source {
-  return second === undefined
-    ? { kind: 'text', text: first! }
-    : { kind: 'pair', texts: [first!, second] };
+  return second === undefined ? { kind: 'text', text: first! } : { kind: 'pair', texts: [first!, second] };
 }
 
 /** @param files - of the test part */
@@ -168,48 +175,6 @@ function namesImage(content: string, folder: string): boolean {
   return (
     /^https?:\/\/\S+$/i.test(content) || isImagePath(content) || existsSync(path.resolve(folder, content))
   );
-}
-
-/** @throws GraftError INVALID_DATASET for one that stands for no path. */
-function pathOfAddress(address: string, row: number, file: string): string {
-  try {
-    return fileURLToPath(address);
-  } catch (error) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `${shortenText(address, 40)} in row ${row} of ${file} stands for no path: ${messageOf(error)}.`,
-    );
-  }
-}
-
-/**
- * @param place - the row that names it; relative paths are relative to the folder of its table
- * @throws GraftError INVALID_DATASET for an address of a kind that is not read.
- */
-export function locate(image: string, { row, file }: { row: number; file: string }): Located {
-  if (/^https?:\/\//i.test(image)) {
-    if (/^https?:\/\/[^/?#]*@/i.test(image)) {
-      // The address is not shown, as messages and reports go further than tables.
-      throw new GraftError(
-        'INVALID_DATASET',
-        `The address of the image in row ${row} of ${file} holds a user name or password, which are not sent; fetch the images and name their paths.`,
-      );
-    }
-    return { path: image, source: { kind: 'url', url: image } };
-  }
-  if (/^file:\/\/\//i.test(image)) return { path: pathOfAddress(image, row, file) };
-  const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(image)?.[1];
-  if (scheme !== undefined) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `Expected a path or an http(s) address of an image but found ${shortenText(image, 40)} in row ${row} of ${file}: what lies at ${scheme}: addresses is not read; ` +
-        'fetch the images and name their paths.',
-    );
-  }
-  const own = path.resolve(path.dirname(file), image);
-  // A table made on Windows divides folders by what is part of a name elsewhere.
-  if (path.sep === '\\' || !image.includes('\\') || existsSync(own)) return { path: own };
-  return { path: path.resolve(path.dirname(file), image.replaceAll('\\', '/')) };
 }
 
 function textOf(value: unknown, column: string, row: number, file: string): string {

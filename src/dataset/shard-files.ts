@@ -5,20 +5,22 @@ import { readFolderContent } from '../sources/list-files.js';
 import type { Split } from './dataset.js';
 import { splitOfFile, splitOfFolder } from './split-names.js';
 
-export type ShardKind = 'tar' | 'parquet' | 'table';
+export type ShardKind = 'tar' | 'zip' | 'parquet' | 'table';
 
 export interface ShardFile {
   readonly path: string;
   readonly kind: ShardKind;
   /** By the first word of its name, or the folder it lies in. @example 'train-00000.tar', 'test/0.tar' */
   readonly split?: Split | undefined;
+  /** Of a table: whether the first folder of an image's path tells its part. */
+  readonly isSplitByFolder?: boolean;
 }
 
 /** More shards than anybody has; a range with a digit too many must not fill the memory. */
 const mostShards = 1_000_000;
 
 export function shardKind(file: string): ShardKind | undefined {
-  const extension = /\.(tar|parquet)$/i.exec(file)?.[1]?.toLowerCase();
+  const extension = /\.(tar|zip|parquet)$/i.exec(file)?.[1]?.toLowerCase();
   return extension as ShardKind | undefined;
 }
 
@@ -73,7 +75,8 @@ export async function tablesOfFolder(folder: string): Promise<ShardFile[] | unde
 
 /**
  * The shards of a folder that holds nothing else but folders of a split's name, or `data` (Hugging Face's layout), with
- * shards in them. undefined for any other folder: shards beside class folders are what those were unpacked from.
+ * shards in them. undefined for any other folder: shards beside class folders are what those were unpacked from, and zips
+ * beside tables what the tables list.
  */
 export async function shardsOfFolder(folder: string): Promise<ShardFile[] | undefined> {
   const { folders, files } = await readFolderContent(folder);
@@ -85,11 +88,12 @@ export async function shardsOfFolder(folder: string): Promise<ShardFile[] | unde
     if (content.folders.length > 0) return undefined;
     found.push(...shardsAmong(inner, content.files, splitOfFolder(name)));
   }
+  if (found.some(({ kind }) => kind === 'zip') && files.some(isTable)) return undefined;
   const kinds = new Set(found.map(({ kind }) => kind));
   if (kinds.size > 1) {
     throw new GraftError(
       'INVALID_DATASET',
-      `The folder ${folder} holds tar and Parquet shards; name those that are meant, such as --data '${folder}/*-{0..9}.tar'.`,
+      `The folder ${folder} holds shards of several kinds (${[...kinds].join(', ')}); name those that are meant, such as --data '${folder}/train-{0..9}.tar'.`,
     );
   }
   return found.length > 0 ? found : undefined;

@@ -9,13 +9,15 @@ import type { DataOptions } from './read-dataset.js';
 import { ParquetFile } from '../sources/parquet-file.js';
 import { findPair, pickImages, pickParquetTexts, pickTexts } from './parquet-choice.js';
 import { rawTextOf, rowsOf } from './rows-of-parquet.js';
-import { locate, sourceOfTexts } from './read-table.js';
+import { holdsImages, ImageRoot } from './image-root.js';
+import { locate, locateBelow, type RowPlace } from './locate-image.js';
+import { sourceOfTexts } from './read-table.js';
 import { isTable, shardKind } from './shard-files.js';
 import { pickColumn, pickNamedTexts } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 import { findUsualPair, imageColumns, textColumns } from './usual-columns.js';
 
-export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'textColumn' | 'header'>;
+export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'imageRoot' | 'textColumn' | 'header'>;
 
 export interface TableInput extends Located {
   /** Why there is nothing to read. */
@@ -34,12 +36,13 @@ export function holdsInputs(file: string): boolean {
 export async function* readTableInputs(
   file: string,
   kind: ExampleKind,
-  { imageColumn, textColumn, header = true }: TableInputOptions,
+  { imageColumn, imageRoot, textColumn, header = true }: TableInputOptions,
   logger: Logger,
 ): AsyncGenerator<TableInput> {
+  const images = imageRoot === undefined ? undefined : await ImageRoot.open(imageRoot);
   if (shardKind(file) === 'parquet') {
     if (!header) throw new GraftError('USAGE', `${file} names its columns itself; leave --no-header away.`);
-    yield* readParquetInputs(file, kind, { imageColumn, textColumn });
+    yield* readParquetInputs(file, kind, { imageColumn, images, textColumn });
     return;
   }
   const choose = (columns: readonly string[]): readonly string[] => {
@@ -59,7 +62,7 @@ export async function* readTableInputs(
     const contents = values.map((value) => (value === undefined ? '' : textOfJson(value)));
     if (!contents.every(Boolean)) {
       yield { path: `${file}#${row}`, error: nothingIn(`row ${row} of ${file}`, kind) };
-    } else if (kind === 'images') yield locateOr(contents[0]!, row, file);
+    } else if (kind === 'images') yield await locateOr(contents[0]!, { row, file }, images);
     // White space at the ends of a text is its own.
     else yield textInput(values.map((value, i) => (typeof value === 'string' ? value : contents[i]!)));
   }
@@ -91,7 +94,11 @@ export function textInput(texts: readonly string[]): TableInput {
 async function* readParquetInputs(
   path: string,
   kind: ExampleKind,
-  { imageColumn, textColumn }: TableInputOptions,
+  {
+    imageColumn,
+    images,
+    textColumn,
+  }: Omit<TableInputOptions, 'imageRoot'> & { readonly images?: ImageRoot | undefined },
 ): AsyncGenerator<TableInput> {
   const file = await ParquetFile.open(path);
   const columns = kind === 'images' ? [pickImages(file, imageColumn)] : chooseTexts(file, kind, textColumn);
@@ -101,6 +108,7 @@ async function* readParquetInputs(
     ...{ kind: 'parquet', file: path, column: column.name, row },
     ...(second && { second: second.name }),
   });
+  if (images && isOfBytes) throw holdsImages(path);
   if (kind === 'images' && isOfBytes) {
     for (let row = 0; row < file.rows; row++) yield { path: `${path}#${row}`, source: sourceAt(row) };
     return;
@@ -109,7 +117,7 @@ async function* readParquetInputs(
     const texts = values.map((value) => rawTextOf(value) ?? '');
     if (texts.some((text) => text.trim() === ''))
       yield { path: `${path}#${row}`, error: nothingIn(`row ${row} of ${path}`, kind) };
-    else if (kind === 'images') yield locateOr(texts[0]!.trim(), row, path);
+    else if (kind === 'images') yield await locateOr(texts[0]!.trim(), { row, file: path }, images);
     // Bytes may be no text, which the reader of the row says.
     else yield { ...textInput(texts), ...(isOfBytes && { source: sourceAt(row) }) };
   }
@@ -127,9 +135,9 @@ function chooseTexts(
   return pair;
 }
 
-function locateOr(image: string, row: number, file: string): TableInput {
+async function locateOr(image: string, place: RowPlace, images: ImageRoot | undefined): Promise<TableInput> {
   try {
-    return locate(image, { row, file });
+    return images ? await locateBelow(images, image, place) : locate(image, place);
   } catch (error) {
     return { path: image, error: unreadable(image, error) };
   }

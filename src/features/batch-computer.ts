@@ -66,7 +66,7 @@ export class BatchComputer {
     await this.#opening.then((session) => session.release()).catch(() => {});
   }
 
-  async #run(session: Session, { count, views, broken }: EncodedBatch): Promise<BatchFeatures> {
+  async #run(session: Session, { count, views, broken, cut }: EncodedBatch): Promise<BatchFeatures> {
     if (this.#isDropping) throw new GraftError('INTERRUPTED', 'The batch was dropped.');
     const { outputs, perRun } = this.#setup;
     const features = outputs.map(({ dim, view }) => new Float32Array(views.has(view) ? count * dim : 0));
@@ -77,7 +77,7 @@ export class BatchComputer {
         start = end;
       }
     }
-    return { features, broken };
+    return { features, broken, cut };
   }
 
   /** Places `start` to `end` of one view of the batch. Where the memory does not suffice for so many at once, in halves. */

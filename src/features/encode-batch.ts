@@ -14,6 +14,8 @@ export interface EncodedBatch {
   /** For each view wanted, by its index, the examples that are to be run. */
   readonly views: ReadonlyMap<number, EncodedExamples>;
   readonly broken: readonly Broken[];
+  /** Slots, as in `BatchFeatures`. */
+  readonly cut: readonly number[];
 }
 
 interface Broken {
@@ -26,7 +28,7 @@ export type EncodeBatch = (batch: Batch) => Promise<EncodedBatch>;
 
 /** @throws GraftError INVALID_TOKENIZER */
 export async function openBatchEncoder({ input, ...setup }: WorkerSetup): Promise<EncodeBatch> {
-  return input.kind === 'pixels' ? openImages(input, setup) : openTexts(input);
+  return input.kind === 'pixels' ? openImages(input, setup) : openTexts(input, setup);
 }
 
 /** Every image has its own slot, so a broken neighbour does not move it; the slot of a broken one holds what was there. */
@@ -72,26 +74,33 @@ function openImages(
         ]),
       ),
       broken: broken.sort((a, b) => a.slot - b.slot),
+      cut: [],
     };
   };
 }
 
-async function openTexts(input: TokenSpec): Promise<EncodeBatch> {
+async function openTexts(
+  input: TokenSpec,
+  { tellsCut = false }: Pick<WorkerSetup, 'tellsCut'>,
+): Promise<EncodeBatch> {
   // Every worker would load the tokenizers, also for images.
   const { openTextEncoder } = await import('../inputs/encode-texts.js');
   const encoder = openTextEncoder(input);
   return async ({ examples, views }) => {
     const broken: Broken[] = [];
+    const cut: number[] = [];
     const texts = examples.map((bytes, slot) => {
       try {
-        return encoder.tokensOf(bytes);
+        const tokens = encoder.tokensOf(bytes);
+        if (tellsCut && tokens.ids.length === input.maxLength && encoder.isCut(bytes)) cut.push(slot);
+        return tokens;
       } catch (error) {
         broken.push({ slot, reason: reasonOf(error, 'INVALID_TEXT') });
         return undefined;
       }
     });
     const arranged = encoder.arrange(texts);
-    return { count: examples.length, views: new Map(views.map((view) => [view, arranged])), broken };
+    return { count: examples.length, views: new Map(views.map((view) => [view, arranged])), broken, cut };
   };
 }
 

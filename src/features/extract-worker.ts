@@ -16,10 +16,10 @@ port.on('message', (message: BatchMessage | 'close' | 'drop') => {
 async function answer({ id, ...batch }: BatchMessage): Promise<void> {
   try {
     const computer = await opening;
-    const { features, broken } = await computer.compute(batch);
+    const done = await computer.compute(batch);
     send(
-      { kind: 'done', id, features, broken },
-      features.map((values) => values.buffer as ArrayBuffer),
+      { kind: 'done', id, ...done },
+      done.features.map((values) => values.buffer as ArrayBuffer),
     );
   } catch (error) {
     const { code, message } = computingFailure(error);

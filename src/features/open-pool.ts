@@ -14,6 +14,7 @@ export interface PoolOptions {
   /** With its weights. */
   readonly modelBytes: number;
   readonly input: InputSpec;
+  readonly tellsCut?: WorkerSetup['tellsCut'];
   readonly views: readonly (RandomView | undefined)[];
   readonly outputs: WorkerSetup['outputs'];
   readonly provider?: NodeProvider | undefined;
@@ -46,12 +47,12 @@ export interface OpenedPool {
 }
 
 export function openPool(options: PoolOptions): OpenedPool {
-  const { model, input, views, outputs, remaining } = options;
+  const { model, input, tellsCut, views, outputs, remaining } = options;
   const plan = planWorkers({ ...options, example: plannedExample(input) });
   const { provider, perRun, divisions } = plan;
   const setup = {
     model: typeof model === 'string' ? model : shared(model),
-    ...{ input, views, outputs, perRun, provider },
+    ...{ input, tellsCut, views, outputs, perRun, provider },
   };
   const pool = new TryingPool({
     divisions,

@@ -14,6 +14,8 @@ export interface WorkerSetup {
   /** Encoded model, shared by all workers, or its path. */
   readonly model: SharedArrayBuffer | string;
   readonly input: InputSpec;
+  /** Whether it is told which texts the model does not read to their end, which takes another look at the long ones. */
+  readonly tellsCut?: boolean | undefined;
   /** What the model is run on for each example: itself (undefined), of images also random views. */
   readonly views: readonly (RandomView | undefined)[];
   /** What is wanted of the model, by name (undefined is its first output), of which view, with the values in a row. */
@@ -50,6 +52,8 @@ export interface BatchFeatures {
   /** [examples, dim] of each output, empty where its view was not wanted; rows of broken examples are meaningless. */
   readonly features: readonly Float32Array[];
   readonly broken: readonly { readonly slot: number; readonly reason: string }[];
+  /** Slots of texts that are longer than what the model reads, where `tellsCut` asks for them. */
+  readonly cut: readonly number[];
 }
 
 export type WorkerMessage =

@@ -3,6 +3,7 @@
  * Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  */
 import path from 'node:path';
+import { csvCell } from '../csv-cell.js';
 import { makeFolder, writeDurably, writePieces } from '../write-durably.js';
 import { type FeatureTable, keyText, labelText, type LabelledRows } from './feature-table.js';
 import { bytesOf } from './write-feature-file.js';
@@ -44,8 +45,4 @@ function examplesCsv({ rows, keys, examples }: FeatureTable): string {
 function cellsOf(examples: LabelledRows, row: number): string[] {
   const { path: file, split = '' } = examples.of.at(row);
   return [file, labelText(examples, row), split];
-}
-
-function csvCell(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -1,40 +1,32 @@
 /** Values that are wide only for a moment, inside a block: no place to read features from. */
 import type { Node } from '../onnx/ir.js';
-import { ancestors, type DataFlow } from './data-flow.js';
+import { type DataFlow, isAnyMadeOfAnother } from './data-flow.js';
 import { isDepthwise, linearLayer } from './linear-layer.js';
-import { channelCount, type Layout, type Shapes } from './value-layout.js';
+import type { ValueLayouts } from './value-layout.js';
 
 /**
  * Whether the value lies inside a separable or inverted-residual block: behind a depthwise convolution whose 1x1
  * convolution is still to come, before a depthwise convolution that a narrower 1x1 convolution follows, before the linear
  * bottleneck of a fused block, or the concatenation that a narrower convolution gathers up.
  */
-export function isInsideBlock(
-  value: string,
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): boolean {
-  const channels = (name: string): number => {
-    const shape = shapes.get(name);
-    return shape ? channelCount(shape, layouts.get(name) ?? 'vector') : 0;
-  };
+export function isInsideBlock(value: string, flow: DataFlow, layouts: ValueLayouts): boolean {
+  const { channels } = layouts;
   const own = channels(value);
-  const next = nextLayers(value, flow, shapes);
+  const next = nextLayers(value, flow, layouts);
   if (next.length === 0) return false;
   const widthAfter = (node: Node): number => channels(node.outputs[0]!);
-  const previous = previousLayers(value, flow, shapes);
+  const previous = previousLayers(value, flow, layouts);
   if (previous.length > 0 && previous.every((node) => isDepthwise(node, own))) {
-    return next.every((node) => !isDepthwise(node, own) && isPointwise(node, flow, shapes));
+    return next.every((node) => !isDepthwise(node, own) && isPointwise(node, flow, layouts));
   }
   // A fork (several layers after it) is where predictions start, not the inside of a block.
   const [only] = next.length === 1 ? next : [];
   if (only && isDepthwise(only, own)) {
-    const projections = nextLayers(only.outputs[0]!, flow, shapes);
+    const projections = nextLayers(only.outputs[0]!, flow, layouts);
     return projections.length > 0 && projections.every((projection) => widthAfter(projection) < own);
   }
   if (only === undefined || widthAfter(only) >= own) return false;
-  return gathersChain(value, only, flow, shapes) || isFusedExpansion();
+  return gathersChain(value, only, flow, layouts) || isFusedExpansion();
 
   /** Convolved to twice the channels or more, and by a 1x1 convolution without activation to what is widened again. */
   function isFusedExpansion(): boolean {
@@ -45,11 +37,11 @@ export function isInsideBlock(
     return (
       previous.length > 0 &&
       previous.every(isWidening) &&
-      isPointwise(only!, flow, shapes) &&
+      isPointwise(only!, flow, layouts) &&
       2 * widthAfter(only!) <= own &&
       !isActivated(project, flow) &&
-      nextLayers(project, flow, shapes).length > 0 &&
-      nextLayers(project, flow, shapes).every(isWidening)
+      nextLayers(project, flow, layouts).length > 0 &&
+      nextLayers(project, flow, layouts).every(isWidening)
     );
   }
 }
@@ -70,38 +62,34 @@ function isActivated(value: string, flow: DataFlow): boolean {
  * A concatenation of successive steps that a 1x1 convolution takes at once (SPPF, C2f, ELAN); branches side by side
  * (fire modules, Inception) are a block's real output.
  */
-function gathersChain(value: string, next: Node, flow: DataFlow, shapes: Shapes): boolean {
+function gathersChain(value: string, next: Node, flow: DataFlow, layouts: ValueLayouts): boolean {
   const node = flow.producer(value);
-  if (node?.opType !== 'Concat' || !isPointwise(next, flow, shapes) || !next.inputs.includes(value))
+  if (node?.opType !== 'Concat' || !isPointwise(next, flow, layouts) || !next.inputs.includes(value))
     return false;
-  const inputs = flow.inputs(node);
-  return inputs.some((input) => {
-    const before = ancestors(flow, flow.inputs(flow.producer(input) ?? node));
-    return inputs.some((other) => other !== input && before.has(other));
-  });
+  return isAnyMadeOfAnother(flow, flow.inputs(node));
 }
 
-function isPointwise(node: Node, flow: DataFlow, shapes: Shapes): boolean {
+function isPointwise(node: Node, flow: DataFlow, layouts: ValueLayouts): boolean {
   const layer = linearLayer(node, flow);
   if (!layer) return false;
   if (layer.kind === 'dense') return true;
-  const kernel = shapes.get(layer.weights)?.slice(2);
-  return kernel === undefined || kernel.every((size) => size === 1);
+  const kernel = layouts.shape(layer.weights).slice(2);
+  return kernel.every((size) => size === 1);
 }
 
 /** The first linear layers after the value, looking through what works on each channel alone. */
-function nextLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
+function nextLayers(value: string, flow: DataFlow, layouts: ValueLayouts): Node[] {
   const users = (name: string): readonly Node[] => flow.users(name);
   return layersFrom(value, flow, users, (node, name) =>
-    isOfShape(name, node.outputs[0]!, shapes) ? flow.outputs(node) : [],
+    isOfShape(name, node.outputs[0]!, layouts) ? flow.outputs(node) : [],
   );
 }
 
 /** The last linear layers before the value, through the same operators; a gate's own layers are left out. */
-function previousLayers(value: string, flow: DataFlow, shapes: Shapes): Node[] {
+function previousLayers(value: string, flow: DataFlow, layouts: ValueLayouts): Node[] {
   const producer = (name: string): readonly Node[] => [flow.producer(name) ?? []].flat();
   return layersFrom(value, flow, producer, (node, name) =>
-    flow.inputs(node).filter((input) => isOfShape(input, name, shapes)),
+    flow.inputs(node).filter((input) => isOfShape(input, name, layouts)),
   );
 }
 
@@ -131,8 +119,8 @@ function layersFrom(
 }
 
 /** A gate (squeeze and excitation) has another shape than the map that it scales. */
-function isOfShape(a: string, b: string, shapes: Shapes): boolean {
-  return shapes.get(a)?.join() === shapes.get(b)?.join();
+function isOfShape(a: string, b: string, layouts: ValueLayouts): boolean {
+  return layouts.shape(a).join() === layouts.shape(b).join();
 }
 
 function worksPerChannel(node: Node, flow: DataFlow): boolean {

@@ -18,6 +18,8 @@ export interface DataFlow {
   producer(value: string): Node | undefined;
   /** The nodes that read the value as data. */
   users(value: string): readonly Node[];
+  /** Which node of the graph gives the value, data or not: its index; -1 for none. */
+  order(value: string): number;
 }
 
 /** What they give tells of the data (its shape, which tokens are padding) without being it. */
@@ -58,7 +60,9 @@ export function traceData(
   const entering = new Map<Node, readonly string[]>();
   const producers = new Map<string, Node>();
   const users = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
+  const order = new Map<string, number>();
+  for (const [i, node] of graph.nodes.entries()) {
+    for (const output of node.outputs) order.set(output, i);
     if ([...valuesRead(node)].some((name) => varying.has(name))) {
       for (const output of node.outputs) varying.add(output);
     }
@@ -86,6 +90,7 @@ export function traceData(
     outputs: (node) => (entering.has(node) ? dataOutputs(node) : none),
     producer: (value) => producers.get(value),
     users: (value) => users.get(value) ?? none,
+    order: (value) => order.get(value) ?? -1,
   };
 }
 
@@ -121,4 +126,68 @@ export function ancestors(flow: DataFlow, to: Iterable<string>): Set<string> {
     if (producer) pending.push(...flow.inputs(producer));
   }
   return found;
+}
+
+/** The outputs of the nodes of which `holds` is true, which may depend on the values that were found before: its inputs. */
+export function propagate(
+  flow: DataFlow,
+  holds: (node: Node, inputs: readonly string[], found: ReadonlySet<string>) => boolean,
+): ReadonlySet<string> {
+  const found = new Set<string>();
+  for (const node of flow.graph.nodes) {
+    if (holds(node, flow.inputs(node), found)) for (const output of flow.outputs(node)) found.add(output);
+  }
+  return found;
+}
+
+/** Whether one of the values is made of another one. */
+export function isAnyMadeOfAnother(flow: DataFlow, values: readonly string[]): boolean {
+  const among = new Set(values);
+  // Nothing before the first of them is made of any.
+  let first = Infinity;
+  for (const value of values) first = Math.min(first, flow.order(value));
+  const inputsOf = (value: string): readonly string[] => {
+    const producer = flow.producer(value);
+    return producer ? flow.inputs(producer) : [];
+  };
+  const before = new Set(values.flatMap(inputsOf));
+  for (const value of before) {
+    if (among.has(value)) return true;
+    if (flow.order(value) > first) for (const input of inputsOf(value)) before.add(input);
+  }
+  return false;
+}
+
+/** @returns how many of `ends` a value leads to, itself included */
+export function countEnds(flow: DataFlow, ends: readonly string[]): (value: string) => number {
+  const ids = new Map<string, number>();
+  const idOf = (value: string): number => {
+    const id = ids.get(value) ?? ids.size;
+    ids.set(value, id);
+    return id;
+  };
+  const endIds = ends.map(idOf);
+  const backwards = flow.graph.nodes
+    .map((node) => ({ inputs: flow.inputs(node).map(idOf), outputs: flow.outputs(node).map(idOf) }))
+    .reverse();
+  const counts = new Uint32Array(ids.size);
+  const reached = new Int32Array(ids.size);
+  // One pass for as many ends as a number has bits: a set of what leads to each end takes as many passes as there are ends.
+  for (let start = 0; start < ends.length; start += 32) {
+    reached.fill(0);
+    for (const [bit, id] of endIds.slice(start, start + 32).entries()) reached[id]! |= 1 << bit;
+    for (const { inputs, outputs } of backwards) {
+      let bits = 0;
+      for (const id of outputs) bits |= reached[id]!;
+      for (const id of inputs) reached[id]! |= bits;
+    }
+    for (let id = 0; id < reached.length; id++) counts[id]! += countBits(reached[id]!);
+  }
+  return (value) => counts[ids.get(value) ?? -1] ?? 0;
+}
+
+function countBits(bits: number): number {
+  let count = 0;
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++;
+  return count;
 }

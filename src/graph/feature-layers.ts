@@ -1,16 +1,19 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
 import type { Graph, Model, Node } from '../onnx/ir.js';
+import { sizeOf } from '../tensor/shape.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
-import { defaultPool, followsAttention, hasClassToken } from './default-pool.js';
+import { afterAttention, defaultPools } from './default-pool.js';
 import { explainNoLayers } from './explain-no-layers.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
+import { findTokenInputs } from './find-token-inputs.js';
 import { foreignNodes } from './foreign-nodes.js';
 import { mainInputs } from './main-inputs.js';
 import type { Pool } from './pool-features.js';
 import { type Recommendation, recommendLayer } from './recommend-layer.js';
 import { recurrencesOverBatch } from './recurrences-over-batch.js';
-import { channelCount, type Layout, positionCount, type Shapes, valueLayouts } from './value-layout.js';
+import { listTokenInputs } from './token-inputs.js';
+import { type Shapes, type ValueLayouts, valueLayouts } from './value-layout.js';
 
 export interface FeatureLayer {
   readonly name: string;
@@ -59,25 +62,19 @@ export function analyseStructure(
   const layouts = valueLayouts(graph, shapes);
   const { flow, best } = recommend(graph, shapes, layouts, mixing);
   if (!best) return { layers: [], obstacle: explainNoLayers(flow) };
-  const blocks = findBlocks(flow, shapes, layouts, best.value);
+  const blocks = findBlocks(flow, layouts, best.value);
   const parameters = countParameters(graph);
   const stopped = untrainable?.(best.value);
+  const poolOf = defaultPools(flow, layouts, tokenPool);
   const describe = (name: string, reason: string): FeatureLayer => {
-    const shape = shapes.get(name)!;
-    const layout = layouts.get(name)!;
-    const pool = defaultPool(name, {
-      shape,
-      layout,
-      classToken: hasClassToken(flow, shapes, name),
-      tokenPool: tokenPool && followsAttention(flow, name) ? tokenPool : undefined,
-    });
-    const positions = positionCount(shape, layout);
+    const shape = layouts.shape(name);
+    const pool = poolOf(name);
     return {
       name,
       shape,
-      kind: positions === 1 ? 'vector' : shape.length === 3 ? 'tokens' : 'maps',
+      kind: layouts.positions(name) === 1 ? 'vector' : shape.length === 3 ? 'tokens' : 'maps',
       pool,
-      dim: pool === 'none' ? shape.reduce((a, b) => a * b, 1) : channelCount(shape, layout),
+      dim: pool === 'none' ? sizeOf(shape) : layouts.channels(name),
       recommended: name === best.value,
       reason,
       parametersAfter: parameters.total - parameters.before(name),
@@ -85,28 +82,32 @@ export function analyseStructure(
     };
   };
   const reasons = new Map<string, string>();
-  for (const { name, reason } of candidates(blocks, flow, shapes, layouts)) reasons.set(name, reason);
+  for (const { name, reason } of candidates(blocks, flow, layouts)) reasons.set(name, reason);
   reasons.set(best.value, best.reason);
-  const order = new Map(graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)));
   const layers = [...reasons]
-    .filter(([name]) => (shapes.get(name)?.length ?? 0) >= 2 && shapes.get(name)![0] === 1)
-    .sort(([a], [b]) => order.get(a)! - order.get(b)!)
+    .filter(([name]) => layouts.shape(name).length >= 2 && layouts.shape(name)[0] === 1)
+    .sort(([a], [b]) => flow.order(a) - flow.order(b))
     .map(([name, reason]) => describe(name, reason));
   return { layers, blocks };
 }
 
-/** Where an image is joined by other inputs (a box, a prompt), what it is alone comes before that. */
+/**
+ * Where an image is joined by other inputs (a box, a prompt), what it is alone comes before that; so does what the encoder
+ * makes of a text that a decoder goes on with.
+ */
 function recommend(
   graph: Graph,
   shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
+  layouts: ValueLayouts,
   mixing: ReadonlySet<Node>,
 ): { readonly flow: DataFlow; readonly best: Recommendation | undefined } {
   const own = mainInputs(graph, shapes);
   const whole = traceData(graph, own, mixing);
-  const best = recommendLayer(whole, shapes, layouts, mixing);
-  const isImage = own.length === 1 && shapes.get(own[0]!)?.length === 4;
-  const foreign = best && isImage ? foreignNodes(graph, own) : new Set<Node>();
+  const best = recommendLayer(whole, layouts, mixing);
+  const isImage = own.length === 1 && layouts.shape(own[0]!).length === 4;
+  const tokens = isImage ? undefined : findTokenInputs(graph);
+  const ofExample = tokens ? listTokenInputs(tokens).map(({ name }) => name) : own;
+  const foreign = best && (isImage || tokens) ? foreignNodes(graph, ofExample) : new Set<Node>();
   if (!best || !foreign.has(whole.producer(best.value)!)) return { flow: whole, best };
   const joined = traceData(graph, own, new Set([...mixing, ...foreign]));
   // The image's own part ends where others join it.
@@ -115,15 +116,18 @@ function recommend(
   );
   const outputs = [...entering].map((name) => ({ name, docString: '', metadata: new Map() }));
   const flow = { ...joined, graph: { ...graph, outputs: [...graph.outputs, ...outputs] } };
-  const found = recommendLayer(flow, shapes, layouts, mixing);
+  const found = recommendLayer(flow, layouts, mixing);
+  // Words that do not know of each other are no features of a text.
+  if (tokens)
+    return found && afterAttention(flow)(found.value) ? { flow, best: found } : { flow: whole, best };
   const alone =
-    found && !entering.has(found.value) ? found : beforeJoin(found ? [found.value] : [...entering], shapes);
+    found && !entering.has(found.value) ? found : beforeJoin(found ? [found.value] : [...entering], layouts);
   return alone ? { flow, best: alone } : { flow: whole, best };
 }
 
 /** The last of the values that are made of the image alone. */
-function beforeJoin(entering: readonly string[], shapes: Shapes): Recommendation | undefined {
-  const value = entering.findLast((name) => shapes.get(name)?.[0] === 1 && shapes.get(name)!.length >= 2);
+function beforeJoin(entering: readonly string[], layouts: ValueLayouts): Recommendation | undefined {
+  const value = entering.findLast((name) => layouts.shape(name)[0] === 1 && layouts.shape(name).length >= 2);
   return value === undefined ? undefined : { value, reason: 'last value made of the image alone' };
 }
 
@@ -131,14 +135,13 @@ function beforeJoin(entering: readonly string[], shapes: Shapes): Recommendation
 function candidates(
   { stages }: BlockStructure,
   flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
+  layouts: ValueLayouts,
 ): { name: string; reason: string }[] {
   const found: { name: string; reason: string }[] = [];
   const spatial = stages.filter(({ end }) => end.positions > 1);
   const isTransformer = stages.some(({ blocks }) => blocks.some(({ hasAttention }) => hasAttention));
   for (const stage of stages) {
-    const places = formatPlaces(shapes.get(stage.end.end)!, layouts.get(stage.end.end)!);
+    const places = formatPlaces(stage.end.end, layouts);
     const isListed = ({ hasAttention }: Block): boolean =>
       isTransformer ? hasAttention : stage === spatial.at(-1);
     const listed = stage.blocks.filter(isListed);
@@ -154,9 +157,7 @@ function candidates(
     }
   }
   // Cells that take the two before them (NASNet) leave no value that all data passes: sizes alone must tell.
-  return spatial.length >= 2 || isTransformer
-    ? found
-    : [...stageEndsBySize(stages, flow, shapes, layouts), ...found];
+  return spatial.length >= 2 || isTransformer ? found : [...stageEndsBySize(stages, flow, layouts), ...found];
 }
 
 function vectorReason({ isWeighted, nodes }: Block): string {
@@ -167,8 +168,7 @@ function vectorReason({ isWeighted, nodes }: Block): string {
 function stageEndsBySize(
   stages: BlockStructure['stages'],
   flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
+  layouts: ValueLayouts,
 ): { name: string; reason: string }[] {
   const to = stages.at(-1)?.end.end;
   if (to === undefined) return [];
@@ -176,21 +176,21 @@ function stageEndsBySize(
   const ends: { name: string; reason: string; positions: number; channels: number }[] = [];
   for (const node of flow.graph.nodes) {
     const name = flow.outputs(node)[0];
-    const shape = name === undefined ? undefined : shapes.get(name);
-    if (name === undefined || shape?.length !== 4 || shape[0] !== 1 || !leading.has(name)) continue;
-    const layout = layouts.get(name)!;
-    const positions = positionCount(shape, layout);
-    const channels = channelCount(shape, layout);
+    if (name === undefined || !leading.has(name)) continue;
+    const shape = layouts.shape(name);
+    if (shape.length !== 4 || shape[0] !== 1) continue;
+    const [positions, channels] = [layouts.positions(name), layouts.channels(name)];
     const last = ends.at(-1);
     if (positions <= 1 || (last && positions > last.positions)) continue;
-    const end = { name, positions, channels, reason: `richest of ${formatPlaces(shape, layout)}` };
+    const end = { name, positions, channels, reason: `richest of ${formatPlaces(name, layouts)}` };
     if (!last || positions < last.positions) ends.push(end);
     else if (channels >= last.channels) ends[ends.length - 1] = end;
   }
   return ends;
 }
 
-function formatPlaces(shape: readonly number[], layout: Layout): string {
-  if (shape.length === 3) return `${positionCount(shape, layout)} tokens`;
-  return (layout === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1)).join('x');
+function formatPlaces(value: string, layouts: ValueLayouts): string {
+  const shape = layouts.shape(value);
+  if (shape.length === 3) return `${layouts.positions(value)} tokens`;
+  return (layouts.layout(value) === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1)).join('x');
 }

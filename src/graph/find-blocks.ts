@@ -10,7 +10,7 @@ import { parametersInside } from './count-parameters.js';
 import type { DataFlow } from './data-flow.js';
 import { attentionOps, isAttention, linearLayer } from './linear-layer.js';
 import { dominatorTree } from './dominator-tree.js';
-import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
+import type { ValueLayouts } from './value-layout.js';
 
 export interface Block {
   /** The value that leaves the block. */
@@ -42,14 +42,8 @@ export interface BlockStructure {
   readonly rest: { readonly nodes: readonly Node[]; readonly parameters: number };
 }
 
-export function findBlocks(
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-  to: string,
-): BlockStructure {
-  const layoutOf = (value: string): Layout => layouts.get(value) ?? 'vector';
-  const rankOf = (value: string): number => shapes.get(value)?.length ?? 0;
+export function findBlocks(flow: DataFlow, layouts: ValueLayouts, to: string): BlockStructure {
+  const rankOf = (value: string): number => layouts.shape(value).length;
   // More axes than the data began with are a shuffle or a partition half-way.
   const rank = Math.max(4, ...flow.sources.map(rankOf));
   const ends = dominatorTree(flow)
@@ -58,13 +52,12 @@ export function findBlocks(
   const owned = ownNodes(flow, ends);
   const segments = ends.map((end, i): Block => {
     const { nodes, parameters } = owned.parts[i]!;
-    const shape = shapes.get(end) ?? [];
     return {
       end,
       nodes,
       parameters,
-      positions: positionCount(shape, layoutOf(end)),
-      channels: shape.length === 0 ? 0 : channelCount(shape, layoutOf(end)),
+      positions: layouts.positions(end),
+      channels: layouts.channels(end),
       isWeighted: nodes.some((node) => isWeighted(node, flow)),
       movesOnly: nodes.every((node) => flow.inputs(node).length === 0 || moving.has(node.opType)),
       isResidual: nodes.some((node) => flow.inputs(node).length > 1),
@@ -72,8 +65,8 @@ export function findBlocks(
     };
   });
   const isInside = (block: Block, before: Block | undefined, after: Block | undefined): boolean =>
-    block.end !== to && (isInsideBlock(block.end, flow, shapes, layouts) || isSqueezed(block, before, after));
-  const blocks = joinTransformerParts(joinRest(segments, isInside), layoutOf);
+    block.end !== to && (isInsideBlock(block.end, flow, layouts) || isSqueezed(block, before, after));
+  const blocks = joinTransformerParts(joinRest(segments, isInside), layouts);
   return { stages: groupStages(blocks), rest: owned.rest };
 }
 
@@ -189,7 +182,7 @@ function joinForward(
 }
 
 /** Attention and the feed-forward part after it are one block; so is all that embeds before the first attention. */
-function joinTransformerParts(blocks: readonly Block[], layoutOf: (value: string) => Layout): Block[] {
+function joinTransformerParts(blocks: readonly Block[], layouts: ValueLayouts): Block[] {
   const joined: Block[] = [];
   for (const block of blocks) {
     const last = joined.at(-1);
@@ -199,7 +192,7 @@ function joinTransformerParts(blocks: readonly Block[], layoutOf: (value: string
       block.isResidual &&
       block.positions === last.positions &&
       block.channels === last.channels &&
-      layoutOf(block.end) === 'channelsLast';
+      layouts.layout(block.end) === 'channelsLast';
     if (isSecondHalf) joined[joined.length - 1] = join(last, block);
     else joined.push(block);
   }

@@ -2,14 +2,12 @@
  * What a model does at its end, read backwards from its outputs: an old classifier that a new head replaces, or a
  * vector that is the model's own embedding.
  */
-import { GraftError } from '../errors.js';
-import { stringAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
-import { ancestors, type DataFlow } from './data-flow.js';
-import { isClassicalClassifier, normalising, pooling, probability, scoring } from './ending-operators.js';
-import { linearLayer } from './linear-layer.js';
-import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
+import { sizeOf } from '../tensor/shape.js';
+import type { DataFlow } from './data-flow.js';
+import { findLastLayer, isVector, type ScoringLayer } from './find-last-layer.js';
+import type { ValueLayouts } from './value-layout.js';
 
 export interface Ending {
   readonly kind: 'classifier' | 'tokenClassifier' | 'embedding' | 'pooler';
@@ -24,79 +22,67 @@ export interface Ending {
 const saysScores = /logit|prob|score|class|softmax|label|pred/i;
 const saysEmbedding = /embed|feat|pool|latent|repr|encod|vector/i;
 
+const rank: Readonly<Record<Ending['kind'], number>> = {
+  classifier: 3,
+  embedding: 2,
+  pooler: 1,
+  tokenClassifier: 1,
+};
+
 /** The ending that lies deepest in the graph; one of vectors before one of tokens. */
-export function findEnding(
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): Ending | undefined {
-  const order = new Map(
-    flow.graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)),
-  );
-  const rank: Readonly<Record<Ending['kind'], number>> = {
-    classifier: 3,
-    embedding: 2,
-    pooler: 1,
-    tokenClassifier: 1,
-  };
-  const endings = flow.graph.outputs
-    .map(({ name }) => endingOf(name, flow, shapes, layouts))
-    .filter((ending) => ending !== undefined);
-  const depth = ({ feature }: Ending): number => order.get(feature) ?? -1;
-  return endings
-    .filter(({ feature }) => shapes.get(feature)?.[0] === 1)
+export function findEnding(flow: DataFlow, layouts: ValueLayouts): Ending | undefined {
+  const depth = ({ feature }: Ending): number => flow.order(feature);
+  return flow.graph.outputs
+    .map(({ name }) => endingOf(name, flow, layouts))
+    .filter((ending) => ending !== undefined)
+    .filter(({ feature }) => layouts.shape(feature)[0] === 1)
     .sort((a, b) => rank[b.kind] - rank[a.kind] || depth(b) - depth(a) || b.size - a.size)[0];
 }
 
 /** What one output of the model is the end of; undefined for maps, boxes and tokens as they are. */
-export function endingOf(
-  output: string,
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): Ending | undefined {
+export function endingOf(output: string, flow: DataFlow, layouts: ValueLayouts): Ending | undefined {
   const start = flow.carries(output) ? output : beforeLabel(output, flow);
-  if (start === undefined) return undefined;
-  const shape = shapes.get(start);
-  if (!shape || shape[0] !== 1) return undefined;
-  const last = findLast(start, flow, shapes, layouts);
-  const isVector = shape.length >= 2 && sizeBeyond(shape) === 1;
-  if (last?.kind === 'scores') {
-    const { layer, node, isPooled, isProbability } = last;
-    const made = shapes.get(node.outputs[0]!)!;
-    const layout = layouts.get(node.outputs[0]!)!;
-    const size = channelCount(made, layout);
-    const positions = positionCount(made, layout);
-    if (made[0] !== 1) return undefined;
-    const feature = beforeDropout(layer.data, flow);
-    if (layer.kind === 'convolution' && positions > 1 && !isPooled) return undefined;
-    if (positions > 1 && !isPooled) return { kind: 'tokenClassifier', feature, size, output };
-    const hasBias = node.inputs[2] !== undefined || addsBias(node, flow);
-    const embeds =
-      start === output &&
-      !isProbability &&
-      !saysScores.test(output) &&
-      (saysEmbedding.test(output) ||
-        (layer.kind === 'convolution' && isPooled && positions > 1
-          ? size % 16 === 0
-          : size % (hasBias ? 128 : 64) === 0));
-    if (!embeds) return { kind: 'classifier', feature, size, output };
-  } else if (last?.kind === 'pooler') {
-    return isVector ? { kind: 'pooler', feature: start, size: shape[1]!, output } : undefined;
-  } else if (last?.kind === 'classical') {
+  if (start === undefined || layouts.shape(start)[0] !== 1) return undefined;
+  const shape = layouts.shape(start);
+  const last = findLastLayer(start, flow, layouts);
+  if (last?.kind === 'classical') {
     const { inputs, outputs } = last.node;
-    const size = shapes.get(outputs[1] ?? '')?.[1] ?? 1;
+    const size = layouts.shape(outputs[1] ?? '')[1] ?? 1;
     return { kind: 'classifier', feature: beforeDropout(inputs[0]!, flow), size, output };
   }
-  if (!isVector || shape.length < 2) return undefined;
-  const size = shape.reduce((product, dim) => product * dim, 1);
-  return size >= 4 ? { kind: 'embedding', feature: beforeDropout(start, flow), size, output } : undefined;
+  if (last?.kind === 'pooler')
+    return isVector(shape) ? { kind: 'pooler', feature: start, size: shape[1]!, output } : undefined;
+  if (last?.kind === 'scores') {
+    const { layer, node, isPooled } = last;
+    const [made] = node.outputs as [string];
+    const isMap = layouts.positions(made) > 1 && !isPooled;
+    if (layouts.shape(made)[0] !== 1 || (isMap && layer.kind === 'convolution')) return undefined;
+    const ends = { feature: beforeDropout(layer.data, flow), size: layouts.channels(made), output };
+    if (isMap) return { kind: 'tokenClassifier', ...ends };
+    if (start !== output || !embeds(last, output, flow, layouts)) return { kind: 'classifier', ...ends };
+  }
+  const size = sizeOf(shape);
+  // [1, T, 1] may be one number for each of T tokens.
+  const isOfTokens = layouts.layout(start) === 'channelsLast' && layouts.positions(start) > 1;
+  return isVector(shape) && !isOfTokens && size >= 4
+    ? { kind: 'embedding', feature: beforeDropout(start, flow), size, output }
+    : undefined;
 }
 
-/** Numbers beyond the widest axis. */
-function sizeBeyond(shape: readonly number[]): number {
-  if (shape.length === 0) return 1;
-  return shape.reduce((product, dim) => product * dim, 1) / Math.max(...shape);
+/** Whether what a last layer gives is an embedding, and no scores: by its name, or by a number of values that is round in powers of two. */
+function embeds(
+  { layer, node, isPooled, isProbability }: ScoringLayer,
+  output: string,
+  flow: DataFlow,
+  layouts: ValueLayouts,
+): boolean {
+  if (isProbability || saysScores.test(output)) return false;
+  if (saysEmbedding.test(output)) return true;
+  const [made] = node.outputs as [string];
+  const size = layouts.channels(made);
+  if (layer.kind === 'convolution' && isPooled && layouts.positions(made) > 1) return size % 16 === 0;
+  const hasBias = node.inputs[2] !== undefined || addsBias(node, flow);
+  return size % (hasBias ? 128 : 64) === 0;
 }
 
 /** A model that gives only the best label: what the label was taken from. */
@@ -116,101 +102,6 @@ function beforeLabel(output: string, flow: DataFlow): string | undefined {
     value = node.inputs.find((input) => input !== '' && !flow.isConstant(input)) ?? '';
   }
   return flow.carries(value) ? value : undefined;
-}
-
-type Last =
-  | {
-      readonly kind: 'scores';
-      readonly node: Node;
-      readonly layer: NonNullable<ReturnType<typeof linearLayer>>;
-      readonly isPooled: boolean;
-      readonly isProbability: boolean;
-    }
-  | { readonly kind: 'pooler' }
-  /** A classifier of classical machine learning, which holds its weights itself. */
-  | { readonly kind: 'classical'; readonly node: Node };
-
-/** No model shapes its scores in more steps than that; a chain of thousands is no end of one. */
-const mostScoringSteps = 256;
-
-/** Walks back from an output over what only shapes scores, to the last linear layer. */
-function findLast(
-  output: string,
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): Last | undefined {
-  const size = (value: string): number => shapes.get(value)?.reduce((a, b) => a * b, 1) ?? 0;
-  const visited = new Set<string>();
-  const walk = (value: string, isPooled: boolean, isProbability: boolean): Last | undefined => {
-    if (visited.has(value) || visited.size === mostScoringSteps) return undefined;
-    visited.add(value);
-    const node = flow.producer(value);
-    if (!node || normalising.has(node.opType)) return undefined;
-    if (isClassicalClassifier(node)) return { kind: 'classical', node };
-    const layer = linearLayer(node, flow);
-    if (layer && node.opType !== 'ConvTranspose') {
-      if (layer.kind === 'dense' && stringAttribute(node, 'activation', '') === 'Tanh')
-        return { kind: 'pooler' };
-      return { kind: 'scores', node, layer, isPooled, isProbability };
-    }
-    const inputs = flow.inputs(node);
-    if (node.opType === 'Tanh') {
-      const before = walk(inputs[0]!, isPooled, isProbability);
-      return before?.kind === 'scores' && before.layer.kind === 'dense' ? { kind: 'pooler' } : undefined;
-    }
-    if (!scoring.has(node.opType)) return undefined;
-    // Of two values with data, one is the scale of a dynamic quantisation, or both are scores of like heads; a
-    // residual connection or a gate is no scoring.
-    const places = inputs.filter((input) => size(input) !== 1 || inputs.length === 1);
-    const isHeads =
-      places.length > 1 &&
-      (node.opType === 'Concat' || node.opType === 'Add') &&
-      places.every((input) => sizeBeyond(shapes.get(input) ?? []) === 1) &&
-      !isResidual(places, flow);
-    // Softmax in single steps: numbers beside their own largest, or their own sum.
-    const isOwnScale =
-      places.length > 1 &&
-      (node.opType === 'Sub' || node.opType === 'Div') &&
-      places.slice(1).every((input) => isReductionOf(places[0]!, input, flow));
-    if (places.length !== 1 && !isHeads && !isOwnScale) return undefined;
-    const pools = pooling.has(node.opType) && positions(places[0]!) > 1 && positions(node.outputs[0]!) === 1;
-    for (const input of places) {
-      const scores = isProbability || probability.has(node.opType) || (isOwnScale && node.opType === 'Div');
-      const found = walk(input, isPooled || pools, scores);
-      if (found) return found;
-    }
-    return undefined;
-  };
-  const positions = (value: string): number => {
-    const shape = shapes.get(value);
-    if (!shape)
-      throw new GraftError('INVALID_ARGUMENT', `Expected a shape for value "${value}" but none was given.`);
-    return positionCount(shape, layouts.get(value) ?? 'vector');
-  };
-  return walk(output, false, false);
-}
-
-/** Whether `scale` is the largest of `value`, or the sum, spread over it again. */
-function isReductionOf(value: string, scale: string, flow: DataFlow): boolean {
-  let name = scale;
-  for (let steps = 0; steps < 6; steps++) {
-    const node = flow.producer(name);
-    const input = node && flow.inputs(node)[0];
-    if (!node || input === undefined) return false;
-    if (node.opType === 'ReduceMax' || node.opType === 'ReduceSum') return input === value;
-    if (!['Max', 'Reshape', 'Expand', 'Unsqueeze', 'Identity'].includes(node.opType)) return false;
-    name = input;
-  }
-  return false;
-}
-
-/** Whether one of the values is made of another one. */
-function isResidual(values: readonly string[], flow: DataFlow): boolean {
-  return values.some((value) => {
-    const before = ancestors(flow, [value]);
-    return values.some((other) => other !== value && before.has(other));
-  });
 }
 
 function addsBias({ outputs }: Node, flow: DataFlow): boolean {

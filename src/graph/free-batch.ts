@@ -22,7 +22,7 @@ import { RepeatForBatch } from './repeat-for-batch.js';
 import { factsOf } from './value-facts.js';
 import type { Shapes } from './value-layout.js';
 
-export const batchDimension = 'batch';
+const batchDimension = 'batch';
 
 /** @param shapes - of all values, from a run on one example */
 export function freeBatch(model: Model, shapes: Shapes): Model {

@@ -1,28 +1,26 @@
 import { ancestors, type DataFlow } from './data-flow.js';
 import { endingOf } from './find-ending.js';
+import { isFlatMap } from './flat-maps.js';
 import { isAttention, linearLayer } from './linear-layer.js';
-import { type Layout, positionCount, type Shapes } from './value-layout.js';
+import type { ValueLayouts } from './value-layout.js';
 
 /**
  * The last tokens [1, T, C] that a transformer gives: its deepest output of that form, else the last that everything
  * else is made of. Undefined where no token looks at another and none is added to what it was.
  */
-export function lastTokens(
-  flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
-): string | undefined {
+export function lastTokens(flow: DataFlow, layouts: ValueLayouts): string | undefined {
   const { graph } = flow;
-  const isScored = (output: string): boolean => endingOf(output, flow, shapes, layouts) !== undefined;
+  const isScored = (output: string): boolean => endingOf(output, flow, layouts) !== undefined;
   const isTokens = (value: string): boolean => {
-    const shape = shapes.get(value);
+    const shape = layouts.shape(value);
     return (
       flow.producer(value) !== undefined &&
-      (shape?.length === 3 || shape?.length === 4) &&
+      (shape.length === 3 || shape.length === 4) &&
       shape[0] === 1 &&
-      layouts.get(value) === 'channelsLast' &&
-      shape.at(-1)! > 1 &&
-      positionCount(shape, 'channelsLast') > 1
+      layouts.layout(value) === 'channelsLast' &&
+      layouts.channels(value) > 1 &&
+      layouts.positions(value) > 1 &&
+      !isFlatMap(value, flow, layouts)
     );
   };
   const mixes = graph.nodes.some((node) => flow.inputs(node).length > 0 && isAttention(node, flow));
@@ -33,9 +31,8 @@ export function lastTokens(
       flow.inputs(node).every(isTokens),
   );
   if (residuals.length < 2 && !mixes) return undefined;
-  const order = new Map(graph.nodes.flatMap(({ outputs }, i) => outputs.map((name) => [name, i] as const)));
   const deepest = (values: readonly string[]): string | undefined =>
-    [...values].sort((a, b) => order.get(b)! - order.get(a)!)[0];
+    [...values].sort((a, b) => flow.order(b) - flow.order(a))[0];
   const outputs = graph.outputs.map(({ name }) => name).filter((name) => flow.carries(name));
   const given = deepest(outputs.filter((output) => isTokens(output) && !isScored(output)));
   if (given !== undefined) return given;
@@ -43,7 +40,7 @@ export function lastTokens(
   const leading = ancestors(flow, outputs);
   const sum = deepest(residuals.flatMap(({ outputs: [value] }) => (leading.has(value!) ? [value!] : [])));
   if (sum === undefined) return undefined;
-  const shape = shapes.get(sum)!.join();
+  const shape = layouts.shape(sum).join();
   const reached = new Set([sum]);
   for (const node of graph.nodes) {
     if (
@@ -54,5 +51,5 @@ export function lastTokens(
       continue;
     for (const value of flow.outputs(node)) if (leading.has(value)) reached.add(value);
   }
-  return deepest([...reached].filter((value) => shapes.get(value)?.join() === shape));
+  return deepest([...reached].filter((value) => layouts.shape(value).join() === shape));
 }

@@ -36,7 +36,7 @@ export function namesOf(graph: Graph): GraphNames {
 }
 
 /** The symbolic dimensions of a type, outermost first. */
-export function symbolsOf(type: ValueType): string[] {
+function symbolsOf(type: ValueType): string[] {
   switch (type.kind) {
     case 'tensor':
     case 'sparseTensor':

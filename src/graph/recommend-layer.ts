@@ -3,9 +3,10 @@ import type { Node } from '../onnx/ir.js';
 import type { DataFlow } from './data-flow.js';
 import { deepestStage } from './deepest-stage.js';
 import { type Ending, findEnding } from './find-ending.js';
+import { isFlatMap } from './flat-maps.js';
 import { lastTokens } from './last-tokens.js';
 import { type LinearLayer, linearLayer } from './linear-layer.js';
-import { channelCount, type Layout, positionCount, type Shapes } from './value-layout.js';
+import type { ValueLayouts } from './value-layout.js';
 
 export interface Recommendation {
   readonly value: string;
@@ -19,33 +20,31 @@ export interface Recommendation {
  */
 export function recommendLayer(
   flow: DataFlow,
-  shapes: Shapes,
-  layouts: ReadonlyMap<string, Layout>,
+  layouts: ValueLayouts,
   mixing: ReadonlySet<Node>,
 ): Recommendation | undefined {
-  const ending = findEnding(flow, shapes, layouts);
+  const ending = findEnding(flow, layouts);
   const isComputed = (value: string): boolean => flow.producer(value) !== undefined;
   if (ending?.kind === 'classifier' && isComputed(ending.feature)) {
-    const shape = shapes.get(ending.feature)!;
-    const isMap = positionCount(shape, layouts.get(ending.feature)!) > 1;
+    const form = layouts.positions(ending.feature) > 1 ? 'last maps' : 'last vector';
     return {
       value: ending.feature,
-      reason: `${isMap ? 'last maps' : 'last vector'} before the old classifier of ${classes(ending)}`,
+      reason: `${form} before the old classifier of ${classes(ending)}`,
     };
   }
   if (ending?.kind === 'embedding' && isComputed(ending.feature)) {
     return { value: ending.feature, reason: "the model's own embedding, its output" };
   }
-  const tokens = lastTokens(flow, shapes, layouts);
-  const stage = deepestStage(flow, shapes, layouts);
-  const width = (value: string | undefined): number =>
-    value === undefined ? 0 : channelCount(shapes.get(value)!, layouts.get(value)!);
+  const tokens = lastTokens(flow, layouts);
+  const stage = deepestStage(flow, layouts);
+  const width = (value: string | undefined): number => (value === undefined ? 0 : layouts.channels(value));
   // Boxes or maps at the end: a detector, a segmenter. Their backbone is the better source where it is the richer one.
   const predictsPlaces = flow.graph.outputs.some(({ name }) => {
-    const shape = shapes.get(name) ?? [];
+    const shape = layouts.shape(name);
     return (
       (shape.length >= 2 && shape.at(-1) === 4) ||
-      (shape.length === 4 && layouts.get(name) === 'channelsFirst')
+      (shape.length === 4 && layouts.layout(name) === 'channelsFirst') ||
+      isFlatMap(name, flow, layouts)
     );
   });
   if (!predictsPlaces || width(stage) <= width(tokens)) {
@@ -59,20 +58,20 @@ export function recommendLayer(
   }
   if (stage !== undefined) return { value: stage, reason: 'richest maps at the end of the backbone' };
   return (
-    beforeRecurrence(flow, shapes, mixing) ??
-    beforeLastLayer('dense', flow, shapes) ??
-    beforeLastLayer('convolution', flow, shapes)
+    beforeRecurrence(flow, layouts, mixing) ??
+    beforeLastLayer('dense', flow, layouts) ??
+    beforeLastLayer('convolution', flow, layouts)
   );
 }
 
 /** Of a network that goes on from example to example: the last value of one alone. */
 function beforeRecurrence(
   flow: DataFlow,
-  shapes: Shapes,
+  layouts: ValueLayouts,
   mixing: ReadonlySet<Node>,
 ): Recommendation | undefined {
   const value = [...mixing][0]?.inputs[0];
-  if (value === undefined || !flow.producer(value) || shapes.get(value)?.[0] !== 1) return undefined;
+  if (value === undefined || !flow.producer(value) || layouts.shape(value)[0] !== 1) return undefined;
   return { value, reason: 'last value of one example: a recurrence over the examples follows' };
 }
 
@@ -80,17 +79,17 @@ function beforeRecurrence(
 function beforeLastLayer(
   kind: LinearLayer['kind'],
   flow: DataFlow,
-  shapes: Shapes,
+  layouts: ValueLayouts,
 ): Recommendation | undefined {
   const last = flow.graph.nodes.findLast((node) => linearLayer(node, flow)?.kind === kind);
   let value = last && linearLayer(last, flow)!.data;
   // Tokens are multiplied as the rows of one matrix.
-  while (value !== undefined && shapes.get(value)?.[0] !== 1) {
+  while (value !== undefined && layouts.shape(value)[0] !== 1) {
     const node = flow.producer(value);
     value =
       node && ['Reshape', 'Flatten', 'Squeeze'].includes(node.opType) ? flow.inputs(node)[0] : undefined;
   }
-  if (value === undefined || !flow.producer(value) || shapes.get(value)!.length < 2) return undefined;
+  if (value === undefined || !flow.producer(value) || layouts.shape(value).length < 2) return undefined;
   return { value, reason: `what enters the last ${kind === 'dense' ? 'dense layer' : kind}` };
 }
 

@@ -5,10 +5,22 @@
 import { intAttribute, intsAttribute } from '../onnx/attributes.js';
 import { indexGraph } from '../onnx/graph-index.js';
 import type { Graph, Node } from '../onnx/ir.js';
-import { positiveAxis } from '../tensor/shape.js';
+import { positiveAxis, sizeOf } from '../tensor/shape.js';
 
 export type Layout = 'vector' | 'channelsFirst' | 'channelsLast';
 export type Shapes = ReadonlyMap<string, readonly number[]>;
+
+/** What the axes of a graph's values mean. */
+export interface ValueLayouts {
+  /** Of one example, batch first; [] where it is not known. */
+  shape(value: string): readonly number[];
+  /** `vector` where the shape is not known. */
+  layout(value: string): Layout;
+  /** Numbers at one position; 0 where the value has no axes. */
+  channels(value: string): number;
+  /** Places of a map, or tokens; 1 for a vector. */
+  positions(value: string): number;
+}
 
 const first: ReadonlySet<string> = new Set([
   'Conv',
@@ -57,8 +69,23 @@ const last: ReadonlySet<string> = new Set([
 
 const moving: ReadonlySet<string> = new Set(['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze']);
 
+export function valueLayouts(graph: Graph, shapes: Shapes): ValueLayouts {
+  const layouts = findLayouts(graph, shapes);
+  const shape = (value: string): readonly number[] => shapes.get(value) ?? [];
+  const layout = (value: string): Layout => layouts.get(value) ?? 'vector';
+  return {
+    shape,
+    layout,
+    channels: (value) => (layout(value) === 'channelsFirst' ? shape(value)[1]! : (shape(value).at(-1) ?? 0)),
+    positions(value) {
+      if (layout(value) === 'vector') return 1;
+      return sizeOf(layout(value) === 'channelsFirst' ? shape(value).slice(2) : shape(value).slice(1, -1));
+    },
+  };
+}
+
 /** The layout of every value of `shapes`. Where nothing tells, 3 axes are tokens [N, T, C], and others maps [N, C, …]. */
-export function valueLayouts(graph: Graph, shapes: Shapes): Map<string, Layout> {
+function findLayouts(graph: Graph, shapes: Shapes): ReadonlyMap<string, Layout> {
   const layouts = new Map<string, Layout>();
   const rankOf = (value: string): number => shapes.get(value)?.length ?? -1;
   const { producer, users } = indexGraph(graph);
@@ -158,16 +185,4 @@ function regrouped(
   if (!from || !to || to.length < 3 || from.length < 3) return undefined;
   if (layout === 'channelsFirst') return to[1] === from[1] && from[1]! > 1 ? layout : undefined;
   return layout === 'channelsLast' && to.at(-1) === from.at(-1) ? layout : undefined;
-}
-
-/** Numbers at one position. */
-export function channelCount(shape: readonly number[], layout: Layout): number {
-  return layout === 'channelsFirst' ? shape[1]! : shape.at(-1)!;
-}
-
-/** Places of a map, or tokens; 1 for a vector. */
-export function positionCount(shape: readonly number[], layout: Layout): number {
-  if (layout === 'vector') return 1;
-  const positions = layout === 'channelsFirst' ? shape.slice(2) : shape.slice(1, -1);
-  return positions.reduce((product, size) => product * size, 1);
 }

@@ -28,7 +28,7 @@ const mostWeights = 2 ** 31;
 
 /**
  * A head of this kind with what the task puts between its scores and the logits.
- * @throws GraftError INVALID_ARGUMENT where the kind of head is not for this task, or it would fill any memory.
+ * @throws GraftError INVALID_ARGUMENT where the kind of head is not for this task or a single feature, or it would fill any memory.
  */
 export function buildHead(spec: HeadSpec, { dim, outputCount, task: kind }: HeadShape): Head {
   const tasks = tasksOf[spec.kind];
@@ -36,6 +36,12 @@ export function buildHead(spec: HeadSpec, { dim, outputCount, task: kind }: Head
     throw new GraftError(
       'INVALID_ARGUMENT',
       `The ${spec.kind} head is for classes that exclude each other, but the task is ${kind}; take --head linear or mlp.`,
+    );
+  }
+  if (spec.kind === 'cosine' && dim === 1) {
+    throw new GraftError(
+      'INVALID_ARGUMENT',
+      'The cosine head compares directions, of which a single feature has two, so there is nothing to learn; take --head linear or mlp.',
     );
   }
   const task = taskOf(kind);
@@ -86,7 +92,7 @@ export function shapeOfHead({ dim, classes, task }: TrainedHead): HeadShape {
  * @param features - value [batch, dim] float32
  * @returns the logits, [batch, logits]
  */
-export function appendHead(builder: GraphBuilder, features: string, head: TrainedHead): string {
+function appendHead(builder: GraphBuilder, features: string, head: TrainedHead): string {
   const names = new Map([...head.parameters].map(([name, tensor]) => [name, builder.constant(name, tensor)]));
   return buildHead(head.spec, shapeOfHead(head)).append(builder, features, names);
 }

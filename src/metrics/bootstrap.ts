@@ -87,16 +87,6 @@ function groupDrawer(groups: Int32Array, rng: Rng): () => Int32Array {
   };
 }
 
-/** The interval of one metric; of NaN where there are no rows. */
-export function bootstrapInterval(
-  rows: number,
-  metric: (drawn: Int32Array) => number,
-  options?: BootstrapOptions,
-): Interval {
-  if (rows === 0) return { low: Number.NaN, high: Number.NaN };
-  return bootstrapIntervals(rows, (drawn) => [metric(drawn)], options)[0]!;
-}
-
 /** Linear interpolation between the two sorted values around the position. */
 function quantile(sorted: Float64Array, share: number): number {
   const position = share * (sorted.length - 1);

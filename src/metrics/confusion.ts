@@ -9,7 +9,7 @@ export type ConfusionRow = readonly number[] | Readonly<Record<number, number>>;
 export type Confusion = readonly ConfusionRow[];
 
 /** Of more classes than these, rows hold only what is not 0. */
-export const mostWithZeros = 1000;
+const mostWithZeros = 1000;
 
 /**
  * @param labels - of each example

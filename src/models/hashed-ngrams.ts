@@ -12,7 +12,7 @@ import { createRng, type Rng } from '../rng.js';
 import { int64, type Tensor } from '../tensor/tensor.js';
 import { byteTokenizer, isWordByte } from './byte-tokenizer.js';
 
-export const ngramLayer = 'ngrams/features';
+const ngramLayer = 'ngrams/features';
 /** Bytes of a text that are looked at. */
 const mostBytes = 1024;
 /** A prime: products of two remainders stay below 2⁶². */

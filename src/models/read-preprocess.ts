@@ -10,7 +10,6 @@ import { Fields } from './preprocess-fields.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 
 export { parsePreprocess } from './parse-preprocess.js';
-export { pixelShape } from './pixel-shape.js';
 
 export interface PreprocessSources {
   /** A file the user named: a spec, or an object with the spec as its field `preprocess`. */

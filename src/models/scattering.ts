@@ -12,7 +12,7 @@ import { float32 } from '../tensor/tensor.js';
 import { morlet } from './morlet.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 
-export const scatteringLayer = 'scattering/features';
+const scatteringLayer = 'scattering/features';
 const size = 64;
 const scales = 4;
 const orientations = 6;

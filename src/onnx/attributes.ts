@@ -7,7 +7,7 @@ const encode = new TextEncoder();
 const largest = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** An int64 as a number. The clamp keeps "until the end" (INT64_MAX in Slice) meaning just that. */
-export function toNumber(value: bigint): number {
+function toNumber(value: bigint): number {
   return Number(value > largest ? largest : value < -largest ? -largest : value);
 }
 
@@ -47,10 +47,6 @@ export function stringAttribute(node: Node, name: string, fallback: string): str
 
 export function stringsAttribute(node: Node, name: string): string[] | undefined {
   return read(node, name, 'strings')?.value.map((value) => utf8.decode(value));
-}
-
-export function tensorAttribute(node: Node, name: string): Initializer | undefined {
-  return read(node, name, 'tensor')?.value;
 }
 
 /** The graphs nested in a node's attributes (bodies of If, Loop, Scan). */

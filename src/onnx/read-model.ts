@@ -20,7 +20,7 @@ export async function readModel(path: string): Promise<Model> {
 }
 
 /** The bytes of a file that may be a model. @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE, INVALID_MODEL where it is too large. */
-export async function readModelFile(path: string): Promise<Uint8Array> {
+async function readModelFile(path: string): Promise<Uint8Array> {
   try {
     // Asked before it is opened: opening a pipe waits for its writer.
     const info = await stat(path);

@@ -8,6 +8,7 @@ import { inlineFunctions } from '../graph/inline-functions.js';
 import { liftConstants } from '../graph/lift-constants.js';
 import { unrollLoops } from '../graph/unroll-loops.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
+import { writeOutSparse } from '../graph/write-out-sparse.js';
 import type { Graph, Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { type ProbedShapes, probeFreeShapes } from '../runtime/probe-sizes.js';
@@ -50,7 +51,7 @@ export async function addGradients(
   original: Model,
   { parameters = 'all', inputShapes, ...options }: AddGradientsOptions = {},
 ): Promise<AddedGradients> {
-  const settled = await settleBranches(inlineFunctions(dropInitializerInputs(original)));
+  const settled = await settleBranches(inlineFunctions(dropInitializerInputs(writeOutSparse(original))));
   const graph = unrollLoops(settled.graph, settled.opsets.get('') ?? 17);
   const plain = liftConstants(
     graph === settled.graph ? settled : await settleBranches({ ...settled, graph }),

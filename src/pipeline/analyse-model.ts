@@ -10,6 +10,7 @@ import {
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { unrollLoops } from '../graph/unroll-loops.js';
 import type { Shapes } from '../graph/value-layout.js';
+import { writeOutSparse } from '../graph/write-out-sparse.js';
 import type { Model } from '../onnx/ir.js';
 import { asOneExample } from './one-example.js';
 import { type ProbeOptions, probeShapes } from '../runtime/probe-shapes.js';
@@ -25,7 +26,7 @@ export async function analyseModel(
   model: Model,
   { tokenPool, ...options }: AnalysisOptions = {},
 ): Promise<AnalysedModel> {
-  const plain = inlineFunctions(await asOneExample(dropInitializerInputs(model)));
+  const plain = inlineFunctions(await asOneExample(dropInitializerInputs(writeOutSparse(model))));
   const shapes = await probeShapes(plain, options);
   const { graph } = plain;
   const structure = analyseStructure(plain, shapes, {

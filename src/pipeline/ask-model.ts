@@ -28,11 +28,13 @@ export interface ExportedModel {
    * Outcomes in the order of the examples, some at a time. Nothing is opened before the first is asked for, and all is closed at
    * the end, also of a loop that is left.
    * @param read - the bytes of the example at an index, in memory of its own, or why they cannot be read
+   * @param onCut - called with the index of each text that is longer than what the model reads, before its outcome comes
    * @throws GraftError PROVIDER_UNAVAILABLE, INVALID_MODEL or RUNTIME_FAILURE, which are no example's fault
    */
   ask(
     count: number,
     read: (index: number) => Promise<Uint8Array<ArrayBuffer> | GraftError>,
+    onCut: (index: number) => void,
   ): AsyncGenerator<readonly Outcome[]>;
 }
 
@@ -50,12 +52,13 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
   const output = { name: taskOf(task).outputNames.outputs, view: 0, dim: labels.length };
   return {
     metadata,
-    async *ask(count, read) {
+    async *ask(count, read, onCut) {
       let done = 0;
       const { provider } = await resolveDevice(device);
       const { pool, parcel } = openPool({
         ...{ model: source, modelBytes, input, provider, batch, threads },
         ...(count <= few && { workers: 1 }),
+        tellsCut: true,
         views: [undefined],
         outputs: [output],
         remaining: () => count - done,
@@ -64,16 +67,18 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
         const contents = await Promise.all(Array.from({ length: to - from }, (_, i) => read(from + i)));
         const examples = contents.filter((content) => content instanceof Uint8Array);
         if (examples.length === 0) return contents as GraftError[];
-        const { features, broken } = await pool.run({
+        const { features, broken, cut } = await pool.run({
           examples,
           keys: examples.map(() => noKey),
           views: [0],
         });
         const reasons = new Map(broken.map(({ slot, reason }) => [slot, reason]));
         const code = input.kind === 'pixels' ? 'INVALID_IMAGE' : 'INVALID_TEXT';
+        const isCut = new Set(cut);
         let slot = 0;
-        return contents.map((content) => {
+        return contents.map((content, i) => {
           if (content instanceof GraftError) return content;
+          if (isCut.has(slot)) onCut(from + i);
           const reason = reasons.get(slot);
           const values = features[0]!.subarray(slot * labels.length, ++slot * labels.length);
           return reason === undefined ? finite(values) : new GraftError(code, reason);

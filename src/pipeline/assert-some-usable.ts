@@ -14,6 +14,17 @@ export function assertSomeUsable(
   if (!first || skipped.length < examples) return;
   throw new GraftError(
     'INVALID_DATASET',
-    `None of the ${examples} examples of ${data} can be used, the first one, ${first.path}, as: ${first.reason}`,
+    `None of the ${examples} examples of ${data} can be used, the first one, ${first.path}, as: ${first.reason}${hintOfMissing(first)}`,
   );
+}
+
+/** For a first example whose file is not there: folders list what is, so that a table named it. */
+export function hintOfMissing({ path, reason }: LeftOut): string {
+  if (!reason.startsWith(`There is no file ${path};`)) return '';
+  return ' Tables name images by paths from their own folder; --image-root DIR names another one to look in, also for names without an extension.';
+}
+
+interface LeftOut {
+  readonly path: string;
+  readonly reason: string;
 }

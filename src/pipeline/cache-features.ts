@@ -8,6 +8,7 @@ import type { Division } from '../features/plan-workers.js';
 import { FeatureStore } from '../features/feature-store.js';
 import type { FeatureDType } from '../features/feature-key.js';
 import { recordUsage } from '../features/usage-log.js';
+import { boundLoops } from '../graph/bound-loops.js';
 import { type Logger, type OnProgress, silentLogger } from '../logger.js';
 import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
@@ -95,7 +96,8 @@ export async function cacheFeatures(
   const { dataset, backboneHooks } = setting;
   const backbone = await prepare(withPairs(options, dataset), backboneHooks, dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>
-    layOutModel(backbone.features),
+    // A loop that ended in the trials may go on forever on a photo.
+    layOutModel(boundLoops(backbone.features)),
   );
   return cached!;
 }

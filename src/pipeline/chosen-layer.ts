@@ -3,7 +3,7 @@ import { GraftError } from '../errors.js';
 import { assertValueExists } from '../graph/assert-value-exists.js';
 import { cutModel } from '../graph/cut-model.js';
 import { traceData } from '../graph/data-flow.js';
-import { defaultPool, followsAttention, hasClassToken } from '../graph/default-pool.js';
+import { defaultPools } from '../graph/default-pool.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import type { Pool } from '../graph/pool-features.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
@@ -50,12 +50,7 @@ export async function examineLayer(
   const shapes = await probeShapes(cut, probe);
   const pool = (): Pool => {
     const flow = traceData(cut.graph, mainInputs(cut.graph, shapes));
-    return defaultPool(layer, {
-      shape: shapes.get(layer)!,
-      layout: valueLayouts(cut.graph, shapes).get(layer)!,
-      classToken: hasClassToken(flow, shapes, layer),
-      tokenPool: tokenPool && followsAttention(flow, layer) ? tokenPool : undefined,
-    });
+    return defaultPools(flow, valueLayouts(cut.graph, shapes), tokenPool)(layer);
   };
   return { chosen: layer, shapes, defaultPool: pool };
 }

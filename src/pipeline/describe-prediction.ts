@@ -25,6 +25,8 @@ export interface Prediction {
   readonly labels?: readonly string[];
   /** Predicted numbers by name. */
   readonly values?: Readonly<Record<string, number>> | null;
+  /** True of a text that is longer than what the model reads; absent otherwise. */
+  readonly isCut?: true;
   /** Why the input was left out; everything else is null then. */
   readonly reason?: string;
 }

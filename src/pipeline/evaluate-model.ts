@@ -8,8 +8,10 @@ import { type Evaluation, evaluateOutputs } from '../metrics/evaluation.js';
 import type { TaskKind } from '../tasks/task.js';
 import { type AskOptions, contentOf, openExported } from './ask-model.js';
 import { assertSameKind } from './assert-same-kind.js';
+import { hintOfMissing } from './assert-some-usable.js';
 import { expectedOutputs } from './expected-outputs.js';
 import type { Hooks } from './cache-features.js';
+import { sayCut } from './say-cut.js';
 
 export interface EvaluateOptions extends DataOptions, AskOptions {
   readonly model: string;
@@ -53,7 +55,12 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
   const evaluated: number[] = [];
   const skipped: LeftOut[] = [];
   let done = 0;
-  for await (const outcomes of ask(examples.length, (row) => contentOf(examples.at(row), signal))) {
+  let cut = 0;
+  for await (const outcomes of ask(
+    examples.length,
+    (row) => contentOf(examples.at(row), signal),
+    () => cut++,
+  )) {
     for (const outcome of outcomes) {
       const row = done++;
       if (!(outcome instanceof GraftError)) {
@@ -76,9 +83,10 @@ export async function evaluateModel(options: EvaluateOptions, hooks: Hooks = {})
     const [{ path, reason }] = skipped as [LeftOut, ...LeftOut[]];
     throw new GraftError(
       'INVALID_DATASET',
-      `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}`,
+      `None of the ${skipped.length} examples of ${options.data} can be measured on; the first one is ${path}: ${reason}${hintOfMissing({ path, reason })}`,
     );
   }
+  sayCut(cut, examples.length, metadata.input, logger);
   const found = outputs.subarray(0, evaluated.length * classes.length);
   const labels = evaluated.map((row) => expected.labels[row]!);
   const targets = expected.targets && rowsOf(expected.targets, evaluated, classes.length);

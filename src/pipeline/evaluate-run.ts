@@ -5,6 +5,12 @@ import type { AnyFeatureSet } from '../train/feature-set.js';
 import { scoreHead } from '../train/score-head.js';
 import type { Calibration } from './calibrate-head.js';
 
+/** A label that cross-validation finds to be probably wrong. */
+export interface SuspectLabel extends RatedExample {
+  /** Probability of the label; `score` is that of the prediction. */
+  readonly labelScore: number;
+}
+
 export interface RatedExample {
   /** Path of the file, or the number of the row. */
   readonly path: string;
@@ -27,9 +33,12 @@ export interface RunEvaluation {
   readonly mistakes: readonly RatedExample[];
   /** Predictions with the lowest probability. */
   readonly leastCertain: readonly RatedExample[];
+  /** Of the training part, with --folds: the likeliest ones. */
+  readonly labelErrors?: readonly SuspectLabel[];
 }
 
-const listed = 12;
+/** Of each kind that a report shows. */
+export const shownExamples = 12;
 
 export interface EvaluateRunInput {
   readonly head: TrainedHead;
@@ -64,8 +73,8 @@ export async function evaluateRun(input: EvaluateRunInput): Promise<RunEvaluatio
     evaluation,
     ...(calibration && { calibration }),
     trainCounts,
-    mistakes: await Promise.all(mistakes.slice(0, listed).map(describe)),
-    leastCertain: await Promise.all(bySure.slice(-listed).reverse().map(describe)),
+    mistakes: await Promise.all(mistakes.slice(0, shownExamples).map(describe)),
+    leastCertain: await Promise.all(bySure.slice(-shownExamples).reverse().map(describe)),
   };
 }
 

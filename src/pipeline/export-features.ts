@@ -70,7 +70,7 @@ export async function exportFeatures(
 /** What decides how features are made, and what they are labelled with. */
 const ofExamples = [
   ...(['layer', 'pool', 'preprocess', 'tokenizer', 'maxLength'] as const),
-  ...(['imageColumn', 'textColumn', 'labelColumn', 'groupColumn', 'task', 'order'] as const),
+  ...(['imageColumn', 'imageRoot', 'textColumn', 'labelColumn', 'groupColumn', 'task', 'order'] as const),
 ];
 
 async function chooseRows(

@@ -99,10 +99,14 @@ function lengthTrial(features: Model, spec: TokenSpec): (length: number) => Prom
   const { highestId } = loadTokenizer(spec.tokenizer, 'the tokenizer');
   const names = features.graph.outputs.map(({ name }) => name);
   return async (length) => {
+    // Some models look for the token that ends a text, and for a single one.
     const repeat = (values: readonly number[]): number[] =>
-      Array.from({ length }, (_, i) => values[i % values.length]!);
+      Array.from({ length }, (_, i) =>
+        i === length - 1 ? values.at(-1)! : values[i % Math.max(1, values.length - 1)]!,
+      );
     const row = { ids: repeat(words), types: repeat(types) };
-    const texts = encoder.arrange([row, { ...row, ids: row.ids.map(() => highestId) }]);
+    const last = { ...row, ids: row.ids.map((id, i) => (i === length - 1 ? id : highestId)) };
+    const texts = encoder.arrange([row, last]);
     try {
       for (let at = 0; at < texts.count; at += texts.together(at, 2))
         await probeShapes(features, { feeds: texts.feeds(at, at + texts.together(at, 2)), names });
@@ -132,12 +136,7 @@ function assertBelongs(
 }
 
 /** Such a model takes "ab" and "c" for "a" and "bc". */
-function sayUndivided(
-  tokenizer: TextTokenizer,
-  inputs: TokenInputs,
-  where: string,
-  logger: Logger,
-): void {
+function sayUndivided(tokenizer: TextTokenizer, inputs: TokenInputs, where: string, logger: Logger): void {
   const { between, types } = tokenizer.pairFrame();
   if (between.ids.some((id) => tokenizer.isAdded(id)) || (inputs.types && types[0] !== types[1])) return;
   logger.warn(

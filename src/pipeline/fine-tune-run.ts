@@ -125,6 +125,7 @@ export function fineTuneOptions(options: TrainOptions, task: TaskKind): FineTune
     task,
     loss: withoutUndefined({ labelSmoothing, focal, huber }),
     l2: options.l2 ?? 1,
+    start: options.headStart,
     standardize: options.standardize ?? true,
     seed: options.trainingSeed ?? options.seed ?? 1,
   });

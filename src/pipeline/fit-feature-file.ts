@@ -19,7 +19,6 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
     sayTraining(selectTargets(file.targets, file.train), { task, classWeights }, logger);
     const isStreamed = staysOnDisk(options, file.rows * file.dim, context.logger);
     const { train, validation } = isStreamed ? openFeatureParts(file) : await loadFeatureParts(file);
-    const named = validation ? file.validation : file.train;
     const fitted = await fitHead(
       {
         task,
@@ -28,7 +27,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
         groups: file.trainGroups,
         validationGroups: file.validationGroups,
         data: file.fingerprint,
-        describeRow: async (row) => ({ path: `row ${named[row]}` }),
+        describeRow: async (part, row) => ({ path: `row ${file[part][row]}` }),
       },
       options,
       context,

@@ -10,8 +10,9 @@ import { countTargets } from '../tasks/targets.js';
 import { taskOf } from '../tasks/task-of.js';
 import { scoreNeighbours } from '../train/score-neighbours.js';
 import { crossValidateHead } from './cross-validate-head.js';
-import type { EvaluateRunInput } from './evaluate-run.js';
+import type { EvaluateRunInput, RunEvaluation } from './evaluate-run.js';
 import { foldsOf } from './folds-of-search.js';
+import { listLabelErrors } from './list-label-errors.js';
 import { sayUnused } from './say-unused.js';
 import { headTraining } from './head-options.js';
 import { measureHead } from './measure-head.js';
@@ -27,8 +28,8 @@ export interface FitInput {
   readonly validationGroups: Int32Array | undefined;
   /** Digest of both parts and of what their features come from. */
   readonly data: string;
-  /** What a row of the validation part, or where there is none of the training part, is called. */
-  readonly describeRow: EvaluateRunInput['describeRow'];
+  /** What a row of a part is called, and where it is a text how it begins. */
+  describeRow(part: RunEvaluation['part'], row: number): ReturnType<EvaluateRunInput['describeRow']>;
 }
 
 export async function fitHead(
@@ -36,7 +37,10 @@ export async function fitHead(
   options: FitOptions,
   { logger = silentLogger, signal, begin, onEpoch, onFold }: FitContext,
 ): Promise<
-  Pick<FittedRun, 'parts' | 'result' | 'training' | 'evaluation' | 'neighbours' | 'crossValidation'>
+  Pick<
+    FittedRun,
+    'parts' | 'result' | 'training' | 'evaluation' | 'neighbours' | 'crossValidation' | 'labelErrors'
+  >
 > {
   const training: HeadTrainOptions = {
     ...headTraining(options, task),
@@ -61,20 +65,24 @@ export async function fitHead(
     checkpoint,
     ...(signal && { signal }),
   });
-  const crossValidation = folds
+  const judged = folds
     ? await crossValidateHead(
         { train, folds, foldCount, training, stoppedAt: result.stoppedAt },
         { signal, onFold },
       )
     : undefined;
+  const labelErrors =
+    judged?.heldOut &&
+    (await listLabelErrors(judged.heldOut, train.classes, (row) => describeRow('train', row)));
   const { threads } = options;
+  const part = validation ? 'validation' : 'train';
   const { head, evaluation } = await measureHead({
     head: result.head,
-    part: validation ? 'validation' : 'train',
+    part,
     set: validation ?? plain,
     groups: validation ? validationGroups : groups,
     trainCounts: [...countTargets(plain)],
-    describeRow,
+    describeRow: (row) => describeRow(part, row),
     calibrate: options.calibrate,
     logger,
     threads,
@@ -93,7 +101,8 @@ export async function fitHead(
       : undefined;
   return {
     ...(neighbours && { neighbours }),
-    ...(crossValidation && { crossValidation }),
+    ...(judged && { crossValidation: judged.crossValidation }),
+    ...(labelErrors && { labelErrors }),
     parts: { train: plain, validation },
     result: { ...result, head },
     training: { ...settings, ...(foldCount && { folds: foldCount }) },

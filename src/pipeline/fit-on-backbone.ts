@@ -13,7 +13,6 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
   const parts = await splitFeatures(cached, options, context.logger);
   const { validation, rows, held, typical } = parts;
   const { dataset, keys, store } = cached;
-  const named = validation ? rows.validation : rows.train;
   try {
     const [views] = options.views ? await cacheViews([cached], rows.train, options, context) : [];
     const train = views ? await addViews(parts, cached, views) : parts.train;
@@ -32,7 +31,7 @@ export async function fitOnBackbone(options: TrainOptions, context: FitContext):
           parts.train.labels,
           ...(parts.train.targets ? [parts.train.targets] : []),
         ),
-        describeRow: (row) => describeExample(dataset, named[row]!),
+        describeRow: (part, row) => describeExample(dataset, rows[part][row]!),
       },
       options,
       context,

@@ -8,6 +8,7 @@ import type { FeatureLayer } from '../graph/feature-layers.js';
 import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import { holdStates, stateInputs } from '../graph/hold-states.js';
+import { writeOutSparse } from '../graph/write-out-sparse.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import type { Dimension, ValueInfo } from '../onnx/ir.js';
@@ -63,7 +64,7 @@ export interface InspectOptions {
 
 /**
  * A model that onnxruntime does not run is still reported, without layers and with the reason.
- * @param named - ONNX file, catalogue name or hf:owner/repo
+ * @param named - ONNX file or folder, catalogue name or hf:owner/repo
  */
 export async function inspectModel(
   named: string,
@@ -71,7 +72,7 @@ export async function inspectModel(
   hooks: FetchHooks = {},
 ): Promise<Inspection> {
   const file = await resolveBackbone(named, { ...hooks, folder: backbonesFolder(cache) });
-  const model = inlineFunctions(dropInitializerInputs(await readModel(file)));
+  const model = inlineFunctions(dropInitializerInputs(writeOutSparse(await readModel(file))));
   const settled = await settleFloats(settleMode(model, file, hooks.logger), file, hooks.logger);
   const begun = await settleBranches(emptyPasts(holdStates(settled)));
   const { graph } = model;

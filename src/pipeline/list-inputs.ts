@@ -13,7 +13,10 @@ import type { PredictOptions } from './predict-inputs.js';
 /** Its error says why there is nothing to read: a missing file, a folder without examples, an empty row. */
 export type ListedInput = TableInput;
 
-type ListOptions = Pick<PredictOptions, 'inputs' | 'readLines' | 'imageColumn' | 'textColumn' | 'header'>;
+type ListOptions = Pick<
+  PredictOptions,
+  'inputs' | 'readLines' | 'imageColumn' | 'imageRoot' | 'textColumn' | 'header'
+>;
 
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
@@ -99,11 +102,12 @@ function textsOfJson(line: string): readonly string[] | undefined {
 
 /** Columns are for tables, and for what the model takes. */
 function refuseColumns(
-  { inputs, imageColumn, textColumn, header }: ListOptions,
+  { inputs, imageColumn, imageRoot, textColumn, header }: ListOptions,
   kind: ExampleKind,
 ): void {
   const given = {
     'image-column': imageColumn,
+    'image-root': imageRoot,
     'text-column': textColumn,
     'no-header': header === false || undefined,
   };
@@ -113,7 +117,7 @@ function refuseColumns(
       'USAGE',
       `--${flag} is for tables (.csv, .tsv, .jsonl, .parquet), but no input is one; leave it away.`,
     );
-  const [strange, takes] = kind === 'images' ? [textColumn, 'image'] : [imageColumn, 'text'];
+  const [strange, takes] = kind === 'images' ? [textColumn, 'image'] : [imageColumn ?? imageRoot, 'text'];
   if (strange !== undefined)
     throw new GraftError('USAGE', `The model takes ${takes}s; name their column with --${takes}-column.`);
 }

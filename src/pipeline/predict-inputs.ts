@@ -13,6 +13,7 @@ import {
 } from './describe-prediction.js';
 import { kindTaken } from './assert-same-kind.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
+import { sayCut } from './say-cut.js';
 
 export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
@@ -37,18 +38,22 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
   assertRankable(options, metadata);
   const inputs = await listInputs(options, kindTaken(metadata.input), logger);
   const predictions: Prediction[] = [];
+  const cut = new Set<number>();
   let firstFailure: GraftError | undefined;
   for await (const outcomes of ask(
     inputs.length,
     async (index) => inputs[index]!.error ?? contentOf(inputs[index]!, signal),
+    (index) => cut.add(index),
   )) {
     for (const outcome of outcomes) {
-      const input = inputs[predictions.length]!;
+      const at = predictions.length;
+      const input = inputs[at]!;
       if (!(outcome instanceof GraftError)) {
-        predictions.push({
+        const prediction = {
           ...describePrediction(input.path, outcome, metadata, options.top),
           ...textsOf(input),
-        });
+        };
+        predictions.push(cut.has(at) ? { ...prediction, isCut: true } : prediction);
         continue;
       }
       if (isInterruption(outcome)) throw stoppedAfter(predictions.length, inputs.length);
@@ -65,6 +70,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
     if (signal?.aborted && predictions.length < inputs.length)
       throw stoppedAfter(predictions.length, inputs.length);
   }
+  sayCut(cut.size, inputs.length, metadata.input, logger);
   if (firstFailure && predictions.every(({ reason }) => reason !== undefined)) throw firstFailure;
   return predictions;
 }

@@ -1,4 +1,5 @@
 /** Several feature layers of one backbone, and one model that gives the features of all of them. */
+import { boundLoops } from '../graph/bound-loops.js';
 import { freeBatch } from '../graph/free-batch.js';
 import { cutModel } from '../graph/cut-model.js';
 import { type Pool, poolLayers } from '../graph/pool-features.js';
@@ -65,7 +66,7 @@ export async function prepareLayers(
     input: taken,
     outputName: pooled.outputs[i]!.name,
   }));
-  return { backbones, layOut: () => layOutModel(pooled.model) };
+  return { backbones, layOut: () => layOutModel(boundLoops(pooled.model)) };
 }
 
 const tokenInputs = ({ input }: Backbone): TokenInputs => (input as TokenSpec).inputs;

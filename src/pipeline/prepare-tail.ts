@@ -48,8 +48,10 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   if (strange.length > 0) {
     throw new GraftError(
       'UNSUPPORTED_MODEL',
-      `The layers after "${unfreeze}" also read "${strange[0]}", which has no batch axis, so its values cannot be cached ` +
-        'an example each; unfreeze another layer.',
+      (strange.includes(unfreeze)
+        ? `"${unfreeze}" has no batch axis (its first one counts windows, steps or the like)`
+        : `The layers after "${unfreeze}" also read "${strange[0]}", which has no batch axis`) +
+        ', so its values cannot be cached an example each; unfreeze another layer.',
     );
   }
   const cached = split.crossing.filter((name) => !constants.has(name));

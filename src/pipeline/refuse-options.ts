@@ -22,13 +22,19 @@ export function refuseStray(options: AnyTrainOptions): void {
   if (!isUnfrozen(options)) refuseTailOptions(options as TrainOptions);
 }
 
-/** @throws GraftError USAGE, or INVALID_ARGUMENT, for a head or a way to train it that does not suit the task. */
+/** @throws GraftError USAGE for a head or a way to train it that does not suit the task. */
 export function assertHeadSuits(options: AnyTrainOptions, task: TaskKind, outputCount: number): void {
   if (isUnfrozen(options)) {
     refuseHeadOptions(options);
     assertLossSuits(options, task);
   } else headTraining(options, task);
-  buildHead(headSpec(options), { dim: 1, outputCount, task });
+  // The number of features is not known yet; two are enough for any head.
+  try {
+    buildHead(headSpec(options), { dim: 2, outputCount, task });
+  } catch (error) {
+    if (!(error instanceof GraftError) || error.code !== 'INVALID_ARGUMENT') throw error;
+    throw new GraftError('USAGE', error.message, { cause: error });
+  }
 }
 
 /** @throws GraftError USAGE for what has no meaning with --unfreeze. */

@@ -8,7 +8,7 @@ import { thumbnail } from '../image/thumbnail.js';
 import { quoteForShell } from '../quote-for-shell.js';
 import { renderRunPage, type RunPage, type ShownExample } from '../report/run-page.js';
 import { readFileContent } from '../sources/read-file.js';
-import { describeFolds, formatFigure } from '../tasks/describe-score.js';
+import { describeFolds, describeLabelErrors, formatFigure } from '../tasks/describe-score.js';
 import type { TaskKind } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import { describeOverfitting } from '../train/describe-overfitting.js';
@@ -67,9 +67,11 @@ async function pageOf(folder: string): Promise<string> {
     part: evaluated?.part ?? 'validation',
     evaluation: evaluated?.evaluation,
     crossValidation: sentenceOf(result) ?? search?.crossValidation,
+    suspects: suspectsOf(result),
     trainCounts: evaluated?.trainCounts ?? [],
     ...(evaluated?.calibration && { calibration: evaluated.calibration }),
     search,
+    labelErrors: await withPictures(evaluated?.labelErrors ?? []),
     mistakes: await withPictures(evaluated?.mistakes ?? []),
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
@@ -136,6 +138,15 @@ function sentenceOf({ crossValidation, examples }: TrainReport): string | undefi
   if (!crossValidation) return undefined;
   const said = describeFolds(crossValidation);
   return `${said[0]!.toUpperCase()}${said.slice(1)} (mean and standard deviation, of the ${examples.train} training examples).`;
+}
+
+function suspectsOf({ labelErrors }: TrainReport): string | undefined {
+  if (!labelErrors) return undefined;
+  const said = describeLabelErrors(labelErrors);
+  return (
+    `${said[0]!.toUpperCase()}${said.slice(1)}: heads that were not trained on them are sure of another class. ` +
+    `${runFiles.labelErrors} of the run folder lists them.`
+  );
 }
 
 /** Of a run that a search ended with. */

@@ -73,6 +73,7 @@ export const runFiles = {
   metrics: 'metrics.jsonl',
   result: 'result.json',
   evaluation: 'evaluation.json',
+  labelErrors: 'label-errors.csv',
   report: 'report.html',
   head: 'head.safetensors',
   weights: 'backbone-weights.safetensors',
@@ -126,6 +127,7 @@ export async function writeRunFolder(
     history,
     result,
     evaluation,
+    labelErrors,
     head,
     weights,
     tokenizer,
@@ -134,6 +136,8 @@ export async function writeRunFolder(
     history: readonly object[];
     result: object;
     evaluation: RunEvaluation;
+    /** A table of them. */
+    labelErrors?: string | undefined;
     head: TrainedHead;
     weights?: ReadonlyMap<string, Tensor>;
     tokenizer?: TokenizerFiles | undefined;
@@ -149,6 +153,7 @@ export async function writeRunFolder(
   await write(runFiles.evaluation, `${JSON.stringify(evaluation)}\n`);
   const writeOrRemove = (name: string, content: string | Uint8Array | undefined) =>
     content === undefined ? rm(path.join(folder, name), { force: true }) : write(name, content);
+  await writeOrRemove(runFiles.labelErrors, labelErrors);
   await writeOrRemove(runFiles.weights, weights && encodeSafetensors(weights));
   await writeOrRemove(runFiles.tokenizer, tokenizer?.json);
   await writeOrRemove(runFiles.tokenizerConfig, tokenizer?.config);

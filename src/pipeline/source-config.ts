@@ -35,12 +35,12 @@ export function sourceConfig(source: RunConfigSource) {
 /** Options that hold in another working directory too, and without the password that an address may hold. */
 export function toGoOnWith(options: TrainOptions | FeatureTrainOptions): Readonly<Record<string, unknown>> {
   const { mlflow, ...rest } = options;
-  const { preprocess, tokenizer, cache, augment, tensorboard } = rest as Partial<TrainOptions>;
+  const { preprocess, tokenizer, cache, augment, tensorboard, imageRoot } = rest as Partial<TrainOptions>;
   // Names of operations are no file, and of a folder the run's own may be meant.
   const isFile = augment !== undefined && /\.json$/i.test(augment);
   const isOwn = tensorboard === '' || tensorboard === 'true';
   const paths = {
-    ...{ preprocess, tokenizer, cache },
+    ...{ preprocess, tokenizer, cache, imageRoot },
     ...(isFile && { augment }),
     ...(!isOwn && { tensorboard }),
   };

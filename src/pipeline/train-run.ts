@@ -6,12 +6,14 @@ import type { Solver } from '../train/train-options.js';
 import { packageVersion } from '../version.js';
 import { fineTuneRun } from './fine-tune-run.js';
 import { fitFeatureFile } from './fit-feature-file.js';
+import { shownExamples } from './evaluate-run.js';
 import { fitOnBackbone } from './fit-on-backbone.js';
+import { labelErrorsCsv } from './list-label-errors.js';
 import { openTrackers } from './open-trackers.js';
 import { assertHeadSuits, refuseStray } from './refuse-options.js';
 import { runEnvironment } from './run-environment.js';
 import { finalFigures, flatten, metricsOf } from './run-figures.js';
-import { assertWritableFolder, writeRunFolder } from './run-folder.js';
+import { assertWritableFolder, runFiles, writeRunFolder } from './run-folder.js';
 import { spareFolder } from './spare-inputs.js';
 import { openProgress, type RunProgress } from './run-progress.js';
 import { sourceConfig, tokenizerOf, toGoOnWith } from './source-config.js';
@@ -67,7 +69,7 @@ export async function trainRun(
     const fitted = isOfFile
       ? await fitFeatureFile(options, context)
       : await (options.unfreeze === undefined ? fitOnBackbone : fineTuneRun)(options, context);
-    const { result, training, evaluation, weights } = fitted;
+    const { result, training, evaluation, labelErrors, weights } = fitted;
     const report = reportOf(folder, fitted);
     await writeRunFolder(folder, {
       config: {
@@ -79,7 +81,11 @@ export async function trainRun(
       },
       history: result.history,
       result: report,
-      evaluation,
+      evaluation: {
+        ...evaluation,
+        ...(labelErrors && { labelErrors: labelErrors.listed.slice(0, shownExamples) }),
+      },
+      labelErrors: labelErrors && labelErrorsCsv(labelErrors),
       head: result.head,
       ...(weights && { weights }),
       tokenizer: tokenizerOf(fitted.config),
@@ -96,7 +102,8 @@ export async function trainRun(
 }
 
 function reportOf(folder: string, fitted: FittedRun): TrainReport {
-  const { parts, result, training, evaluation, headAlone, views, neighbours, crossValidation } = fitted;
+  const { parts, result, training, evaluation, headAlone, views, neighbours, crossValidation, labelErrors } =
+    fitted;
   return {
     run: folder,
     task: result.head.task,
@@ -113,6 +120,13 @@ function reportOf(folder: string, fitted: FittedRun): TrainReport {
     ...(views && { views }),
     ...(neighbours && { neighbours }),
     ...(crossValidation && { crossValidation }),
+    ...(labelErrors && {
+      labelErrors: {
+        found: labelErrors.found,
+        examples: labelErrors.examples,
+        file: path.join(folder, runFiles.labelErrors),
+      },
+    }),
     metrics: metricsOf(evaluation),
     ...(evaluation.calibration && { calibration: evaluation.calibration }),
   };

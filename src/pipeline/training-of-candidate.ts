@@ -48,7 +48,13 @@ export function trainingOf(
     resume: false,
     ...(tail
       ? {
-          ...{ unfreeze: tail.unfreeze, tailLr: tail.lr, solver: undefined, tolerance: undefined },
+          ...{
+            unfreeze: tail.unfreeze,
+            tailLr: tail.lr,
+            headStart: tail.start,
+            solver: undefined,
+            tolerance: undefined,
+          },
           ...{ schedule: undefined, momentum: undefined, nesterov: undefined },
         }
       : { unfreeze: undefined, tailLr: undefined, layerDecay: undefined, gradual: undefined }),

@@ -6,13 +6,14 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { EpochRecord } from '../train/epoch-record.js';
 import type { Convergence } from '../train/fit.js';
 import type { TrainResult } from '../train/train-head.js';
-import type { Solver } from '../train/train-options.js';
+import type { FitChoice, Solver } from '../train/train-options.js';
 import type { CachedFeatures, CacheOptions, CacheReport, Hooks } from './cache-features.js';
 import type { ViewOptions, ViewReport } from './cache-views.js';
 import type { Calibration } from './calibrate-head.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { CrossValidated } from './cross-validate-head.js';
 import type { HeadOptions } from './head-options.js';
+import type { LabelErrors } from './list-label-errors.js';
 import type { TrackingOptions } from './open-trackers.js';
 import type { RunIdentity, RunProgress } from './run-progress.js';
 import type { SplitOptions } from './split-features.js';
@@ -38,6 +39,8 @@ export interface TrainOptions extends CacheOptions, FitOptions, ViewOptions {
   readonly tailLr?: number | undefined;
   readonly layerDecay?: number | undefined;
   readonly warmStart?: boolean | undefined;
+  /** How a search fitted the head alone, which is fitted so before the layers move. */
+  readonly headStart?: FitChoice | undefined;
   /** Epochs in which the layers join, those nearest the head first. */
   readonly gradual?: number | undefined;
 }
@@ -72,6 +75,8 @@ export interface TrainReport {
   readonly neighbours?: Score & { readonly k: number };
   /** With --folds: what the same settings reach on what folds of the training part hold out. */
   readonly crossValidation?: CrossValidated;
+  /** With --folds: how many labels of the training part are probably wrong, of so many, and the table that lists them. */
+  readonly labelErrors?: Pick<LabelErrors, 'found' | 'examples'> & { readonly file: string };
   /** Figures of the head as it is kept, on the validation part (or the training part where there is no other). */
   readonly metrics?: { readonly part: RunEvaluation['part'] } & Readonly<Record<string, unknown>>;
   readonly calibration?: Calibration;
@@ -111,6 +116,7 @@ export interface FittedRun {
   readonly views?: ViewReport | undefined;
   readonly neighbours?: TrainReport['neighbours'];
   readonly crossValidation?: TrainReport['crossValidation'];
+  readonly labelErrors?: LabelErrors;
 }
 
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on, `typical` ones to calibrate on. */

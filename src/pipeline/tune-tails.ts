@@ -10,6 +10,7 @@ import { describeScore } from '../tasks/describe-score.js';
 import { sizeOf } from '../tensor/shape.js';
 import {
   flat,
+  goesByEpochs,
   type Judged,
   type LayerCandidate,
   meanOf,
@@ -18,6 +19,7 @@ import {
 } from '../train/candidate.js';
 import { defaultEpochs, defaultRate, tailShare } from '../train/fine-tune-options.js';
 import type { AnyFeatureSet } from '../train/feature-set.js';
+import type { FitChoice } from '../train/train-options.js';
 import { judgeTail, type TailCandidate } from '../train/judge-tail.js';
 import type { Tail } from '../train/tail.js';
 import { tailWeights } from '../train/tail-weights.js';
@@ -126,7 +128,7 @@ export async function searchTails(
   for (const unfreeze of new Set(points.map((point) => point.unfreeze))) {
     const own = points.filter((point) => point.unfreeze === unfreeze);
     const layer = await cacheActivations(trainingOf(alone), unfreeze, search.hooks);
-    const found = await judgeLayer(layer, own, alone.candidate, search).finally(() => layer.close());
+    const found = await judgeLayer(layer, own, alone, search).finally(() => layer.close());
     judged.push(...found);
   }
   const tuned = bestOf(judged);
@@ -136,10 +138,12 @@ export async function searchTails(
 async function judgeLayer(
   { cached, unfrozen, open }: CachedActivations,
   points: readonly TailPoint[],
-  head: LayerCandidate,
+  alone: Judged<LayerCandidate>,
   { train, folds, foldCount, log, hooks, trainingOf, onJudged }: TailSearch,
 ): Promise<Judged<LayerCandidate>[]> {
   const { logger = silentLogger, signal } = hooks;
+  const { candidate: head } = alone;
+  const start = startOf(alone);
   const options = trainingOf({ candidate: head });
   const { train: part } = splitRows(cached, options);
   assertSameRows(part.targets, train);
@@ -149,7 +153,7 @@ async function judgeLayer(
   for (const { unfreeze, lr, tailLr, epochs } of points) {
     const candidate: TailCandidate = {
       ...head,
-      ...{ solver: 'adamw', lr, tail: { unfreeze, weights, lr: tailLr, epochs } },
+      ...{ solver: 'adamw', lr, tail: { unfreeze, weights, lr: tailLr, epochs, ...(start && { start }) } },
     };
     const known = log.find(candidate);
     const result =
@@ -171,6 +175,18 @@ async function judgeLayer(
     onJudged();
   }
   return judged;
+}
+
+/** The head is fitted first as it was judged alone, so that the gain is that of moving the layers. */
+function startOf({ candidate, epochs }: Judged<LayerCandidate>): FitChoice | undefined {
+  const { solver, lr, weightDecay } = candidate;
+  if (!goesByEpochs(candidate) || solver === 'none') return undefined;
+  return {
+    solver,
+    ...(lr !== undefined && { lr }),
+    ...(weightDecay !== undefined && { weightDecay }),
+    ...(epochs !== undefined && { epochs }),
+  };
 }
 
 function countWeights(tail: Tail): number {

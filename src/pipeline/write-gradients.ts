@@ -3,6 +3,7 @@ import { asFloat32, hasDType } from '../graph/as-float32.js';
 import { explainRandom } from '../graph/explain-other-each-time.js';
 import { forInference } from '../graph/for-inference.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
+import { writeOutSparse } from '../graph/write-out-sparse.js';
 import type { Logger } from '../logger.js';
 import { GraftError } from '../errors.js';
 import { checkGradients, type DirectionCheck, type GradientCheck } from '../autodiff/check-gradients.js';
@@ -18,7 +19,7 @@ import { settleFloats } from './settle-floats.js';
 import { spareInputs, spareWeights } from './spare-inputs.js';
 
 export interface GradientOptions {
-  /** ONNX file, catalogue name or hf:owner/repo. */
+  /** ONNX file or folder, catalogue name or hf:owner/repo. */
   readonly model: string;
   /** Cache folder, where models that go by name are kept. */
   readonly cache?: string | undefined;
@@ -121,7 +122,7 @@ function assertSameEachTime({ graph }: Model, file: string): void {
 
 /** In float32, for which the gradients are written, and in which they keep their digits. */
 async function settleForGradients(read: Model, file: string, logger?: Logger): Promise<Model> {
-  const plain = await settleFloats(inlineFunctions(read), file, logger);
+  const plain = await settleFloats(inlineFunctions(writeOutSparse(read)), file, logger);
   if (!hasDType(plain.graph, ['float16'])) return plain;
   logger?.info(
     `${file} computes in float16: its gradients are computed in float32, and the file with them is float32.`,

@@ -15,8 +15,8 @@ export interface Predictor {
    * or UTF-8) or, of a model that was trained on them, pairs of texts, run as one batch unless they would change each other's
    * numbers. Calls may overlap.
    * @example await predictor.predict([['A man plays.', 'Someone makes music.']])
-   * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used, INVALID_ARGUMENT for pairs in place of
-   *   single texts, or the other way round
+   * @throws GraftError INVALID_IMAGE or INVALID_TEXT for the first one that cannot be used; INVALID_ARGUMENT for what is no list of
+   *   them, as the path of an image, which is to be read first, or single texts in place of pairs
    */
   predict(examples: readonly (Uint8Array | string | TextPair)[]): Promise<Float32Array>;
   release(): Promise<void>;
@@ -32,8 +32,7 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
   return {
     metadata,
     async predict(examples) {
-      const bytes = examples.map((example) => bytesOf(example, metadata));
-      const encoded = await encoder.encode(bytes);
+      const encoded = await encoder.encode(bytesOf(examples, metadata.input));
       const scores = new Float32Array(encoded.count * width);
       for (let start = 0; start < encoded.count;) {
         const end = start + encoded.together(start, encoded.count);
@@ -51,15 +50,28 @@ export async function openPredictor(path: string, options: SessionOptions = {}):
   };
 }
 
-function bytesOf(example: Uint8Array | string | TextPair, { input }: ModelMetadata): Uint8Array {
-  const takesPairs = input.kind === 'tokens' && input.takesPairs === true;
-  const isPair =
-    Array.isArray(example) && example.length === 2 && example.every((text) => typeof text === 'string');
-  if (takesPairs !== isPair) {
-    const expected = takesPairs
-      ? 'pairs of texts, as the model takes them,'
-      : `single ${input.kind === 'tokens' ? 'texts' : 'images'}, as the model takes them,`;
-    throw invalidArgument('examples', expected, isPair ? 'a pair' : example instanceof Uint8Array ? 'bytes' : example);
-  }
-  return example instanceof Uint8Array ? example : bytesOfText(example);
+const described = {
+  pixels: 'the bytes of an image (Uint8Array)',
+  text: 'a text (string or Uint8Array)',
+  pair: 'a pair of texts ([string, string])',
+};
+
+/** @throws GraftError INVALID_ARGUMENT */
+function bytesOf(
+  examples: readonly (Uint8Array | string | TextPair)[],
+  input: ModelMetadata['input'],
+): readonly Uint8Array[] {
+  const each = input.kind === 'pixels' ? 'pixels' : input.takesPairs ? 'pair' : 'text';
+  if (!Array.isArray(examples))
+    throw invalidArgument('examples', `a list, with ${described[each]} for each example,`, examples);
+  return examples.map((example: unknown, i) => {
+    if (each === 'pair' ? isPair(example) : each === 'text' && typeof example === 'string')
+      return bytesOfText(example as string | TextPair);
+    if (each !== 'pair' && example instanceof Uint8Array) return example;
+    throw invalidArgument(`examples[${i}]`, described[each], example);
+  });
+}
+
+function isPair(example: unknown): example is TextPair {
+  return Array.isArray(example) && example.length === 2 && example.every((text) => typeof text === 'string');
 }

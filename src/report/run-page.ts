@@ -50,6 +50,9 @@ export interface RunPage {
   };
   /** Of a run that a search ended with. */
   readonly search?: FoundBySearch | undefined;
+  /** Labels of the training part that are probably wrong, and how many there are, as a sentence. */
+  readonly labelErrors: readonly ShownExample[];
+  readonly suspects?: string | undefined;
   readonly mistakes: readonly ShownExample[];
   readonly leastCertain: readonly ShownExample[];
   /** Settings and where it was made. */
@@ -70,6 +73,7 @@ export function renderRunPage(page: RunPage): string {
     evaluation ? confusion(evaluation) : '',
     evaluation ? perClass(evaluation, page.trainCounts) : '',
     evaluation ? reliability(page) : '',
+    gallery('Labels to check', page.suspects ?? '', page.labelErrors),
     gallery('Most confident mistakes', 'A confident mistake is often a wrong label.', page.mistakes),
     gallery(
       'Least confident predictions',

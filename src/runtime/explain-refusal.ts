@@ -56,7 +56,7 @@ const sourcePlaces: readonly RegExp[] = [
 ];
 
 /** What ONNX Runtime says, in one line and without the place in its sources. */
-export function withoutSourcePlace(message: string): string {
+function withoutSourcePlace(message: string): string {
   const line = message.replace(/\s+/g, ' ').trim();
   return sourcePlaces.reduce((rest, place) => rest.replace(place, ''), line) || line;
 }

@@ -64,7 +64,7 @@ export async function resolveDevice(device: Device): Promise<ResolvedDevice> {
 }
 
 /** The folder of onnxruntime-node that holds its native libraries for this platform. */
-export function nativeFolder(): string {
+function nativeFolder(): string {
   const entry = createRequire(import.meta.url).resolve('onnxruntime-node');
   return path.join(path.dirname(entry), '..', 'bin', 'napi-v6', process.platform, process.arch);
 }

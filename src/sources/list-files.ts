@@ -28,7 +28,7 @@ export async function readFolderContent(folder: string): Promise<FolderContent> 
 }
 
 /** Besides what a dot hides: what macOS packs beside the files of a zip, and what Synology's disks keep of images. */
-function isHidden(name: string): boolean {
+export function isHidden(name: string): boolean {
   return name.startsWith('.') || name === '__MACOSX' || name === '@eaDir';
 }
 

@@ -1,32 +1,21 @@
 /** The members of a tar archive by their headers alone: what lies between them is passed over, not read. */
-import { type FileHandle, open } from 'node:fs/promises';
-import { GraftError, unreadable } from '../errors.js';
+import { open } from 'node:fs/promises';
+import { unreadable } from '../errors.js';
+import { type ArchiveMember, damagedArchive as damaged } from './archive-member.js';
 import { parsePax, parseTarHeader, tarBlock, text } from './tar-header.js';
+import { WindowReader } from './window-reader.js';
 
-export interface TarMember {
-  readonly name: string;
-  /** Where its content lies in the archive. */
-  readonly start: number;
-  readonly length: number;
-  /** Whether it only leads to another member or file; it has no content then. */
-  readonly isLink: boolean;
-  /** Which archive of the file it is in, from 0: several may have been written one after the other, `cat a.tar b.tar`. */
-  readonly archive: number;
-  /** Its content; only until the next member is asked for. @throws GraftError INVALID_DATASET above `most` bytes. */
-  read(most: number): Promise<Uint8Array>;
-}
-
-/** Holds several headers where members are small, and costs little where each header is a read of its own. */
-const windowBytes = 16 * 1024;
 /** Of a long name or of pax records: more is no path. */
 const longestExtension = 2 ** 20;
+/** Zeros behind the end after which no other archive is looked for: writers fill a record, of megabytes at the most. */
+const longestEnd = 2 ** 24;
 
 /**
  * Regular files and links in the order of the archive. Behind its end another archive may begin, which is read too, as GNU tar
  * does with --ignore-zeros: examples that are there would else be missing without a word. Anything else there is passed over.
  * @throws GraftError FILE_NOT_FOUND, FILE_UNREADABLE or INVALID_DATASET naming the place.
  */
-export async function* listTar(archive: string): AsyncGenerator<TarMember> {
+export async function* listTar(archive: string): AsyncGenerator<ArchiveMember> {
   const file = await open(archive, 'r').catch((error: unknown) => {
     throw unreadable(archive, error);
   });
@@ -36,6 +25,7 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
     let described: { path?: string; size?: number } = {};
     let archives = 0;
     let isBehindEnd = false;
+    let end = 0;
     for (let at = 0; at < size;) {
       const block = await reader.at(at, Math.min(tarBlock, size - at));
       if (block.length < tarBlock) {
@@ -47,6 +37,8 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
       }
       const header = parseTarHeader(block);
       if (header === 'end') {
+        if (!isBehindEnd) end = at;
+        if (at - end >= longestEnd) return;
         isBehindEnd = true;
         at += tarBlock;
         continue;
@@ -76,8 +68,7 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
       if (header.kind !== 'file' && !isLink) continue;
       yield {
         name,
-        start,
-        length,
+        source: { kind: 'slice', file: archive, start, length },
         isLink,
         archive: archives,
         read: async (most) => {
@@ -93,37 +84,6 @@ export async function* listTar(archive: string): AsyncGenerator<TarMember> {
   }
 }
 
-/** Reads a little more than asked for, so that what follows is often there already. */
-class WindowReader {
-  readonly #file: FileHandle;
-  readonly #size: number;
-  readonly #archive: string;
-  readonly #window = new Uint8Array(windowBytes);
-  #start = 0;
-  #length = 0;
-
-  constructor(file: FileHandle, size: number, archive: string) {
-    this.#file = file;
-    this.#size = size;
-    this.#archive = archive;
-  }
-
-  /** Valid until the next call. */
-  async at(start: number, length: number): Promise<Uint8Array> {
-    const isLarge = length > windowBytes;
-    const into = isLarge ? new Uint8Array(length) : this.#window;
-    if (isLarge || start < this.#start || start + length > this.#start + this.#length) {
-      const wanted = Math.min(into.length, this.#size - start);
-      const { bytesRead } = await this.#file.read(into, 0, wanted, start);
-      if (bytesRead < length) throw damaged(this.#archive, `it became shorter while it was read`);
-      if (isLarge) return into;
-      this.#start = start;
-      this.#length = bytesRead;
-    }
-    return into.subarray(start - this.#start, start - this.#start + length);
-  }
-}
-
 function whatElse(block: Uint8Array): string {
   const isCompressed =
     (block[0] === 0x1f && block[1] === 0x8b) || // gzip
@@ -133,8 +93,4 @@ function whatElse(block: Uint8Array): string {
   return isCompressed
     ? 'it is compressed, and members of a compressed archive cannot be read one by one; decompress it first'
     : 'it does not begin as a tar archive does';
-}
-
-function damaged(archive: string, reason: string): GraftError {
-  return new GraftError('INVALID_DATASET', `The archive ${archive} cannot be read: ${reason}.`);
 }

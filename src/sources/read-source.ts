@@ -2,6 +2,7 @@ import type { BigIntStats } from 'node:fs';
 import { fetchUrl } from './fetch-url.js';
 import { readParquetRow } from './parquet-rows.js';
 import { readFileContent } from './read-file.js';
+import { readZipMember } from './read-zip-member.js';
 import type { Located } from './source.js';
 import { bytesOfText, joinPair } from './text-pair.js';
 
@@ -27,6 +28,8 @@ export async function readSource(
       return readFileContent(path, { mayRead });
     case 'slice':
       return readFileContent(source.file, { slice: source, mayRead });
+    case 'zip':
+      return readZipMember(source, mayRead);
     case 'parquet':
       return source.second === undefined
         ? readParquetRow(source, mayRead)

@@ -4,6 +4,16 @@ import type { TextPair } from './text-pair.js';
 export type Source =
   /** A part of a file, such as a member of a tar archive. */
   | { readonly kind: 'slice'; readonly file: string; readonly start: number; readonly length: number }
+  /** A file of a zip archive: `length` bytes behind the header at `start`, which become `size`. */
+  | {
+      readonly kind: 'zip';
+      readonly file: string;
+      readonly start: number;
+      readonly length: number;
+      readonly size: number;
+      /** CRC-32 of the content. */
+      readonly checksum: number;
+    }
   /** A value of a Parquet file, or of a pair of texts two, each in its column; rows count from 0. */
   | {
       readonly kind: 'parquet';
@@ -43,6 +53,7 @@ export function placeOf({ path, source }: Located): string {
     case undefined:
       return path;
     case 'slice':
+    case 'zip':
       return `${source.file}\0${source.start}+${source.length}`;
     case 'parquet':
       return source.second === undefined

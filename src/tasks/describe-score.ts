@@ -34,6 +34,17 @@ export function describeScore(score: Score): string {
   return [`loss ${formatLoss(score.loss)}`, ...figures].join('  ');
 }
 
+/** @example describeLabelErrors({ found: 14, examples: 2062 }) // '14 of 2062 labels look wrong' */
+export function describeLabelErrors({
+  found,
+  examples,
+}: {
+  readonly found: number;
+  readonly examples: number;
+}): string {
+  return `${found === 0 ? 'none' : found} of ${examples} labels ${found === 1 || found === 0 ? 'looks' : 'look'} wrong`;
+}
+
 /** A figure's mean and deviation over folds. */
 interface Spread {
   readonly mean: number;

@@ -23,17 +23,6 @@ export function broadcastShape(a: readonly number[], b: readonly number[]): numb
   return result;
 }
 
-/** Elements between neighbours along each axis of a row-major array. */
-export function strides(dims: readonly number[]): number[] {
-  const result = new Array<number>(dims.length);
-  let step = 1;
-  for (let axis = dims.length - 1; axis >= 0; axis--) {
-    result[axis] = step;
-    step *= dims[axis]!;
-  }
-  return result;
-}
-
 /** The axis counted from the front: −1 of rank 4 is 3. */
 export function positiveAxis(axis: number, rank: number): number {
   return axis < 0 ? axis + rank : axis;

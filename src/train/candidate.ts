@@ -1,7 +1,7 @@
 /** One way to train a head, among those that a search compares. */
 import type { HeadSpec } from '../heads/head.js';
 import type { Score } from '../tasks/task.js';
-import type { Solver } from './train-options.js';
+import type { FitChoice, Solver } from './train-options.js';
 
 export interface Candidate {
   readonly head: HeadSpec;
@@ -29,6 +29,8 @@ export interface TailChoice {
   readonly weights: number;
   readonly lr: number;
   readonly epochs: number;
+  /** How the head alone was judged, where it goes by epochs: it is fitted so before the layers move. */
+  readonly start?: FitChoice | undefined;
 }
 
 /** With the features that the head stands on. */

@@ -18,8 +18,6 @@ import type { TrainResult } from './train-head.js';
 export interface CrossValidation<C extends Candidate = Candidate> extends FoldsToJudge {
   /** Most epochs of those that go by them (30). */
   readonly epochs?: number | undefined;
-  /** Most iterations of L-BFGS; default: to the optimum. */
-  readonly iterations?: number | undefined;
   /** After each candidate. */
   readonly onJudged?: (judged: Judged<C>) => void;
 }
@@ -41,9 +39,9 @@ export async function crossValidate<C extends Candidate>(
 
 function canSweep(
   { head, solver, l2 }: Candidate,
-  { base: { classWeights = 'none', tolerance }, iterations }: Pick<CrossValidation, 'base' | 'iterations'>,
+  { base: { classWeights = 'none', tolerance } }: Pick<CrossValidation, 'base'>,
 ): boolean {
-  const isToOptimum = solver === 'lbfgs' && tolerance === undefined && iterations === undefined;
+  const isToOptimum = solver === 'lbfgs' && tolerance === undefined;
   return head.kind === 'linear' && isToOptimum && l2 > 0 && classWeights === 'none';
 }
 
@@ -82,23 +80,22 @@ async function halve<C extends Candidate>(
   candidates: readonly C[],
   setting: CrossValidation<C>,
 ): Promise<Judged<C>[]> {
-  const { epochs = usualEpochs, base, onJudged } = setting;
+  const { epochs = usualEpochs, onJudged } = setting;
   const done: Judged<C>[] = [];
   for (const candidate of candidates.filter((each) => !goesByEpochs(each))) {
-    done.push(await judgeAlone(candidate, setting, setting.iterations));
+    done.push(await judgeAlone(candidate, setting, undefined));
     onJudged?.(done.at(-1)!);
   }
   let left = candidates.filter(goesByEpochs);
   const rungs = left.length < manyCandidates ? [epochs] : [epochs / 9, epochs / 3, epochs].map(Math.ceil);
   for (const [i, rung] of rungs.entries()) {
     const isLast = i === rungs.length - 1;
-    const atEpoch = setting.atEpoch ?? lastOfSchedule(base, rung);
     const judged: Judged<C>[] = [];
     for (const squad of squadsOf(left, setting)) {
       const alone = onlyOne(squad, setting);
       const results = alone
-        ? [await judgeAlone(alone, { ...setting, atEpoch }, rung)]
-        : await judgeSquad(squad, { ...setting, atEpoch }, rung);
+        ? [await judgeAlone(alone, setting, rung)]
+        : await judgeSquad(squad, setting, rung);
       judged.push(...results);
       if (isLast) for (const result of results) onJudged?.(result);
     }
@@ -124,7 +121,7 @@ async function judgeAlone<C extends Candidate>(
   setting: CrossValidation<C>,
   epochs: number | undefined,
 ): Promise<Judged<C>> {
-  const { foldCount, base, atEpoch, onShare } = setting;
+  const { foldCount, base, onShare } = setting;
   const fits: TrainResult[] = [];
   for (let fold = 0; fold < foldCount; fold++) {
     const result = await fitFold(candidate, { ...setting, epochs }, fold).catch((error: unknown) => {
@@ -136,5 +133,5 @@ async function judgeAlone<C extends Candidate>(
     fits.push(result);
     onShare?.((fold + 1) / foldCount);
   }
-  return judgeFits(candidate, fits, base.task, atEpoch);
+  return judgeFits(candidate, fits, base.task, epochs && lastOfSchedule(base, epochs));
 }

@@ -3,6 +3,7 @@ import type { HeadSpec } from '../heads/head.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { LossSpec, TaskKind } from '../tasks/task.js';
 import type { EpochRecord } from './epoch-record.js';
+import type { FitChoice } from './train-options.js';
 import type { Checkpoint } from './training-state.js';
 
 export interface FineTuneOptions {
@@ -26,6 +27,8 @@ export interface FineTuneOptions {
   readonly ema?: number;
   /** Fits the head before the tail moves. */
   readonly warmStart?: boolean;
+  /** How it is fitted then; default: as `trainHead` does. */
+  readonly start?: FitChoice | undefined;
   /**
    * Epochs in which the layers join one group after another, those nearest the head first (gradual unfreezing: Howard &
    * Ruder 2018, ULMFiT): in epoch e the last e/gradual of them move. Without a fitted head the first epoch is the head's
@@ -60,7 +63,7 @@ export const defaultEpochs = 8;
 export const defaultRate = 5e-3;
 export const tailShare = 0.1;
 
-type Optional = 'threads' | 'signal' | 'checkpoint';
+type Optional = 'start' | 'threads' | 'signal' | 'checkpoint';
 export type FineTuneSettings = Required<Omit<FineTuneOptions, Optional>> & Pick<FineTuneOptions, Optional>;
 
 export function withDefaults(options: FineTuneOptions): FineTuneSettings {

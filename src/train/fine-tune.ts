@@ -14,6 +14,7 @@ import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { assertMeasurable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
+import { describeRising } from './describe-rising.js';
 import type { EpochRecord } from './epoch-record.js';
 import { diverged, runFineTuning } from './fine-tune-loop.js';
 import { type FineTuneOptions, type FineTuneSettings, withDefaults } from './fine-tune-options.js';
@@ -149,6 +150,8 @@ export async function fineTune(
     const validationScore = validation && (await score(validation, kept.parameters));
     const overfitting = describeOverfitting(task, 'unfrozen', trainScore, validationScore);
     if (overfitting !== undefined) settings.logger.warn(overfitting);
+    const rising = describeRising(task, atStart?.train, trainScore);
+    if (rising !== undefined) settings.logger.warn(rising);
     const trained = new Map([...graph.headInputs].map(([name, at]) => [name, kept.parameters.get(at)!]));
     const inUnits = targetScaling ? unscaleLastLayer(trained, targetScaling) : trained;
     const finished = head.finish(inUnits, start.scaling);

@@ -47,6 +47,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
   const predicted = new Float32Array(batch * outputCount);
   const stepsPerEpoch = Math.ceil(rows / batch);
   const steps = epochs * stepsPerEpoch;
+  const last = Math.min(epochs, options.lastEpoch ?? epochs);
   const schedule = { kind: options.schedule, steps, warmUp: Math.round(options.warmUp * steps) };
   let plateau = plateauStart;
   // What the steps predicted tells the score of an epoch, unless they saw other features, or other weights count.
@@ -76,7 +77,7 @@ export async function fitByEpochs(fit: Fit): Promise<Fitted> {
     let epoch = 1;
     if (fit.from)
       ({ epoch, best, bestLoss, plateau } = restore(fit.from, { weights, average, states, order }));
-    for (; epoch <= epochs; epoch++) {
+    for (; epoch <= last; epoch++) {
       rng.shuffle(order);
       const drawn = views > 1 ? order.map((example) => example + rows * rng.integer(views)) : order;
       let done = (epoch - 1) * stepsPerEpoch;

@@ -31,6 +31,8 @@ export function lastOfSchedule(
 export interface FoldSetting extends Folds {
   readonly base: FoldBase;
   readonly epochs: number | undefined;
+  /** Ends after this one of them. */
+  readonly lastEpoch?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -40,7 +42,7 @@ export interface FoldSetting extends Folds {
  */
 export function fitFold(
   { head, solver, l2, lr, weightDecay, seed }: Candidate,
-  { base, epochs, signal, ...all }: FoldSetting,
+  { base, epochs, lastEpoch, signal, ...all }: FoldSetting,
   fold: number,
   choose?: (examples: readonly number[]) => readonly number[],
 ): Promise<TrainResult> {
@@ -55,6 +57,7 @@ export function fitFold(
     ...(weightDecay !== undefined && { weightDecay }),
     ...(seed !== undefined && { seed }),
     ...(epochs !== undefined && { epochs }),
+    lastEpoch,
     ...(signal && { signal }),
   });
 }

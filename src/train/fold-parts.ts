@@ -25,9 +25,11 @@ export function foldParts(
   const examples = Array.from(folds.keys());
   return {
     kept: selectExamples(train, choose(examples.filter((example) => folds[example] !== fold))),
-    held: selectRows(
-      withoutViews(train),
-      examples.filter((example) => folds[example] === fold),
-    ),
+    held: selectRows(withoutViews(train), rowsOfFold(folds, fold)),
   };
+}
+
+/** Examples that the fold holds out, in the order of `held`. */
+export function rowsOfFold(folds: Int32Array, fold: number): number[] {
+  return Array.from(folds.keys()).filter((example) => folds[example] === fold);
 }

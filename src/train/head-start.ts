@@ -94,6 +94,7 @@ export async function startHead(
       standardize,
       seed,
       stopsEarly,
+      ...settings.start,
       ...(threads !== undefined && { threads }),
       ...(signal && { signal }),
     });

@@ -6,7 +6,7 @@ import { buildHead } from '../heads/build-head.js';
 import type { HeadShape, HeadSpec } from '../heads/head.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Candidate, Judged } from './candidate.js';
-import type { FoldBase } from './fit-fold.js';
+import { type FoldBase, lastOfSchedule } from './fit-fold.js';
 import { foldParts, type Folds } from './fold-parts.js';
 import { type EpochScores, fitReplicas, type ReplicaFit } from './fit-replicas.js';
 import { judgeFailed, judgeHistories } from './judge.js';
@@ -17,8 +17,6 @@ export interface FoldsToJudge extends Folds {
   /** Folds are numbered from 0 to `foldCount` - 1. */
   readonly foldCount: number;
   readonly base: FoldBase;
-  /** The epoch that is judged; default: that of the lowest mean loss. */
-  readonly atEpoch?: number | undefined;
   /** How much of the candidates at work is done, from 0 to 1. */
   readonly onShare?: ((share: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -118,7 +116,8 @@ export async function judgeSquad<C extends Candidate>(
   setting: FoldsToJudge,
   epochs: number,
 ): Promise<Judged<C>[]> {
-  const { foldCount, base, atEpoch, onShare, signal } = setting;
+  const { foldCount, base, onShare, signal } = setting;
+  const atEpoch = lastOfSchedule(base, epochs);
   const laneOf = (seed: number | undefined, fold: number): Lane => {
     const { kept, held } = foldParts(setting, fold);
     return { train: kept, held, seed: seed ?? base.seed ?? 1 };

@@ -168,7 +168,7 @@ export async function openReplicaScorer(
 }
 
 /** From [replicas, …] into an array for each replica, from `at` on. */
-export function copyApart(stacked: Float32Array, own: readonly Float32Array[], at: number): void {
+function copyApart(stacked: Float32Array, own: readonly Float32Array[], at: number): void {
   const size = stacked.length / own.length;
   for (const [replica, into] of own.entries()) {
     into.set(stacked.subarray(replica * size, (replica + 1) * size), at);

@@ -8,6 +8,9 @@ import type { Checkpoint } from './training-state.js';
 
 export type Solver = 'lbfgs' | 'adamw' | 'sgd';
 
+/** How heads that go by epochs are fitted, as a search chooses it. */
+export type FitChoice = Pick<TrainOptions, 'solver' | 'lr' | 'weightDecay' | 'epochs'>;
+
 /** Most epochs where nothing is said. */
 export const defaultEpochs = 100;
 
@@ -55,6 +58,8 @@ export interface TrainOptions {
    * validation part, all epochs count and the last weights.
    */
   readonly stopsEarly?: boolean;
+  /** Ends adamw and sgd after this epoch, with the rates that they have in a training of all `epochs`. */
+  readonly lastEpoch?: number | undefined;
   readonly threads?: number;
   readonly signal?: AbortSignal;
   readonly logger?: Logger;
@@ -64,9 +69,12 @@ export interface TrainOptions {
 
 /** Options that say everything but what no default fits. */
 export type FilledOptions = Required<
-  Omit<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance' | 'threads' | 'signal' | 'checkpoint'>
+  Omit<
+    TrainOptions,
+    'lr' | 'epochs' | 'lastEpoch' | 'weightDecay' | 'tolerance' | 'threads' | 'signal' | 'checkpoint'
+  >
 > &
-  Pick<TrainOptions, 'lr' | 'epochs' | 'weightDecay' | 'tolerance'>;
+  Pick<TrainOptions, 'lr' | 'epochs' | 'lastEpoch' | 'weightDecay' | 'tolerance'>;
 
 /**
  * The power of two, from 16 to 256, with which an epoch has sixteen steps or more. With few examples in larger batches the

@@ -32,6 +32,14 @@ describe('The help', () => {
     });
   }
 
+  it('says of every flag what it takes: text, a number, one of some words, or nothing', async () => {
+    const { stdout } = await graftHere(['train', '--help']);
+    const flags = stdout.split(/\n+(?= {6}--\S+ {2}|\w)/).filter((part) => part.startsWith(' '));
+    const odd = flags.filter((flag) => !/\[(string|number|boolean|choices: [^\]]+)\]/.test(flag));
+    expect(odd).to.deep.equal([]);
+    expect(stdout).to.match(/--seed .*\[number\] \[default: 1\]/);
+  });
+
   it('is given for graft help and a command too', async () => {
     const [asked, usual] = [
       await graftHere(['help', 'cache', 'ls']),

@@ -193,7 +193,7 @@ describe('Reading a data set', () => {
     });
 
     it('names the table that lies beside the images, where they are in no class folders', async () => {
-      const name = /no folder with images .*; where train\.csv lists .*: --data \S+train\.csv\./;
+      const name = /no folder with images .*; where train\.csv lists .*: --data \S+train\.csv /;
       expect(await refusal(folderOf('train/1.jpg', 'test/2.jpg', 'train.csv', 'test.csv'))).to.match(name);
       const both = await readDataset(folderOf('cat/1.jpg', 'dog/2.jpg', 'labels.csv'));
       expect(both.classes).to.deep.equal(['cat', 'dog']);

@@ -220,7 +220,9 @@ describe('Reading tar shards', () => {
     const heard: string[] = [];
     const data = await readDataset(file, {}, { info() {}, warn: (message) => heard.push(message) });
     expect(await listed(data)).to.deep.equal(['cat one', 'dog two']);
-    expect(heard.join()).to.match(/1 image is a link .*dog\/3\.jpg of .*linked\.tar; pack with --hard-deref/);
+    expect(heard.join()).to.match(
+      /1 image is a link .*dog\/3\.jpg of .*linked\.tar; pack with tar --hard-deref/,
+    );
   });
 
   it('names an archive that is missing behind large ones, whose headers take longer', async () => {
@@ -282,6 +284,31 @@ describe('Reading tar shards', () => {
       ...(await listed(train)),
       'cat photo 9 validation',
     ]);
+  });
+
+  it('looks for another archive behind 16 MiB of zeros at the most', async () => {
+    const [first, second] = [
+      await archive('first.tar', [...pair('1', 'cat'), ...pair('2', 'dog')]),
+      await archive('second.tar', pair('3', 'cat')),
+    ];
+    for (const [zeros, count] of [
+      [2 ** 23, 3],
+      [2 ** 25, 2],
+    ] as const) {
+      const file = path.join(scratch, 'zeros.tar');
+      writeFileSync(file, Buffer.concat([readFileSync(first), Buffer.alloc(zeros), readFileSync(second)]));
+      expect((await readDataset(file)).examples).to.have.length(count);
+    }
+  });
+
+  it('takes each image in a class folder, also where names are alike up to a dot or an extension', async () => {
+    const names = ['cat/cat.1.jpg', 'cat/cat.2.jpg', 'dog/1.jpg', 'dog/1.png', 'dog/1.png'];
+    const file = await archive(
+      'dots.tar',
+      names.map((name, i) => [name, `photo ${i}`]),
+    );
+    const expected = ['cat photo 0', 'cat photo 1', 'dog photo 2', 'dog photo 3', 'dog photo 4'];
+    expect(await listed(await readDataset(file))).to.deep.equal(expected);
   });
 
   it('takes folders named after parts, and passes over an archive beside class folders', async () => {
@@ -425,7 +452,7 @@ describe('Reading tar shards', () => {
   it('says what is wrong with a list in braces', async () => {
     expect(await refusal('a-{9..1}.tar')).to.match(/counts downwards/);
     expect(await refusal('a-{0..99999999}.tar')).to.match(/more than 1000000 files/);
-    expect(await refusal('a-{0..1}.zip')).to.match(/\.tar or \.parquet/);
+    expect(await refusal('a-{0..1}.rar')).to.match(/\.tar, \.zip or \.parquet/);
     expect(await refusal('missing-{0..1}.tar')).to.match(/missing-0\.tar/);
   });
 });

@@ -38,7 +38,7 @@ describe('graft train --folds', function () {
 
   it('trains the head that it trains without them, and adds what the folds say', async () => {
     const plain = await graftJsonHere<TrainReport>(train(features, 'plain'));
-    const { crossValidation, ...folded } = await graftJsonHere<TrainReport>(
+    const { crossValidation, labelErrors, ...folded } = await graftJsonHere<TrainReport>(
       train(features, 'folded', '--folds', '4'),
     );
     expect({ ...folded, run: '', seconds: 0 }).to.deep.equal({ ...plain, run: '', seconds: 0 });
@@ -51,6 +51,7 @@ describe('graft train --folds', function () {
       expect(spread.perFold.reduce((a, b) => a + b) / 4).to.be.closeTo(spread.mean, 1e-12);
     }
     const kept = JSON.parse(readFileSync(at('folded/result.json'), 'utf8')) as TrainReport;
+    expect(kept.labelErrors).to.deep.equal(labelErrors);
     expect(kept.crossValidation).to.deep.equal(crossValidation);
   });
 
@@ -74,6 +75,36 @@ describe('graft train --folds', function () {
       await graftHere(['report', at('said')]);
       expect(readFileSync(at('said/report.html'), 'utf8')).to.contain(`C${said}`);
     }
+  });
+
+  it('lists the labels that the other folds find wrong, on the terminal, in a table and in the report', async () => {
+    const clear = madeUpFeatures({ rows: 200, dim: 8, classCount: 3, spread: 0.5 });
+    const wrong = [3, 50, 101, 148, 199];
+    for (const row of wrong) clear.labels[row] = (clear.labels[row]! + 1) % 3;
+    const file = at('wrong.safetensors');
+    writeFeatureFile(file, clear);
+    const call = train(file, 'wrong', '--folds', '5', '--validation', '0');
+    const { labelErrors } = await graftJsonHere<TrainReport>(call);
+    const table = at('wrong/label-errors.csv');
+    expect(labelErrors).to.deep.equal({ found: 5, examples: 200, file: table });
+    const [header, ...lines] = readFileSync(table, 'utf8').trim().split('\n');
+    expect(header).to.equal('path,label,prediction,label_probability,prediction_probability');
+    const listed = lines.map((line) => Number(/^row (\d+),/.exec(line)![1]));
+    expect(listed).to.have.members(wrong);
+    for (const line of lines) {
+      const [, label, prediction, labelProbability, probability] = line.split(',');
+      expect(label).to.not.equal(prediction);
+      expect(Number(labelProbability)).to.be.below(0.5);
+      expect(Number(probability)).to.be.above(0.5);
+    }
+    await graftHere(['report', at('wrong')]);
+    const page = readFileSync(at('wrong/report.html'), 'utf8');
+    expect(page).to.contain('Labels to check').and.contain('5 of 200 labels look wrong');
+    for (const row of wrong) expect(page).to.contain(`row ${row}`);
+    const { stdout } = await graftHere(call);
+    expect(stdout).to.contain(`5 of 200 labels look wrong: ${table}`);
+    await graftHere(train(file, 'wrong', '--validation', '0'));
+    expect(existsSync(table)).to.equal(false);
   });
 
   it('gives the errors of numbers, and goes with graft run', async () => {

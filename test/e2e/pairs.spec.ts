@@ -105,7 +105,7 @@ describe('the main job on pairs of texts', function () {
     expect(Math.abs(ab![0]! - ba![0]!)).to.be.above(1e-3);
     for (const wrong of ['the good', Buffer.from('the good')]) {
       const error = await predictor.predict([wrong]).catch((caught: unknown) => caught);
-      expect(String(error)).to.match(/Expected pairs of texts, as the model takes them, for examples/);
+      expect(String(error)).to.match(/Expected a pair of texts \(\[string, string\]\) for examples\[0\]/);
     }
     await predictor.release();
   });

@@ -109,6 +109,26 @@ describe('the main job on texts', () => {
     ]);
   });
 
+  it('says how many texts are longer than what the model reads, and which', async () => {
+    const long = 'a great film '.repeat(400);
+    const call = ['predict', '--model', model, '--device', 'cpu', '--json'];
+    const some = await graftHere([...call, 'a great film', long, long], env);
+    expect(some.stderr).to.match(
+      /^warning: 2 of 3 texts are longer than the \d+ tokens that the model reads: the rest is left out\.$/m,
+    );
+    const predictions = JSON.parse(some.stdout) as Prediction[];
+    expect(predictions.map(({ isCut }) => isCut)).to.deep.equal([undefined, true, true]);
+    expect((await graftHere([...call, long], env)).stderr).to.match(/warning: The text is longer than the /);
+    expect((await graftHere([...call, 'a great film'], env)).stderr).not.to.include('longer');
+    // The fifth of many is asked in another thread.
+    const lines = Array.from({ length: 40 }, (_, i) => (i === 37 ? long : `film ${i}`)).join('\n');
+    expect((await graft([...call, '-'], env, lines)).stderr).to.include('1 of 40 texts is longer');
+    const table = path.join(folder, 'long.csv');
+    writeFileSync(table, toCsv([...makeReviews(20, 3), { text: long, label: 'good' }]));
+    const measured = await graftHere(['eval', '--model', model, '--data', table, '--device', 'cpu'], env);
+    expect(measured.stderr).to.include('1 of 21 texts is longer');
+  });
+
   it('labels what begins with a dash behind --', async () => {
     const call = [
       'predict',

@@ -296,6 +296,31 @@ describe('graft run --unfreeze', function () {
       expect(trained.examples).to.deep.equal({ train: 36, validation: 12 });
     });
 
+    it('fits a head that goes by epochs as it was judged alone, of the same seed, before the layers move', async () => {
+      const mlp = ['--head', 'mlp', '--hidden', '8', '--lr', '0.02', '--validation', '0', '--threads', '1'];
+      const heads = ['--seeds', '4,5', '--epochs', '7', '--folds', '3', '--select', 'best'];
+      const tails = ['--unfreeze', 'inner', '--tail-lrs', '0.01', '--tail-epochs', '4'];
+      const { best, candidates, trained } = await graftJsonHere<TuneReport>(
+        ['tune', ...common, ...mlp, ...heads, ...tails, '--out', path.join(folder, 'seeded')],
+        env,
+      );
+      const alone = candidates
+        .filter(({ tail }) => !tail)
+        .reduce((one, other) => (other.mean > one.mean ? other : one));
+      expect(best.tail).to.deep.include({
+        unfreeze: 'inner',
+        start: { solver: 'adamw', lr: 0.02, epochs: alone.epochs },
+      });
+      expect(best.seed).to.equal(alone.seed);
+      const again = await graftJsonHere<RunReport>(
+        ['train', ...common, ...mlp, '--epochs', `${alone.epochs}`, '--seed', `${alone.seed}`].concat(
+          ...['--out', path.join(folder, 'alone')],
+        ),
+        env,
+      );
+      expect(trained.headAlone!.train.loss).to.be.closeTo(again.train.loss, 1e-4);
+    });
+
     for (const [flags, says] of [
       [['--tail-lrs', '0.1'], /--tail-lrs is about layers that are unfrozen/],
       [['--unfreeze', 'inner', '--tail-lrs', '0.1,x'], /numbers above 0 .* --tail-lrs, .* "x"/],

@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   existsSync,
@@ -386,6 +386,23 @@ describe('wrong input', function () {
       /graft run\.\n/,
     );
     expectRefusal(await graftHere(['report', 'r', '--seeds', '1', '--new']), 2, /: seeds, new\. --seeds is/);
+  });
+
+  it('is no configuration that is read twice, that never ends, names another or has a tag of YAML that is not known', async () => {
+    const flags = path.join(folder, 'flags-of-a-pipe.json');
+    writeFileSync(flags, '\ufeff{"top": 2}');
+    const call = ['predict', '--model', path.join(folder, 'none.onnx'), 'a.jpg', '--config'];
+    const command = [process.execPath, path.resolve('dist/cli/index.js'), ...call];
+    const piped = spawnSync('bash', ['-c', '"$@" <(cat "$0")', flags, ...command], {
+      encoding: 'utf8',
+    });
+    expect(piped.stderr).to.match(/^graft: There is no file .*none\.onnx/);
+    expectRefusal(await graftHere([...call, '/dev/zero']), 2, /\/dev\/zero has more than 1048576 bytes/);
+    writeFileSync(flags, '{"config": "other.yaml"}');
+    expectRefusal(await graftHere([...call, flags]), 2, /names another one/);
+    const tagged = path.join(folder, 'tagged.yaml');
+    writeFileSync(tagged, 'top: !!python/int 2\n');
+    expectRefusal(await graftHere([...call, tagged]), 2, /Unresolved tag/);
   });
 
   it('is told in a document too where the configuration asks for one', async () => {

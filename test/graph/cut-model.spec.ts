@@ -1,7 +1,7 @@
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
 import { cutModel } from '../../src/graph/cut-model.js';
-import { exposeValues } from '../../src/graph/expose-values.js';
+import { exposeValues } from '../../scripts/expose-values.js';
 import { mergeModels } from '../../src/graph/merge-models.js';
 import { splitModel } from '../../src/graph/split-model.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';

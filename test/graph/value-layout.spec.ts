@@ -16,6 +16,6 @@ describe('The channels of a value that no operator tells of', () => {
       [pooled, [1, 8, 1]],
     ]);
     const layouts = valueLayouts(b.model().graph, shapes);
-    expect([layouts.get(tokens), layouts.get(pooled)]).to.deep.equal(['channelsLast', 'channelsFirst']);
+    expect([layouts.layout(tokens), layouts.layout(pooled)]).to.deep.equal(['channelsLast', 'channelsFirst']);
   });
 });

@@ -139,6 +139,16 @@ describe('the heads', () => {
     });
   }
 
+  it('are refused where features are single numbers, which cosines cannot tell apart', async () => {
+    const features = Float32Array.from({ length: rows }, (_, row) => (row % 2 === 0 ? 3 : -2));
+    const labels = Int32Array.from(features, (value) => Number(value > 0));
+    const set = { features, dim: 1, rows, labels, classes: ['down', 'up'] };
+    const head = { kind: 'cosine', scale: 10 } as const;
+    expect(await trainHead(set, undefined, { head, threads: 1 }).catch(String)).to.match(
+      /cosine head compares directions.*--head linear or mlp/,
+    );
+  });
+
   for (const { title, change, says } of [
     {
       title: 'a kind nobody knows',

@@ -3,7 +3,7 @@ import { expect } from 'chai';
 import sharp, { type Sharp } from 'sharp';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
 import type { PreprocessSpec } from '../../src/models/preprocess-spec.js';
-import { pixelShape } from '../../src/models/read-preprocess.js';
+import { pixelShape } from '../../src/models/pixel-shape.js';
 
 /** The part of a spec that decides about pixels. */
 export type PixelSpec = Pick<PreprocessSpec, 'resize' | 'crop' | 'channelOrder'>;

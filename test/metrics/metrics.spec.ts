@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
-import { bootstrapInterval } from '../../src/metrics/bootstrap.js';
+import { bootstrapIntervals } from '../../src/metrics/bootstrap.js';
 import { expectedCalibrationError, reliabilityCurve } from '../../src/metrics/calibration.js';
 import { classificationMetrics, topKAccuracy } from '../../src/metrics/classification.js';
 import { rankScores } from '../../src/metrics/ranking.js';
@@ -168,17 +168,19 @@ describe('the bootstrap', () => {
     const rng = createRng(seed);
     return Float64Array.from({ length: rows }, () => rng.normal());
   };
-  const meanOf = (values: Float64Array) => (drawn: Int32Array) =>
-    drawn.reduce((sum, row) => sum + values[row]!, 0) / drawn.length;
+  const meanOf = (values: Float64Array) => (drawn: Int32Array) => [
+    drawn.reduce((sum, row) => sum + values[row]!, 0) / drawn.length,
+  ];
 
   it('covers the true mean about as often as it promises', () => {
     let covered = 0;
     for (let seed = 0; seed < 200; seed++) {
-      const { low, high } = bootstrapInterval(60, meanOf(draw(seed, 60)), {
+      const [interval] = bootstrapIntervals(60, meanOf(draw(seed, 60)), {
         resamples: 200,
         seed,
         confidence: 0.9,
       });
+      const { low, high } = interval!;
       if (low <= 0 && 0 <= high) covered++;
     }
     expect(covered / 200).to.be.within(0.82, 0.96);
@@ -186,12 +188,12 @@ describe('the bootstrap', () => {
 
   it('gives the same interval for the same seed, and nothing for no rows', () => {
     const metric = meanOf(draw(1, 30));
-    expect(bootstrapInterval(30, metric, { seed: 4 })).to.deep.equal(
-      bootstrapInterval(30, metric, { seed: 4 }),
+    expect(bootstrapIntervals(30, metric, { seed: 4 })).to.deep.equal(
+      bootstrapIntervals(30, metric, { seed: 4 }),
     );
-    expect(bootstrapInterval(30, metric, { seed: 4 })).to.not.deep.equal(
-      bootstrapInterval(30, metric, { seed: 5 }),
+    expect(bootstrapIntervals(30, metric, { seed: 4 })).to.not.deep.equal(
+      bootstrapIntervals(30, metric, { seed: 5 }),
     );
-    expect(bootstrapInterval(0, metric).low).to.be.NaN;
+    expect(bootstrapIntervals(0, metric)[0]!.low).to.be.NaN;
   });
 });

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { expect } from 'chai';
 import { preprocessImage } from '../../src/image/preprocess-image.js';
-import { parsePreprocess, pixelShape } from '../../src/models/read-preprocess.js';
+import { pixelShape } from '../../src/models/pixel-shape.js';
+import { parsePreprocess } from '../../src/models/read-preprocess.js';
 
 interface ProcessorCase {
   readonly name: string;

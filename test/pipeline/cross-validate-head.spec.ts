@@ -4,6 +4,9 @@ import { assignFolds } from '../../src/dataset/assign-folds.js';
 import { crossValidateHead } from '../../src/pipeline/cross-validate-head.js';
 import { decodeSafetensors } from '../../src/tensor/safetensors.js';
 import { fitFold } from '../../src/train/fit-fold.js';
+import { foldParts, rowsOfFold } from '../../src/train/fold-parts.js';
+import { scoreHead } from '../../src/train/score-head.js';
+import { trainHead } from '../../src/train/train-head.js';
 import type { FeatureSet } from '../../src/train/feature-set.js';
 import type { TrainOptions } from '../../src/train/train-options.js';
 import { madeUpFeatures } from '../train/made-up-features.js';
@@ -43,7 +46,7 @@ describe('A head on folds of its training part', () => {
       const training: TrainOptions = { l2, threads: 1, ...(balanced && { classWeights: 'balanced' }) };
       const folds = numbersOf(`${data}/folds`);
       const input = { train: loadSet(reference), folds, foldCount: 5, training, stoppedAt: 1 };
-      const found = await crossValidateHead(input, {});
+      const { crossValidation: found } = await crossValidateHead(input, {});
       expect(found.folds).to.equal(5);
       for (const [fold, value] of accuracy.entries()) {
         expect(found.accuracy!.perFold[fold]).to.be.closeTo(value, 1e-9);
@@ -69,7 +72,10 @@ describe('A head on folds of its training part', () => {
       const base: TrainOptions = { batch: 16, threads: 1, ...more };
       const training: TrainOptions = { ...base, solver: 'adamw', lr: 0.05 };
       const stoppedAt = 8;
-      const found = await crossValidateHead({ train, folds, foldCount, training, stoppedAt }, {});
+      const { crossValidation: found } = await crossValidateHead(
+        { train, folds, foldCount, training, stoppedAt },
+        {},
+      );
       for (let fold = 0; fold < foldCount; fold++) {
         const setting = { train, folds, base, epochs: training.epochs ?? stoppedAt };
         const candidate = { head: { kind: 'linear' }, solver: 'adamw', l2: 1, lr: 0.05 } as const;
@@ -82,8 +88,11 @@ describe('A head on folds of its training part', () => {
   }
 
   it('ends where L-BFGS ends: after its iterations, or at its tolerance', async () => {
-    const given = (more: TrainOptions) =>
-      crossValidateHead({ train, folds, foldCount, training: { threads: 1, ...more }, stoppedAt: 9 }, {});
+    const given = async (more: TrainOptions) => {
+      const training = { threads: 1, ...more };
+      return (await crossValidateHead({ train, folds, foldCount, training, stoppedAt: 9 }, {}))
+        .crossValidation;
+    };
     const whole = await given({});
     for (const more of [{ epochs: 2 }, { tolerance: 0.05 }]) {
       const { loss } = await given(more);
@@ -102,6 +111,29 @@ describe('A head on folds of its training part', () => {
       expect(told).to.deep.equal(told.toSorted());
     }
   });
+
+  for (const training of [{}, { solver: 'adamw', lr: 0.05 }, { head: { kind: 'prototype' } }] as const) {
+    it(`judges each example by the head that was not trained on it: ${JSON.stringify(training)}`, async () => {
+      const options = { threads: 1, batch: 16, ...training };
+      const input = { train, folds, foldCount, training: options, stoppedAt: 8 };
+      const { heldOut } = await crossValidateHead(input, {});
+      for (let fold = 0; fold < foldCount; fold++) {
+        const { kept, held } = foldParts({ train, folds }, fold);
+        const { head } = await trainHead(kept, undefined, {
+          ...options,
+          ...('solver' in training && { epochs: 8 }),
+        });
+        const { outputs } = await scoreHead(head, held, 1);
+        for (const [i, row] of rowsOfFold(folds, fold).entries()) {
+          const own = outputs.subarray(3 * i, 3 * i + 3);
+          const best = own.indexOf(Math.max(...own));
+          expect(heldOut!.predictions[row]).to.equal(best);
+          expect(heldOut!.confidence[row]).to.equal(own[best]);
+          expect(heldOut!.labelProbability[row]).to.equal(own[train.labels[row]!]);
+        }
+      }
+    });
+  }
 
   it('is refused where the loss of a fold becomes infinite', async () => {
     const training: TrainOptions = { solver: 'sgd', lr: 1e30, threads: 1 };

@@ -1,7 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
 import { type Backbone, prepareBackbone } from '../../src/pipeline/prepare-backbone.js';
 import { prepareTail } from '../../src/pipeline/prepare-tail.js';
@@ -10,7 +11,8 @@ import { openSession } from '../../src/runtime/open-session.js';
 import { float32, type Tensor } from '../../src/tensor/tensor.js';
 import { buildTailGraph } from '../../src/train/tail-step.js';
 import { packTail } from '../../src/train/tail.js';
-import { type Variant, writeSplitBackbone } from './split-backbone.js';
+import { randomTensor } from '../graph/run-model.js';
+import { preprocess, type Variant, writeSplitBackbone } from './split-backbone.js';
 
 const images = float32(
   [3, 3, 32, 32],
@@ -120,6 +122,22 @@ describe('cutting a backbone where training begins', () => {
       outputCount: 5,
     });
     expect([...weights.keys()]).to.include('refined/factor');
+  });
+
+  it('refuses a layer of windows, whose first axis counts no examples, and says so', async () => {
+    const b = new GraphBuilder();
+    const image = b.input('image', 'float32', ['batch', 3, 32, 32]);
+    const windows = b.op('Reshape', [image, b.ints([-1, 16])], { name: 'windows' });
+    const mixed = b.op('MatMul', [windows, b.constant('mix', randomTensor([16, 4], 3))], { name: 'mixed' });
+    const features = b.op('Reshape', [mixed, b.ints([-1, 768])], { name: 'whole' });
+    b.output(b.op('Tanh', [features]), 'float32', ['batch', 768], 'features');
+    const file = path.join(folder, 'windows.onnx');
+    writeFileSync(file, encodeModel(b.model()));
+    writeFileSync(path.join(folder, 'windows.preprocess.json'), JSON.stringify(preprocess));
+    const backbone = await prepareBackbone({ backbone: file, layer: 'features' }, { folder });
+    expect(await prepareTail(backbone, 'mixed').catch(String)).to.match(
+      /"mixed" has no batch axis \(its first one counts windows.*unfreeze another layer/,
+    );
   });
 
   it('refuses a layer after the feature layer, and one that does not exist, by name', async () => {

@@ -31,6 +31,7 @@ function madeUpPage(classCount: number): RunPage {
     part: 'train',
     evaluation: evaluateOutputs({ task: 'single', outputs, classes, labels }),
     trainCounts: classes.map(() => 8),
+    labelErrors: [],
     mistakes: [],
     leastCertain: [],
     settings: [['standardize', 'true']],

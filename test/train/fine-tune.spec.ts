@@ -241,6 +241,18 @@ describe('fine-tuning a tail', function () {
     );
   });
 
+  it('says so where the last weights are worse on the training part than the head alone was', async () => {
+    const said: string[] = [];
+    const logger = { info() {}, warn: (text: string) => void said.push(text) };
+    await tune(train, undefined, { epochs: 1, batch: 80, lr: 0.5, tailLr: 0.5, logger });
+    expect(said).to.have.length(1);
+    expect(said[0]).to.match(
+      /^Moving the layers made worse .* loss rose from .* accuracy fell from .* Try a lower --lr and --tail-lr/,
+    );
+    await tune(train, undefined, { epochs: 4, lr: 0.01, tailLr: 0.005, logger });
+    expect(said).to.have.length(1);
+  });
+
   it('keeps the head alone where moving the tail only made things worse', async () => {
     const result = await tune(withNumbers(subset(train, 12), true), withNumbers(validation, true), {
       task: 'regression',

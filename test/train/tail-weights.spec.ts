@@ -1,5 +1,6 @@
 import { expect } from 'chai';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
+import { float32 } from '../../src/tensor/tensor.js';
 import { tailOptimizer } from '../../src/train/tail-optimizer.js';
 import { buildTailGraph } from '../../src/train/tail-step.js';
 import { tailWeights } from '../../src/train/tail-weights.js';
@@ -43,6 +44,33 @@ describe('The weights that unfreezing trains', () => {
     tailOptimizer(parameters, depths, new Set(), { ...rates, weightDecay: 0.5 }).step(1, 1);
     const decayed = [...parameters].filter(([, { data }]) => data[0] !== 1).map(([name]) => name);
     expect(decayed).to.deep.equal(['3,2', '3,2,1,1']);
+  });
+
+  it('are no scales of 1 and shifts of 0, as exporters write them for a GroupNorm, whose own follow', () => {
+    const b = new GraphBuilder({ opset: 17 });
+    const cut = b.input('cut', 'float32', ['n', 4, 6]);
+    const filled = (name: string, value: number): string => b.constant(name, float32([2], [value, value]));
+    const groups = b.op('Reshape', [cut, b.ints([0, 2, -1])]);
+    const normal = b.op('InstanceNormalization', [groups, filled('ones', 1), filled('zeros', 0)]);
+    const maps = b.op('Reshape', [normal, b.ints([0, 4, 6])]);
+    const own = b.op('Mul', [maps, b.constant('scale', randomTensor([4, 1], 1))]);
+    const half = b.op('InstanceNormalization', [
+      b.op('Reshape', [own, b.ints([0, 2, -1])]),
+      filled('halves', 0.5),
+      b.constant('shift', randomTensor([2], 2)),
+    ]);
+    b.output(
+      b.op('ReduceMean', [half], { attributes: { axes: [2], keepdims: 0 } }),
+      'float32',
+      ['n', 2],
+      'features',
+    );
+    const crossing = [{ name: 'cut', dims: [4, 6] }];
+    expect(tailWeights({ model: b.model(), crossing, output: 'features', dim: 2 })).to.deep.equal([
+      'scale',
+      'halves',
+      'shift',
+    ]);
   });
 
   it('are no row of numbers that meets positions alone, as the frequencies of rotary positions do', () => {

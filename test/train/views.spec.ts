@@ -89,7 +89,7 @@ describe('Training on views', () => {
     it(`cross-validates ${solver} on all views of the other folds and on the fold as it is`, async () => {
       const folds = Int32Array.from({ length: rows }, (_, row) => Math.floor(row / 3) % 3);
       const training = { solver, batch: 16, lr: 0.01, threads: 1 };
-      const judged = await crossValidateHead(
+      const { crossValidation: judged } = await crossValidateHead(
         { train: stackViews(plain, views), folds, foldCount: 3, training, stoppedAt: 5 },
         {},
       );

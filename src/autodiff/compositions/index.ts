@@ -15,7 +15,7 @@ import {
 } from './skip-normalization.js';
 
 export { type ScanBody, scanNode } from './scan.js';
-export { type Composition, type CompositionContext, type Expansion, expand } from './composition.js';
+export { type Composition, expand } from './composition.js';
 
 export interface ComposedOperator {
   readonly opType: string;

@@ -48,13 +48,13 @@ function exponential(
   return times(at, dY, choose(at, above(at, x, 0), at.scalar(factor), shift(at, y, added)));
 }
 
-export function exactGeluSlope(at: RuleContext, x: string): string {
+function exactGeluSlope(at: RuleContext, x: string): string {
   const cdf = scale(at, shift(at, at.op('Erf', [scale(at, x, Math.SQRT1_2)]), 1), 0.5);
   const density = at.op('Exp', [scale(at, times(at, x, x), -0.5)]);
   return at.op('Add', [cdf, scale(at, times(at, x, density), 1 / Math.sqrt(2 * Math.PI))]);
 }
 
-export function tanhGeluSlope(at: RuleContext, x: string): string {
+function tanhGeluSlope(at: RuleContext, x: string): string {
   const root = Math.sqrt(2 / Math.PI);
   const square = times(at, x, x);
   const t = at.op('Tanh', [times(at, x, shift(at, scale(at, square, root * 0.044715), root))]);

@@ -37,7 +37,7 @@ function reduction(
 }
 
 /** From the attribute, the constant input, or else from where input and output differ. */
-export function reducedAxes(at: RuleContext): number[] {
+function reducedAxes(at: RuleContext): number[] {
   const rank = at.shapeOf(at.x[0]!).length;
   const all = Array.from({ length: rank }, (_, axis) => axis);
   const given = intsAttribute(at.node, 'axes');

@@ -28,6 +28,7 @@ const options = {
     describe: 'Also list the K likeliest labels of each input [default: the label]',
   },
   'image-column': dataOptions['image-column'],
+  'image-root': dataOptions['image-root'],
   'text-column': dataOptions['text-column'],
   header: dataOptions.header,
   ...exampleBatchOption,
