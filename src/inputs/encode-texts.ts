@@ -70,10 +70,7 @@ function decode(bytes: Uint8Array, decoder: InstanceType<typeof TextDecoder>): s
   }
 }
 
-function arrange(
-  texts: readonly (Tokens | undefined)[],
-  { inputs, padId = 0 }: TokenSpec,
-): EncodedExamples {
+function arrange(texts: readonly (Tokens | undefined)[], { inputs, padId = 0 }: TokenSpec): EncodedExamples {
   const lengthAt = (i: number): number => texts[i]!.ids.length;
   const order = [...texts.keys()]
     .filter((i) => texts[i] !== undefined)

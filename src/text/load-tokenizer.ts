@@ -130,7 +130,12 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
       return [...before, ...cut(text, room), ...after].slice(0, maxLength);
     },
     encodePair: (texts, maxLength) =>
-      encodePair(texts, maxLength, { frame: pairFrame(), cut, countOf: (text) => idsOf(text).length, cutsFront }),
+      encodePair(texts, maxLength, {
+        frame: pairFrame(),
+        cut,
+        countOf: (text) => idsOf(text).length,
+        cutsFront,
+      }),
     pairFrame,
     typesOf(length) {
       const inner = Math.max(0, length - before.length - after.length);

@@ -89,7 +89,8 @@ function ofTemplate({ pair: given, special_tokens: special = {} }: Template): Pa
   const pair = (Array.isArray(given) ? given : []).filter((part): part is Part => part !== null);
   const texts = pair.flatMap(({ Sequence: text }) => text ?? []);
   const order = texts.map(({ id }) => id).join('');
-  if (order !== 'AB') throw new Error(`its template for pairs holds the texts ${order || 'nowhere'}, not A and B`);
+  if (order !== 'AB')
+    throw new Error(`its template for pairs holds the texts ${order || 'nowhere'}, not A and B`);
   const at = pair.flatMap((part, i) => (part.Sequence ? [i] : [])) as [number, number];
   const marksOf = (start: number, end?: number): Marks => {
     const tokens = pair.slice(start, end).flatMap(({ SpecialToken: token }) => token ?? []);

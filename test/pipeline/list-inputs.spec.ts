@@ -52,6 +52,8 @@ describe('Inputs of a prediction', () => {
 
   it('are no files of texts for a model of pairs, which a file is not', async () => {
     const [folder] = await listed('pairs', 'src');
-    expect(folder!.error!.message).to.match(/takes pairs of texts, and src is a folder: give the pairs in a table/);
+    expect(folder!.error!.message).to.match(
+      /takes pairs of texts, and src is a folder: give the pairs in a table/,
+    );
   });
 });

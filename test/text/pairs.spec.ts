@@ -37,7 +37,8 @@ function expectCases(json: string, cases: readonly Case[]): void {
   for (const [i, pair] of fixture.pairs.entries()) {
     const [first, second] = pair.map(([number, times]) => texts[number]!.repeat(times)) as [string, string];
     for (const [how, [ids, types]] of Object.entries(cases[i]!)) {
-      const [side, length] = how === 'whole' ? ['right', 1e6] : [how.split(' ')[0]!, Number(how.split(' ')[1])];
+      const [side, length] =
+        how === 'whole' ? ['right', 1e6] : [how.split(' ')[0]!, Number(how.split(' ')[1])];
       const expected = { ids, types: types.flatMap(([type, count]) => new Array<number>(count).fill(type)) };
       const found = loaded[side]!.encodePair([first, second], length);
       expect(found, `${how} of ${JSON.stringify(pair)}`).to.deep.equal(expected);
@@ -94,6 +95,8 @@ describe('The tokens of two texts', () => {
       return () => loadTokenizer({ json }, 'a/tokenizer.json').encodePair(['why', 'how'], 16);
     };
     for (const pair of [[], [{ Sequence: { id: 'A', type_id: 0 } }], null, 7, [null, 3]])
-      expect(withPair(pair)).to.throw(/a\/tokenizer\.json cannot be used .* pairs of texts: its template for pairs/);
+      expect(withPair(pair)).to.throw(
+        /a\/tokenizer\.json cannot be used .* pairs of texts: its template for pairs/,
+      );
   });
 });
