@@ -8,7 +8,7 @@ export const backboneOptions = {
     type: 'string',
     demandOption: true,
     requiresArg: true,
-    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+    describe: 'ONNX file or folder, catalogue name (graft models ls) or hf:owner/repo',
   },
   layer: {
     type: 'string',
@@ -111,7 +111,7 @@ export const modelPositional = {
   model: {
     type: 'string',
     demandOption: true,
-    describe: 'ONNX file, catalogue name (graft models ls) or hf:owner/repo',
+    describe: 'ONNX file or folder, catalogue name (graft models ls) or hf:owner/repo',
   },
 } as const satisfies Record<string, PositionalOptions>;
 

@@ -20,8 +20,7 @@ export function defaultPools(
   tokenPool: Pool = 'mean',
 ): (layer: string) => Pool {
   const withClassToken = countsWithClassToken(flow, layouts);
-  // Before the first attention the class token of a text is that of any text.
-  const firstAttention = flow.graph.nodes.findIndex((node) => isAttention(node, flow));
+  const knowsOthers = afterAttention(flow);
   return (layer) => {
     const shape = layouts.shape(layer);
     if (shape.length < 2) {
@@ -34,8 +33,14 @@ export function defaultPools(
     if (layouts.layout(layer) === 'channelsFirst') return 'avg';
     if (shape.length !== 3) return 'mean';
     if (withClassToken.has(shape[1]!)) return 'cls';
-    return firstAttention >= 0 && flow.order(layer) > firstAttention ? tokenPool : 'mean';
+    return knowsOthers(layer) ? tokenPool : 'mean';
   };
+}
+
+/** Whether a token of a layer may know of the others: before the first attention the class token of a text is that of any text. */
+export function afterAttention(flow: DataFlow): (layer: string) => boolean {
+  const first = flow.graph.nodes.findIndex((node) => isAttention(node, flow));
+  return (layer) => first >= 0 && flow.order(layer) > first;
 }
 
 /**

@@ -1,16 +1,19 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
 import type { Graph, Model, Node } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
+import { withScores } from './before-label.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
-import { defaultPools } from './default-pool.js';
+import { afterAttention, defaultPools } from './default-pool.js';
 import { explainNoLayers } from './explain-no-layers.js';
 import { type Block, type BlockStructure, findBlocks } from './find-blocks.js';
+import { findTokenInputs } from './find-token-inputs.js';
 import { foreignNodes } from './foreign-nodes.js';
 import { mainInputs } from './main-inputs.js';
 import type { Pool } from './pool-features.js';
 import { type Recommendation, recommendLayer } from './recommend-layer.js';
 import { recurrencesOverBatch } from './recurrences-over-batch.js';
+import { listTokenInputs } from './token-inputs.js';
 import { type Shapes, type ValueLayouts, valueLayouts } from './value-layout.js';
 
 export interface FeatureLayer {
@@ -89,7 +92,10 @@ export function analyseStructure(
   return { layers, blocks };
 }
 
-/** Where an image is joined by other inputs (a box, a prompt), what it is alone comes before that. */
+/**
+ * Where an image is joined by other inputs (a box, a prompt), what it is alone comes before that; so does what the encoder
+ * makes of a text that a decoder goes on with.
+ */
 function recommend(
   graph: Graph,
   shapes: Shapes,
@@ -97,10 +103,12 @@ function recommend(
   mixing: ReadonlySet<Node>,
 ): { readonly flow: DataFlow; readonly best: Recommendation | undefined } {
   const own = mainInputs(graph, shapes);
-  const whole = traceData(graph, own, mixing);
+  const whole = withScores(traceData(graph, own, mixing));
   const best = recommendLayer(whole, layouts, mixing);
   const isImage = own.length === 1 && layouts.shape(own[0]!).length === 4;
-  const foreign = best && isImage ? foreignNodes(graph, own) : new Set<Node>();
+  const tokens = isImage ? undefined : findTokenInputs(graph);
+  const ofExample = tokens ? listTokenInputs(tokens).map(({ name }) => name) : own;
+  const foreign = best && (isImage || tokens) ? foreignNodes(graph, ofExample) : new Set<Node>();
   if (!best || !foreign.has(whole.producer(best.value)!)) return { flow: whole, best };
   const joined = traceData(graph, own, new Set([...mixing, ...foreign]));
   // The image's own part ends where others join it.
@@ -110,6 +118,9 @@ function recommend(
   const outputs = [...entering].map((name) => ({ name, docString: '', metadata: new Map() }));
   const flow = { ...joined, graph: { ...graph, outputs: [...graph.outputs, ...outputs] } };
   const found = recommendLayer(flow, layouts, mixing);
+  // Words that do not know of each other are no features of a text.
+  if (tokens)
+    return found && afterAttention(flow)(found.value) ? { flow, best: found } : { flow: whole, best };
   const alone =
     found && !entering.has(found.value) ? found : beforeJoin(found ? [found.value] : [...entering], layouts);
   return alone ? { flow, best: alone } : { flow: whole, best };

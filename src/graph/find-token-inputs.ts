@@ -1,11 +1,11 @@
 import type { Graph, ValueInfo } from '../onnx/ir.js';
-import { vocabularySize } from './main-inputs.js';
+import { vocabularySize, withoutDecoders } from './main-inputs.js';
 import type { TokenInput, TokenInputs } from './token-inputs.js';
 
 /** By dtype, name and the table that they index; undefined where no input takes token ids. */
 export function findTokenInputs(graph: Graph): TokenInputs | undefined {
-  const candidates = graph.inputs.filter(
-    (input) => !graph.initializers.has(input.name) && isTokenShaped(input),
+  const candidates = withoutDecoders(
+    graph.inputs.filter((input) => !graph.initializers.has(input.name) && isTokenShaped(input)),
   );
   const named = (pattern: RegExp): ValueInfo | undefined => candidates.find(({ name }) => pattern.test(name));
   const mask = named(/mask/i);

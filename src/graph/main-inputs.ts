@@ -9,7 +9,7 @@ import { weightDims } from './weight-dims.js';
  * @param shapes - with the shapes that were fed
  */
 export function mainInputs(graph: Graph, shapes: Shapes): string[] {
-  const inputs = graph.inputs.filter(({ name }) => !graph.initializers.has(name));
+  const inputs = withoutDecoders(graph.inputs.filter(({ name }) => !graph.initializers.has(name)));
   const rankOf = ({ name }: ValueInfo): number => shapes.get(name)?.length ?? -1;
   const dtypeOf = ({ type }: ValueInfo): string => (type?.kind === 'tensor' ? type.dtype : '');
   const images = inputs.filter((input) => rankOf(input) >= 4 && dtypeOf(input) !== 'bool');
@@ -31,6 +31,12 @@ export function mainInputs(graph: Graph, shapes: Shapes): string[] {
     (input) => /^(b?float|u?int8|double)/.test(dtypeOf(input)) && rankOf(input) >= 1,
   );
   return (floats.length > 0 ? floats : inputs).map(({ name }) => name);
+}
+
+/** Of a model that reads a text and writes another: without what it has written so far, where that is an input of its own. */
+export function withoutDecoders(inputs: readonly ValueInfo[]): readonly ValueInfo[] {
+  const others = inputs.filter(({ name }) => !/^decoder_/i.test(name));
+  return others.length > 0 ? others : inputs;
 }
 
 /** Rows of the table that the input's ids are looked up in; 0 where it is looked up in none. */

@@ -8,6 +8,7 @@ import { dtypeInfo, isFloat } from '../tensor/dtype.js';
 import { toHalf } from '../tensor/float16.js';
 import { formatShape, sizeOf } from '../tensor/shape.js';
 import { weightDims } from './weight-dims.js';
+import { soughtTokens } from './sought-tokens.js';
 import { listTokenInputs } from './token-inputs.js';
 import type { Tensor } from '../tensor/tensor.js';
 
@@ -27,8 +28,8 @@ const mostNumbers = 2 ** 31 - 1;
 const textLength = 8;
 
 /**
- * One example for every input: an image of noise, the token of id 1 again and again, a mask of ones, positions that
- * count up. Open sizes are 1 for the batch, `imageSize` for images, 8 for texts, 0 for what a decoder has seen before.
+ * One example for every input: an image of noise, the token of id 1 again and again and at last those that the model looks for, a mask of ones,
+ * positions that count up. Open sizes are 1 for the batch, `imageSize` for images, 8 for texts, 0 for what a decoder has seen before.
  * @throws GraftError UNSUPPORTED_MODEL for an input that is no tensor of numbers.
  */
 export function planFeeds(graph: Graph, options: FeedOptions = {}): Map<string, Tensor> {
@@ -230,5 +231,7 @@ function valuesOf(graph: Graph, { name, type }: ValueInfo, dims: readonly number
     .filter(({ opType, inputs }) => opType === 'Gather' && inputs[1] === name)
     .map(({ inputs }) => dimsOf(inputs[0])?.[0] ?? 2);
   const token = rows.every((count) => count > 1) ? 1 : 0;
-  return () => token;
+  const sought = soughtTokens(graph, name);
+  const length = dims.at(-1) ?? 0;
+  return (i) => sought[(i % length) - length + sought.length] ?? token;
 }

@@ -7,6 +7,7 @@ import { GraftError, messageOf } from '../errors.js';
 import { downloadFile } from '../sources/download-file.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import type { FetchHooks } from './fetch-hooks.js';
+import { isModel, usualModel } from './model-in-folder.js';
 
 interface HubName {
   readonly repo: string;
@@ -36,9 +37,6 @@ const companions: ReadonlySet<string> = new Set([
   'tokenizer_config.json',
   '1_Pooling/config.json',
 ]);
-
-/** Where exporters put the model; the first that is there is taken. */
-const usualPlaces = ['onnx/model.onnx', 'model.onnx'];
 
 /**
  * Downloads the model and what belongs to it below `folder`, laid out as in the repository; what is there is not fetched
@@ -124,14 +122,13 @@ async function listRepository(repo: string, revision: string): Promise<readonly 
 }
 
 function chooseModel(name: string, files: readonly HubFile[], named: string | undefined): string {
-  const models = files.map(({ path: at }) => at).filter((at) => /\.onnx$/i.test(at));
+  const models = files.map(({ path: at }) => at).filter(isModel);
   const listed = models.length > 0 ? `; it holds ${models.slice(0, 8).join(', ')}` : '';
   if (named !== undefined) {
     if (models.includes(named)) return named;
     throw new GraftError('FILE_NOT_FOUND', `There is no ${named} in ${name}${listed}.`);
   }
-  const chosen =
-    usualPlaces.find((place) => models.includes(place)) ?? (models.length === 1 ? models[0] : undefined);
+  const chosen = usualModel(models);
   if (chosen !== undefined) return chosen;
   throw new GraftError(
     'FILE_NOT_FOUND',

@@ -5,6 +5,7 @@ import { readModel } from '../onnx/read-model.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { explainBackboneName } from './explain-backbone-name.js';
 import { exampleDims } from './input-spec.js';
+import { modelInFolder } from './model-in-folder.js';
 import { type ModelMetadata, preparedValue, readMetadata } from './model-metadata.js';
 
 export interface ExportedFile {
@@ -18,9 +19,11 @@ export interface ExportedFile {
 /**
  * A file that prepares pixels itself is taken from the prepared ones on: decoding and preparing overlap with the model then, on examples of
  * any sizes at once. That both ways agree is what the verification saw.
+ * @param named - its path, or that of a folder that it is the model of
  * @throws GraftError where the file is missing, no ONNX, or not exported by Graft
  */
-export async function readExported(path: string): Promise<ExportedFile> {
+export async function readExported(named: string): Promise<ExportedFile> {
+  const path = await modelInFolder(named);
   const model = await readModel(path).catch(explainBackboneName(path));
   const metadata = readMetadata(model, path);
   const prepared = preparedValue(model, path);

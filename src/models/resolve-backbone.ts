@@ -3,10 +3,11 @@ import { GraftError, systemErrorCode, unreadable } from '../errors.js';
 import { getCatalogueModel, listCatalogue } from './catalogue.js';
 import type { FetchHooks } from './fetch-hooks.js';
 import { getHubModel } from './hub-model.js';
+import { modelInFolder } from './model-in-folder.js';
 
 /**
- * The file behind what a user names: a path, a name of the catalogue or `hf:owner/repo`. What is not there yet is made or
- * downloaded into `folder`.
+ * The file behind what a user names: a path, also of a folder that it is the model of, a name of the catalogue or
+ * `hf:owner/repo`. What is not there yet is made or downloaded into `folder`.
  * @throws GraftError FILE_NOT_FOUND telling the ways to name a backbone, FILE_UNREADABLE, and what downloading throws.
  */
 export async function resolveBackbone(
@@ -24,6 +25,11 @@ export async function resolveBackbone(
   // A device may be read for ever.
   if (info && !info.isFile() && !info.isDirectory())
     throw unreadable(named, new Error('it is no regular file'));
+  if (info?.isDirectory()) {
+    const file = await modelInFolder(named);
+    hooks.logger?.info(`The model in ${named}: ${file}.`);
+    return file;
+  }
   if (info) return named;
   const names = catalogue.map(({ name }) => name).join(', ');
   throw new GraftError(

@@ -90,8 +90,11 @@ function lengthTrial(features: Model, spec: TokenSpec): (length: number) => Prom
   const { highestId } = loadTokenizer(spec.tokenizer, 'the tokenizer');
   const names = features.graph.outputs.map(({ name }) => name);
   return async (length) => {
-    const row = Array.from({ length }, (_, i) => words[i % words.length]!);
-    const texts = encoder.arrange([row, row.map(() => highestId)]);
+    // Some models look for the token that ends a text, and for a single one.
+    const row = Array.from({ length }, (_, i) =>
+      i === length - 1 ? words.at(-1)! : words[i % Math.max(1, words.length - 1)]!,
+    );
+    const texts = encoder.arrange([row, row.map((id, i) => (i === length - 1 ? id : highestId))]);
     try {
       for (let at = 0; at < texts.count; at += texts.together(at, 2))
         await probeShapes(features, { feeds: texts.feeds(at, at + texts.together(at, 2)), names });

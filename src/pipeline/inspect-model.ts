@@ -64,7 +64,7 @@ export interface InspectOptions {
 
 /**
  * A model that onnxruntime does not run is still reported, without layers and with the reason.
- * @param named - ONNX file, catalogue name or hf:owner/repo
+ * @param named - ONNX file or folder, catalogue name or hf:owner/repo
  */
 export async function inspectModel(
   named: string,

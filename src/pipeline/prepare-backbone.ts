@@ -8,16 +8,18 @@ import { cutModel } from '../graph/cut-model.js';
 import { declaredBatch } from '../graph/take-one-example.js';
 import { dropInitializerInputs } from '../graph/drop-initializer-inputs.js';
 import { emptyPasts } from '../graph/empty-pasts.js';
+import { findTokenInputs } from '../graph/find-token-inputs.js';
 import { holdStates } from '../graph/hold-states.js';
 import { inlineFunctions } from '../graph/inline-functions.js';
 import type { Pool } from '../graph/pool-features.js';
+import { listTokenInputs } from '../graph/token-inputs.js';
 import { explainOtherEachTime, exportRemedy } from '../graph/explain-other-each-time.js';
 import { writeOutSparse } from '../graph/write-out-sparse.js';
 import { type Logger, silentLogger } from '../logger.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
 import { identifyInput } from '../models/identify-input.js';
-import type { InputSpec } from '../models/input-spec.js';
+import { type InputSpec, tokenDims } from '../models/input-spec.js';
 import type { Graph, Model, ValueInfo } from '../onnx/ir.js';
 import { modelDigest } from '../onnx/model-digest.js';
 import { decodeModel } from '../onnx/read-model.js';
@@ -35,7 +37,7 @@ import { describeInputs, type FoundInput, findInput, type InputOptions } from '.
 import type { fitLength } from './find-token-input.js';
 
 export interface BackboneOptions extends InputOptions {
-  /** ONNX file, catalogue name or hf:owner/repo. */
+  /** ONNX file or folder, catalogue name or hf:owner/repo. */
   readonly backbone: string;
   /** Tensor name; default: the recommended feature layer. */
   readonly layer?: string | undefined;
@@ -89,7 +91,7 @@ export async function prepareBackbone(
     await assertSameAlone(read, one, prepared);
     return prepared;
   } catch (error) {
-    explainOtherInputs(error, read.graph, file);
+    explainFailedTrial(error, read.graph, file);
     const isOfBatch =
       declaredBatch(read.graph) !== undefined &&
       error instanceof GraftError &&
@@ -210,22 +212,30 @@ function assertMadeOf({ graph }: Model, { names, what }: FoundInput, layer: stri
   );
 }
 
-/** Where a model does not run because of what was made up for inputs beside the image. @throws GraftError UNSUPPORTED_MODEL then */
-function explainOtherInputs(error: unknown, graph: Graph, file: string): void {
+/** Where a model does not run because of what was made up for inputs beside the example, or for the length of a text. @throws GraftError UNSUPPORTED_MODEL then */
+function explainFailedTrial(error: unknown, graph: Graph, file: string): void {
+  if (!(error instanceof GraftError) || error.code !== 'RUNTIME_FAILURE') return;
   const images = imageInputs(graph);
-  const others = graph.inputs.filter((input) => !images.includes(input));
-  const isOfOthers =
-    error instanceof GraftError &&
-    error.code === 'RUNTIME_FAILURE' &&
-    images.length === 1 &&
-    others.length > 0;
-  if (!isOfOthers) return;
-  throw new GraftError(
-    'UNSUPPORTED_MODEL',
-    `${file} does not run with numbers that were made up for its inputs ${describeInputs(others)}; write into the file, as constants, what they should hold ` +
-      `(${error.message.split('\n', 1)[0]!.slice(0, 160)}…).`,
-    { cause: error },
-  );
+  const tokens = images.length === 0 ? findTokenInputs(graph) : undefined;
+  const own = new Set((tokens ? listTokenInputs(tokens) : images).map(({ name }) => name));
+  if (!tokens && images.length !== 1) return;
+  const others = graph.inputs.filter(({ name }) => !own.has(name));
+  const runtimeSays = `(${error.message.split('\n', 1)[0]!.slice(0, 160)}…)`;
+  if (others.length > 0) {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} does not run with numbers that were made up for its inputs ${describeInputs(others)}; write into the file, as constants, what they should hold ${runtimeSays}.`,
+      { cause: error },
+    );
+  }
+  if (tokens && tokens.fixedLength === undefined) {
+    const [, length] = tokenDims(tokens).get(tokens.ids.name)!;
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `${file} does not run on a text of ${length} tokens, though it leaves their number free; export it so that it runs on any, or for a fixed number ${runtimeSays}.`,
+      { cause: error },
+    );
+  }
 }
 
 /** Whether all sizes are told, the first one as 1. */

@@ -19,7 +19,7 @@ import { settleFloats } from './settle-floats.js';
 import { spareInputs, spareWeights } from './spare-inputs.js';
 
 export interface GradientOptions {
-  /** ONNX file, catalogue name or hf:owner/repo. */
+  /** ONNX file or folder, catalogue name or hf:owner/repo. */
   readonly model: string;
   /** Cache folder, where models that go by name are kept. */
   readonly cache?: string | undefined;
