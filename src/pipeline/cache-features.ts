@@ -14,7 +14,7 @@ import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
 import { type Shard, shardBounds } from './choose-shard.js';
-import { backbonesFolder, featuresFolder } from './cache-folder.js';
+import { backbonesFolder, featuresFolder, makeCacheFolder } from './cache-folder.js';
 import { assertSameKind } from './assert-same-kind.js';
 import {
   type Backbone,
@@ -39,6 +39,8 @@ export interface CacheOptions extends BackboneOptions, DataOptions {
   readonly backboneBatch?: number | undefined;
   readonly threads?: number | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
+  /** Whether the caller says what was left out; otherwise a warning names the first one. */
+  readonly listsSkipped?: boolean | undefined;
 }
 
 /** How a pipeline function reports while it works. */
@@ -137,6 +139,7 @@ async function prepareSetting(
   const whole = await readDataset(options.data, options, logger);
   const { start, end } = shardBounds(whole.examples.length, options.shard);
   const dataset = options.shard ? { ...whole, examples: whole.examples.slice(start, end) } : whole;
+  await makeCacheFolder(options.cache);
   const folder = backbonesFolder(options.cache);
   return { device, dataset, backboneHooks: { folder, logger, signal } };
 }
@@ -175,7 +178,7 @@ async function cacheOutputs(
   });
   const { cached, computed, skipped, seconds, examplesPerSecond, division, keys } = extraction;
   if (division && division.tried > 1) logger.info(describeDivision(division));
-  if (skipped.length > 0) {
+  if (skipped.length > 0 && !options.listsSkipped) {
     const [{ path: first, reason }] = skipped as [Skipped, ...Skipped[]];
     logger.warn(
       `${skipped.length} of ${dataset.examples.length} examples left out, the first one ${first}: ${reason.replace(/\.$/, '')}. ` +

@@ -161,4 +161,16 @@ describe('a folder of odd files', function () {
     expect(status).to.equal(1);
     expect(stderr).to.match(/Cannot use \S+broken\S+: The .+ --on-error skip\.$/m);
   });
+
+  it('is told of each file that is skipped once', async () => {
+    const { status, stdout, stderr } = await graftHere(['cache', ...common], env);
+    expect(status).to.equal(0);
+    expect(`${stdout}${stderr}`.match(/letter\.jpg: /g)).to.have.length(1);
+  });
+
+  it('names the flag of a cache folder that cannot be made', async () => {
+    const { status, stderr } = await graftHere(['cache', ...common, '--cache', '/dev/null/cache'], env);
+    expect(status).to.equal(1);
+    expect(stderr).to.match(/Cannot write \/dev\/null\/cache: .* named by --cache DIR or \$GRAFT_CACHE/);
+  });
 });

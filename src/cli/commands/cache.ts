@@ -54,7 +54,7 @@ export const cacheCommand = defineCommand({
       );
     }
     const onProgress = await output.progress('features', 'examples');
-    const options = { ...args, shard, backboneBatch: args.batch };
+    const options = { ...args, shard, backboneBatch: args.batch, listsSkipped: true };
     await checkViewOptions(options);
     const cached = await cacheFeatures(options, { ...output, onProgress });
     const [viewed] = args.views
