@@ -14,6 +14,8 @@ import torchvision
 from torch import nn
 from torchvision.models import convnext, swin_transformer
 
+from blocks import BLOCKS
+
 here = os.path.dirname(os.path.abspath(__file__))
 spec = importlib.util.spec_from_file_location(
     "make_network_gradients", os.path.join(here, "..", "fixtures", "make-network-gradients.py")
@@ -328,6 +330,7 @@ def tiny_vit():
 
 NETWORKS = {
     **committed.NETWORKS,
+    **BLOCKS,
     "encoder-post": (lambda: EncoderLayers(False, "relu"), masked),
     "encoder-pre": (lambda: EncoderLayers(True, "gelu"), masked),
     "cross-attention": (CrossAttention, lambda: {"x": torch.randn(2, 7, 8)}),

@@ -57,7 +57,7 @@ STYLES = {
 
 
 # Folding makes constants of what these compute from their parameters.
-COMPUTED_WEIGHTS = {"standardized"}
+COMPUTED_WEIGHTS = {"standardized", "state-space", "weighted-sums"}
 
 
 class OtherFunction(Exception):

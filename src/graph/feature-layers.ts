@@ -1,6 +1,7 @@
 /** Where a new head may stand, found by the structure of the graph and the shapes of a probe run. */
 import type { Graph, Model, Node } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
+import { withScores } from './before-label.js';
 import { countParameters } from './count-parameters.js';
 import { ancestors, type DataFlow, traceData } from './data-flow.js';
 import { afterAttention, defaultPools } from './default-pool.js';
@@ -102,7 +103,7 @@ function recommend(
   mixing: ReadonlySet<Node>,
 ): { readonly flow: DataFlow; readonly best: Recommendation | undefined } {
   const own = mainInputs(graph, shapes);
-  const whole = traceData(graph, own, mixing);
+  const whole = withScores(traceData(graph, own, mixing));
   const best = recommendLayer(whole, layouts, mixing);
   const isImage = own.length === 1 && layouts.shape(own[0]!).length === 4;
   const tokens = isImage ? undefined : findTokenInputs(graph);

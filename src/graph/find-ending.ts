@@ -2,9 +2,9 @@
  * What a model does at its end, read backwards from its outputs: an old classifier that a new head replaces, or a
  * vector that is the model's own embedding.
  */
-import { indexGraph } from '../onnx/graph-index.js';
 import type { Node } from '../onnx/ir.js';
 import { sizeOf } from '../tensor/shape.js';
+import { beforeLabel } from './before-label.js';
 import type { DataFlow } from './data-flow.js';
 import { findLastLayer, isVector, type ScoringLayer } from './find-last-layer.js';
 import type { ValueLayouts } from './value-layout.js';
@@ -83,25 +83,6 @@ function embeds(
   if (layer.kind === 'convolution' && isPooled && layouts.positions(made) > 1) return size % 16 === 0;
   const hasBias = node.inputs[2] !== undefined || addsBias(node, flow);
   return size % (hasBias ? 128 : 64) === 0;
-}
-
-/** A model that gives only the best label: what the label was taken from. */
-function beforeLabel(output: string, flow: DataFlow): string | undefined {
-  const { producer } = indexGraph(flow.graph);
-  let value = output;
-  for (let steps = 0; steps < 8 && !flow.carries(value); steps++) {
-    const node = producer(value);
-    if (
-      !node ||
-      !['ArgMax', 'Cast', 'Squeeze', 'Identity', 'Reshape', 'Gather', 'ArrayFeatureExtractor'].includes(
-        node.opType,
-      )
-    )
-      return undefined;
-    // A table of labels comes before the one that is looked up.
-    value = node.inputs.find((input) => input !== '' && !flow.isConstant(input)) ?? '';
-  }
-  return flow.carries(value) ? value : undefined;
 }
 
 function addsBias({ outputs }: Node, flow: DataFlow): boolean {

@@ -5,6 +5,7 @@ import { deepestStage } from './deepest-stage.js';
 import { type Ending, findEnding } from './find-ending.js';
 import { isFlatMap } from './flat-maps.js';
 import { lastTokens } from './last-tokens.js';
+import { latentVector } from './latent-vector.js';
 import { type LinearLayer, linearLayer } from './linear-layer.js';
 import type { ValueLayouts } from './value-layout.js';
 
@@ -14,8 +15,8 @@ export interface Recommendation {
 }
 
 /**
- * Recommended is what entered the old classifier, else the model's own embedding, else the last tokens of a
- * transformer, else the end of the backbone of a convolutional network, else what the last layer of weights takes.
+ * Recommended is what entered the old classifier, else the model's own embedding, else the code of an autoencoder, else the last
+ * tokens of a transformer, else the end of the backbone of a convolutional network, else what the last layer of weights takes.
  * @param mixing - recurrent layers over the examples, which the flow ends at
  */
 export function recommendLayer(
@@ -25,6 +26,7 @@ export function recommendLayer(
 ): Recommendation | undefined {
   const ending = findEnding(flow, layouts);
   const isComputed = (value: string): boolean => flow.producer(value) !== undefined;
+  const isMap = (value: string): boolean => layouts.shape(value).length === 4 && layouts.positions(value) > 1;
   if (ending?.kind === 'classifier' && isComputed(ending.feature)) {
     const form = layouts.positions(ending.feature) > 1 ? 'last maps' : 'last vector';
     return {
@@ -35,6 +37,9 @@ export function recommendLayer(
   if (ending?.kind === 'embedding' && isComputed(ending.feature)) {
     return { value: ending.feature, reason: "the model's own embedding, its output" };
   }
+  const code = flow.graph.outputs.some(({ name }) => isMap(name)) ? latentVector(flow, layouts) : undefined;
+  if (code !== undefined)
+    return { value: code, reason: 'narrowest vector that the maps at the end are made of' };
   const tokens = lastTokens(flow, layouts);
   const stage = deepestStage(flow, layouts);
   const width = (value: string | undefined): number => (value === undefined ? 0 : layouts.channels(value));

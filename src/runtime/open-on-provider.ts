@@ -1,10 +1,24 @@
 /** Sessions on a provider that is known to run here. The native library is loaded on the first call, not on import. */
+import { readFile } from 'node:fs/promises';
 import type { InferenceSession } from 'onnxruntime-node';
 import { GraftError, messageOf } from '../errors.js';
 import { loadOnnxruntime } from './load-onnxruntime.js';
 import { explainRefusal } from './explain-refusal.js';
+import { holdsHalf } from './holds-half.js';
 import type { Provider, Session, SessionOptions } from './session.js';
 import { wrapSession } from './wrap-session.js';
+
+/**
+ * ONNX Runtime 1.30 to 1.32 joins a Transpose of float16 numbers to the MatMul behind it, and then, laying out convolutions, ends the
+ * process by a segmentation fault.
+ */
+const withoutTransposeFusion = { disable_specified_optimizers: 'MatmulTransposeFusion' };
+
+/** A file that cannot be read is left to the runtime to complain of. */
+async function isHalf(source: Uint8Array | string): Promise<boolean> {
+  if (typeof source !== 'string') return holdsHalf(source);
+  return readFile(source).then(holdsHalf, () => false);
+}
 
 /**
  * As `openSession`, for threads that do nothing else: what looks for providers loads 40 modules of Node's, 10 ms a thread.
@@ -30,7 +44,10 @@ export async function openOnProvider(
     logSeverityLevel: 4,
     // DirectML cannot work in memory that was planned.
     enableMemPattern: planMemory && provider !== 'dml',
-    ...(spin ? {} : { extra: { session: { intra_op: { allow_spinning: '0' } } } }),
+    extra: {
+      ...(spin ? {} : { session: { intra_op: { allow_spinning: '0' } } }),
+      ...(optimization === 'all' && (await isHalf(source)) ? { optimization: withoutTransposeFusion } : {}),
+    },
     ...(threads ? { intraOpNumThreads: threads, interOpNumThreads: 1 } : {}),
   };
   try {

@@ -89,7 +89,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
   const step = await openMinibatchStep({
     spec,
     task: task.kind,
-    train: targetScaling ? scaleTargets(set, targetScaling) : set,
+    train: scaleTargets(set, targetScaling),
     parameters: learned.weights,
     gradients: learned.gradients,
     loss,
@@ -114,7 +114,7 @@ export async function findRate(train: AnyFeatureSet, options: RateTestOptions): 
       const lr = from * (to / from) ** (i / (steps - 1));
       if (values) await (set as StreamedSet).features.read(chosen, values);
       await step.run(chosen, outputs, rng, values);
-      const inUnits = targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
+      const inUnits = unscaleOutputs(outputs, targetScaling);
       const measured = task.measure(inUnits, set, loss, chosen).loss;
       average = smoothing * average + (1 - smoothing) * measured;
       const smoothed = average / (1 - smoothing ** (i + 1));

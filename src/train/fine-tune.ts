@@ -24,7 +24,7 @@ import type { ActivationSet } from './row-source.js';
 import { fitTargetScaling, scaleTargets, unscaleLastLayer, unscaleOutputs } from './scale-targets.js';
 import { tailOptimizer } from './tail-optimizer.js';
 import { computeOutputs } from './tail-scorer.js';
-import { buildTailGraph, type OpenSession } from './tail-step.js';
+import { buildTailGraph, type OpenSession, type TailGraph } from './tail-step.js';
 import type { Tail } from './tail.js';
 import { keepStates } from './training-state.js';
 
@@ -45,6 +45,7 @@ export interface FineTuned {
 }
 
 /**
+ * Trains the head and the tail on cached activations, float32 of the shape [rows, activations.dim].
  * @throws GraftError NO_GRADIENT_RULE, UNSUPPORTED_MODEL, INVALID_ARGUMENT, TRAINING_FAILED where the loss becomes
  *   infinite, INTERRUPTED.
  */
@@ -72,7 +73,7 @@ export async function fineTune(
   const classWeights = settings.classWeights === 'balanced' ? task.balance?.(train) : undefined;
   // Numbers are predicted at mean 0 and deviation 1, so that one learning rate fits them all.
   const targetScaling = settings.task === 'regression' ? fitTargetScaling(train) : undefined;
-  const scaled = <T extends Targets>(set: T): T => (targetScaling ? scaleTargets(set, targetScaling) : set);
+  const scaled = <T extends Targets>(set: T): T => scaleTargets(set, targetScaling);
   const head = buildHead(spec, { dim: tail.dim, outputCount, task: settings.task });
   const begin = async (): Promise<HeadStart> => {
     const [features, held] = await featuresOf(tail, train, validation, open, { ...sessionOptions, signal });
@@ -89,35 +90,22 @@ export async function fineTune(
     classWeights,
     targetScale: targetScaling?.std,
   });
-  const step = await open(encodeModel(graph.model), sessionOptions);
-  const scorer = await open(encodeModel(graph.scorer), sessionOptions).catch(async (error: unknown) => {
-    await step.release();
-    throw error;
-  });
+  const { step, scorer, release } = await openTailGraph(graph, open, sessionOptions);
   try {
     const measure = (outputs: Float32Array, set: ActivationSet, order?: ArrayLike<number>): Score =>
-      task.measure(
-        targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs,
-        set,
-        settings.loss,
-        order,
-      );
+      task.measure(unscaleOutputs(outputs, targetScaling), set, settings.loss, order);
     const score = async (set: ActivationSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> =>
       measure(await computeOutputs(scorer, graph, set.activations, parameters, outputCount), set);
     const headDecay = (settings.l2 * head.penaltyFactor) / train.rows;
     // Copies: the optimizer writes into them.
-    const parameters = copyParameters(
-      new Map([...graph.weights, ...renamed(start.parameters, graph.headInputs)]),
-    );
+    const parameters = copyParameters(tailParameters(graph, start.parameters));
     const scoreStart = async (): Promise<HeadAlone> => ({
       train: await score(train, parameters),
       ...(validation && { validation: await score(validation, parameters) }),
     });
-    const atStart = from
-      ? (from.fields.headAlone as HeadAlone | undefined)
-      : settings.warmStart
-        ? await scoreStart()
-        : undefined;
+    let atStart: HeadAlone | undefined;
+    if (from) atStart = from.fields.headAlone as HeadAlone | undefined;
+    else if (settings.warmStart) atStart = await scoreStart();
     if (atStart?.validation) assertMeasurable(atStart.validation);
     const history = [...(from?.history ?? [])];
     const save = checkpoint && keepStates(checkpoint, { started, history, signal });
@@ -148,13 +136,13 @@ export async function fineTune(
     const trainScore = await score(train, kept.parameters);
     if (!Number.isFinite(trainScore.loss)) throw diverged(history.length);
     const validationScore = validation && (await score(validation, kept.parameters));
-    const overfitting = describeOverfitting(task, 'unfrozen', trainScore, validationScore);
-    if (overfitting !== undefined) settings.logger.warn(overfitting);
-    const rising = describeRising(task, atStart?.train, trainScore);
-    if (rising !== undefined) settings.logger.warn(rising);
-    const trained = new Map([...graph.headInputs].map(([name, at]) => [name, kept.parameters.get(at)!]));
-    const inUnits = targetScaling ? unscaleLastLayer(trained, targetScaling) : trained;
-    const finished = head.finish(inUnits, start.scaling);
+    for (const warning of [
+      describeOverfitting(task, 'unfrozen', trainScore, validationScore),
+      describeRising(task, atStart?.train, trainScore),
+    ])
+      if (warning !== undefined) settings.logger.warn(warning);
+    const ownUnits = unscaleLastLayer(headOf(kept.parameters, graph), targetScaling);
+    const finished = head.finish(ownUnits, start.scaling);
     return {
       head: { spec, task: settings.task, dim: tail.dim, classes: train.classes, parameters: finished },
       weights: new Map([...graph.weights.keys()].map((name) => [name, kept.parameters.get(name)!])),
@@ -163,7 +151,7 @@ export async function fineTune(
         0.5 *
           settings.l2 *
           head.penaltyFactor *
-          sumSquares(settings.standardize ? inUnits : finished, head.penalized),
+          sumSquares(settings.standardize ? ownUnits : finished, head.penalized),
       train: trainScore,
       ...(validationScore && { validation: validationScore }),
       headAlone: atStart,
@@ -172,8 +160,7 @@ export async function fineTune(
       history,
     };
   } finally {
-    await step.release();
-    await scorer.release();
+    await release();
   }
 }
 
@@ -182,9 +169,34 @@ function reachOf({ gradual, warmStart }: FineTuneSettings): (epoch: number) => n
   return (epoch) => (gradual > 0 ? Math.min(1, (epoch - headEpochs) / gradual) : 1);
 }
 
-function renamed(
+/** The sessions that step and score, with one release of both. */
+async function openTailGraph({ model, scorer }: TailGraph, open: OpenSession, options: SessionOptions) {
+  const step = await open(encodeModel(model), options);
+  try {
+    const scoring = await open(encodeModel(scorer), options);
+    const release = async (): Promise<void> => {
+      await step.release();
+      await scoring.release();
+    };
+    return { step, scorer: scoring, release };
+  } catch (error) {
+    await step.release();
+    throw error;
+  }
+}
+
+/** What the training graph takes as parameters: the tail's weights, and the head's by the names of their inputs. */
+function tailParameters(
+  { weights, headInputs }: TailGraph,
+  head: ReadonlyMap<string, Tensor>,
+): ReadonlyMap<string, Tensor> {
+  return new Map([...weights, ...[...headInputs].map(([name, at]) => [at, head.get(name)!] as const)]);
+}
+
+/** The head's among the parameters of the training graph, by their own names. */
+function headOf(
   parameters: ReadonlyMap<string, Tensor>,
-  names: ReadonlyMap<string, string>,
-): [string, Tensor][] {
-  return [...names].map(([name, to]) => [to, parameters.get(name)!]);
+  { headInputs }: TailGraph,
+): ReadonlyMap<string, Tensor> {
+  return new Map([...headInputs].map(([name, at]) => [name, parameters.get(at)!]));
 }

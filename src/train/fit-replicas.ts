@@ -151,7 +151,7 @@ export async function fitReplicas(
   /** @param from - the first replica of the lane */
   async function score({ plainSet, heldSet, order, targetScaling }: OpenLane, from: number): Promise<void> {
     const measure = (found: Float32Array, set: AnyFeatureSet, of?: Int32Array): Score =>
-      task.measure(targetScaling ? unscaleOutputs(found, targetScaling) : found, set, loss, of);
+      task.measure(unscaleOutputs(found, targetScaling), set, loss, of);
     const scored = someReplicas(average ?? weights, from, fits.length);
     const onHeld = await scorer.outputs(heldSet, scored);
     // Noise aside, what they predicted on the way tells how they do.

@@ -88,7 +88,7 @@ export async function openLane(
   const order = Int32Array.from({ length: rows }, (_, i) => i);
   return {
     ...{ seed, rows, plainSet, heldSet, targetScaling, classWeights, rng, order },
-    trainSet: targetScaling ? scaleTargets(scaledTrain, targetScaling) : scaledTrain,
+    trainSet: scaleTargets(scaledTrain, targetScaling),
     start: repeatParameters(start, replicas),
     batch: Math.min(settings.batch, rows),
     draw() {

@@ -1,4 +1,7 @@
-/** Numbers to be predicted, at mean 0 and deviation 1 while a solver with one learning rate for all is at work. */
+/**
+ * Numbers to be predicted, at mean 0 and deviation 1 while a solver with one learning rate for all is at work. Without a
+ * scaling, as for classes, everything is left as it is.
+ */
 import { biasName } from '../tasks/task.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import type { Targets } from '../tasks/targets.js';
@@ -9,22 +12,28 @@ export function fitTargetScaling({ targets, classes, rows }: Targets): Standardi
   return fitStandardization({ features: targets!, dim: classes.length, rows });
 }
 
-export function scaleTargets<T extends Targets>(set: T, { mean, std }: Standardization): T {
+export function scaleTargets<T extends Targets>(set: T, scaling: Standardization | undefined): T {
+  if (!scaling) return set;
+  const { mean, std } = scaling;
   const columns = mean.length;
   const targets = set.targets!.map((value, i) => (value - mean[i % columns]!) / std[i % columns]!);
   return { ...set, targets };
 }
 
 /** Outputs [rows, columns] in the targets' own units. */
-export function unscaleOutputs(outputs: Float32Array, { mean, std }: Standardization): Float32Array {
+export function unscaleOutputs(outputs: Float32Array, scaling: Standardization | undefined): Float32Array {
+  if (!scaling) return outputs;
+  const { mean, std } = scaling;
   return outputs.map((value, i) => value * std[i % mean.length]! + mean[i % mean.length]!);
 }
 
 /** The last layer that gives numbers in their own units: W' = W · std, b' = b · std + mean, by column. */
 export function unscaleLastLayer(
   parameters: ReadonlyMap<string, Tensor>,
-  { mean, std }: Standardization,
-): Map<string, Tensor> {
+  scaling: Standardization | undefined,
+): ReadonlyMap<string, Tensor> {
+  if (!scaling) return parameters;
+  const { mean, std } = scaling;
   const columns = mean.length;
   const scaled = (name: string, shift: ArrayLike<number>): [string, Tensor] => {
     const { dims, data } = parameters.get(name)!;

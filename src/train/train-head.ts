@@ -69,13 +69,11 @@ export async function trainHead(
   const { scaling, targetScaling, plainSet, validationSet } = sets;
   // Views of equal weight: the sum over all of them with λ · views is `views` times the objective.
   const repeats = settings.solver === 'lbfgs' ? (train.views ?? 1) : 1;
-  const inUnits = (outputs: Float32Array): Float32Array =>
-    targetScaling ? unscaleOutputs(outputs, targetScaling) : outputs;
-  const scorer = await openHeadScorer(spec, shape, threads);
   const openMeter = (set: AnyFeatureSet): Meter => {
     const meter = task.openMeter(set, settings.loss);
-    return { ...meter, add: (outputs, rows) => meter.add(inUnits(outputs), rows) };
+    return { ...meter, add: (outputs, rows) => meter.add(unscaleOutputs(outputs, targetScaling), rows) };
   };
+  const scorer = await openHeadScorer(spec, shape, threads);
   const score = async (set: AnyFeatureSet, parameters: ReadonlyMap<string, Tensor>): Promise<Score> => {
     const meter = openMeter(set);
     for await (const { rows, outputs } of scorer.blocks(set, parameters)) meter.add(outputs, rows);
@@ -84,16 +82,6 @@ export async function trainHead(
   try {
     const from = checkpoint?.from;
     const history: EpochRecord[] = [...(from?.history ?? [])];
-    const check: Fit['check'] = (epoch, objective) => {
-      // With a checkpoint the epoch is first kept.
-      if (signal?.aborted && !checkpoint)
-        throw new GraftError('INTERRUPTED', `Training was stopped at epoch ${epoch}; no head was written.`);
-      if (Number.isFinite(objective)) return;
-      throw new GraftError(
-        'TRAINING_FAILED',
-        `The loss became infinite at epoch ${epoch}; lower the learning rate with --lr.`,
-      );
-    };
     const record: Fit['record'] = async (epoch, objective, parameters, trainScore) => {
       const held = validationSet && (await score(validationSet, parameters));
       if (held) assertMeasurable(held, settings.solver !== 'lbfgs');
@@ -124,7 +112,8 @@ export async function trainHead(
       threads,
       from,
       checkpoint: async (epoch, state) => save?.(epoch, `after epoch ${epoch}`, state),
-      check,
+      // With a checkpoint the epoch is first kept.
+      check: (epoch, objective) => assertGoesOn(epoch, objective, checkpoint ? undefined : signal),
       openMeter: () => openMeter(train),
       scoreTrain: (parameters) => score(plainSet, parameters),
       record,
@@ -132,11 +121,12 @@ export async function trainHead(
     const seconds = (performance.now() - started) / 1000;
     const trainScore = await score(plainSet, fitted.parameters);
     const validationScore = validationSet && (await score(validationSet, fitted.parameters));
-    const overfitting = describeOverfitting(task, spec.kind, trainScore, validationScore);
-    if (overfitting !== undefined) logger.warn(overfitting);
-    const unfinished = fitted.convergence ? undefined : describeUnfinished(history);
-    if (unfinished !== undefined) logger.warn(unfinished);
-    const parameters = targetScaling ? unscaleLastLayer(fitted.parameters, targetScaling) : fitted.parameters;
+    for (const warning of [
+      describeOverfitting(task, spec.kind, trainScore, validationScore),
+      fitted.convergence ? undefined : describeUnfinished(history),
+    ])
+      if (warning !== undefined) logger.warn(warning);
+    const parameters = unscaleLastLayer(fitted.parameters, targetScaling);
     return {
       head: {
         spec,
@@ -159,6 +149,17 @@ export async function trainHead(
   } finally {
     await scorer.release();
   }
+}
+
+/** @throws GraftError INTERRUPTED by the signal, TRAINING_FAILED for an infinite loss. */
+function assertGoesOn(epoch: number, objective: number, signal: AbortSignal | undefined): void {
+  if (signal?.aborted)
+    throw new GraftError('INTERRUPTED', `Training was stopped at epoch ${epoch}; no head was written.`);
+  if (Number.isFinite(objective)) return;
+  throw new GraftError(
+    'TRAINING_FAILED',
+    `The loss became infinite at epoch ${epoch}; lower the learning rate with --lr.`,
+  );
 }
 
 /** What is trained and scored on, scaled as the solver wants it. */
@@ -186,7 +187,7 @@ async function scaleSets(
     isPenaltyRaw,
     scaling,
     targetScaling,
-    trainSet: targetScaling ? scaleTargets(ofUnits, targetScaling) : ofUnits,
+    trainSet: scaleTargets(ofUnits, targetScaling),
     /** Without views, and with targets as they are. */
     plainSet: withoutViews(ofUnits),
     validationSet: validation && scaled(validation),

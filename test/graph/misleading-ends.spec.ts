@@ -37,6 +37,54 @@ describe('The end of a model that looks like another one', () => {
     expect(await recommended(b)).to.include({ name: pooled, dim: 8 });
   });
 
+  for (const [opType, attributes] of [
+    ['ArgMax', { axis: 1 }],
+    ['Greater', {}],
+  ] as const) {
+    it(`is the end of the backbone where a segmenter gives the labels of places alone, by ${opType}`, async () => {
+      const b = new GraphBuilder();
+      const convolve = (value: string, to: number, from: number, stride: number, name: string): string =>
+        b.op(
+          'Relu',
+          [
+            b.op('Conv', [value, b.constant(`${name}/kernel`, randomTensor([to, from, 1, 1], to))], {
+              attributes: { strides: [stride, stride] },
+            }),
+          ],
+          { name },
+        );
+      const image = b.input('x', 'float32', ['batch', 3, 16, 16]);
+      const stage = convolve(convolve(image, 16, 3, 2, 'early'), 32, 16, 2, 'stage');
+      const decoded = convolve(stage, 8, 32, 1, 'decoder');
+      const scores = b.op('Conv', [decoded, b.constant('classes', randomTensor([5, 8, 1, 1], 9))]);
+      const twice = b.constant('scales', float32([4], [1, 1, 2, 2]));
+      const enlarged = b.op('Resize', [scores, '', twice]);
+      const threshold = opType === 'Greater' ? [b.constant('threshold', float32([], [0.5]))] : [];
+      b.output(
+        b.op(opType, [enlarged, ...threshold], { attributes }),
+        opType === 'Greater' ? 'bool' : 'int64',
+      );
+      expect(await recommended(b)).to.include({ name: stage, dim: 32 });
+    });
+  }
+
+  it('is the code of an autoencoder, and no place where it is unfolded to maps again', async () => {
+    const b = new GraphBuilder();
+    const dense = (value: string, from: number, to: number, name: string): string =>
+      b.op('MatMul', [value, b.constant(`${name}/weight`, randomTensor([from, to], to))], { name });
+    const image = b.input('x', 'float32', ['batch', 3, 8, 8]);
+    const maps = b.op('Conv', [image, b.constant('kernel', randomTensor([16, 3, 2, 2], 1))], {
+      attributes: { strides: [2, 2] },
+    });
+    const code = dense(b.op('Flatten', [b.op('Relu', [maps])]), 256, 6, 'code');
+    const unfolded = b.op('Reshape', [b.op('Relu', [dense(code, 6, 256, 'unfold')]), b.ints([0, 16, 4, 4])]);
+    const drawn = b.op('ConvTranspose', [unfolded, b.constant('draw', randomTensor([16, 3, 2, 2], 2))], {
+      attributes: { strides: [2, 2] },
+    });
+    b.output(b.op('Sigmoid', [drawn]), 'float32', undefined, 'image');
+    expect(await recommended(b)).to.include({ name: code, dim: 6 });
+  });
+
   for (const [claim, merge] of [
     ['slices side by side', mergeBySlices],
     ['axes exchanged', mergeByTranspose],
