@@ -66,6 +66,7 @@ export type { TuneHooks, TuneOptions, TuneReport } from './pipeline/tuning-run.j
 export { tuneRun } from './pipeline/tune-run.js';
 export { type GradientOptions, type GradientReport, writeGradients } from './pipeline/write-gradients.js';
 export { openPredictor, type Predictor } from './predict/predictor.js';
+export type { TextPair } from './sources/text-pair.js';
 export { probeShapes } from './runtime/probe-shapes.js';
 export { openSession } from './runtime/open-session.js';
 export type { Device, Session, SessionOptions } from './runtime/session.js';

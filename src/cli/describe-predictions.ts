@@ -5,7 +5,12 @@ import { formatShare, formatTable } from './format-text.js';
 /** A line for each input that was not left out: what it is called, and what the model says. */
 export function describePredictions(predictions: readonly Prediction[]): string {
   const told = predictions.filter(({ reason }) => reason === undefined);
-  return formatTable(told.map((prediction) => [shorten(prediction.input), ...answerOf(prediction)]));
+  return formatTable(
+    told.map((prediction) => {
+      const { input, texts = [input] } = prediction;
+      return [texts.map(shorten).join(' | '), ...answerOf(prediction)];
+    }),
+  );
 }
 
 function answerOf({ label, score, values, top }: Prediction): string[] {

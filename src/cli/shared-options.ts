@@ -61,7 +61,11 @@ export const dataOptions = {
     describe:
       "Folder of the images that a table names, also by names without extension [default: the table's]",
   },
-  'text-column': { type: 'string', requiresArg: true, describe: 'Column of texts in a table' },
+  'text-column': {
+    type: 'string',
+    requiresArg: true,
+    describe: 'Column of texts in a table; two (a,b) are pairs of texts',
+  },
   'label-column': {
     type: 'string',
     requiresArg: true,

@@ -81,12 +81,7 @@ class SourceCollector {
   readonly #placeNumbers = new Map<string, number>();
 
   add(row: number, source: Source): void {
-    const place: SourcePlace =
-      source.kind === 'url' || source.kind === 'text'
-        ? { kind: source.kind }
-        : source.kind === 'slice' || source.kind === 'zip'
-          ? { kind: source.kind, file: source.file }
-          : { kind: 'parquet', file: source.file, column: source.column };
+    const place = placeFor(source);
     for (const column of [this.#place, this.#start, this.#length]) column.extendTo(row);
     this.#place.push(this.#numberOf(place));
     this.#start.push(this.#startOf(source));
@@ -113,6 +108,9 @@ class SourceCollector {
       case 'text':
         this.#texts.push(source.text);
         return this.#texts.length - 1;
+      case 'pair':
+        for (const text of source.texts) this.#texts.push(text);
+        return this.#texts.length - 2;
       case 'url':
         return 0;
     }
@@ -126,5 +124,20 @@ class SourceCollector {
       this.#places.push(place);
     }
     return number + 1;
+  }
+}
+
+/** What it has in common with others. */
+function placeFor(source: Source): SourcePlace {
+  switch (source.kind) {
+    case 'slice':
+    case 'zip':
+      return { kind: source.kind, file: source.file };
+    case 'parquet': {
+      const { kind, file, column, second } = source;
+      return { kind, file, column, ...(second !== undefined && { second }) };
+    }
+    default:
+      return { kind: source.kind };
   }
 }

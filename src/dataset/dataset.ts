@@ -3,7 +3,8 @@ import type { Located } from '../sources/source.js';
 import type { TaskKind } from '../tasks/task.js';
 import type { ExampleList } from './example-list.js';
 
-export type ExampleKind = 'images' | 'texts';
+/** `pairs` are of texts. */
+export type ExampleKind = 'images' | 'texts' | 'pairs';
 export type Split = 'train' | 'validation' | 'test';
 
 /** `path` is the absolute path of the file, or what names it where it lies elsewhere: an archive's member, a row. */

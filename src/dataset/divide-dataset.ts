@@ -111,7 +111,7 @@ function handleCopies(
   const across = agreeing.filter(isAcross);
   const within = agreeing.filter((list) => !isAcross(list));
   const remove = duplicates === 'remove';
-  const what = kind === 'texts' ? 'text' : 'image';
+  const what = kind.slice(0, -1);
   const count = (lists: readonly (readonly number[])[], named: string): string =>
     `${lists.length} ${lists.length === 1 ? named : `${named}s`}`;
 
@@ -170,7 +170,7 @@ function handleTested(
   const lists = copies.filter((list) => list.some(isOf('test')) && list.some(isOf('train')));
   const [first] = lists;
   if (!first) return [];
-  const what = `test ${kind === 'texts' ? 'text' : 'image'}${lists.length === 1 ? '' : 's'}`;
+  const what = `test ${kind.slice(0, -1)}${lists.length === 1 ? '' : 's'}`;
   const pathOf = (part: Split): string => examples.at(first.find(isOf(part))!).path;
   logger.warn(
     `${lists.length} ${what} also in the training part (the same bytes), for instance ${pathOf('test')} and ${pathOf('train')}: ` +

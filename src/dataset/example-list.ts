@@ -30,16 +30,22 @@ export interface SourceColumns {
   /** Bytes of a file of a zip, and their checksum. */
   readonly size: Float64Array;
   readonly checksum: Uint32Array;
-  /** What is its own content, by the number in `start`. */
+  /** What is its own content, by the number in `start`; of a pair the second text follows the first. */
   readonly texts: TextColumn;
 }
 
 export type SourcePlace =
   | { readonly kind: 'url' }
   | { readonly kind: 'text' }
+  | { readonly kind: 'pair' }
   | { readonly kind: 'slice'; readonly file: string }
   | { readonly kind: 'zip'; readonly file: string }
-  | { readonly kind: 'parquet'; readonly file: string; readonly column: string };
+  | {
+      readonly kind: 'parquet';
+      readonly file: string;
+      readonly column: string;
+      readonly second?: string | undefined;
+    };
 
 export const splitNames: readonly Split[] = ['train', 'validation', 'test'];
 
@@ -127,6 +133,10 @@ class StoredExample implements Example {
         return { kind: 'url', url: this.path };
       case 'text':
         return { kind: 'text', text: sources.texts.at(sources.start[this.#row]!) };
+      case 'pair': {
+        const start = sources.start[this.#row]!;
+        return { kind: 'pair', texts: [sources.texts.at(start), sources.texts.at(start + 1)] };
+      }
       case 'slice':
         return { ...place, start: sources.start[this.#row]!, length: sources.length[this.#row]! };
       case 'zip':

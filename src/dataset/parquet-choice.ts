@@ -2,7 +2,8 @@
 import { GraftError } from '../errors.js';
 import type { ParquetColumn } from '../sources/parquet-columns.js';
 import type { ParquetFile } from '../sources/parquet-file.js';
-import { imageColumns, textColumns } from './usual-columns.js';
+import { namedTexts } from './named-texts.js';
+import { findUsualPair, imageColumns, textColumns } from './usual-columns.js';
 
 type Kinds = readonly ParquetColumn['kind'][];
 
@@ -85,6 +86,16 @@ export function findTexts(
   names: readonly string[] = textColumns,
 ): ParquetColumn | undefined {
   return findColumn(file, names, ['text']) ?? findColumn(file, names, ['bytes']);
+}
+
+/** The column that `--text-column` names, or the two of a pair. @throws GraftError as `pickParquetColumn` and `namedTexts` */
+export function pickParquetTexts(file: ParquetFile, given: string): ParquetColumn[] {
+  const names = namedTexts(given, (name) => findTexts(file, [name]) !== undefined);
+  return names.map((name) => pickTexts(file, name));
+}
+
+export function findPair(file: ParquetFile): ParquetColumn[] | undefined {
+  return findUsualPair(file.columns.map(({ name }) => name))?.map((name) => pickTexts(file, name));
 }
 
 /** @throws GraftError as `pickParquetColumn` */

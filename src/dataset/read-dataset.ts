@@ -26,6 +26,7 @@ export interface DataOptions extends LabelOptions {
   readonly imageColumn?: string | undefined;
   /** Folder of the images that a table names. Default: the table's own. */
   readonly imageRoot?: string | undefined;
+  /** Two, with a comma between, hold pairs of texts. */
   readonly textColumn?: string | undefined;
   /** Several, with commas between, are numbers to be predicted, or labels that a 1 stands for. */
   readonly labelColumn?: string | undefined;
@@ -37,8 +38,8 @@ export interface DataOptions extends LabelOptions {
 }
 
 /**
- * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths or
- * texts and labels; or from tar or zip archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
+ * A data set of images or of texts, from a folder with one folder a class; from a CSV, TSV or JSONL table of image paths,
+ * texts or pairs of texts, and labels; or from tar or zip archives or Parquet files. These and tables: one, a folder of them, or a list in braces such
  * as `train-{000..011}.tar` or `{train,test}.csv`.
  * @throws GraftError INVALID_DATASET, FILE_NOT_FOUND
  */
@@ -64,8 +65,8 @@ export async function readDataset(
     throw new GraftError(
       'INVALID_DATASET',
       `Expected two classes or more in ${path} but found ${dataset.classes.length === 1 ? `a single class, ${dataset.classes[0]}` : 'none'}; ` +
-        (dataset.kind === 'texts'
-          ? 'give every text the label of its class.'
+        (dataset.kind !== 'images'
+          ? `give every ${dataset.kind.slice(0, -1)} the label of its class.`
           : 'give the images of each class a folder, or in a table a label, of their own.') +
         (dataset.classes.length === 1 ? await hintOfSingleClass(dataset.root, dataset.classes[0]!) : ''),
     );

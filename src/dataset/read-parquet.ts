@@ -17,9 +17,11 @@ import { labelText } from './label-text.js';
 import {
   columnsTyped,
   findColumn,
+  findPair,
   findTexts,
   pickImages,
   pickParquetColumn,
+  pickParquetTexts,
   pickTexts,
   usualImages,
 } from './parquet-choice.js';
@@ -27,6 +29,7 @@ import { rowsOf, textOf } from './rows-of-parquet.js';
 import { holdsImages, ImageRoot, notForTexts } from './image-root.js';
 import { locate, locateBelow } from './locate-image.js';
 import { sayUnlabelled } from './read-table.js';
+import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit, splitOfPath } from './split-names.js';
 import { labelColumns } from './usual-columns.js';
@@ -55,15 +58,29 @@ export async function readParquet(
   for (const shard of shards) {
     const file = await ParquetFile.open(shard.path);
     const chosen = chooseColumns(file, options, shard.split === 'test' && mayLack);
-    if (shard === shards[0]) sayOthers(file, chosen, options, logger);
+    if (shard === shards[0]) {
+      sayOthers(file, chosen, options, logger);
+      if (chosen && options.textColumn === undefined) {
+        const { kind, image, second } = chosen;
+        const contents = second ? [image.name, second.name] : [image.name];
+        const names = file.columns.map(({ name }) => name);
+        sayTexts({ kind, contents }, names, shard.path, logger);
+      }
+    }
     if (!chosen) {
       without.push(shard.path);
       continue;
     }
-    const { image, labels, names, split: parts, group: groups } = chosen;
+    const { image, second, labels, names, split: parts, group: groups } = chosen;
+    if (found.size > 0 && (kind === 'pairs') !== (chosen.kind === 'pairs')) {
+      throw new GraftError(
+        'INVALID_DATASET',
+        `The files before ${shard.path} hold ${kind}, but this one ${chosen.kind}; name the same columns in all with --text-column.`,
+      );
+    }
     kind = chosen.kind;
     const places = kind === 'images' && image.kind === 'text' ? image : undefined;
-    if (folder && kind === 'texts') throw notForTexts(shard.path);
+    if (folder && kind !== 'images') throw notForTexts(shard.path);
     if (folder && !places) throw holdsImages(shard.path);
     const others = [places, parts, groups].filter((column) => column !== undefined);
     const [placeAt, partAt, groupAt] = [places, parts, groups].map(
@@ -94,7 +111,10 @@ export async function readParquet(
         const at = { row, file: shard.path };
         found.add(label, folder ? await locateBelow(folder, place, at) : locate(place, at), split, group);
       } else {
-        const source = { kind: 'parquet', file: shard.path, column: image.name, row } as const;
+        const source = {
+          ...({ kind: 'parquet', file: shard.path, column: image.name, row } as const),
+          ...(second && { second: second.name }),
+        };
         found.add(label, { path: `${shard.path}#${row}`, source }, split, group);
       }
     }
@@ -106,10 +126,7 @@ export async function readParquet(
         `${count} ${count === 1 ? 'row' : 'rows'} without ${what} left out, the first one ${first}.`,
       );
   if (found.size === 0) {
-    throw new GraftError(
-      'INVALID_DATASET',
-      `${root} holds no rows with ${kind === 'texts' ? 'text' : 'image'} and label.`,
-    );
+    throw new GraftError('INVALID_DATASET', `${root} holds no rows with ${kind.slice(0, -1)} and label.`);
   }
   return found.finish(root, kind, logger);
 }
@@ -138,6 +155,8 @@ interface ChosenColumns {
   readonly kind: ExampleKind;
   /** Of images or texts. */
   readonly image: ParquetColumn;
+  /** Of the second texts of pairs. */
+  readonly second: ParquetColumn | undefined;
   readonly labels: readonly ParquetColumn[];
   /** Names of the classes by number, where the label is one. */
   readonly names: readonly unknown[] | undefined;
@@ -163,14 +182,16 @@ function chooseColumns(
     what: string,
     flag: string,
   ) => pickParquetColumn(file, { given, usual, kinds, what, flag });
-  const isText =
-    textColumn !== undefined ||
-    (imageColumn === undefined &&
-      !find(usualImages(file), ['bytes', 'text']) &&
-      findTexts(file) !== undefined);
-  const image = isText
-    ? pickTexts(file, textColumn)
-    : pickImages(file, imageColumn, '--image-column (or --text-column)');
+  const isImage = imageColumn !== undefined || find(usualImages(file), ['bytes', 'text']) !== undefined;
+  const texts =
+    textColumn !== undefined
+      ? pickParquetTexts(file, textColumn)
+      : isImage
+        ? undefined
+        : findTexts(file)
+          ? [pickTexts(file, undefined)]
+          : findPair(file);
+  const [image, second] = texts ?? [pickImages(file, imageColumn, '--image-column (or --text-column)')];
   const usualLabels = [...columnsTyped(file, 'ClassLabel'), ...labelColumns, 'fine_label'];
   // Some programs write strings as bytes.
   const labelKinds = ['number', 'text', 'boolean', 'list', 'bytes'] as const;
@@ -188,8 +209,9 @@ function chooseColumns(
       : pick(groupColumn, [], ['number', 'text', 'boolean'], 'groups', '--group-column');
   const names = labels.length === 1 ? features[labels[0]!.name]?.names : undefined;
   return {
-    kind: isText ? 'texts' : 'images',
-    image,
+    kind: second ? 'pairs' : texts ? 'texts' : 'images',
+    image: image!,
+    second,
     labels,
     names: Array.isArray(names) ? names : undefined,
     split: find(['split'], ['text', 'number', 'boolean']),

@@ -4,7 +4,7 @@ import { GraftError, nameSome } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import type { Logger } from '../logger.js';
 import { showJson } from '../shorten-text.js';
-import type { Located } from '../sources/source.js';
+import type { Located, Source } from '../sources/source.js';
 import { ExampleCollector } from './collect-examples.js';
 import type { Dataset, ExampleKind } from './dataset.js';
 import { joinLabels } from './join-labels.js';
@@ -12,6 +12,7 @@ import { isRounded, textOfJson } from './json-values.js';
 import { ImageRoot, notForTexts } from './image-root.js';
 import { locate, locateBelow } from './locate-image.js';
 import type { DataOptions } from './read-dataset.js';
+import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
 import { parseSplit, splitOfPath } from './split-names.js';
 import { chooseColumns, hasLabels, type TableColumns } from './table-columns.js';
@@ -38,11 +39,11 @@ export async function readTables(
   const images = options.imageRoot === undefined ? undefined : await ImageRoot.open(options.imageRoot);
   for (const table of tables)
     kind = await readTable(table, { found, kind, images, ...(mayLack && { unlabelled }) }, options, logger);
-  if (images && kind === 'texts') throw notForTexts(root);
+  if (images && kind !== undefined && kind !== 'images') throw notForTexts(root);
   if (found.size === 0)
     throw new GraftError(
       'INVALID_DATASET',
-      `${root} holds no rows with ${kind ? (kind === 'texts' ? 'text' : 'image') : 'image or text'} and label.`,
+      `${root} holds no rows with ${kind?.slice(0, -1) ?? 'image or text'} and label.`,
     );
   sayUnlabelled(unlabelled, logger);
   sayNone(found, root, logger);
@@ -76,13 +77,15 @@ async function readTable(
       return [];
     }
     columns = chooseColumns(names, file, options);
+    assertAlike(known, columns, file);
+    if (known === undefined && options.textColumn === undefined) sayTexts(columns, names, file, logger);
     return columns.names;
   };
   let kind = known;
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     if (!columns) return known;
-    const { names, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns;
+    const { names, contents, labels: labelNames, split: splitAt, group: groupAt, kind: chosen } = columns;
     const texts = values.map((value, i) => textOf(value, names[i]!, row, file));
     // An amount may be rounded; what tells one class, group or text from another may not.
     const exact = options.task === 'regression' ? values.slice(0, -labelNames.length) : values;
@@ -99,7 +102,7 @@ async function readTable(
     const unlabelled = labels.findIndex((label) =>
       options.task === 'regression' ? label === '' || isNone(label) : label === '',
     );
-    const missing = !content ? names[0]! : labelNames[unlabelled];
+    const missing = contents.find((_, i) => !texts[i]) ?? labelNames[unlabelled];
     if (missing !== undefined || group === '') {
       const column = missing ?? groupColumn!;
       const before = lacking.get(column);
@@ -112,13 +115,13 @@ async function readTable(
     const split = part ? parseSplit(part, row, file) : isSplitByFolder ? splitOfPath(content) : own;
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
     // White space at the ends of a text is its own.
-    const text = typeof values[0] === 'string' ? values[0] : content;
+    const raw = contents.map((_, i) => (typeof values[i] === 'string' ? values[i] : texts[i]!));
     const place: Located =
       kind === 'images'
         ? images
           ? await locateBelow(images, content, { row, file })
           : locate(content, { row, file })
-        : { path: `${path.resolve(file)}#${row}`, source: { kind: 'text', text } };
+        : { path: `${path.resolve(file)}#${row}`, source: sourceOfTexts(raw) };
     found.add(label, place, split, group);
   }
   for (const [column, { count, row }] of lacking) {
@@ -127,6 +130,20 @@ async function readTable(
     );
   }
   return kind;
+}
+
+/** @throws GraftError INVALID_DATASET where one table of a data set holds pairs and another one does not. */
+function assertAlike(known: ExampleKind | undefined, { kind, contents }: TableColumns, file: string): void {
+  if (known === undefined || (known === 'pairs') === (kind === 'pairs')) return;
+  throw new GraftError(
+    'INVALID_DATASET',
+    `The tables before ${file} hold ${known}, but of this one ${contents.join(' and ')} ${kind === 'pairs' ? 'are pairs of texts' : 'is read alone'}; name the same columns in all with --text-column.`,
+  );
+}
+
+/** @param texts - one, or the two of a pair */
+export function sourceOfTexts([first, second]: readonly string[]): Source {
+  return second === undefined ? { kind: 'text', text: first! } : { kind: 'pair', texts: [first!, second] };
 }
 
 /** @param files - of the test part */

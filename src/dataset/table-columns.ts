@@ -3,13 +3,16 @@ import { GraftError, nameSome } from '../errors.js';
 import { shortenText } from '../shorten-text.js';
 import { splitList } from '../split-list.js';
 import type { ExampleKind } from './dataset.js';
+import { namedTexts } from './named-texts.js';
 import type { DataOptions } from './read-dataset.js';
 import { holdsObjects } from './table-rows.js';
-import { findUsual, imageColumns, labelColumns, textColumns } from './usual-columns.js';
+import { findUsual, findUsualPair, imageColumns, labelColumns, textColumns } from './usual-columns.js';
 
 export interface TableColumns {
-  /** Of the image or text, then split and group, then the labels. */
+  /** Of the image, the text or the two of a pair, then split and group, then the labels. */
   readonly names: readonly string[];
+  /** The first of the names: how many are an example. */
+  readonly contents: readonly string[];
   readonly labels: readonly string[];
   /** Places in `names`, -1 for none. */
   readonly split: number;
@@ -29,10 +32,13 @@ export function chooseColumns(columns: readonly string[], file: string, options:
   const usual = [...imageColumns.slice(0, 2), ...textColumns, ...imageColumns];
   const isImage = imageColumn !== undefined || findUsual(imageColumns, columns) !== undefined;
   const isText = textColumn !== undefined || findUsual(textColumns, columns) !== undefined;
-  const content =
+  const pair = isImage || isText ? undefined : findUsualPair(columns);
+  const contents =
     textColumn !== undefined
-      ? pick(textColumn, [], '', '--text-column')
-      : pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column');
+      ? pickNamedTexts(textColumn, columns, { file, header })
+      : (pair?.map((name) => assertOnlyOne(name, columns, file)) ?? [
+          pick(imageColumn, isImage ? imageColumns : usual, '0', '--image-column or --text-column'),
+        ]);
   const several = labelColumn !== undefined && !columns.includes(labelColumn) && labelColumn.includes(',');
   const labels = several
     ? splitList('label-column', labelColumn).map((name) => pick(name, [], '', '--label-column'))
@@ -42,14 +48,30 @@ export function chooseColumns(columns: readonly string[], file: string, options:
   // Of objects a later one may have it, which must not be trained on for want of it in the first.
   const later = holdsObjects(file) ? ['split'] : [];
   const split = splitName === undefined ? later : [assertOnlyOne(splitName, columns, file)];
-  const kind = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
+  const single = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
   return {
-    names: [content, ...split, ...group, ...labels],
+    names: [...contents, ...split, ...group, ...labels],
+    contents,
     labels,
-    split: split.length > 0 ? 1 : -1,
-    group: group.length > 0 ? 1 + split.length : -1,
-    kind,
+    split: split.length > 0 ? contents.length : -1,
+    group: group.length > 0 ? contents.length + split.length : -1,
+    kind: contents.length === 2 ? 'pairs' : single,
   };
+}
+
+/**
+ * The column that `--text-column` names, or the two of a pair.
+ * @throws GraftError as `namedTexts` and `pickColumn`
+ */
+export function pickNamedTexts(
+  textColumn: string,
+  columns: readonly string[],
+  table: { readonly file: string; readonly header: boolean },
+): string[] {
+  const names = namedTexts(textColumn, (name) => columns.includes(name));
+  return names.map((given) =>
+    pickColumn({ given, usual: [], position: '', flag: '--text-column' }, columns, table),
+  );
 }
 
 /** @throws GraftError where two columns are called so: which one is meant cannot be told. */

@@ -1,19 +1,21 @@
 /** Images or texts of a table that are to be labelled; whatever else it holds is passed over. */
 import { GraftError, unreadable } from '../errors.js';
 import type { Logger } from '../logger.js';
-import type { Located } from '../sources/source.js';
+import type { ParquetColumn } from '../sources/parquet-columns.js';
+import type { Located, Source } from '../sources/source.js';
 import type { ExampleKind } from './dataset.js';
 import { textOfJson } from './json-values.js';
 import type { DataOptions } from './read-dataset.js';
 import { ParquetFile } from '../sources/parquet-file.js';
-import { pickImages, pickTexts } from './parquet-choice.js';
+import { findPair, pickImages, pickParquetTexts, pickTexts } from './parquet-choice.js';
 import { rawTextOf, rowsOf } from './rows-of-parquet.js';
 import { holdsImages, ImageRoot } from './image-root.js';
 import { locate, locateBelow, type RowPlace } from './locate-image.js';
+import { sourceOfTexts } from './read-table.js';
 import { isTable, shardKind } from './shard-files.js';
-import { pickColumn } from './table-columns.js';
+import { pickColumn, pickNamedTexts } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
-import { imageColumns, textColumns } from './usual-columns.js';
+import { findUsualPair, imageColumns, textColumns } from './usual-columns.js';
 
 export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'imageRoot' | 'textColumn' | 'header'>;
 
@@ -43,23 +45,50 @@ export async function* readTableInputs(
     yield* readParquetInputs(file, kind, { imageColumn, images, textColumn });
     return;
   }
-  const wanted =
-    kind === 'images'
-      ? { given: imageColumn, usual: imageColumns, flag: '--image-column' }
-      : { given: textColumn, usual: textColumns, flag: '--text-column' };
-  const choose = (columns: readonly string[]) => [
-    pickColumn({ ...wanted, position: '0' }, columns, { file, header }),
-  ];
+  const choose = (columns: readonly string[]): readonly string[] => {
+    const table = { file, header };
+    if (kind !== 'images' && textColumn !== undefined)
+      return assertTaken(pickNamedTexts(textColumn, columns, table), kind);
+    const wanted =
+      kind === 'images'
+        ? { given: imageColumn, usual: imageColumns, flag: '--image-column' }
+        : { usual: textColumns, flag: '--text-column' };
+    if (kind !== 'pairs') return [pickColumn({ ...wanted, position: '0' }, columns, table)];
+    const pair = header ? findUsualPair(columns) : columns.slice(0, 2);
+    if (pair?.length !== 2) throw withoutPair(file);
+    return pair;
+  };
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
-    const [value] = values;
-    const content = value === undefined ? '' : textOfJson(value);
-    if (!content) yield { path: `${file}#${row}`, error: nothingIn(`row ${row} of ${file}`, kind) };
-    else if (kind === 'texts') {
-      // White space at the ends of a text is its own.
-      const text = typeof value === 'string' ? value : content;
-      yield { path: text, source: { kind: 'text', text } };
-    } else yield await locateOr(content, { row, file }, images);
+    const contents = values.map((value) => (value === undefined ? '' : textOfJson(value)));
+    if (!contents.every(Boolean)) {
+      yield { path: `${file}#${row}`, error: nothingIn(`row ${row} of ${file}`, kind) };
+    } else if (kind === 'images') yield await locateOr(contents[0]!, { row, file }, images);
+    // White space at the ends of a text is its own.
+    else yield textInput(values.map((value, i) => (typeof value === 'string' ? value : contents[i]!)));
   }
+}
+
+/** @throws GraftError USAGE where the columns named are not as many as the texts that the model takes */
+function assertTaken<T>(columns: readonly T[], kind: ExampleKind): readonly T[] {
+  if (columns.length === (kind === 'pairs' ? 2 : 1)) return columns;
+  throw new GraftError(
+    'USAGE',
+    kind === 'pairs'
+      ? 'The model takes pairs of texts; name two columns with --text-column a,b.'
+      : 'The model takes single texts; name one column with --text-column.',
+  );
+}
+
+function withoutPair(file: string): GraftError {
+  return new GraftError(
+    'INVALID_DATASET',
+    `The model takes pairs of texts, but ${file} has no two columns that are called as those of pairs usually are; name them with --text-column a,b.`,
+  );
+}
+
+/** @param texts - one, or the two of a pair */
+export function textInput(texts: readonly string[]): TableInput {
+  return { path: texts.join(' | '), source: sourceOfTexts(texts) };
 }
 
 async function* readParquetInputs(
@@ -72,22 +101,38 @@ async function* readParquetInputs(
   }: Omit<TableInputOptions, 'imageRoot'> & { readonly images?: ImageRoot | undefined },
 ): AsyncGenerator<TableInput> {
   const file = await ParquetFile.open(path);
-  const column = kind === 'images' ? pickImages(file, imageColumn) : pickTexts(file, textColumn);
-  const isOfBytes = column.kind === 'bytes';
-  const sourceAt = (row: number) => ({ kind: 'parquet', file: path, column: column.name, row }) as const;
+  const columns = kind === 'images' ? [pickImages(file, imageColumn)] : chooseTexts(file, kind, textColumn);
+  const [column, second] = columns as [ParquetColumn, ParquetColumn?];
+  const isOfBytes = columns.some(({ kind: stored }) => stored === 'bytes');
+  const sourceAt = (row: number): Source => ({
+    ...{ kind: 'parquet', file: path, column: column.name, row },
+    ...(second && { second: second.name }),
+  });
   if (images && isOfBytes) throw holdsImages(path);
   if (kind === 'images' && isOfBytes) {
     for (let row = 0; row < file.rows; row++) yield { path: `${path}#${row}`, source: sourceAt(row) };
     return;
   }
-  for await (const { row, values } of rowsOf(file, [column])) {
-    const text = rawTextOf(values[0]);
-    if (!text?.trim()) yield { path: `${path}#${row}`, error: nothingIn(`row ${row} of ${path}`, kind) };
+  for await (const { row, values } of rowsOf(file, columns)) {
+    const texts = values.map((value) => rawTextOf(value) ?? '');
+    if (texts.some((text) => text.trim() === ''))
+      yield { path: `${path}#${row}`, error: nothingIn(`row ${row} of ${path}`, kind) };
+    else if (kind === 'images') yield await locateOr(texts[0]!.trim(), { row, file: path }, images);
     // Bytes may be no text, which the reader of the row says.
-    else if (kind === 'texts')
-      yield { path: text, source: isOfBytes ? sourceAt(row) : { kind: 'text', text } };
-    else yield await locateOr(text.trim(), { row, file: path }, images);
+    else yield { ...textInput(texts), ...(isOfBytes && { source: sourceAt(row) }) };
   }
+}
+
+function chooseTexts(
+  file: ParquetFile,
+  kind: ExampleKind,
+  given: string | undefined,
+): readonly ParquetColumn[] {
+  if (given !== undefined) return assertTaken(pickParquetTexts(file, given), kind);
+  if (kind === 'texts') return [pickTexts(file, undefined)];
+  const pair = findPair(file);
+  if (!pair) throw withoutPair(file.path);
+  return pair;
 }
 
 async function locateOr(image: string, place: RowPlace, images: ImageRoot | undefined): Promise<TableInput> {

@@ -25,6 +25,15 @@ export const textColumns: readonly string[] = [
   'body',
   'title',
 ];
+/** Of pairs of texts; names that mean nothing else. */
+const pairColumns: readonly (readonly [string, string])[] = [
+  ['sentence1', 'sentence2'],
+  ['premise', 'hypothesis'],
+  ['question1', 'question2'],
+  ['text1', 'text2'],
+  ['text_a', 'text_b'],
+  ['sentence_a', 'sentence_b'],
+];
 export const labelColumns: readonly string[] = [
   'label',
   'class',
@@ -34,6 +43,21 @@ export const labelColumns: readonly string[] = [
   'sentiment',
   'labels',
 ];
+
+/** The first of the usual pairs of which both are there. */
+export function findUsualPair(columns: readonly string[]): readonly [string, string] | undefined {
+  for (const pair of pairColumns) {
+    const [first, second] = pair.map((name) => findUsual([name], columns));
+    if (first !== undefined && second !== undefined) return [first, second];
+  }
+  return undefined;
+}
+
+/** Columns beside that of the texts which by their names hold another text, maybe the second of a pair. */
+export function otherTexts(columns: readonly string[], taken: string): string[] {
+  const usual = [...textColumns, 'passage', 'context', 'answer'];
+  return columns.filter((name) => name !== taken && usual.includes(name.toLowerCase()));
+}
 
 /** The first of the usual names that is there, as the table spells it: `Label` and `LABEL` are a `label` too. */
 export function findUsual(usual: readonly string[], columns: readonly string[]): string | undefined {

@@ -5,7 +5,7 @@ import type { TaskKind } from '../tasks/task.js';
 export interface ModelCard {
   /** Of the folder. */
   readonly name: string;
-  readonly kind: 'images' | 'texts';
+  readonly kind: 'images' | 'texts' | 'pairs';
   readonly task: TaskKind;
   readonly labels: readonly string[];
   readonly measured?: { readonly part: 'train' | 'validation'; readonly evaluation: Evaluation } | undefined;
@@ -65,7 +65,7 @@ export function modelCard(card: ModelCard): string {
 }
 
 function whatItDoes({ kind, task, labels }: ModelCard): string {
-  const what = kind === 'images' ? 'images' : 'texts';
+  const what = kind === 'pairs' ? 'pairs of texts' : kind;
   const does = {
     single: `sorts ${what} into ${labels.length} classes`,
     ordered: `sorts ${what} into ${labels.length} ordered classes`,
@@ -127,8 +127,8 @@ function isInterval(value: unknown): value is { low: number; high: number } {
 function javaScript({ name, kind, task, labels }: ModelCard, pipelineTask: string): string[] {
   const id = JSON.stringify(`OWNER/${name}`);
   const example = kind === 'images' ? `'photo.jpg'` : `'a text'`;
-  // Its pipeline takes a softmax of whatever it is given, but of texts with several labels.
-  if (task !== 'regression' && !(task === 'multi' && kind === 'images')) {
+  // Its pipeline takes a softmax of whatever it is given, but of texts with several labels; and no pairs.
+  if (kind !== 'pairs' && task !== 'regression' && !(task === 'multi' && kind === 'images')) {
     const topK = task === 'multi' || labels.length > 5 ? ', { top_k: null }' : '';
     return [
       `import { pipeline } from '@huggingface/transformers';`,
@@ -136,17 +136,28 @@ function javaScript({ name, kind, task, labels }: ModelCard, pipelineTask: strin
       `console.log(await classify(${example}${topK}));`,
     ];
   }
+  // It makes token types where it is asked to, and zeros stand in for them.
+  const second = kind === 'pairs' ? `text_pair: 'another text', return_token_type_ids: true, ` : '';
   const [processor, model, input] =
     kind === 'images'
       ? ['AutoProcessor', 'AutoModelForImageClassification', 'await RawImage.read(' + example + ')']
-      : ['AutoTokenizer', 'AutoModelForSequenceClassification', `${example}, { truncation: true }`];
-  const imported = [processor, model, ...(kind === 'images' ? ['RawImage'] : [])].join(', ');
+      : ['AutoTokenizer', 'AutoModelForSequenceClassification', `${example}, { ${second}truncation: true }`];
+  const isProbable = task === 'single' || task === 'ordered';
+  const outputs = isProbable
+    ? 'softmax(logits.data)'
+    : `${task === 'multi' ? 'logits.sigmoid()' : 'logits'}.tolist()`;
+  const imported = [
+    processor,
+    model,
+    ...(kind === 'images' ? ['RawImage'] : []),
+    ...(isProbable ? ['softmax'] : []),
+  ].join(', ');
   return [
     `import { ${imported} } from '@huggingface/transformers';`,
     `const prepare = await ${processor}.from_pretrained(${id});`,
     `const model = await ${model}.from_pretrained(${id});`,
     `const { logits } = await model(await prepare(${input}));`,
-    `console.log(${task === 'multi' ? 'logits.sigmoid()' : 'logits'}.tolist(), model.config.id2label);`,
+    `console.log(${outputs}, model.config.id2label);`,
   ];
 }
 
@@ -156,7 +167,8 @@ function python({ name, kind, task, file }: ModelCard, pipelineTask: string): st
       ? ['ORTModelForImageClassification', 'AutoImageProcessor', 'image_processor']
       : ['ORTModelForSequenceClassification', 'AutoTokenizer', 'tokenizer'];
   const folder = JSON.stringify(`OWNER/${name}`);
-  const example = kind === 'images' ? `"photo.jpg", top_k=None` : `"a text", top_k=None, truncation=True`;
+  const text = kind === 'pairs' ? `{"text": "a text", "text_pair": "another text"}` : `"a text"`;
+  const example = kind === 'images' ? `"photo.jpg", top_k=None` : `${text}, top_k=None, truncation=True`;
   // Of a single number its pipeline would take the logistic function.
   const call = `classify(${example}${task === 'regression' ? ', function_to_apply="none"' : ''})`;
   return [

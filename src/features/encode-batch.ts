@@ -91,9 +91,9 @@ async function openTexts(
     const cut: number[] = [];
     const texts = examples.map((bytes, slot) => {
       try {
-        const ids = encoder.idsOf(bytes);
-        if (tellsCut && ids.length === input.maxLength && encoder.isCut(bytes)) cut.push(slot);
-        return ids;
+        const tokens = encoder.tokensOf(bytes);
+        if (tellsCut && tokens.ids.length === input.maxLength && encoder.isCut(bytes)) cut.push(slot);
+        return tokens;
       } catch (error) {
         broken.push({ slot, reason: reasonOf(error, 'INVALID_TEXT') });
         return undefined;

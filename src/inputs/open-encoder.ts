@@ -17,7 +17,7 @@ export interface ExampleEncoder {
 export function openEncoder(spec: InputSpec): ExampleEncoder {
   if (spec.kind === 'pixels') return openImageEncoder(spec);
   const texts = openTextEncoder(spec);
-  return { encode: async (examples) => texts.arrange(examples.map((bytes) => texts.idsOf(bytes))) };
+  return { encode: async (examples) => texts.arrange(examples.map((bytes) => texts.tokensOf(bytes))) };
 }
 
 function openImageEncoder(spec: PixelSpec): ExampleEncoder {

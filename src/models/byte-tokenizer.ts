@@ -1,7 +1,10 @@
 /** The `tokenizer.json` of a tokenizer without a vocabulary: of the text in lower case, every byte of its UTF-8 is a token. */
 
-/** Ids are the bytes plus one; 0 fills up. */
-export function byteTokenizer(): string {
+/**
+ * Ids are the bytes plus one; 0 fills up.
+ * @param options - `dividesPairs`: a blank stands between two texts
+ */
+export function byteTokenizer({ dividesPairs = false }: { readonly dividesPairs?: boolean } = {}): string {
   const vocab: Record<string, number> = { '<pad>': 0 };
   for (const [byte, letter] of byteLetters().entries()) vocab[letter] = byte + 1;
   return JSON.stringify({
@@ -9,11 +12,20 @@ export function byteTokenizer(): string {
     added_tokens: [{ id: 0, content: '<pad>', special: true }],
     normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'Lowercase' }] },
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true },
-    post_processor: null,
+    post_processor: dividesPairs ? blankBetween : null,
     decoder: { type: 'ByteLevel' },
     model: { type: 'BPE', vocab, merges: [] },
   });
 }
+
+const blank = { id: 'Ġ', ids: [0x20 + 1], tokens: ['Ġ'] };
+const [first, second] = ['A', 'B'].map((id) => ({ Sequence: { id, type_id: 0 } }));
+const blankBetween = {
+  type: 'TemplateProcessing',
+  single: [first],
+  pair: [first, { SpecialToken: { id: blank.id, type_id: 0 } }, second],
+  special_tokens: { [blank.id]: blank },
+};
 
 /** Letters and digits of ASCII, and every byte of other letters. */
 export function isWordByte(byte: number): boolean {

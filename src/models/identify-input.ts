@@ -23,6 +23,8 @@ export interface TokenIdentity {
   readonly version: 4 | 5;
   readonly tokenizerSha256: string;
   readonly maxLength: number;
+  /** Examples are pairs of texts. */
+  readonly takesPairs?: true;
   /** Features of a model that takes one text a run. */
   readonly isSingle?: true;
   /** Features of a model that takes texts of one length a run, though it has a mask. */
@@ -32,12 +34,13 @@ export interface TokenIdentity {
 export function identifyInput(input: InputSpec): InputIdentity {
   if (input.kind === 'pixels')
     return { preprocess: input.preprocess, ...(input.isSingle && { isSingle: true }) };
-  const { tokenizer, maxLength, inputs } = input;
+  const { tokenizer, maxLength, takesPairs, inputs } = input;
   return {
     tokens: {
       version: /"single_word":\s*true/.test(tokenizer.json) ? 5 : 4,
       tokenizerSha256: tokenizerSha256(tokenizer),
       maxLength,
+      ...(takesPairs && { takesPairs }),
       ...(inputs.isSingle ? { isSingle: true } : inputs.isOfOneLength && { isOfOneLength: true }),
     },
   };

@@ -43,7 +43,7 @@ export function writeMetadata(metadata: ModelMetadata): Map<string, string> {
 /** A tokenizer goes whole into the file, so that the file alone is enough to predict. */
 function writeInput(input: InputSpec): [string, string][] {
   if (input.kind === 'pixels') return [['graft.preprocess', JSON.stringify(input.preprocess)]];
-  const { tokenizer, maxLength, padId } = input;
+  const { tokenizer, maxLength, padId, takesPairs } = input;
   return [
     ['graft.tokenizer', tokenizer.json],
     ...(tokenizer.config === undefined
@@ -51,6 +51,7 @@ function writeInput(input: InputSpec): [string, string][] {
       : [['graft.tokenizer_config', tokenizer.config] as [string, string]]),
     ['graft.max_length', String(maxLength)],
     ...(padId === undefined ? [] : [['graft.pad_id', String(padId)] as [string, string]]),
+    ...(takesPairs ? [['graft.texts', '2'] as [string, string]] : []),
   ];
 }
 
@@ -175,6 +176,13 @@ function readInput({ metadata, graph }: Model, where: string): InputSpec | undef
       `Expected inputs of token ids and a graft.max_length in ${where}, which has a tokenizer; export it again.`,
     );
   }
+  const texts = metadata.get('graft.texts') ?? '1';
+  if (texts !== '1' && texts !== '2') {
+    throw new GraftError(
+      'UNSUPPORTED_MODEL',
+      `Expected graft.texts of ${where}, the texts of an example, to be 1 or 2 but it is ${JSON.stringify(texts)}; it may come from a newer version.`,
+    );
+  }
   const padId = Number(metadata.get('graft.pad_id') ?? Number.NaN);
   return {
     kind: 'tokens',
@@ -182,6 +190,7 @@ function readInput({ metadata, graph }: Model, where: string): InputSpec | undef
     maxLength,
     ...(Number.isSafeInteger(padId) && { padId }),
     inputs: tokens,
+    ...(texts === '2' && { takesPairs: true }),
   };
 }
 

@@ -9,6 +9,8 @@ export interface TokenSpec {
   /** What texts are filled up with; absent where the tokenizer has nothing for it and none needs to be. */
   readonly padId?: number | undefined;
   readonly inputs: TokenInputs;
+  /** An example is two texts, as `joinPair` makes one of them. */
+  readonly takesPairs?: true;
 }
 
 /** A tokenizer as Hugging Face writes it. */

@@ -23,8 +23,8 @@ export async function assertFillable(
     const rows: Float32Array[] = [];
     for (const spec of [input, filled]) {
       const encoder = openTextEncoder(spec);
-      const ids = encoder.idsOf(Buffer.from('one text of a few words'));
-      rows.push((await session.run(encoder.arrange([ids]).feeds(0, 1)))[outputName]!.data as Float32Array);
+      const tokens = encoder.tokensOfTrial('one text of a few words');
+      rows.push((await session.run(encoder.arrange([tokens]).feeds(0, 1)))[outputName]!.data as Float32Array);
     }
     const [alone, full] = rows as [Float32Array, Float32Array];
     const isSame = alone.every(

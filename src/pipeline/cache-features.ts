@@ -95,7 +95,8 @@ export async function cacheFeatures(
   prepare: Prepare = prepareBackbone,
 ): Promise<CachedFeatures> {
   const setting = await prepareSetting(options, hooks);
-  const backbone = await prepare(options, setting.backboneHooks, setting.dataset.examples.length);
+  const { dataset, backboneHooks } = setting;
+  const backbone = await prepare(withPairs(options, dataset), backboneHooks, dataset.examples.length);
   const [cached] = await cacheOutputs(options, hooks, setting, [backbone], () =>
     // A loop that ended in the trials may go on forever on a photo.
     layOutModel(boundLoops(backbone.features)),
@@ -112,8 +113,16 @@ export async function cacheLayers(
   hooks: Hooks = {},
 ): Promise<CachedFeatures[]> {
   const setting = await prepareSetting(options, hooks);
-  const { backbones, layOut } = await prepareLayers(options, options.layers, setting.backboneHooks);
+  const { backbones, layOut } = await prepareLayers(
+    withPairs(options, setting.dataset),
+    options.layers,
+    setting.backboneHooks,
+  );
   return cacheOutputs(options, hooks, setting, backbones, layOut);
+}
+
+function withPairs(options: CacheOptions, { kind }: Dataset): CacheOptions {
+  return kind === 'pairs' ? { ...options, takesPairs: true } : options;
 }
 
 interface Setting {

@@ -1,6 +1,7 @@
 import type { Dataset } from '../dataset/dataset.js';
 import { shortenText } from '../shorten-text.js';
 import { readSource } from '../sources/read-source.js';
+import { dividePair } from '../sources/text-pair.js';
 import type { RatedExample } from './evaluate-run.js';
 
 /** Characters of a text that a report shows. */
@@ -16,6 +17,11 @@ export async function describeExample(
   if (kind === 'images') return { path };
   const content = await readSource(example).catch(() => undefined);
   if (!content) return { path };
-  const text = new TextDecoder().decode(content.bytes.subarray(0, 4 * shownLength)).trim();
-  return { path, text: shortenText(text, shownLength) };
+  // Of a pair the beginnings of both.
+  const texts = (kind === 'pairs' && dividePair(content.bytes)) || [content.bytes];
+  const shown = Math.floor(shownLength / texts.length);
+  const beginnings = texts.map((bytes) =>
+    shortenText(new TextDecoder().decode(bytes.subarray(0, 4 * shown)).trim(), shown),
+  );
+  return { path, text: beginnings.join(' | ') };
 }

@@ -1,6 +1,7 @@
 /** What a model says of one example, in its own names. */
 import { GraftError } from '../errors.js';
 import type { HeadMetadata } from '../models/model-metadata.js';
+import type { TextPair } from '../sources/text-pair.js';
 
 export interface RankedLabel {
   readonly label: string;
@@ -8,8 +9,10 @@ export interface RankedLabel {
 }
 
 export interface Prediction {
-  /** The path, or the text where it was given itself. */
+  /** The path, or the text where it was given itself; of a pair both, with a bar between. */
   readonly input: string;
+  /** The texts of a pair. */
+  readonly texts?: TextPair;
   /** The likeliest class; with several labels an example those with 0.5 or more, joined by |. Absent for numbers. */
   readonly label?: string | null;
   /** Probability of the label; of the likeliest one where there may be several. */

@@ -12,6 +12,7 @@ import type { InputSpec, PixelSpec } from '../models/input-spec.js';
 import { pixelShape } from '../models/pixel-shape.js';
 import { createRng } from '../rng.js';
 import { sizeOf } from '../tensor/shape.js';
+import { bytesOfText } from '../sources/text-pair.js';
 import { float32, type Tensor } from '../tensor/tensor.js';
 import { readExamples } from './read-examples.js';
 import { isFeatureRun, type RunConfig, type RunFolder } from './run-folder.js';
@@ -102,7 +103,8 @@ async function madeUpExamples(input: InputSpec): Promise<EncodedExamples> {
     return imageRows(input, madeUpCount, (start, end) => pixels.subarray(start * size, end * size));
   }
   const texts = Array.from({ length: madeUpCount }, (_, i) => 'one two three '.repeat(i + 1));
-  return openEncoder(input).encode(texts.map((text) => Buffer.from(text)));
+  const bytes = texts.map((text) => bytesOfText(input.takesPairs ? [text, 'one'] : text));
+  return openEncoder(input).encode(bytes);
 }
 
 /** Of sizes that differ from each other and from what the backbone takes. */

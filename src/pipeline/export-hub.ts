@@ -13,6 +13,7 @@ import { plainImageProcessor, toImageProcessor } from '../models/image-processor
 import { takesOne } from '../models/input-spec.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import { packageVersion } from '../version.js';
+import { kindTaken } from './assert-same-kind.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { HubFiles } from './hub-folder.js';
 import type { MergedRun } from './merge-run.js';
@@ -104,7 +105,7 @@ export function describeHub(
       : { tokenizer: hubTokenizer(input.tokenizer.json), tokenizerConfig: json(hubTokenizerConfig(input)) }),
     card: modelCard({
       name,
-      kind: isPixels ? 'images' : 'texts',
+      kind: kindTaken(input),
       task,
       labels,
       measured: evaluated,

@@ -36,7 +36,7 @@ function trialFeeds(input: InputSpec, count: 1 | 2): TensorMap {
   if (input.kind === 'tokens') {
     const encoder = openTextEncoder(input);
     const texts = count === 1 ? ['a'] : ['the other', 'and one more. '.repeat(8)];
-    return encoder.arrange(texts.map((text) => encoder.idsOf(Buffer.from(text)))).feeds(0, count);
+    return encoder.arrange(texts.map((text) => encoder.tokensOfTrial(text))).feeds(0, count);
   }
   const rng = createRng(count);
   const dims = [count, ...exampleDims(input).get(input.name)!.slice(1)];

@@ -18,6 +18,8 @@ export interface InputOptions {
   readonly tokenizer?: string | undefined;
   /** Most tokens of a text. */
   readonly maxLength?: number | undefined;
+  /** Examples are pairs of texts, which the data set tells. */
+  readonly takesPairs?: true | undefined;
 }
 
 export interface FoundInput {

@@ -3,11 +3,13 @@ import { GraftError, messageOf } from '../errors.js';
 import { openTextEncoder } from '../inputs/encode-texts.js';
 import { listTokenInputs, type TokenInputs } from '../graph/token-inputs.js';
 import type { Logger } from '../logger.js';
+import { byteTokenizer } from '../models/byte-tokenizer.js';
 import { type TokenSpec, tokenDims } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
 import { findTokenizer, longestByConfig } from '../text/find-tokenizer.js';
 import { loadTokenizer, type TextTokenizer } from '../text/load-tokenizer.js';
+import { pairFrameLength } from '../text/pair-frame.js';
 import type { FoundInput, InputOptions } from './find-input.js';
 
 /** Most tokens where nobody names another length: longer texts cost much and seldom tell more of their class. */
@@ -21,10 +23,16 @@ export async function findTokenInput(
   options: InputOptions,
   logger: Logger,
 ): Promise<FoundInput> {
-  const { files, where } = await findTokenizer({ ...options, modelPath: file, metadata: model.metadata });
+  const found = await findTokenizer({ ...options, modelPath: file, metadata: model.metadata });
+  const { where } = found;
+  const { takesPairs } = options;
+  // Of bytes alone the last word of one text and the first of the other would be one.
+  const isBytes = takesPairs && found.files.json === byteTokenizer();
+  const files = isBytes ? { json: byteTokenizer({ dividesPairs: true }) } : found.files;
   const tokenizer = loadTokenizer(files, where);
   assertBelongs(tokenizer, inputs, { file, where, logger });
-  const maxLength = await chooseLength(model, inputs, tokenizer, file, options.maxLength);
+  if (takesPairs) sayUndivided(tokenizer, inputs, where, logger);
+  const maxLength = await chooseLength(model, inputs, tokenizer, file, options);
   const { fixedLength, vocabulary = Number.POSITIVE_INFINITY } = inputs;
   const { padId } = tokenizer;
   const fill = padId !== undefined && padId < vocabulary ? padId : fixedLength === undefined ? undefined : 0;
@@ -35,6 +43,7 @@ export async function findTokenInput(
     maxLength,
     ...(fill !== undefined && { padId: fill }),
     inputs,
+    ...(takesPairs && { takesPairs }),
   };
   return {
     model,
@@ -86,15 +95,18 @@ export async function fitLength(
  */
 function lengthTrial(features: Model, spec: TokenSpec): (length: number) => Promise<unknown> {
   const encoder = openTextEncoder(spec);
-  const words = encoder.idsOf(Buffer.from('one text of a few words'));
+  const { ids: words, types } = encoder.tokensOfTrial('one text of a few words');
   const { highestId } = loadTokenizer(spec.tokenizer, 'the tokenizer');
   const names = features.graph.outputs.map(({ name }) => name);
   return async (length) => {
     // Some models look for the token that ends a text, and for a single one.
-    const row = Array.from({ length }, (_, i) =>
-      i === length - 1 ? words.at(-1)! : words[i % Math.max(1, words.length - 1)]!,
-    );
-    const texts = encoder.arrange([row, row.map((id, i) => (i === length - 1 ? id : highestId))]);
+    const repeat = (values: readonly number[]): number[] =>
+      Array.from({ length }, (_, i) =>
+        i === length - 1 ? values.at(-1)! : values[i % Math.max(1, values.length - 1)]!,
+      );
+    const row = { ids: repeat(words), types: repeat(types) };
+    const last = { ...row, ids: row.ids.map((id, i) => (i === length - 1 ? id : highestId)) };
+    const texts = encoder.arrange([row, last]);
     try {
       for (let at = 0; at < texts.count; at += texts.together(at, 2))
         await probeShapes(features, { feeds: texts.feeds(at, at + texts.together(at, 2)), names });
@@ -123,13 +135,24 @@ function assertBelongs(
     logger.warn(`The tokenizer may not belong to the backbone: ${counts}.`);
 }
 
+/** Such a model takes "ab" and "c" for "a" and "bc". */
+function sayUndivided(tokenizer: TextTokenizer, inputs: TokenInputs, where: string, logger: Logger): void {
+  const { between, types } = tokenizer.pairFrame();
+  if (between.ids.some((id) => tokenizer.isAdded(id)) || (inputs.types && types[0] !== types[1])) return;
+  logger.warn(
+    `Nothing tells the backbone where the second text of a pair begins: the tokenizer (${where}) has no token of its own between the two, and no token types are taken. Expect little where it matters which text says what.`,
+  );
+}
+
 async function chooseLength(
   { metadata }: Model,
   { fixedLength }: TokenInputs,
-  { limit, frameLength }: TextTokenizer,
+  tokenizer: TextTokenizer,
   file: string,
-  given: number | undefined,
+  { maxLength: given, takesPairs }: InputOptions,
 ): Promise<number> {
+  const { limit } = tokenizer;
+  const frameLength = takesPairs ? pairFrameLength(tokenizer.pairFrame()) : tokenizer.frameLength;
   const byConfig = await longestByConfig(file);
   const hardLimit = fixedLength ?? byConfig;
   if (given !== undefined && hardLimit !== undefined && given > hardLimit) {
@@ -141,7 +164,7 @@ async function chooseLength(
   if (given !== undefined && given <= frameLength) {
     throw new GraftError(
       'USAGE',
-      `Expected more than ${frameLength} for --max-length, since the tokenizer puts as many tokens around each text, but received ${given}.`,
+      `Expected more than ${frameLength} for --max-length, since the tokenizer puts as many tokens around each ${takesPairs ? 'pair' : 'text'}, but received ${given}.`,
     );
   }
   // An exported model was trained with this length.

@@ -1,10 +1,12 @@
 /** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import { holdsInputs, readTableInputs, type TableInput } from '../dataset/table-inputs.js';
+import type { ExampleKind } from '../dataset/dataset.js';
+import { holdsInputs, readTableInputs, type TableInput, textInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
+import { shortenText } from '../shorten-text.js';
 import { listFiles } from '../sources/list-files.js';
 import type { PredictOptions } from './predict-inputs.js';
 
@@ -18,13 +20,14 @@ type ListOptions = Pick<
 
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
- * like a path; everything else is a text. Lines are paths of images, or texts; a table stands for its rows. What is
+ * like a path; everything else is a text. Lines are paths of images, or texts; a table stands for its rows. Pairs of texts
+ * are two inputs one after the other, lines with a tab between, or rows of a table. What is
  * missing has its error: FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a folder without examples.
- * @throws GraftError USAGE for columns where there is no table, or of examples that the model does not take
+ * @throws GraftError USAGE for columns where there is no table, or of examples that the model does not take, or half a pair
  */
 export async function listInputs(
   options: ListOptions,
-  kind: 'pixels' | 'tokens',
+  kind: ExampleKind,
   logger: Logger = silentLogger,
 ): Promise<ListedInput[]> {
   const { inputs, readLines } = options;
@@ -34,13 +37,7 @@ export async function listInputs(
     const before = listed.length;
     try {
       if (holdsInputs(path))
-        for await (const row of readTableInputs(
-          path,
-          kind === 'pixels' ? 'images' : 'texts',
-          options,
-          logger,
-        ))
-          listed.push(row);
+        for await (const row of readTableInputs(path, kind, options, logger)) listed.push(row);
       else for (const file of await fromPath(path, kind)) listed.push(file);
       if (listed.length === before)
         throw new GraftError('INVALID_DATASET', `There is no row in the table ${path}.`);
@@ -50,22 +47,63 @@ export async function listInputs(
       listed.push({ path, error: unreadable(path, error) });
     }
   };
+  /** Of a pair. */
+  let first: string | undefined;
   for (const input of inputs) {
-    if (input === '-' && readLines) {
+    const isLines = input === '-' && readLines !== undefined;
+    const isOther = isLines || kind === 'images' || (await isPath(input));
+    if (isOther && first !== undefined) throw withoutSecond(first);
+    if (isLines) {
       for (const line of await readLines()) {
-        if (kind === 'tokens') listed.push(textInput(line));
-        else await add(line);
+        if (kind === 'images') await add(line);
+        else listed.push(kind === 'texts' ? textInput([line]) : pairOfLine(line));
       }
-    } else if (kind === 'tokens' && !(await isPath(input))) listed.push(textInput(input));
-    else await add(input);
+    } else if (isOther) await add(input);
+    else if (kind === 'texts') listed.push(textInput([input]));
+    else if (first === undefined) first = input;
+    else {
+      listed.push(textInput([first, input]));
+      first = undefined;
+    }
   }
+  if (first !== undefined) throw withoutSecond(first);
   return listed;
+}
+
+function withoutSecond(first: string): GraftError {
+  return new GraftError(
+    'USAGE',
+    `The model takes pairs of texts, but ${JSON.stringify(shortenText(first, 60))} has no second one behind it; give the two texts of each pair one after the other, or a table of pairs.`,
+  );
+}
+
+/** Two texts with a tab between, or a JSON list of them. */
+function pairOfLine(line: string): ListedInput {
+  const texts = textsOfJson(line) ?? line.split('\t');
+  if (texts.length === 2) return textInput(texts);
+  const error = new GraftError(
+    'INVALID_TEXT',
+    `Expected two texts with a tab between, or ["first","second"], in the line but found ${texts.length === 1 ? 'one text' : `${texts.length} texts`}.`,
+  );
+  return { path: line, error };
+}
+
+function textsOfJson(line: string): readonly string[] | undefined {
+  if (!line.trimStart().startsWith('[')) return undefined;
+  try {
+    const parsed: unknown = JSON.parse(line);
+    const isTexts = Array.isArray(parsed) && parsed.every((text) => typeof text === 'string');
+    return isTexts ? parsed : undefined;
+  } catch {
+    // A text may begin with a bracket.
+    return undefined;
+  }
 }
 
 /** Columns are for tables, and for what the model takes. */
 function refuseColumns(
   { inputs, imageColumn, imageRoot, textColumn, header }: ListOptions,
-  kind: 'pixels' | 'tokens',
+  kind: ExampleKind,
 ): void {
   const given = {
     'image-column': imageColumn,
@@ -79,13 +117,9 @@ function refuseColumns(
       'USAGE',
       `--${flag} is for tables (.csv, .tsv, .jsonl, .parquet), but no input is one; leave it away.`,
     );
-  const [strange, takes] = kind === 'pixels' ? [textColumn, 'image'] : [imageColumn ?? imageRoot, 'text'];
+  const [strange, takes] = kind === 'images' ? [textColumn, 'image'] : [imageColumn ?? imageRoot, 'text'];
   if (strange !== undefined)
     throw new GraftError('USAGE', `The model takes ${takes}s; name their column with --${takes}-column.`);
-}
-
-function textInput(text: string): ListedInput {
-  return { path: text, source: { kind: 'text', text } };
 }
 
 /** A text of one word that ends as a file of texts does was meant to be one: that it is missing must be said. */
@@ -107,16 +141,22 @@ function fromAddress(address: string): ListedInput {
   );
 }
 
-async function fromPath(input: string, kind: 'pixels' | 'tokens'): Promise<ListedInput[]> {
-  if (kind === 'pixels' && /^(https?|file):\/\//i.test(input)) return [fromAddress(input)];
+async function fromPath(input: string, kind: ExampleKind): Promise<ListedInput[]> {
+  if (kind === 'images' && /^(https?|file):\/\//i.test(input)) return [fromAddress(input)];
   const info = await stat(input);
+  if (kind === 'pairs') {
+    throw new GraftError(
+      'INVALID_TEXT',
+      `The model takes pairs of texts, and ${input} is a ${info.isDirectory() ? 'folder' : 'file'}: give the pairs in a table, or line by line with -.`,
+    );
+  }
   if (!info.isDirectory()) return [{ path: input }];
   const found: ListedInput[] = [];
   for await (const file of listFiles(input)) {
-    const isWanted = kind === 'pixels' ? isImagePath(file) : /\.txt$/i.test(file);
+    const isWanted = kind === 'images' ? isImagePath(file) : /\.txt$/i.test(file);
     if (isWanted) found.push({ path: file });
   }
   if (found.length > 0) return found;
-  const what = kind === 'pixels' ? 'image' : '.txt file';
+  const what = kind === 'images' ? 'image' : '.txt file';
   throw new GraftError('INVALID_DATASET', `There is no ${what} in the folder ${input}.`);
 }

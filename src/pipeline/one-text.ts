@@ -23,12 +23,10 @@ export async function areSameTogether(
 ): Promise<boolean> {
   const { inputs } = spec;
   const encoder = openTextEncoder(spec);
-  const long = encoder.idsOf(Buffer.from('one text of a few words'));
-  const other = [...long].reverse();
-  const { feeds } = encoder.arrange([
-    bearsFilling(inputs) ? other.slice(0, Math.ceil(long.length / 2)) : other,
-    long,
-  ]);
+  const long = encoder.tokensOfTrial('one text of a few words');
+  const length = bearsFilling(inputs) ? Math.ceil(long.ids.length / 2) : long.ids.length;
+  const other = { ids: long.ids.toReversed().slice(0, length), types: long.types.slice(0, length) };
+  const { feeds } = encoder.arrange([other, long]);
   const alone = [
     ...(await outputsOf(single, [feeds(0, 1)], outputName)),
     ...(await outputsOf(single, [feeds(1, 2)], outputName)),

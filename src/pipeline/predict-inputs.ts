@@ -11,14 +11,15 @@ import {
   describePrediction,
   type Prediction,
 } from './describe-prediction.js';
+import { kindTaken } from './assert-same-kind.js';
 import { listInputs, type ListedInput } from './list-inputs.js';
 import { sayCut } from './say-cut.js';
 
 export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
-  /** Paths of images, folders or tables; for a model of texts also texts themselves. `-` stands for what `readLines` gives. */
+  /** Paths of images, folders or tables; for a model of texts also texts themselves, of pairs the two one after the other. `-` stands for what `readLines` gives. */
   readonly inputs: readonly string[];
-  /** The lines that `-` stands for: paths of images, or texts. */
+  /** The lines that `-` stands for: paths of images, texts, or pairs of texts with a tab between. */
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
   readonly onError?: 'skip' | 'fail' | undefined;
   /** Also the so many likeliest labels of each input. */
@@ -35,7 +36,7 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
   const { logger = silentLogger, onProgress, signal } = hooks;
   const { metadata, ask } = await openExported(options.model, options);
   assertRankable(options, metadata);
-  const inputs = await listInputs(options, metadata.input.kind, logger);
+  const inputs = await listInputs(options, kindTaken(metadata.input), logger);
   const predictions: Prediction[] = [];
   const cut = new Set<number>();
   let firstFailure: GraftError | undefined;
@@ -48,7 +49,10 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
       const at = predictions.length;
       const input = inputs[at]!;
       if (!(outcome instanceof GraftError)) {
-        const prediction = describePrediction(input.path, outcome, metadata, options.top);
+        const prediction = {
+          ...describePrediction(input.path, outcome, metadata, options.top),
+          ...textsOf(input),
+        };
         predictions.push(cut.has(at) ? { ...prediction, isCut: true } : prediction);
         continue;
       }
@@ -57,7 +61,10 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
       // A warning would say the same once more.
       if (options.onError === 'fail' || inputs.length === 1) throw firstFailure;
       logger.warn(`Left out ${quoteInput(input)}: ${outcome.message}`);
-      predictions.push(describeLeftOut(input.path, outcome.message, metadata, options.top));
+      predictions.push({
+        ...describeLeftOut(input.path, outcome.message, metadata, options.top),
+        ...textsOf(input),
+      });
     }
     onProgress?.({ done: predictions.length, total: inputs.length });
     if (signal?.aborted && predictions.length < inputs.length)
@@ -70,6 +77,10 @@ export async function predictInputs(options: PredictOptions, hooks: Hooks = {}):
 
 function stoppedAfter(done: number, total: number): GraftError {
   return new GraftError('INTERRUPTED', `Stopped after ${done} of ${total} inputs.`);
+}
+
+function textsOf({ source }: ListedInput): Pick<Prediction, 'texts'> {
+  return source?.kind === 'pair' ? { texts: source.texts } : {};
 }
 
 /** A message of the file system names its path itself. */

@@ -284,11 +284,14 @@ async function usesOf(
     return uses;
   }
   const what = task === 'regression' ? 'Numbers of' : 'Labels for';
+  const [texts, text, lines] = config.tokens?.takesPairs
+    ? ['pairs of texts', '"FIRST TEXT" "SECOND TEXT"', 'PAIRS.tsv']
+    : ['texts', '"SOME TEXT"', 'LINES.txt'];
   uses.push(
     config.tokens
       ? [
-          `${what} new texts:`,
-          `graft predict --model ${model} "SOME TEXT"\ngraft predict --model ${model} - < LINES.txt`,
+          `${what} new ${texts}:`,
+          `graft predict --model ${model} ${text}\ngraft predict --model ${model} - < ${lines}`,
         ]
       : [`${what} new images:`, `graft predict --model ${model} PHOTO.jpg`],
   );

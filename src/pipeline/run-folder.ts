@@ -88,7 +88,8 @@ export const runFiles = {
 /** How the examples of a run become its backbone's input, as options of `prepareBackbone`. */
 export function inputOfRun({ tokens }: RunConfig, folder: string): InputOptions {
   if (!tokens) return { preprocess: path.join(folder, runFiles.config) };
-  return { tokenizer: path.join(folder, runFiles.tokenizer), maxLength: tokens.maxLength };
+  const { maxLength, takesPairs } = tokens;
+  return { tokenizer: path.join(folder, runFiles.tokenizer), maxLength, takesPairs };
 }
 
 /**

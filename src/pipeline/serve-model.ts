@@ -64,8 +64,8 @@ function encodeWhole(model: Model, file: string): Uint8Array {
 
 function describeInput(input: InputSpec): ServedInput {
   if (input.kind === 'pixels') return { kind: 'image', preprocess: input.preprocess };
-  const { kind, maxLength, padId, inputs } = input;
-  return { kind: 'text', tokens: { kind, maxLength, padId, inputs } };
+  const { kind, maxLength, padId, inputs, takesPairs } = input;
+  return { kind: 'text', tokens: { kind, maxLength, padId, inputs, ...(takesPairs && { takesPairs }) } };
 }
 
 const packages = new Map([['@huggingface/tokenizers', '/runtime/tokenizers.mjs']]);

@@ -26,10 +26,14 @@ export const modelPage = `<!doctype html>
 <p class="muted">or drop them here, or paste one. They stay in this browser: nothing is uploaded.</p>
 </section>
 <section id="text-section" hidden>
-<label for="text">Text</label>
+<label for="text" id="text-label">Text</label>
 <textarea id="text" rows="4"></textarea>
+<div id="second-part" hidden>
+<label for="second">Second text</label>
+<textarea id="second" rows="4"></textarea>
+</div>
 <div class="choose"><button id="classify" class="button" type="button">Label the text</button></div>
-<p class="muted">Enter does the same; Shift+Enter starts a new line. The text stays in this browser: nothing is uploaded.</p>
+<p class="muted">Enter does the same; Shift+Enter starts a new line. What you type stays in this browser: nothing is uploaded.</p>
 </section>
 <section id="camera-section" aria-label="Camera" hidden>
 <p id="camera-note"></p>

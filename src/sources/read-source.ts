@@ -4,6 +4,7 @@ import { readParquetRow } from './parquet-rows.js';
 import { readFileContent } from './read-file.js';
 import { readZipMember } from './read-zip-member.js';
 import type { Located } from './source.js';
+import { bytesOfText, joinPair } from './text-pair.js';
 
 export interface SourceContent {
   readonly bytes: Uint8Array<ArrayBuffer>;
@@ -30,10 +31,24 @@ export async function readSource(
     case 'zip':
       return readZipMember(source, mayRead);
     case 'parquet':
-      return readParquetRow(source, mayRead);
+      return source.second === undefined
+        ? readParquetRow(source, mayRead)
+        : readParquetPair(source, source.second, mayRead);
     case 'url':
       return { bytes: await fetchUrl(source.url, { signal }) };
     case 'text':
-      return { bytes: new TextEncoder().encode(source.text) };
+      return { bytes: bytesOfText(source.text) };
+    case 'pair':
+      return { bytes: bytesOfText(source.texts) };
   }
+}
+
+async function readParquetPair(
+  source: { readonly file: string; readonly column: string; readonly row: number },
+  second: string,
+  mayRead?: (sizeBytes: number) => Promise<void>,
+): Promise<SourceContent> {
+  const { bytes, info } = await readParquetRow(source, mayRead);
+  const other = await readParquetRow({ ...source, column: second });
+  return { bytes: joinPair(bytes, other.bytes), ...(info && { info }) };
 }

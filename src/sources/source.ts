@@ -1,4 +1,5 @@
 /** Where the bytes of an example lie, as plain data: it may go to another thread or into a file. */
+import type { TextPair } from './text-pair.js';
 
 export type Source =
   /** A part of a file, such as a member of a tar archive. */
@@ -13,11 +14,19 @@ export type Source =
       /** CRC-32 of the content. */
       readonly checksum: number;
     }
-  /** A value of a Parquet file; rows count from 0. */
-  | { readonly kind: 'parquet'; readonly file: string; readonly column: string; readonly row: number }
+  /** A value of a Parquet file, or of a pair of texts two, each in its column; rows count from 0. */
+  | {
+      readonly kind: 'parquet';
+      readonly file: string;
+      readonly column: string;
+      readonly second?: string | undefined;
+      readonly row: number;
+    }
   | { readonly kind: 'url'; readonly url: string }
   /** A text that is its own content; its bytes are UTF-8. */
-  | { readonly kind: 'text'; readonly text: string };
+  | { readonly kind: 'text'; readonly text: string }
+  /** As `joinPair` makes one of the UTF-8 of both. */
+  | { readonly kind: 'pair'; readonly texts: TextPair };
 
 export interface Located {
   /** What names the example in messages: its path, or its archive's and its own name in it. */
@@ -35,7 +44,7 @@ export interface LocatedList {
 /** The file that the bytes come from, if one can tell by its state whether they changed. */
 export function fileOf({ path, source }: Located): string | undefined {
   if (!source) return path;
-  return source.kind === 'url' || source.kind === 'text' ? undefined : source.file;
+  return 'file' in source ? source.file : undefined;
 }
 
 /** The place of the bytes, another one for every example of a file: names may repeat within an archive. */
@@ -47,10 +56,14 @@ export function placeOf({ path, source }: Located): string {
     case 'zip':
       return `${source.file}\0${source.start}+${source.length}`;
     case 'parquet':
-      return `${source.file}\0${source.column}\0${source.row}`;
+      return source.second === undefined
+        ? `${source.file}\0${source.column}\0${source.row}`
+        : JSON.stringify([source.file, source.column, source.second, source.row]);
     case 'url':
       return source.url;
     case 'text':
       return `${path}\0${source.text}`;
+    case 'pair':
+      return JSON.stringify([path, ...source.texts]);
   }
 }

@@ -6,8 +6,10 @@ import type { TokenizerFiles } from '../models/token-spec.js';
 import { type BpeModel, bytePairs, byteTokens } from './byte-pairs.js';
 import { readCharsmap } from './charsmap.js';
 import { giveBehaviors, type PreTokenizer } from './divide-text.js';
+import { encodePair, type Tokens } from './encode-pair.js';
 import { byteLevelTable, withKnownParts } from './known-parts.js';
 import { referenceText } from './match-reference.js';
+import { findPairFrame, type PairFrame } from './pair-frame.js';
 import { truncationSide } from './truncation-side.js';
 import { matchWholeWords, type WithAddedTokens } from './whole-words.js';
 
@@ -48,6 +50,13 @@ export interface TextTokenizer {
   encode(text: string, maxLength: number): number[];
   /** Token types of a text of so many ids. */
   typesOf(length: number): number[];
+  /**
+   * The same of two texts: of the longer one more is cut off, as `longest_first` does it.
+   * @throws GraftError INVALID_TOKENIZER where the tokenizer has no place for two
+   */
+  encodePair(texts: readonly [string, string], maxLength: number): Tokens;
+  /** What is put around two texts and between them. @throws GraftError as `encodePair` */
+  pairFrame(): PairFrame;
   /** What fills a text up; undefined where the tokenizer has nothing for it. */
   readonly padId: number | undefined;
   /** Largest id of the vocabulary, without tokens that were added to it. */
@@ -56,6 +65,8 @@ export interface TextTokenizer {
   readonly frameLength: number;
   /** Most tokens by the tokenizer's own word; undefined where it does not say. */
   readonly limit: number | undefined;
+  /** Whether the id is of a token that was added to the vocabulary, as marks are. */
+  isAdded(id: number): boolean;
 }
 
 /** Characters looked at for each token wanted; more only where these give too few. */
@@ -103,12 +114,29 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
     tokenizer.encode(prepare(text), { add_special_tokens: false }).ids.filter(Number.isInteger);
   const { before, after } = frame;
   const cutsFront = truncationSide(settings, description) === 'left';
+  const cut = (text: string, room: number): number[] =>
+    cutsFront ? lastIds(text, room, idsOf) : firstIds(text, room, idsOf);
+  let foundPairFrame: PairFrame | undefined;
+  const pairFrame = (): PairFrame => {
+    try {
+      return (foundPairFrame ??= findPairFrame(description.post_processor));
+    } catch (error) {
+      throw invalid(where, `it cannot encode pairs of texts: ${messageOf(error)}`, error);
+    }
+  };
   return {
     encode(text, maxLength) {
       const room = Math.max(0, maxLength - before.length - after.length);
-      const ids = cutsFront ? lastIds(text, room, idsOf) : firstIds(text, room, idsOf);
-      return [...before, ...ids, ...after].slice(0, maxLength);
+      return [...before, ...cut(text, room), ...after].slice(0, maxLength);
     },
+    encodePair: (texts, maxLength) =>
+      encodePair(texts, maxLength, {
+        frame: pairFrame(),
+        cut,
+        countOf: (text) => idsOf(text).length,
+        cutsFront,
+      }),
+    pairFrame,
     typesOf(length) {
       const inner = Math.max(0, length - before.length - after.length);
       const types = [...frame.types.before, ...new Array<number>(inner).fill(frame.types.inner)];
@@ -117,6 +145,7 @@ export function loadTokenizer({ json, config }: TokenizerFiles, where: string): 
     padId: findPadId(description, settings, tokenizer),
     highestId: highestId(description.model.vocab),
     frameLength: before.length + after.length,
+    isAdded: (id) => description.added_tokens?.some((token) => token?.id === id) === true,
     limit: [settings.model_max_length, description.truncation?.max_length]
       .filter((value): value is number => typeof value === 'number' && value > 0 && value <= longestLimit)
       .sort((a, b) => a - b)[0],
@@ -175,6 +204,8 @@ interface TokenizerDescription {
     readonly byte_fallback?: unknown;
   };
   readonly normalizer?: unknown;
+  readonly post_processor?: unknown;
+  readonly added_tokens?: readonly ({ readonly id?: unknown } | null)[];
   readonly truncation?: { readonly max_length?: unknown; readonly direction?: unknown } | null;
   readonly padding?: { readonly pad_id?: unknown } | null;
 }

@@ -59,7 +59,10 @@ function describe({ name, task, labels, sizeBytes, input }: ServedModel): void {
 }
 
 function describeInput(input: ServedInput): string {
-  if (input.kind === 'text') return `up to ${input.tokens.maxLength} tokens`;
+  if (input.kind === 'text') {
+    const { maxLength, takesPairs } = input.tokens;
+    return `${takesPairs ? 'pairs of texts, ' : ''}up to ${maxLength} tokens`;
+  }
   const { width, height } = pixelShape(input.preprocess);
   return `input of ${width}\u00a0×\u00a0${height} pixels`;
 }

@@ -1,6 +1,7 @@
 /** What the page and its worker say to each other. */
 import type { BrowserDevice } from '../runtime/open-browser-session.js';
 import type { ServedModel } from '../serve/served-model.js';
+import type { TextPair } from '../sources/text-pair.js';
 
 /** What the address of the page asks for: `?device=wasm&threads=2`. */
 export interface Wishes {
@@ -8,8 +9,8 @@ export interface Wishes {
   readonly threads?: number | undefined;
 }
 
-/** An encoded image, a frame of the camera, or a text. */
-export type ClassifierInput = Blob | ImageBitmap | string;
+/** An encoded image, a frame of the camera, a text, or a pair of texts. */
+export type ClassifierInput = Blob | ImageBitmap | string | TextPair;
 
 export type Request =
   | { readonly kind: 'load'; readonly model: ServedModel; readonly wishes: Wishes }

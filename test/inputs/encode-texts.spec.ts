@@ -17,7 +17,7 @@ function encode(texts: readonly string[], inputs: Partial<TokenInputs> = {}) {
     inputs: { ids, ...inputs },
   };
   const encoder = openTextEncoder(spec);
-  return encoder.arrange(texts.map((text) => encoder.idsOf(Buffer.from(text))));
+  return encoder.arrange(texts.map((text) => encoder.tokensOf(Buffer.from(text))));
 }
 
 describe('Texts as a model takes them', () => {
@@ -51,10 +51,10 @@ describe('Texts as a model takes them', () => {
       maxLength: 8,
       inputs: { ids },
     };
-    const { isCut, idsOf } = openTextEncoder(spec);
+    const { isCut, tokensOf } = openTextEncoder(spec);
     // Two marks stand around every text.
     const words = (count: number): Uint8Array => Buffer.from('why '.repeat(count));
-    expect([6, 7].map((count) => idsOf(words(count)).length)).to.deep.equal([8, 8]);
+    expect([6, 7].map((count) => tokensOf(words(count)).ids.length)).to.deep.equal([8, 8]);
     expect([1, 6, 7, 100].map((count) => isCut(words(count)))).to.deep.equal([false, false, true, true]);
   });
 
@@ -66,13 +66,13 @@ describe('Texts as a model takes them', () => {
       inputs: { ids, vocabulary: 10 },
     };
     const encoder = openTextEncoder(spec);
-    expect(() => encoder.idsOf(Uint8Array.of(0xff, 0x41))).to.throw('It is not UTF-8 text.');
-    expect(() => encoder.idsOf(Buffer.from('card'))).to.throw(
+    expect(() => encoder.tokensOf(Uint8Array.of(0xff, 0x41))).to.throw('It is not UTF-8 text.');
+    expect(() => encoder.tokensOf(Buffer.from('card'))).to.throw(
       /id 15 .* table of tokens has 10 rows.*does not belong/,
     );
-    expect(() => encoder.idsOf(new Uint8Array(2 ** 26 + 1))).to.throw(
+    expect(() => encoder.tokensOf(new Uint8Array(2 ** 26 + 1))).to.throw(
       'It has 67108865 bytes, more than any text.',
     );
-    expect(encoder.idsOf(Buffer.from('my'))).to.deep.equal([2, 6, 3]);
+    expect(encoder.tokensOf(Buffer.from('my')).ids).to.deep.equal([2, 6, 3]);
   });
 });

@@ -51,7 +51,7 @@ describe('Unfreezing the layers of a text backbone', () => {
       const { backbone, frozen, tail } = await prepare(options, layer, pool);
       const feedsOf = (spec: TokenSpec, list: readonly string[]): TensorMap => {
         const encoder = openTextEncoder(spec);
-        const arranged = encoder.arrange(list.map((text) => encoder.idsOf(Buffer.from(text))));
+        const arranged = encoder.arrange(list.map((text) => encoder.tokensOf(Buffer.from(text))));
         return arranged.feeds(0, arranged.count);
       };
       const packed = packTail(tail);

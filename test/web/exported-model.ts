@@ -52,7 +52,10 @@ export function exportedModel(
 }
 
 /** input_ids [batch, sequence] → a row of a table for each → average → Softmax over the columns, one a label. */
-export function exportedTextModel(labels: readonly string[]): Uint8Array {
+export function exportedTextModel(
+  labels: readonly string[],
+  { takesPairs = false }: { readonly takesPairs?: boolean } = {},
+): Uint8Array {
   const vocabulary = 59;
   const rng = createRng(4);
   const builder = new GraphBuilder({ opset: 17 });
@@ -72,6 +75,7 @@ export function exportedTextModel(labels: readonly string[]): Uint8Array {
       tokenizer: { json: tinyTokenizer() },
       maxLength: 24,
       inputs: { ids: { name: 'input_ids', dtype: 'int64' } },
+      ...(takesPairs && { takesPairs }),
     },
     layer: 'logits',
     pool: 'none',

@@ -255,6 +255,44 @@ describe('the page of graft serve', function () {
     }
   });
 
+  it('has two boxes for a model that takes pairs of texts, and labels them as graft predict does', async () => {
+    const file = path.join(folder, 'pairs.onnx');
+    writeFileSync(file, exportedTextModel(['good', 'bad', 'neither'], { takesPairs: true }));
+    const own = await serve(file);
+    const tab = await browser.newPage();
+    try {
+      tab.on('console', (message) => complaints.push(message.text()));
+      await tab.goto(own.url);
+      const pairs = [
+        ['This film was GREAT', 'and the card is fine!'],
+        ['poor film', 'this film is bad '.repeat(20)],
+      ];
+      await tab.fill('#text', 'alone');
+      await tab.press('#text', 'Enter');
+      expect(await tab.evaluate<string>('document.activeElement.id')).to.equal('second');
+      expect(await tab.isVisible('#results-section')).to.equal(false);
+      for (const [first, second] of pairs) {
+        await tab.fill('#text', first!);
+        await tab.fill('#second', second!);
+        await tab.press('#second', 'Enter');
+      }
+      await tab.waitForSelector('#results .waiting', { state: 'detached' });
+      const cards = await tab.evaluate<Card[]>(readCards);
+      const predictions = await graftJson<Prediction[]>(['predict', '--model', file, ...pairs.flat()]);
+      expect(cards).to.have.length(2);
+      for (const [i, { scores }] of predictions.entries()) {
+        const { text, scores: shown } = cards[1 - i]!;
+        expect(text.includes('longer than the 24 tokens that the model reads')).to.equal(i === 1);
+        for (const name of ['good', 'bad', 'neither'])
+          expect(shown[name]).to.be.closeTo(scores![name]!, 1e-5);
+      }
+      expect(await tab.innerText('#facts')).to.include('pairs of texts, up to 24 tokens');
+    } finally {
+      await tab.close();
+      await own.interrupt();
+    }
+  });
+
   it('labels what the camera sees until it is stopped or switched off', async () => {
     await page.context().grantPermissions(['camera']);
     await page.click('#camera');

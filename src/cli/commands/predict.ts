@@ -45,7 +45,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
       type: 'string',
       array: true,
       describe:
-        'Images, texts (quoted, or .txt files), folders, tables (.csv, .tsv, .jsonl, .parquet); - reads lines: paths, or texts',
+        'Images, texts (quoted, or .txt files; of pairs one after the other), folders, tables (.csv, .tsv, .jsonl, .parquet); - reads lines: paths, texts, or pairs with a tab between',
     },
   },
   example: [
