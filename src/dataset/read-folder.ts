@@ -29,7 +29,8 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
   for (const part of parts) {
     const split = splitOfFolder(part);
     const content = await readFolderContent(path.join(root, part));
-    if (part !== '') unlabelled.push(...content.files.map((file) => path.join(root, part, file)));
+    // One by one: as arguments of one call, more than some 120,000 overflow the stack.
+    if (part !== '') for (const file of content.files) unlabelled.push(path.join(root, part, file));
     for (const label of content.folders) {
       const classFolder = path.join(root, part, label);
       classFolders.set(label, classFolder);

@@ -50,7 +50,7 @@ export async function assertSameAlone(
   await assertSame([whole, cutModel(one, [layer])], layer, feeds, alone);
   if (takesOne(input)) return;
   // An input of pixels that takes floats now has another name.
-  const isFed = features.graph.inputs.every(({ name }) => name in feeds);
+  const isFed = features.graph.inputs.every(({ name }) => Object.hasOwn(feeds, name));
   if (isFed) await assertSame([features, features], outputName, feeds, alone);
 }
 

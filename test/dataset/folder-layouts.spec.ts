@@ -22,6 +22,14 @@ describe('The layout of a folder', () => {
     return folder;
   }
 
+  it('may have a test part of 130,000 files without labels', async function () {
+    this.timeout(120_000);
+    const folder = folderOf(['train/a/1.jpg', 'train/b/2.jpg']);
+    mkdirSync(path.join(folder, 'test'));
+    for (let i = 0; i < 130_000; i++) writeFileSync(path.join(folder, 'test', `${i}.jpg`), '');
+    expect((await heard(folder)).join(' ')).to.contain('130000 images');
+  });
+
   async function listed(folder: string, options: DataOptions = {}): Promise<string[]> {
     const { examples, classes } = await readDataset(folder, options);
     return [...examples].map(({ path: file, label, split = '-' }) =>
