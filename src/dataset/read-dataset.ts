@@ -96,7 +96,7 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
   if (/\.(tgz|gz|bz2|xz|zst|7z|rar)$/i.test(path)) {
     throw new GraftError(
       'INVALID_DATASET',
-      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is compressed in another way; unpack it first.`,
+      `Expected a folder, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is compressed; unpack it first.`,
     );
   }
   if (isImagePath(path)) {

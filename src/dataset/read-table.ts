@@ -14,7 +14,7 @@ import { locate, locateBelow } from './locate-image.js';
 import type { DataOptions } from './read-dataset.js';
 import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
-import { parseSplit, splitOfPath } from './split-names.js';
+import { parseSplit, splitOfFolder, splitOfPath } from './split-names.js';
 import { chooseColumns, hasLabels, type TableColumns } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 
@@ -82,6 +82,7 @@ async function readTable(
     return columns.names;
   };
   let kind = known;
+  let holdsParts: boolean | undefined;
   const lacking = new Map<string, { count: number; row: number }>();
   for await (const { row, values } of readTableRows(file, choose, { header, logger })) {
     if (!columns) return known;
@@ -111,7 +112,9 @@ async function readTable(
       continue;
     }
     kind ??= chosen ?? (images || namesImage(content, folder) ? 'images' : 'texts');
-    const part = splitAt < 0 ? '' : texts[splitAt]!;
+    const given = splitAt < 0 ? '' : texts[splitAt]!;
+    if (given) holdsParts ??= columns.isSplitSure || splitOfFolder(given) !== undefined;
+    const part = holdsParts ? given : '';
     const split = part ? parseSplit(part, row, file) : isSplitByFolder ? splitOfPath(content) : own;
     const label = labels.length === 1 ? labels[0]! : joinLabels(labels, labelNames, options.task, file);
     // White space at the ends of a text is its own.

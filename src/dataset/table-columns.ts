@@ -16,6 +16,8 @@ export interface TableColumns {
   readonly labels: readonly string[];
   /** Places in `names`, -1 for none. */
   readonly split: number;
+  /** Whether the column of parts is one by its name alone; otherwise it is where it names a part first. */
+  readonly isSplitSure: boolean;
   readonly group: number;
   /** undefined: what stands in the first row tells. */
   readonly kind: ExampleKind | undefined;
@@ -47,13 +49,19 @@ export function chooseColumns(columns: readonly string[], file: string, options:
   const splitName = header ? findUsual(['split'], columns) : undefined;
   // Of objects a later one may have it, which must not be trained on for want of it in the first.
   const later = holdsObjects(file) ? ['split'] : [];
-  const split = splitName === undefined ? later : [assertOnlyOne(splitName, columns, file)];
+  // Names that may mean something else.
+  const perhaps =
+    header && !holdsObjects(file) ? findUsual(['subset', 'set', 'partition'], columns) : undefined;
+  const isFree = perhaps !== undefined && ![...contents, ...group, ...labels].includes(perhaps);
+  const parts = splitName ?? (isFree ? perhaps : undefined);
+  const split = parts === undefined ? later : [assertOnlyOne(parts, columns, file)];
   const single = textColumn !== undefined ? 'texts' : isImage ? 'images' : isText ? 'texts' : undefined;
   return {
     names: [...contents, ...split, ...group, ...labels],
     contents,
     labels,
     split: split.length > 0 ? contents.length : -1,
+    isSplitSure: parts === splitName,
     group: group.length > 0 ? contents.length + split.length : -1,
     kind: contents.length === 2 ? 'pairs' : single,
   };

@@ -1,6 +1,7 @@
 /** `graft export`: the merged file of a run, which is written when it was found right. */
 import path from 'node:path';
 import type { Verification } from '../export/compare-on-providers.js';
+import { warnOfHalfTranspose } from '../export/warn-of-half-transpose.js';
 import type { ExportFormat } from '../models/export-format.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { Model } from '../onnx/ir.js';
@@ -122,6 +123,7 @@ async function writeVerified(
   try {
     const verified = await verifySource({ merged: staged.source, ...source }, hooks);
     sayWhatDiffers(verified, hooks.logger);
+    warnOfHalfTranspose(merged.graph, hooks.logger);
     await commit(staged, verified);
     return {
       model: file,

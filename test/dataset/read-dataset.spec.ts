@@ -227,6 +227,11 @@ describe('Reading a data set', () => {
       ['CSV with semicolons', '"image, or path";image;label\n1,5;a.jpg;cat\n2;sub/b.jpg;dog\n', 'csv'],
       ['CSV with tabs', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'csv'],
       ['CSV with tabs between quotes', '"image"\t"label"\n"a.jpg"\t"cat"\n"sub/b.jpg"\t"dog"\n', 'csv'],
+      [
+        'CSV with its delimiter said between quotes',
+        '"sep=;"\r\nimage;label\r\na.jpg;cat\r\nsub/b.jpg;dog\r\n',
+        'csv',
+      ],
       ['TSV', 'image\tlabel\na.jpg\tcat\nsub/b.jpg\tdog\n', 'tsv'],
       ['JSONL', '{"image":"a.jpg","label":"cat"}\n{"label":"dog","image":"sub/b.jpg"}\n', 'jsonl'],
       [
@@ -318,6 +323,39 @@ describe('Reading a data set', () => {
       expect(await refusal(tableOf('image,label,split\na.jpg,cat,holdout\nb.jpg,dog,val\n'))).to.match(
         /train, validation or test for split in row 2 .*"holdout"/,
       );
+    });
+
+    it('takes the parts from a column subset, set or partition where it names some, as else they would be trained on', async () => {
+      for (const name of ['subset', 'set', 'Partition']) {
+        const parts = tableOf(`image,label,${name}\n1.png,a,Train\n2.png,b,val\n3.png,b,test\n`);
+        expect(listed(await readDataset(parts))).to.deep.equal([
+          'a 1.png train',
+          'b 2.png validation',
+          'b 3.png test',
+        ]);
+        const others = tableOf(`image,label,${name}\n1.png,a,7\n2.png,b,train\n`);
+        expect(listed(await readDataset(others))).to.deep.equal(['a 1.png', 'b 2.png']);
+        const labels = tableOf(`image,${name}\n1.png,train\n2.png,bus\n`);
+        const { classes } = await readDataset(labels, { labelColumn: name });
+        expect(classes).to.deep.equal(['bus', 'train']);
+      }
+    });
+
+    it('takes a path below the folder of the table as path.resolve does', async () => {
+      const names = [
+        'a/b.png',
+        './a.png',
+        'a/../b.png',
+        '.a/b.png',
+        'a//b.png',
+        'a/b.png/',
+        '../c.png',
+        'a/.b.png',
+      ];
+      const file = tableOf(['image,label', ...names.map((name, i) => `${name},${i}`)].join('\n'));
+      const { examples } = await readDataset(file);
+      const expected = names.map((name) => path.resolve(path.dirname(file), name));
+      expect([...examples].map((example) => example.path)).to.deep.equal(expected);
     });
 
     it('takes the part of an object where the first one has none', async () => {

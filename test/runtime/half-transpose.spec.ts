@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
+import { warnOfHalfTranspose } from '../../src/export/warn-of-half-transpose.js';
 import { asFloat16 } from '../../src/graph/as-float16.js';
 import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { encodeModel } from '../../src/onnx/write-model.js';
@@ -27,6 +28,16 @@ describe('A float16 model in which a Transpose leads to a MatMul', () => {
     expect(holdsHalf(encodeModel(swapped()))).to.equal(false);
     for (const bytes of [[], [255], [58, 255, 255, 1], [58, 3, 42, 1, 16]])
       expect(holdsHalf(Uint8Array.from(bytes))).to.equal(false);
+  });
+
+  it('is told of where it is exported, as other programs end by it', () => {
+    const said: string[] = [];
+    const logger = { info() {}, warn: (text: string) => void said.push(text) };
+    warnOfHalfTranspose(swapped().graph, logger);
+    expect(said).to.deep.equal([]);
+    warnOfHalfTranspose(asFloat16(swapped()).graph, logger);
+    expect(said).to.have.length(1);
+    expect(said[0]).to.match(/Transpose before a MatMul in float16 .*--precision float16-weights/);
   });
 
   it('runs with all optimisations, from bytes and from a file, where the process ended before', async () => {
