@@ -17,6 +17,6 @@ export function warnOfHalfTranspose(graph: Graph, logger: Logger | undefined): v
   if (!product) return;
   logger?.warn(
     `The file has a Transpose before a MatMul in float16 ("${product.name}"), on which ONNX Runtime up to 1.32 may crash on a CPU. Open it there with ` +
-      'graph optimisation level "extended", or export it with --precision float16-weights.',
+      'graph optimisation level "extended", or export the backbone in float32.',
   );
 }

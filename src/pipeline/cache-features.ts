@@ -141,7 +141,6 @@ async function prepareSetting(
   const whole = await readDataset(options.data, options, logger);
   const { start, end } = shardBounds(whole.examples.length, options.shard);
   const dataset = options.shard ? { ...whole, examples: whole.examples.slice(start, end) } : whole;
-  await makeCacheFolder(options.cache);
   const folder = backbonesFolder(options.cache);
   return { device, dataset, backboneHooks: { folder, logger, signal } };
 }
@@ -157,6 +156,7 @@ async function cacheOutputs(
   const { logger = silentLogger } = hooks;
   const { dtype = 'float32' } = options;
   logger.info(device.explanation);
+  await makeCacheFolder(options.cache);
   const folder = featuresFolder(options.cache);
   const targets: { store: FeatureStore; output: string }[] = [];
   for (const backbone of backbones) {

@@ -4,7 +4,7 @@ import { silentLogger } from '../logger.js';
 import { exampleDims } from '../models/input-spec.js';
 import { declaredPool } from '../text/declared-pool.js';
 import { listFeatureLayers } from './analyse-model.js';
-import { backbonesFolder, makeCacheFolder } from './cache-folder.js';
+import { backbonesFolder } from './cache-folder.js';
 import type { CacheOptions } from './cache-features.js';
 import { prepareBackbone } from './prepare-backbone.js';
 import type { LayerChoice } from './prepare-layers.js';
@@ -33,7 +33,6 @@ export async function chooseLayers(
       throw new GraftError('USAGE', `Expected each layer once in --layers but ${twice} is there twice.`);
     return layers.map((layer) => ({ layer, pool: options.pool, reason: 'named' }));
   }
-  await makeCacheFolder(options.cache);
   const folder = backbonesFolder(options.cache);
   const { model, input, path } = await prepareBackbone(
     { ...options, layer: undefined },

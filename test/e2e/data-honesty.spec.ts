@@ -343,7 +343,7 @@ describe('what a data set hides', function () {
     }
     expectRefusal(
       await graftHere(train(rows, '--task', 'ordered', '--order', 'even,odd', '--head', 'prototype'), env),
-      1,
+      2,
       /prototype head is for classes/,
     );
   });

@@ -126,7 +126,8 @@ describe('graft tune', function () {
     const trained = await graftJsonHere<TrainReport>([...train, ...viewed, ...at('views-alone')], env);
     const plain = await graftJsonHere<TrainReport>([...train, ...common, ...at('no-views')], env);
     const [candidate] = searched.candidates;
-    expect(candidate!.loss).to.be.closeTo(trained.crossValidation!.loss.mean, 1e-9);
+    // All folds of a search share one sweep; those of a training are fitted one by one, to the same optimum.
+    expect(candidate!.loss).to.be.closeTo(trained.crossValidation!.loss.mean, 1e-4);
     expect(candidate!.loss).not.to.be.closeTo(plain.crossValidation!.loss.mean, 1e-3);
     expect(searched.trained.objective).to.equal(trained.objective);
     const refused = await graftHere(['tune', ...viewed, '--unfreeze', 'a', ...at('both')], env);
