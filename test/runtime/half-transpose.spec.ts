@@ -37,7 +37,7 @@ describe('A float16 model in which a Transpose leads to a MatMul', () => {
     expect(said).to.deep.equal([]);
     warnOfHalfTranspose(asFloat16(swapped()).graph, logger);
     expect(said).to.have.length(1);
-    expect(said[0]).to.match(/Transpose before a MatMul in float16 .*--precision float16-weights/);
+    expect(said[0]).to.match(/Transpose before a MatMul in float16 .*export the backbone in float32/);
   });
 
   it('runs with all optimisations, from bytes and from a file, where the process ended before', async () => {
