@@ -98,6 +98,6 @@ function cannotPredict(input: ListedInput, error: GraftError): GraftError {
 
 /** A text may be empty, or a line of any length. */
 function quoteInput({ path, source }: ListedInput): string {
-  if (source === undefined) return path;
+  if (source === undefined && path !== '') return path;
   return JSON.stringify(shortenText(path, 80));
 }
