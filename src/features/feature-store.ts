@@ -20,6 +20,7 @@ import {
   type ShardFormat,
   type ShardIndex,
   shardExtension,
+  tellsDamage,
 } from './shard.js';
 
 const concurrentReads = 16;
@@ -216,8 +217,7 @@ export class FeatureStore {
     const shard = this.#known.get(name);
     if (shard) shard.isUsable = false;
     const isGone = systemErrorCode(cause) === 'ENOENT';
-    const isDamage = cause instanceof GraftError || systemErrorCode(cause) === 'EISDIR';
-    if (!isGone && !isDamage) throw unreadable(file, cause);
+    if (!isGone && !tellsDamage(cause)) throw unreadable(file, cause);
     const reason =
       cause instanceof GraftError ? cause.message : `${file} is ${isGone ? 'gone' : 'a folder'}.`;
     this.#logger.warn(`${reason} It is set aside; its rows are computed again.`);

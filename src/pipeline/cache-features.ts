@@ -155,6 +155,8 @@ async function cacheOutputs(
 ): Promise<CachedFeatures[]> {
   const { logger = silentLogger } = hooks;
   const { dtype = 'float32' } = options;
+  const { input } = backbones[0]!;
+  assertSameKind(dataset, input, options.data);
   logger.info(device.explanation);
   await makeCacheFolder(options.cache);
   const folder = featuresFolder(options.cache);
@@ -163,8 +165,6 @@ async function cacheOutputs(
     const store = await FeatureStore.open(folder, storeOf(backbone, dtype), logger);
     targets.push({ store, output: backbone.outputName });
   }
-  const { input } = backbones[0]!;
-  assertSameKind(dataset, input, options.data);
   const extraction = await extractFeatures({
     model: layOut,
     input,
