@@ -19,7 +19,10 @@ export async function findConstants(
   if (names.length === 0) return new Map();
   const session = await openModel(cutModel(model, names), { threads: 1 });
   try {
-    const [one, two] = [await session.run(trialFeeds(input, [0])), await session.run(trialFeeds(input, [1, 2]))];
+    const [one, two] = [
+      await session.run(trialFeeds(input, [0])),
+      await session.run(trialFeeds(input, [1, 2])),
+    ];
     return new Map(
       names.filter((name) => areEqual(one[name]!, two[name]!)).map((name) => [name, one[name]!]),
     );

@@ -53,5 +53,8 @@ async function placesInRun(
 
 function hasEqualHalves({ data, dims }: Tensor): boolean {
   const half = data.length / 2;
-  return dims[0] === 2 && data.slice(0, half).every((value: number | bigint, i: number) => value === data[half + i]);
+  return (
+    dims[0] === 2 &&
+    data.slice(0, half).every((value: number | bigint, i: number) => value === data[half + i])
+  );
 }

@@ -42,7 +42,11 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   if (cut.strange.length > 0) {
     // What has the size may be the image itself, and a cut is behind a node.
     const copied = input.kind === 'pixels' ? copyInputs(features) : features;
-    remade = await remakeable(copied, cut.strange.filter((name) => name !== unfreeze), input);
+    remade = await remakeable(
+      copied,
+      cut.strange.filter((name) => name !== unfreeze),
+      input,
+    );
     if (remade.size > 0) cut = await examineCut(copied, unfreeze, input, remade);
   }
   const { split, shapes, constants, strange } = cut;
@@ -87,7 +91,11 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
       output: backbone.outputName,
       dim: backbone.dim,
       // What the tail makes once more is made as before.
-      frozenWeights: new Set([...shared, ...constants.keys(), ...[...remade.values()].flatMap(({ way }) => [...way])]),
+      frozenWeights: new Set([
+        ...shared,
+        ...constants.keys(),
+        ...[...remade.values()].flatMap(({ way }) => [...way]),
+      ]),
     },
   };
 }

@@ -31,7 +31,9 @@ describe('the sources of sizes', () => {
     const looked = builder.op('Gather', [table, places]);
     const isMask = (name: string): boolean => name === mask;
     expect(madeOf(builder.graph(), index, isMask)?.sources).to.deep.equal(new Set([mask]));
-    expect(madeOf(builder.graph(), index, (name) => name === places)?.sources).to.deep.equal(new Set([mask, places]));
+    expect(madeOf(builder.graph(), index, (name) => name === places)?.sources).to.deep.equal(
+      new Set([mask, places]),
+    );
     expect(madeOf(builder.graph(), looked, isMask)).to.equal(undefined);
   });
 });

@@ -6,7 +6,8 @@ import { float32 } from '../../src/tensor/tensor.js';
 import { type BertOptions, randomBert } from '../text/random-bert.js';
 
 describe('The token that a text model takes at its end', () => {
-  const takenOf = (options: BertOptions) => takenToken(decodeModel(randomBert(options), { path: 'tiny.onnx' }));
+  const takenOf = (options: BertOptions) =>
+    takenToken(decodeModel(randomBert(options), { path: 'tiny.onnx' }));
 
   it('is the last one where its place is read off the mask, before or after the layer of scores', () => {
     expect(takenOf({ inputs: ['mask'], isCausal: true, takesLast: 'scores' })).to.equal('last');
@@ -26,7 +27,9 @@ describe('The token that a text model takes at its end', () => {
       b.output(of(b, words, ids), 'float32', undefined, 'logits');
       return takenToken(b.model());
     };
-    expect(end((b, words) => b.op('Gather', [words, b.ints([0])], { attributes: { axis: 1 } }))).to.equal(undefined);
+    expect(end((b, words) => b.op('Gather', [words, b.ints([0])], { attributes: { axis: 1 } }))).to.equal(
+      undefined,
+    );
     expect(end((b, words) => b.op('Squeeze', [words, b.ints([1])]))).to.equal(undefined);
   });
 

@@ -187,11 +187,17 @@ function roundedTo8Bits(b: GraphBuilder, value: string, scale: number): string {
 /** [batch, 2]: the number of each text, and where the mask has its last one. */
 function lastPlaces(b: GraphBuilder, mask: string): string {
   const size = (axis: number): string =>
-    b.op('Gather', [b.op('Shape', [mask]), b.constant(`axis.${axis}`, int64([], [axis]))], { attributes: { axis: 0 } });
+    b.op('Gather', [b.op('Shape', [mask]), b.constant(`axis.${axis}`, int64([], [axis]))], {
+      attributes: { axis: 0 },
+    });
   const count = (until: string): string =>
     b.op('Range', [b.constant('range.0', int64([], [0])), until, b.constant('range.1', int64([], [1]))]);
-  const place = b.op('ArgMax', [b.op('Mul', [mask, count(size(1))])], { attributes: { axis: 1, keepdims: 1 } });
-  return b.op('Concat', [b.op('Unsqueeze', [count(size(0)), b.ints([1])]), place], { attributes: { axis: 1 } });
+  const place = b.op('ArgMax', [b.op('Mul', [mask, count(size(1))])], {
+    attributes: { axis: 1, keepdims: 1 },
+  });
+  return b.op('Concat', [b.op('Unsqueeze', [count(size(0)), b.ints([1])]), place], {
+    attributes: { axis: 1 },
+  });
 }
 
 /** Scores [batch, heads, sequence, sequence] with slopes added in [batch * heads, …]. */
