@@ -38,14 +38,14 @@ const options = {
 
 export const predictCommand = defineCommand<typeof options, { inputs?: string[] }>({
   command: 'predict [inputs..]',
-  describe: 'Label images, texts, folders or tables of them',
+  describe: 'Label images, texts, folders, tables or archives of them',
   options,
   positionals: {
     inputs: {
       type: 'string',
       array: true,
       describe:
-        'Images, texts (quoted, or .txt files; of pairs one after the other), folders, tables (.csv, .tsv, .jsonl, .parquet); - reads lines: paths, texts, or pairs with a tab between',
+        'Images, texts (quoted, or .txt files; of pairs one after the other), folders, tables (CSV, TSV, JSONL, JSON), tar, zip or Parquet files (also a-{0..9}.tar); - reads lines: paths, texts, or pairs with a tab between',
     },
   },
   example: [
