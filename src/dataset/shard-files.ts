@@ -91,7 +91,8 @@ export async function shardsOfFolder(folder: string): Promise<ShardFile[] | unde
     const inner = path.join(folder, name);
     const content = await readFolderContent(inner);
     if (content.folders.length > 0) return undefined;
-    found.push(...shardsAmong(inner, content.files, splitOfFolder(name)));
+    // One by one: as arguments of one call, more than some 120,000 overflow the stack.
+    for (const shard of shardsAmong(inner, content.files, splitOfFolder(name))) found.push(shard);
   }
   if (found.some(({ kind }) => kind === 'zip') && files.some(isTable)) return undefined;
   const kinds = new Set(found.map(({ kind }) => kind));

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { descriptionFile, encodeDescription } from './store-description.js';
-import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
+import { inFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
 import type { InputIdentity } from '../models/identify-input.js';
 import { type FeatureSettings, featureKey } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
@@ -72,14 +72,15 @@ export class FeatureStore {
     const source = { ...rest, view, dtype };
     const storeKey = featureKey(source);
     const store = new FeatureStore(path.join(cacheFolder, storeKey), { storeKey, dim, dtype }, logger);
-    await makeFolder(store.folder);
-    await removeStaleTemporaries(store.folder).catch((error) => {
-      throw unreadable(store.folder, error);
+    await inFolder(store.folder, async () => {
+      await removeStaleTemporaries(store.folder).catch((error) => {
+        throw unreadable(store.folder, error);
+      });
+      const description = encodeDescription({ dim, ...source });
+      const file = path.join(store.folder, descriptionFile);
+      const present = await readFile(file, 'utf8').catch(() => undefined);
+      if (present !== description) await writeDurably(file, description);
     });
-    const description = encodeDescription({ dim, ...source });
-    const file = path.join(store.folder, descriptionFile);
-    const present = await readFile(file, 'utf8').catch(() => undefined);
-    if (present !== description) await writeDurably(file, description);
     await store.refresh();
     return store;
   }

@@ -107,7 +107,7 @@ function joinUnknown(model: Tokenizer['model'], fallsBack: boolean): void {
       for (const piece of model.tokenize!(word)) {
         if (!ids.has(piece)) unknown += piece;
         else {
-          if (unknown !== '') tokens.push(...written(unknown));
+          if (unknown !== '') for (const token of written(unknown)) tokens.push(token);
           unknown = '';
           tokens.push(piece);
         }
