@@ -151,23 +151,25 @@ export async function writeRunFolder(
   await write(runFiles.head, encodeHead(head));
 }
 
-/** @throws GraftError where the folder is no run, or its run did not finish. */
+/** @throws GraftError FILE_NOT_FOUND where the folder is no run, or its run did not finish; FILE_UNREADABLE, also for what is damaged */
 export async function readRunFolder(folder: string): Promise<RunFolder> {
   const configFile = path.join(folder, runFiles.config);
   const headFile = path.join(folder, runFiles.head);
-  let text: string;
-  let head: Uint8Array;
-  try {
-    text = await readFile(configFile, 'utf8');
-    head = await readFile(headFile);
-  } catch (error) {
-    const cause = unreadable(folder, error);
-    throw new GraftError(
-      cause.code,
-      `${folder} is not a finished run: expected ${runFiles.config} and ${runFiles.head} in it, as graft train writes them.`,
-      { cause: error },
-    );
-  }
+  const read = async (file: string): Promise<Buffer> => {
+    try {
+      return await readFile(file);
+    } catch (error) {
+      const isThere = !['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '');
+      if (isThere) throw unreadable(file, error);
+      throw new GraftError(
+        'FILE_NOT_FOUND',
+        `${folder} is not a finished run: expected ${runFiles.config} and ${runFiles.head} in it, as graft train writes them.`,
+        { cause: error },
+      );
+    }
+  };
+  const text = (await read(configFile)).toString('utf8');
+  const head = await read(headFile);
   let config: RunConfig | FeatureRunConfig;
   try {
     config = JSON.parse(text) as RunConfig | FeatureRunConfig;

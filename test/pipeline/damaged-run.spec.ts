@@ -1,5 +1,5 @@
 /** Run folders whose files are JSON, but not what was written: by hand, or half copied. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
@@ -44,6 +44,21 @@ describe('a run folder that is damaged', () => {
     it(`is refused for what its configuration lacks: ${says}`, async () => {
       const message = await refusal('config.json', change, () => readRunFolder(run));
       expect(message).to.equal(`${path.join(run, 'config.json')} is damaged: ${says}.`);
+    });
+  }
+
+  for (const name of ['config.json', 'head.safetensors']) {
+    it(`is not called unfinished where its ${name} cannot be read`, async () => {
+      const file = path.join(run, name);
+      renameSync(file, `${file}.kept`);
+      // As a permission or the disk would keep it from being read, of root too.
+      symlinkSync(file, file);
+      const error = await readRunFolder(run).catch((reason: unknown) => reason);
+      renameSync(`${file}.kept`, file);
+      expect(error).to.include({
+        code: 'FILE_UNREADABLE',
+        message: `Cannot read ${file}: its links lead in a circle; name the file itself.`,
+      });
     });
   }
 
