@@ -44,6 +44,7 @@ function pool({ dtype, dims, data }: Tensor, { pool: kind }: FeatureLayer): numb
     dtype === 'float16' ? fromHalfArray(data as Uint16Array) : Array.from(data as Float32Array, Number);
   if (kind === 'none') return Array.from(values);
   if (kind === 'cls') return Array.from(values.slice(0, dims.at(-1)));
+  if (kind === 'last') return Array.from(values.slice(-dims.at(-1)!));
   const isFirst = kind === 'avg';
   const channels = isFirst ? dims[1]! : dims.at(-1)!;
   const positions = sizeOf(dims) / channels;

@@ -1,7 +1,7 @@
 /** Files that several processes may write and none may see half: temporary file, fsync, rename, fsync of the folder. */
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, readlinkSync, statSync } from 'node:fs';
-import { type FileHandle, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import path from 'node:path';
 import { systemErrorCode, unwritable } from './errors.js';
@@ -124,19 +124,46 @@ export async function assertWritable(file: string): Promise<void> {
 
 /**
  * Makes the folder and its parents, durably: what is synced in a folder is lost with the power all the same where the
- * folder's own name is not on the disk yet. @throws GraftError FILE_UNWRITABLE.
+ * folder's own name is not on the disk yet.
+ * @returns the first one that was not there, or undefined
+ * @throws GraftError FILE_UNWRITABLE.
  */
-export async function makeFolder(folder: string): Promise<void> {
+export async function makeFolder(folder: string): Promise<string | undefined> {
   try {
     const absolute = path.resolve(folder);
-    const first = makeMissing(absolute) ?? absolute;
+    const made = makeMissing(absolute);
+    const first = made ?? absolute;
     // Also where it was there already: whoever made it may have been killed before it came to this.
-    for (let made = absolute; made.length >= first.length; made = path.dirname(made)) {
-      await syncFolder(path.dirname(made));
-      if (made === path.dirname(made)) break;
+    for (let at = absolute; at.length >= first.length; at = path.dirname(at)) {
+      await syncFolder(path.dirname(at));
+      if (at === path.dirname(at)) break;
     }
+    return made;
   } catch (error) {
     throw unwritable(folder, error);
+  }
+}
+
+/**
+ * Makes the folder, as `makeFolder`, for what is written into it: where that fails, no folder is left that was made for it and
+ * holds nothing.
+ */
+export async function inFolder<T>(folder: string, write: () => Promise<T>): Promise<T> {
+  const made = await makeFolder(folder);
+  try {
+    return await write();
+  } catch (error) {
+    if (made !== undefined) await removeEmpty(path.resolve(folder), made);
+    throw error;
+  }
+}
+
+/** From the folder up to `first`, as far as nobody else has put anything there meanwhile. */
+export async function removeEmpty(folder: string, first: string): Promise<void> {
+  try {
+    for (let at = folder; at.length >= first.length; at = path.dirname(at)) await rmdir(at);
+  } catch {
+    // Not empty any more.
   }
 }
 

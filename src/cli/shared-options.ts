@@ -107,7 +107,12 @@ export const onErrorOption = {
 } as const satisfies Record<string, Options>;
 
 export const modelOption = {
-  model: { type: 'string', demandOption: true, requiresArg: true, describe: 'Exported ONNX file' },
+  model: {
+    type: 'string',
+    demandOption: true,
+    requiresArg: true,
+    describe: 'Exported ONNX file, or a folder that holds it',
+  },
 } as const satisfies Record<string, Options>;
 
 /** What commands that look at a bare model take. */

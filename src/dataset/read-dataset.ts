@@ -14,10 +14,11 @@ import { readArchives } from './read-archives.js';
 import { sayLookAlikes } from './say-look-alikes.js';
 import {
   asShard,
-  asTable,
   expandBraces,
+  isCompressed,
   type ShardFile,
   shardsOfFolder,
+  shardsOfList,
   tablesOfFolder,
 } from './shard-files.js';
 
@@ -80,7 +81,7 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     if (files.length > 1) return files;
     throw unreadable(path, error);
   });
-  if (Array.isArray(info)) return readShards(info.map(shardOfList), path, options, logger);
+  if (Array.isArray(info)) return readShards(shardsOfList(info), path, options, logger);
   const metadata = info.isDirectory() ? await metadataOfFolder(path, options, logger) : undefined;
   if (metadata)
     return readShards(metadata.tables, path, { ...options, imageColumn: metadata.imageColumn }, logger);
@@ -93,7 +94,7 @@ async function readAny(path: string, options: DataOptions, logger: Logger): Prom
     refuseColumns(path, options);
     return readFolder(path, logger);
   }
-  if (/\.(tgz|gz|bz2|xz|zst|7z|rar)$/i.test(path)) {
+  if (isCompressed(path)) {
     throw new GraftError(
       'INVALID_DATASET',
       `Expected a folder, a table (.csv, .tsv, .jsonl), .tar, .zip or .parquet files for --data but ${path} is compressed; unpack it first.`,
@@ -139,14 +140,4 @@ function readShards(
     shards[0]!.kind
   ];
   return read(shards, resolve(path), options, logger);
-}
-
-function shardOfList(file: string, _: number, files: readonly string[]): ShardFile {
-  const of = (name: string): ShardFile | undefined => asShard(name) ?? asTable(name);
-  const shard = of(file);
-  if (shard && shard.kind === of(files[0]!)?.kind) return shard;
-  throw new GraftError(
-    'USAGE',
-    `A list in braces is one of .tar, .zip or .parquet files, or of tables, but ${file} is none of its kind.`,
-  );
 }

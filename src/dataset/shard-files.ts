@@ -36,6 +36,11 @@ export function asTable(file: string): ShardFile | undefined {
   return { path: path.resolve(file), kind: 'table', split: splitOfFile(path.basename(file)) };
 }
 
+/** Whether nothing in the file can be read in place, by its name. */
+export function isCompressed(file: string): boolean {
+  return /\.(tgz|gz|bz2|xz|zst|7z|rar)$/i.test(file);
+}
+
 /** Whether the file is a CSV, TSV or JSONL table by its name. */
 export function isTable(file: string): boolean {
   // A .json may be anything.
@@ -65,7 +70,7 @@ export async function tablesOfFolder(folder: string): Promise<ShardFile[] | unde
     'INVALID_DATASET',
     `The folder ${folder} holds tables (${shown}); name the one that is meant, ` +
       (parts.length > 1
-        ? `or those that are: --data '${path.join(folder, `{${list}}`)}' is without ${nameSome(
+        ? `or those that are: '${path.join(folder, `{${list}}`)}' is without ${nameSome(
             others.map((table) => path.basename(table.path)),
             2,
           )}.`
@@ -86,14 +91,15 @@ export async function shardsOfFolder(folder: string): Promise<ShardFile[] | unde
     const inner = path.join(folder, name);
     const content = await readFolderContent(inner);
     if (content.folders.length > 0) return undefined;
-    found.push(...shardsAmong(inner, content.files, splitOfFolder(name)));
+    // One by one: as arguments of one call, more than some 120,000 overflow the stack.
+    for (const shard of shardsAmong(inner, content.files, splitOfFolder(name))) found.push(shard);
   }
   if (found.some(({ kind }) => kind === 'zip') && files.some(isTable)) return undefined;
   const kinds = new Set(found.map(({ kind }) => kind));
   if (kinds.size > 1) {
     throw new GraftError(
       'INVALID_DATASET',
-      `The folder ${folder} holds shards of several kinds (${[...kinds].join(', ')}); name those that are meant, such as --data '${folder}/train-{0..9}.tar'.`,
+      `The folder ${folder} holds shards of several kinds (${[...kinds].join(', ')}); name those that are meant, such as '${folder}/train-{0..9}.tar'.`,
     );
   }
   return found.length > 0 ? found : undefined;
@@ -120,6 +126,19 @@ export function expandBraces(pattern: string): string[] {
   const rests = expandBraces(pattern.slice(match.index + whole.length));
   if (choices.length * rests.length > mostShards) throw tooMany(pattern);
   return choices.flatMap((choice) => rests.map((rest) => before + choice + rest));
+}
+
+/** What braces stood for. @throws GraftError USAGE where the files are not of one kind. */
+export function shardsOfList(files: readonly string[]): ShardFile[] {
+  const of = (name: string): ShardFile | undefined => asShard(name) ?? asTable(name);
+  return files.map((file) => {
+    const shard = of(file);
+    if (shard && shard.kind === of(files[0]!)?.kind) return shard;
+    throw new GraftError(
+      'USAGE',
+      `A list in braces is one of .tar, .zip or .parquet files, or of tables, but ${file} is none of its kind.`,
+    );
+  });
 }
 
 function range(first: string, last: string, pattern: string): string[] {

@@ -12,7 +12,7 @@ import { rawTextOf, rowsOf } from './rows-of-parquet.js';
 import { holdsImages, ImageRoot } from './image-root.js';
 import { locate, locateBelow, type RowPlace } from './locate-image.js';
 import { sourceOfTexts } from './read-table.js';
-import { isTable, shardKind } from './shard-files.js';
+import { shardKind } from './shard-files.js';
 import { pickColumn, pickNamedTexts } from './table-columns.js';
 import { readTableRows } from './table-rows.js';
 import { findUsualPair, imageColumns, textColumns } from './usual-columns.js';
@@ -22,11 +22,6 @@ export type TableInputOptions = Pick<DataOptions, 'imageColumn' | 'imageRoot' | 
 export interface TableInput extends Located {
   /** Why there is nothing to read. */
   readonly error?: GraftError;
-}
-
-/** Whether a file is a table by its name. */
-export function holdsInputs(file: string): boolean {
-  return isTable(file) || shardKind(file) === 'parquet';
 }
 
 /**

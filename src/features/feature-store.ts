@@ -8,7 +8,7 @@ import path from 'node:path';
 import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../errors.js';
 import { type Logger, silentLogger } from '../logger.js';
 import { descriptionFile, encodeDescription } from './store-description.js';
-import { makeFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
+import { inFolder, removeStaleTemporaries, writeDurably } from '../write-durably.js';
 import type { InputIdentity } from '../models/identify-input.js';
 import { type FeatureSettings, featureKey } from './feature-key.js';
 import { KeyIndex, keyBytes } from './key-index.js';
@@ -20,6 +20,7 @@ import {
   type ShardFormat,
   type ShardIndex,
   shardExtension,
+  tellsDamage,
 } from './shard.js';
 
 const concurrentReads = 16;
@@ -71,14 +72,15 @@ export class FeatureStore {
     const source = { ...rest, view, dtype };
     const storeKey = featureKey(source);
     const store = new FeatureStore(path.join(cacheFolder, storeKey), { storeKey, dim, dtype }, logger);
-    await makeFolder(store.folder);
-    await removeStaleTemporaries(store.folder).catch((error) => {
-      throw unreadable(store.folder, error);
+    await inFolder(store.folder, async () => {
+      await removeStaleTemporaries(store.folder).catch((error) => {
+        throw unreadable(store.folder, error);
+      });
+      const description = encodeDescription({ dim, ...source });
+      const file = path.join(store.folder, descriptionFile);
+      const present = await readFile(file, 'utf8').catch(() => undefined);
+      if (present !== description) await writeDurably(file, description);
     });
-    const description = encodeDescription({ dim, ...source });
-    const file = path.join(store.folder, descriptionFile);
-    const present = await readFile(file, 'utf8').catch(() => undefined);
-    if (present !== description) await writeDurably(file, description);
     await store.refresh();
     return store;
   }
@@ -216,8 +218,7 @@ export class FeatureStore {
     const shard = this.#known.get(name);
     if (shard) shard.isUsable = false;
     const isGone = systemErrorCode(cause) === 'ENOENT';
-    const isDamage = cause instanceof GraftError || systemErrorCode(cause) === 'EISDIR';
-    if (!isGone && !isDamage) throw unreadable(file, cause);
+    if (!isGone && !tellsDamage(cause)) throw unreadable(file, cause);
     const reason =
       cause instanceof GraftError ? cause.message : `${file} is ${isGone ? 'gone' : 'a folder'}.`;
     this.#logger.warn(`${reason} It is set aside; its rows are computed again.`);

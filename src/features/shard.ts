@@ -8,7 +8,7 @@
  */
 import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import { GraftError } from '../errors.js';
+import { GraftError, systemErrorCode } from '../errors.js';
 import { toHalfArray } from '../tensor/float16.js';
 import {
   decodeSafetensors,
@@ -189,6 +189,11 @@ async function readAt(file: FileHandle, position: number, length: number): Promi
     done += bytesRead;
   }
   return bytes;
+}
+
+/** Whether what reading a shard failed with says that it is damaged, rather than that it cannot be read: a disk, a permission. */
+export function tellsDamage(error: unknown): boolean {
+  return error instanceof GraftError || systemErrorCode(error) === 'EISDIR';
 }
 
 function damaged(path: string, reason: string): GraftError {

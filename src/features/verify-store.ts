@@ -1,10 +1,10 @@
 /** Whether every byte of a store is as it was written, and how to get rid of what is not. */
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { GraftError, messageOf, unwritable } from '../errors.js';
+import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '../errors.js';
 import { keyBytes } from './key-index.js';
 import { entriesOf, isShard, setAsideExtension } from './list-stores.js';
-import { decodeShard } from './shard.js';
+import { decodeShard, tellsDamage } from './shard.js';
 import { descriptionFile, readDescription } from './store-description.js';
 
 export interface StoreVerification {
@@ -13,6 +13,8 @@ export interface StoreVerification {
   readonly shards: number;
   readonly rows: number;
   readonly damaged: readonly DamagedFile[];
+  /** What could not be read (a permission, the disk), so that nobody knows whether it is whole. */
+  readonly unreadable: readonly DamagedFile[];
 }
 
 export interface DamagedFile {
@@ -36,6 +38,7 @@ export async function verifyStore(folder: string, signal?: AbortSignal): Promise
   }
   const description = await readDescription(folder);
   const damaged: DamagedFile[] = [];
+  const unread: DamagedFile[] = [];
   if (!description) {
     const file = path.join(folder, descriptionFile);
     damaged.push({ file, reason: `${file} is missing or damaged.` });
@@ -55,10 +58,13 @@ export async function verifyStore(folder: string, signal?: AbortSignal): Promise
       shards++;
       rows += keys.length / keyBytes;
     } catch (error) {
-      damaged.push({ file, reason: messageOf(error) });
+      if (tellsDamage(error)) damaged.push({ file, reason: messageOf(error) });
+      // What is gone, another process has removed meanwhile.
+      else if (systemErrorCode(error) !== 'ENOENT')
+        unread.push({ file, reason: unreadable(file, error).message });
     }
   }
-  return { folder, shards, rows, damaged };
+  return { folder, shards, rows, damaged, unreadable: unread };
 }
 
 /**

@@ -112,7 +112,7 @@ function layersFrom(
     visited.add(name);
     for (const node of beside(name)) {
       if (linearLayer(node, flow)) found.add(node);
-      else if (worksPerChannel(node, flow)) pending.push(...beyond(node, name));
+      else if (worksPerChannel(node, flow)) for (const next of beyond(node, name)) pending.push(next);
     }
   }
   return [...found];

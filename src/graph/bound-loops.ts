@@ -20,7 +20,7 @@ const roundsOfOne = 1_000_000;
 const fewestRounds = 10_000;
 
 /**
- * The model, to be tried, with an end to every loop; the same where it has no subgraphs.
+ * The model, to be tried, with an end to every loop; the same where none needs one.
  * @throws GraftError UNSUPPORTED_MODEL as `assertEnds`
  */
 export function boundLoops(model: Model): Model {
@@ -30,6 +30,8 @@ export function boundLoops(model: Model): Model {
   const { values, nodes } = namesOf(graph);
   const builder = new GraphBuilder({ taken: [...values, ...nodes] });
   const bounded = inGraph(graph, noFacts, builder);
+  // A guard is made of constants.
+  if (builder.initializers.size === 0) return model;
   // The bodies see the constants of the graph around them.
   return {
     ...model,

@@ -123,7 +123,7 @@ export function ancestors(flow: DataFlow, to: Iterable<string>): Set<string> {
     if (found.has(value)) continue;
     found.add(value);
     const producer = flow.producer(value);
-    if (producer) pending.push(...flow.inputs(producer));
+    if (producer) for (const input of flow.inputs(producer)) pending.push(input);
   }
   return found;
 }

@@ -29,6 +29,8 @@ export const scoring: ReadonlySet<string> = new Set([
   'Div',
   'Concat',
   'Gather',
+  'GatherND',
+  'GatherElements',
   'Slice',
   'Split',
   'TopK',

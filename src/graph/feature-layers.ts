@@ -14,6 +14,7 @@ import type { Pool } from './pool-features.js';
 import { type Recommendation, recommendLayer } from './recommend-layer.js';
 import { recurrencesOverBatch } from './recurrences-over-batch.js';
 import { listTokenInputs } from './token-inputs.js';
+import { takenToken } from './taken-token.js';
 import { type Shapes, type ValueLayouts, valueLayouts } from './value-layout.js';
 
 export interface FeatureLayer {
@@ -45,7 +46,7 @@ export interface ModelStructure {
 export interface StructureOptions {
   /** The values between which and `to` lies an operator without a gradient; default: none is known to have any. */
   readonly untrainable?: (to: string) => ReadonlySet<string>;
-  /** What pools the tokens of a text; default: their mean. */
+  /** What pools the tokens of a text; default: what the model does at its end, else their mean. */
   readonly tokenPool?: Pool | undefined;
 }
 
@@ -66,7 +67,7 @@ export function analyseStructure(
   const blocks = findBlocks(flow, layouts, best.value);
   const parameters = countParameters(graph);
   const stopped = untrainable?.(best.value);
-  const poolOf = defaultPools(flow, layouts, tokenPool);
+  const poolOf = defaultPools(flow, layouts, tokenPool ?? takenToken(model));
   const describe = (name: string, reason: string): FeatureLayer => {
     const shape = layouts.shape(name);
     const pool = poolOf(name);

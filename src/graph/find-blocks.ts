@@ -103,7 +103,7 @@ function ownNodes(flow: DataFlow, ends: readonly string[]) {
       const node = producer(value);
       if (!node || partOf.has(node)) continue;
       partOf.set(node, part);
-      pending.push(...valuesRead(node));
+      for (const read of valuesRead(node)) pending.push(read);
     }
   }
   const counted = new Set<string>();

@@ -80,7 +80,7 @@ export function fixedConditions(graph: Graph, shapes?: Shapes): FixedConditions 
       if (!node || seen.has(name)) continue;
       seen.add(name);
       if (free.test(node.opType) && node.opType !== 'If') return false;
-      pending.push(...node.inputs);
+      for (const input of node.inputs) pending.push(input);
     }
     return true;
   }

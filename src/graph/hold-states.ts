@@ -75,7 +75,7 @@ function usesIn(graph: Graph): Uses {
   for (let body = pending.pop(); body; body = pending.pop()) {
     for (const { name } of body.outputs) outputs.add(name);
     for (const node of body.nodes) {
-      pending.push(...subgraphs(node));
+      for (const inner of subgraphs(node)) pending.push(inner);
       for (const name of new Set(node.inputs)) {
         const known = readers.get(name);
         if (known) known.push(node);
@@ -97,7 +97,8 @@ function endsInStates(value: string, { readers, outputs }: Uses): boolean {
       if (['LSTM', 'GRU', 'RNN'].includes(opType)) {
         if (inputs[5] !== name && inputs[6] !== name) return false;
         found = true;
-      } else if (passing.has(opType) && inputs[0] === name) pending.push(...results);
+      } else if (passing.has(opType) && inputs[0] === name)
+        for (const result of results) pending.push(result);
       else return false;
     }
   }

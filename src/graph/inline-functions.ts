@@ -137,7 +137,7 @@ class Inliner {
     this.#active.add(definition);
     for (const row of renameScoped(nodes, names, naming)) this.#place(row, depth + 1, place);
     this.#active.delete(definition);
-    place.nodes.push(...copies);
+    for (const copy of copies) place.nodes.push(copy);
     // Shapes differ from call to call.
     for (const [name, { type }] of valueInfo) {
       const renamed = names.get(name);

@@ -50,7 +50,7 @@ export function vocabularySize(graph: Graph, input: string): number {
     if (value === undefined) break;
     for (const node of users(value)) {
       if (['Cast', 'Identity', 'Reshape', 'Squeeze', 'Unsqueeze', 'Flatten'].includes(node.opType))
-        pending.push(...node.outputs);
+        for (const output of node.outputs) pending.push(output);
       if (node.opType === 'EmbedLayerNormalization' && node.inputs[0] === value)
         return Number.MAX_SAFE_INTEGER;
       if (!/Gather/.test(node.opType)) continue;

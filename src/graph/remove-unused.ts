@@ -13,7 +13,7 @@ export function removeUnused(graph: Graph): Graph {
     const producer = index.producer(name);
     if (producer && !kept.has(producer)) {
       kept.add(producer);
-      pending.push(...valuesRead(producer));
+      for (const read of valuesRead(producer)) pending.push(read);
     }
   }
   const produced = new Set<string>();

@@ -26,7 +26,7 @@ export function showsFilling(graph: Graph, mask: string): boolean {
     for (const { opType, outputs } of users(value)) {
       const isGrid = isRounded || opType === 'QuantizeLinear';
       if (!weighing.test(opType))
-        pending.push(...outputs.map((name) => ({ value: name, isRounded: isGrid })));
+        for (const name of outputs) pending.push({ value: name, isRounded: isGrid });
       else if (isRounded) return true;
     }
   }

@@ -19,7 +19,7 @@ export function sizeSources(graph: Graph, value: string): ReadonlySet<string> | 
     if (!node) {
       if (fed.has(name)) return undefined;
     } else if (node.opType === 'Shape' || node.opType === 'Size') sources.add(node.inputs[0]!);
-    else pending.push(...valuesRead(node));
+    else for (const read of valuesRead(node)) pending.push(read);
   }
   return sources.size > 0 ? sources : undefined;
 }

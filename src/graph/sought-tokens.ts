@@ -9,7 +9,8 @@ export function soughtTokens(graph: Graph, input: string): number[] {
   const pending = [input];
   for (let value = pending.pop(); value !== undefined; value = pending.pop()) {
     for (const node of users(value)) {
-      if (node.opType === 'Cast' || node.opType === 'Identity') pending.push(...node.outputs);
+      if (node.opType === 'Cast' || node.opType === 'Identity')
+        for (const output of node.outputs) pending.push(output);
       if (node.opType !== 'Equal') continue;
       const other = node.inputs.find((name) => name !== value);
       const data = other === undefined ? undefined : factsOf(graph).constantOf(other)?.data;

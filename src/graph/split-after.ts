@@ -2,7 +2,6 @@ import { GraftError } from '../errors.js';
 import { valuesRead } from '../onnx/graph-index.js';
 import type { Model, Node } from '../onnx/ir.js';
 import { assertValueExists } from './assert-value-exists.js';
-import { sizeSources } from './size-sources.js';
 import { splitModel } from './split-model.js';
 
 export interface TrainableSplit {
@@ -17,13 +16,13 @@ export interface TrainableSplit {
 /**
  * Splits a model so that the tail is everything that depends on `layer`, and the frozen part all that does not.
  * What follows from constants alone goes with whoever reads it.
- * @param sizes - values made of sizes (`sizeSources`) that shall not cross: what they are the sizes of crosses instead
+ * @param remade - values that shall not cross, each with what crosses instead: the tail makes them of it (`madeOf`)
  * @throws GraftError UNKNOWN_VALUE; UNSUPPORTED_MODEL where no output depends on the layer.
  */
 export function splitAfter(
   model: Model,
   layer: string,
-  sizes: ReadonlySet<string> = new Set(),
+  remade: ReadonlyMap<string, ReadonlySet<string>> = new Map(),
 ): TrainableSplit {
   assertValueExists(model, layer);
   const { graph } = model;
@@ -45,8 +44,7 @@ export function splitAfter(
   }
   const crossing = new Set([layer]);
   const cross = (value: string): void => {
-    const sources = sizes.has(value) ? sizeSources(graph, value) : undefined;
-    for (const each of sources ?? [value]) if (fed.has(each)) crossing.add(each);
+    for (const each of remade.get(value) ?? [value]) if (fed.has(each)) crossing.add(each);
   };
   for (const node of graph.nodes) {
     if (!node.outputs.some((output) => after.has(output))) continue;

@@ -37,7 +37,7 @@ export function takeBranches(graph: Graph, conditions: ReadonlyMap<string, boole
       value: (name: string) => values.take(within(prefix, name)),
       node: (name: string) => names.take(within(prefix, name)),
     };
-    nodes.push(...renameScoped(body.nodes, renamed, naming));
+    for (const row of renameScoped(body.nodes, renamed, naming)) nodes.push(row);
     const value = (name: string): string => {
       if (!renamed.has(name)) renamed.set(name, naming.value(name));
       return renamed.get(name)!;
@@ -45,7 +45,7 @@ export function takeBranches(graph: Graph, conditions: ReadonlyMap<string, boole
     const moved = renameGraph({ ...body, nodes: [], outputs: [] }, { ...keepNames, value });
     for (const [name, weight] of moved.initializers) initializers.set(name, weight);
     for (const [name, info] of moved.valueInfo) if (!valueInfo.has(name)) valueInfo.set(name, info);
-    nodes.push(...copies.map((copy) => ({ ...copy, inputs: copy.inputs.map(value) })));
+    for (const copy of copies) nodes.push({ ...copy, inputs: copy.inputs.map(value) });
   }
   return nodes.some((row, i) => row !== graph.nodes[i])
     ? { ...graph, nodes, initializers, valueInfo }

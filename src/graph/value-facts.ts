@@ -104,7 +104,9 @@ function resultRank(
     const all = inputs.map(rankOf);
     // A matrix product with a vector has an axis less.
     if (opType === 'MatMul' && all.some((rank) => rank === 1)) return undefined;
-    return all.every((rank) => rank !== undefined) ? Math.max(...all) : undefined;
+    return all.every((rank) => rank !== undefined)
+      ? all.reduce((most, rank) => Math.max(most, rank))
+      : undefined;
   }
   return undefined;
 }

@@ -7,7 +7,7 @@ import type { Model } from '../onnx/ir.js';
 import { encodeModel } from '../onnx/write-model.js';
 import { downloadFile } from '../sources/download-file.js';
 import { packageFolder } from '../version.js';
-import { makeFolder, writeDurably } from '../write-durably.js';
+import { inFolder, makeFolder, writeDurably } from '../write-durably.js';
 import type { FetchHooks } from './fetch-hooks.js';
 import type { PreprocessSpec } from './preprocess-spec.js';
 import { buildHashedNgrams } from './hashed-ngrams.js';
@@ -89,6 +89,5 @@ async function writeBuilt(name: string, model: Model, folder: string): Promise<s
 async function writeWhereOther(file: string, bytes: Uint8Array): Promise<void> {
   const present = await readFile(file).catch(() => undefined);
   if (present?.equals(bytes)) return;
-  await makeFolder(path.dirname(file));
-  await writeDurably(file, bytes);
+  await inFolder(path.dirname(file), () => writeDurably(file, bytes));
 }

@@ -28,7 +28,8 @@ export async function modelInFolder(named: string): Promise<string> {
       (info) => info.isDirectory(),
       () => false,
     );
-  if (!(await isFolder(named))) return named;
+  // What is no path at all is refused by whoever opens it.
+  if (typeof named !== 'string' || !(await isFolder(named))) return named;
   const inner = path.join(named, 'onnx');
   const files = [
     ...(await listModels(named, '')),

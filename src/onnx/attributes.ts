@@ -54,7 +54,7 @@ export function subgraphs(node: Node): Graph[] {
   const found: Graph[] = [];
   for (const attribute of node.attributes.values()) {
     if (attribute.kind === 'graph') found.push(attribute.value);
-    else if (attribute.kind === 'graphs') found.push(...attribute.value);
+    else if (attribute.kind === 'graphs') for (const inner of attribute.value) found.push(inner);
   }
   return found;
 }

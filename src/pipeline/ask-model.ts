@@ -4,7 +4,6 @@ import { openPool } from '../features/open-pool.js';
 import { Pace } from '../features/pace.js';
 import type { ModelMetadata } from '../models/model-metadata.js';
 import { readExported } from '../models/read-exported.js';
-import { encodedLength } from '../onnx/write-model.js';
 import { assertFinite } from '../predict/assert-finite.js';
 import { resolveDevice } from '../runtime/providers.js';
 import type { Device } from '../runtime/session.js';
@@ -45,8 +44,7 @@ const noKey = new Uint8Array();
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openExported(path: string, options: AskOptions = {}): Promise<ExportedModel> {
-  const { model, metadata, source } = await readExported(path);
-  const modelBytes = encodedLength(model);
+  const { metadata, layOut } = await readExported(path);
   const { device = 'auto', batch, threads } = options;
   const { labels, task, input } = metadata;
   const output = { name: taskOf(task).outputNames.outputs, view: 0, dim: labels.length };
@@ -55,8 +53,9 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
     async *ask(count, read, onCut) {
       let done = 0;
       const { provider } = await resolveDevice(device);
+      const { source, sizeBytes, release } = await layOut();
       const { pool, parcel } = openPool({
-        ...{ model: source, modelBytes, input, provider, batch, threads },
+        ...{ model: source, modelBytes: sizeBytes, input, provider, batch, threads },
         ...(count <= few && { workers: 1 }),
         tellsCut: true,
         views: [undefined],
@@ -103,6 +102,7 @@ export async function openExported(path: string, options: AskOptions = {}): Prom
         }
       } finally {
         await pool.close();
+        await release();
       }
     },
   };

@@ -15,7 +15,7 @@ import { type NodeProvider, type ResolvedDevice, resolveDevice } from '../runtim
 import type { Device } from '../runtime/session.js';
 import { checkOptions, searchedOptions } from './check-options.js';
 import { type Shard, shardBounds } from './choose-shard.js';
-import { backbonesFolder, featuresFolder, makeCacheFolder } from './cache-folder.js';
+import { backbonesFolder, featuresFolder, inCacheFolder } from './cache-folder.js';
 import { assertSameKind } from './assert-same-kind.js';
 import {
   type Backbone,
@@ -155,16 +155,17 @@ async function cacheOutputs(
 ): Promise<CachedFeatures[]> {
   const { logger = silentLogger } = hooks;
   const { dtype = 'float32' } = options;
-  logger.info(device.explanation);
-  await makeCacheFolder(options.cache);
-  const folder = featuresFolder(options.cache);
-  const targets: { store: FeatureStore; output: string }[] = [];
-  for (const backbone of backbones) {
-    const store = await FeatureStore.open(folder, storeOf(backbone, dtype), logger);
-    targets.push({ store, output: backbone.outputName });
-  }
   const { input } = backbones[0]!;
   assertSameKind(dataset, input, options.data);
+  logger.info(device.explanation);
+  const folder = featuresFolder(options.cache);
+  const targets: { store: FeatureStore; output: string }[] = [];
+  await inCacheFolder(options.cache, async () => {
+    for (const backbone of backbones) {
+      const store = await FeatureStore.open(folder, storeOf(backbone, dtype), logger);
+      targets.push({ store, output: backbone.outputName });
+    }
+  });
   const extraction = await extractFeatures({
     model: layOut,
     input,

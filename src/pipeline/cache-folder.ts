@@ -1,7 +1,7 @@
 import { homedir, userInfo } from 'node:os';
 import path from 'node:path';
 import { GraftError } from '../errors.js';
-import { makeFolder } from '../write-durably.js';
+import { inFolder } from '../write-durably.js';
 
 /** Where features and fetched backbones live unless told: $GRAFT_CACHE, else $XDG_CACHE_HOME/graft, else ~/.cache/graft. @throws GraftError USAGE where there is no home */
 export function cacheFolder(named?: string): string {
@@ -11,14 +11,18 @@ export function cacheFolder(named?: string): string {
 }
 
 /**
- * That there is one, or can be.
+ * What is written into it, for which it is made where it is missing; where that fails it does not stay empty.
  * @throws GraftError FILE_UNWRITABLE that names the flag: in what is made below it nobody would look for that.
  */
-export async function makeCacheFolder(named?: string): Promise<void> {
+export async function inCacheFolder<T>(named: string | undefined, write: () => Promise<T>): Promise<T> {
+  let isThere = false;
   try {
-    await makeFolder(cacheFolder(named));
+    return await inFolder(cacheFolder(named), () => {
+      isThere = true;
+      return write();
+    });
   } catch (error) {
-    if (!(error instanceof GraftError)) throw error;
+    if (isThere || !(error instanceof GraftError)) throw error;
     throw new GraftError(
       error.code,
       `${error.message.replace(/\.$/, '')}: it is the folder of the cache, named by --cache DIR or $GRAFT_CACHE.`,

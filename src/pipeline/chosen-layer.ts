@@ -6,6 +6,7 @@ import { traceData } from '../graph/data-flow.js';
 import { defaultPools } from '../graph/default-pool.js';
 import { mainInputs } from '../graph/main-inputs.js';
 import type { Pool } from '../graph/pool-features.js';
+import { takenToken } from '../graph/taken-token.js';
 import { type Shapes, valueLayouts } from '../graph/value-layout.js';
 import type { Model } from '../onnx/ir.js';
 import { probeShapes } from '../runtime/probe-shapes.js';
@@ -50,7 +51,7 @@ export async function examineLayer(
   const shapes = await probeShapes(cut, probe);
   const pool = (): Pool => {
     const flow = traceData(cut.graph, mainInputs(cut.graph, shapes));
-    return defaultPools(flow, valueLayouts(cut.graph, shapes), tokenPool)(layer);
+    return defaultPools(flow, valueLayouts(cut.graph, shapes), tokenPool ?? takenToken(model))(layer);
   };
   return { chosen: layer, shapes, defaultPool: pool };
 }

@@ -84,13 +84,8 @@ async function chooseRows(
       throw new GraftError('USAGE', 'Give --store, or --backbone and --data, not both.');
     }
     const stray = ofExamples.find((name) => options[name] !== undefined);
-    if (stray !== undefined) {
-      const flag = stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
-      throw new GraftError(
-        'USAGE',
-        `--${flag} is about a backbone and a data set, but the rows of --store are there as they are; leave --${flag} out.`,
-      );
-    }
+    if (stray !== undefined)
+      throw notOfStore(stray.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`));
     const store = await openNamed(featuresFolder(options.cache), start, hooks);
     return { table: tableOf(store, store.rowKeys(), hooks), store, cache: null };
   }
@@ -105,6 +100,14 @@ async function chooseRows(
   const { kind, classes, task, targets } = dataset;
   const examples = { kind, classes, task, targets, of: dataset.examples.choose(used) };
   return { table: tableOf(store, selectKeys(keys, used), hooks, examples), store, cache: report };
+}
+
+/** That a flag says nothing of a store that is named. */
+export function notOfStore(flag: string): GraftError {
+  return new GraftError(
+    'USAGE',
+    `--${flag} is about a backbone and a data set, but the rows of --store are there as they are; leave --${flag} out.`,
+  );
 }
 
 async function openNamed(cache: string, start: string, { logger }: Hooks): Promise<FeatureStore> {

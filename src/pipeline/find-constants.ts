@@ -1,14 +1,11 @@
 /** Values that are the same whatever a model is fed: shapes, positions, the mask of a decoder. */
 import { cutModel } from '../graph/cut-model.js';
-import { openTextEncoder } from '../inputs/encode-texts.js';
-import { exampleDims, type InputSpec } from '../models/input-spec.js';
+import type { InputSpec } from '../models/input-spec.js';
 import { toInitializer } from '../onnx/initializer.js';
 import type { Model } from '../onnx/ir.js';
-import { createRng } from '../rng.js';
 import { openModel } from '../runtime/open-model.js';
-import type { TensorMap } from '../runtime/session.js';
-import { sizeOf } from '../tensor/shape.js';
-import { float32, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { trialFeeds } from './trial-feeds.js';
 
 /**
  * Of `names` those that are equal in shape and value in two runs, on one example and on two others.
@@ -22,30 +19,16 @@ export async function findConstants(
   if (names.length === 0) return new Map();
   const session = await openModel(cutModel(model, names), { threads: 1 });
   try {
-    const [one, two] = [await session.run(trialFeeds(input, 1)), await session.run(trialFeeds(input, 2))];
+    const [one, two] = [
+      await session.run(trialFeeds(input, [0])),
+      await session.run(trialFeeds(input, [1, 2])),
+    ];
     return new Map(
       names.filter((name) => areEqual(one[name]!, two[name]!)).map((name) => [name, one[name]!]),
     );
   } finally {
     await session.release();
   }
-}
-
-/** Texts of different lengths, or images of noise. */
-function trialFeeds(input: InputSpec, count: 1 | 2): TensorMap {
-  if (input.kind === 'tokens') {
-    const encoder = openTextEncoder(input);
-    const texts = count === 1 ? ['a'] : ['the other', 'and one more. '.repeat(8)];
-    return encoder.arrange(texts.map((text) => encoder.tokensOfTrial(text))).feeds(0, count);
-  }
-  const rng = createRng(count);
-  const dims = [count, ...exampleDims(input).get(input.name)!.slice(1)];
-  return {
-    [input.name]: float32(
-      dims,
-      Float32Array.from({ length: sizeOf(dims) }, () => rng.normal()),
-    ),
-  };
 }
 
 /** The model with the values as weights in place of inputs. */

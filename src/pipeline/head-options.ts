@@ -107,35 +107,42 @@ const epochFlags = {
 } as const;
 
 function assertGoTogether(options: HeadOptions, task: TaskKind, solver: Solver | 'no'): void {
-  if (solver === 'lbfgs' || solver === 'no') {
-    const names = Object.keys(epochFlags) as (keyof typeof epochFlags)[];
-    const stray = names.find((name) => options[name] !== undefined);
-    if (stray)
-      refuse(
-        solver === 'no'
-          ? `${epochFlags[stray]} is for heads that are trained, but a prototype head is computed: each class is its mean; leave ${epochFlags[stray]} away.`
-          : `${epochFlags[stray]} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`,
-      );
-  }
+  if (solver === 'no') refuseTraining(options);
+  const stray = solver === 'lbfgs' ? findGiven(options, epochFlags) : undefined;
+  if (stray) refuse(`${stray} is for the solvers that go by epochs; add --solver adamw or --solver sgd.`);
   if (solver !== 'lbfgs' && options.tolerance !== undefined)
     refuse(`--tolerance is for --solver lbfgs, but it is ${solver}.`);
   if (solver !== 'sgd' && (options.momentum !== undefined || options.nesterov !== undefined)) {
     refuse(`--momentum and --nesterov are for --solver sgd, but it is ${solver}.`);
   }
-  if (solver === 'no') {
-    const losses = {
-      'class-weights': options.classWeights === 'balanced',
-      'label-smoothing': options.labelSmoothing !== undefined,
-      focal: options.focal !== undefined,
-    };
-    const [flag] = Object.entries(losses).find(([, isGiven]) => isGiven) ?? [];
-    if (flag) {
-      refuse(
-        `--${flag} is about a loss, but the prototype head trains none: each class is its mean, and all count alike; leave --${flag} away.`,
-      );
-    }
-  }
   assertLossSuits(options, task);
+}
+
+/** What says how a head is trained, and of which loss, has no meaning for one that is computed. */
+function refuseTraining(options: HeadOptions): void {
+  const solving = { ...epochFlags, tolerance: '--tolerance', momentum: '--momentum', nesterov: '--nesterov' };
+  const stray = findGiven(options, solving);
+  if (stray)
+    refuse(
+      `${stray} is for heads that are trained, but a prototype head is computed: each class is its mean; leave ${stray} away.`,
+    );
+  const { classWeights } = options;
+  const ofLoss = findGiven(
+    { ...options, classWeights: classWeights === 'none' ? undefined : classWeights },
+    { classWeights: '--class-weights', labelSmoothing: '--label-smoothing', focal: '--focal' },
+  );
+  if (ofLoss)
+    refuse(
+      `${ofLoss} is about a loss, but the prototype head trains none: each class is its mean, and all count alike; leave ${ofLoss} away.`,
+    );
+}
+
+/** @returns the flag of the first of the options that is given */
+function findGiven(
+  options: HeadOptions,
+  flags: Partial<Readonly<Record<keyof HeadOptions, string>>>,
+): string | undefined {
+  return Object.entries(flags).find(([name]) => options[name as keyof HeadOptions] !== undefined)?.[1];
 }
 
 /** @throws GraftError USAGE for a loss that the task does not have. */

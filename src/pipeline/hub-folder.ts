@@ -6,8 +6,14 @@ import { hubPrecisions } from '../export/hub-config.js';
 import type { ModelPrecision } from '../models/model-precision.js';
 import type { StagedModel } from '../onnx/stage-model.js';
 import { sideFileName } from '../onnx/write-model.js';
-import { assertWritable, makeFolder, makeMissing, stageContent, type StagedFile } from '../write-durably.js';
-import { removeEmpty } from './run-folder.js';
+import {
+  assertWritable,
+  makeFolder,
+  makeMissing,
+  removeEmpty,
+  stageContent,
+  type StagedFile,
+} from '../write-durably.js';
 
 /** Names of an export. */
 const hubFiles = {

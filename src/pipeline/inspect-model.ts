@@ -11,7 +11,6 @@ import { holdStates, stateInputs } from '../graph/hold-states.js';
 import { writeOutSparse } from '../graph/write-out-sparse.js';
 import type { FetchHooks } from '../models/fetch-hooks.js';
 import { resolveBackbone } from '../models/resolve-backbone.js';
-import type { Dimension, ValueInfo } from '../onnx/ir.js';
 import { readModel } from '../onnx/read-model.js';
 import { drawBlocks } from '../report/draw-blocks.js';
 import { shorten } from '../report/svg-elements.js';
@@ -20,6 +19,7 @@ import { declaredPool } from '../text/declared-pool.js';
 import { makeFolder, writeDurably } from '../write-durably.js';
 import { analyseModel } from './analyse-model.js';
 import { backbonesFolder } from './cache-folder.js';
+import { describeValue, type ValueReport } from './describe-value.js';
 import { explainSeveralImages } from './find-input.js';
 import { spareInputs } from './spare-inputs.js';
 import { settleBranches } from './settle-branches.js';
@@ -30,8 +30,8 @@ export interface Inspection {
   readonly model: string;
   readonly irVersion: number;
   readonly producer: string;
-  readonly inputs: readonly InspectedValue[];
-  readonly outputs: readonly InspectedValue[];
+  readonly inputs: readonly ValueReport[];
+  readonly outputs: readonly ValueReport[];
   readonly opsets: Readonly<Record<string, number>>;
   /** Numbers in all weights. */
   readonly parameters: number;
@@ -47,12 +47,6 @@ export interface Inspection {
   readonly obstacle?: string;
   /** The drawing that was asked for. */
   readonly svg?: string;
-}
-
-export interface InspectedValue {
-  readonly name: string;
-  readonly dtype: string;
-  readonly shape: readonly Dimension[];
 }
 
 export interface InspectOptions {
@@ -92,8 +86,8 @@ export async function inspectModel(
     model: file,
     irVersion: model.irVersion,
     producer: `${model.producerName} ${model.producerVersion}`.trim(),
-    inputs: graph.inputs.map(describe),
-    outputs: graph.outputs.map(describe),
+    inputs: graph.inputs.map(describeValue),
+    outputs: graph.outputs.map(describeValue),
     opsets: Object.fromEntries([...model.opsets].map(([domain, version]) => [domain || 'ai.onnx', version])),
     parameters: countParameters(graph).total,
     nodes: graph.nodes.length,
@@ -134,12 +128,7 @@ function factsOf({ nodes, parameters, opsets, producer }: Inspection): string[] 
 }
 
 /** Symbols that an exporter made up of a whole path are no more than an unknown size to a reader. */
-function showValue({ name, dtype, shape }: InspectedValue): string {
+function showValue({ name, dtype, shape }: ValueReport): string {
   const sizes = shape.map((dim) => (typeof dim === 'string' && dim.length > 16 ? null : dim));
   return `${shorten(name, 26)}  ${dtype} ${formatShape(sizes)}`;
-}
-
-function describe({ name, type }: ValueInfo): InspectedValue {
-  if (type?.kind !== 'tensor') return { name, dtype: type?.kind ?? 'unknown', shape: [] };
-  return { name, dtype: type.dtype, shape: type.shape ?? [] };
 }

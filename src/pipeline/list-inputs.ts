@@ -1,8 +1,10 @@
-/** What `graft predict` was given: images, texts, files of texts, folders of either, tables, lines. */
+/** What `graft predict` was given: images, texts, files of texts, folders of either, tables, archives, lines. */
 import { stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import type { ExampleKind } from '../dataset/dataset.js';
-import { holdsInputs, readTableInputs, type TableInput, textInput } from '../dataset/table-inputs.js';
+import { filesOfInput, namesInputs, readInputs } from '../dataset/read-inputs.js';
+import { isCompressed } from '../dataset/shard-files.js';
+import { type TableInput, textInput } from '../dataset/table-inputs.js';
 import { GraftError, unreadable } from '../errors.js';
 import { isImagePath } from '../image/image-extensions.js';
 import { type Logger, silentLogger } from '../logger.js';
@@ -20,8 +22,8 @@ type ListOptions = Pick<
 
 /**
  * For images every input is a path. For texts it is one where a file or folder of that name is there, or where it looks
- * like a path; everything else is a text. Lines are paths of images, or texts; a table stands for its rows. Pairs of texts
- * are two inputs one after the other, lines with a tab between, or rows of a table. What is
+ * like a path; everything else is a text. Lines are paths of images, or texts; a table stands for its rows, an archive for
+ * its images, and a folder without images or texts, or a list in braces, for the tables or archives in it. Pairs of texts are two inputs one after the other, lines with a tab between, or rows of a table. What is
  * missing has its error: FILE_NOT_FOUND, FILE_UNREADABLE, or INVALID_DATASET for a folder without examples.
  * @throws GraftError USAGE for columns where there is no table, or of examples that the model does not take, or half a pair
  */
@@ -31,16 +33,19 @@ export async function listInputs(
   logger: Logger = silentLogger,
 ): Promise<ListedInput[]> {
   const { inputs, readLines } = options;
-  refuseColumns(options, kind);
+  refuseOtherColumns(options, kind);
   const listed: ListedInput[] = [];
+  let holdsColumns = false;
   const add = async (path: string): Promise<void> => {
     const before = listed.length;
     try {
-      if (holdsInputs(path))
-        for await (const row of readTableInputs(path, kind, options, logger)) listed.push(row);
-      else for (const file of await fromPath(path, kind)) listed.push(file);
-      if (listed.length === before)
-        throw new GraftError('INVALID_DATASET', `There is no row in the table ${path}.`);
+      const alone = await fromPath(path, kind);
+      for (const file of alone ?? []) listed.push(file);
+      if (alone) return;
+      holdsColumns = true;
+      const files = await filesOfInput(path);
+      if (!files) throw nothingIn(path, kind);
+      for await (const row of readInputs(files, kind, options, logger)) listed.push(row);
     } catch (error) {
       // Of a table that is damaged nothing is labelled: its rows would be taken for all there are.
       listed.length = before;
@@ -67,6 +72,7 @@ export async function listInputs(
     }
   }
   if (first !== undefined) throw withoutSecond(first);
+  if (!holdsColumns) refuseColumns(options);
   return listed;
 }
 
@@ -100,11 +106,8 @@ function textsOfJson(line: string): readonly string[] | undefined {
   }
 }
 
-/** Columns are for tables, and for what the model takes. */
-function refuseColumns(
-  { inputs, imageColumn, imageRoot, textColumn, header }: ListOptions,
-  kind: ExampleKind,
-): void {
+/** Columns are for tables; of images in an archive one is their extension. */
+function refuseColumns({ imageColumn, imageRoot, textColumn, header }: ListOptions): void {
   const given = {
     'image-column': imageColumn,
     'image-root': imageRoot,
@@ -112,19 +115,23 @@ function refuseColumns(
     'no-header': header === false || undefined,
   };
   const flag = Object.entries(given).find(([, value]) => value !== undefined)?.[0];
-  if (flag !== undefined && !inputs.some(holdsInputs))
-    throw new GraftError(
-      'USAGE',
-      `--${flag} is for tables (.csv, .tsv, .jsonl, .parquet), but no input is one; leave it away.`,
-    );
+  if (flag === undefined) return;
+  throw new GraftError(
+    'USAGE',
+    `--${flag} is for tables (.csv, .tsv, .jsonl, .json, .parquet), but no input is one; leave it away.`,
+  );
+}
+
+/** Columns are of what the model takes. */
+function refuseOtherColumns({ imageColumn, imageRoot, textColumn }: ListOptions, kind: ExampleKind): void {
   const [strange, takes] = kind === 'images' ? [textColumn, 'image'] : [imageColumn ?? imageRoot, 'text'];
-  if (strange !== undefined)
-    throw new GraftError('USAGE', `The model takes ${takes}s; name their column with --${takes}-column.`);
+  if (strange === undefined) return;
+  throw new GraftError('USAGE', `The model takes ${takes}s; name their column with --${takes}-column.`);
 }
 
 /** A text of one word that ends as a file of texts does was meant to be one: that it is missing must be said. */
 async function isPath(input: string): Promise<boolean> {
-  if (/^\S+\.(txt|csv|tsv|jsonl|parquet)$/i.test(input)) return true;
+  if (/^\S+$/.test(input) && (/\.txt$/i.test(input) || namesInputs(input))) return true;
   return stat(input).then(
     () => true,
     () => false,
@@ -141,22 +148,42 @@ function fromAddress(address: string): ListedInput {
   );
 }
 
-async function fromPath(input: string, kind: ExampleKind): Promise<ListedInput[]> {
+/** An image or a text that lies there, or all of a folder; undefined where there may be other files that hold some. */
+async function fromPath(input: string, kind: ExampleKind): Promise<ListedInput[] | undefined> {
   if (kind === 'images' && /^(https?|file):\/\//i.test(input)) return [fromAddress(input)];
-  const info = await stat(input);
-  if (kind === 'pairs') {
-    throw new GraftError(
-      'INVALID_TEXT',
-      `The model takes pairs of texts, and ${input} is a ${info.isDirectory() ? 'folder' : 'file'}: give the pairs in a table, or line by line with -.`,
-    );
-  }
-  if (!info.isDirectory()) return [{ path: input }];
+  const isFolder = await stat(input).then(
+    (info) => info.isDirectory(),
+    (error: unknown) => {
+      // A list in braces is no file, and what is missing of another one is said where it is read.
+      if (!namesInputs(input)) throw error;
+      return false;
+    },
+  );
+  if (!isFolder && namesInputs(input)) return undefined;
+  if (!isFolder && isCompressed(input))
+    throw new GraftError('INVALID_DATASET', `${input} is compressed; unpack it first.`);
+  if (!isFolder && kind === 'pairs') throw holdsNoPairs(input, 'file');
+  if (!isFolder) return [{ path: input }];
+  if (kind === 'pairs') return undefined;
   const found: ListedInput[] = [];
   for await (const file of listFiles(input)) {
     const isWanted = kind === 'images' ? isImagePath(file) : /\.txt$/i.test(file);
     if (isWanted) found.push({ path: file });
   }
-  if (found.length > 0) return found;
-  const what = kind === 'images' ? 'image' : '.txt file';
-  throw new GraftError('INVALID_DATASET', `There is no ${what} in the folder ${input}.`);
+  return found.length > 0 ? found : undefined;
+}
+
+function holdsNoPairs(input: string, what: string): GraftError {
+  return new GraftError(
+    'INVALID_TEXT',
+    `The model takes pairs of texts, and ${input} is a ${what}: give the pairs in a table, or line by line with -.`,
+  );
+}
+
+/** Of a folder. */
+function nothingIn(input: string, kind: ExampleKind): GraftError {
+  if (kind === 'pairs') return holdsNoPairs(input, 'folder');
+  const [what, where] =
+    kind === 'images' ? ['image', 'table, archive or Parquet file'] : ['.txt file', 'table or Parquet file'];
+  return new GraftError('INVALID_DATASET', `There is no ${what} in the folder ${input}, nor any ${where}.`);
 }

@@ -46,10 +46,13 @@ export interface CacheVerification {
     readonly shards: number;
     readonly rows: number;
     readonly damaged: readonly DamagedFile[];
+    /** Files that could not be read; --repair leaves them. */
+    readonly unreadable: readonly DamagedFile[];
     /** What computes the lost rows again; null where no run was recorded. */
     readonly remedy: string | null;
   }[];
   readonly damaged: number;
+  readonly unreadable: number;
   /** Files that --repair removed. */
   readonly removed: readonly string[];
 }
@@ -108,7 +111,9 @@ export async function verifyCache(
     if (options.repair) removed.push(...(await removeDamaged(verification)));
     stores.push({ key: store.key, ...verification, remedy: commandFor(store) });
   }
-  return { cache, stores, damaged: stores.reduce((sum, { damaged }) => sum + damaged.length, 0), removed };
+  const count = (kind: 'damaged' | 'unreadable') =>
+    stores.reduce((sum, store) => sum + store[kind].length, 0);
+  return { cache, stores, damaged: count('damaged'), unreadable: count('unreadable'), removed };
 }
 
 /**

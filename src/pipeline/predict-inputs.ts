@@ -18,7 +18,7 @@ import { sayCut } from './say-cut.js';
 
 export interface PredictOptions extends AskOptions, TableInputOptions {
   readonly model: string;
-  /** Paths of images, folders or tables; for a model of texts also texts themselves, of pairs the two one after the other. `-` stands for what `readLines` gives. */
+  /** Paths of images, folders, tables, archives or Parquet files; for a model of texts also texts themselves, of pairs the two one after the other. `-` stands for what `readLines` gives. */
   readonly inputs: readonly string[];
   /** The lines that `-` stands for: paths of images, texts, or pairs of texts with a tab between. */
   readonly readLines?: (() => Promise<readonly string[]>) | undefined;
@@ -28,7 +28,8 @@ export interface PredictOptions extends AskOptions, TableInputOptions {
 }
 
 /**
- * Predictions in the order of the inputs; a folder stands for the images or .txt files in it, a table for its rows. An input that cannot be used is
+ * Predictions in the order of the inputs; a folder stands for the images or .txt files in it (else for its tables or archives),
+ * a table for its rows, an archive for its images. An input that cannot be used is
  * left out, with a warning and with its reason in its place, unless `onError` is 'fail'.
  * @throws GraftError what was wrong with the first input where none could be used, or with any and `onError` 'fail'; USAGE for the likeliest
  *   labels of a model that predicts numbers
@@ -97,6 +98,6 @@ function cannotPredict(input: ListedInput, error: GraftError): GraftError {
 
 /** A text may be empty, or a line of any length. */
 function quoteInput({ path, source }: ListedInput): string {
-  if (source === undefined) return path;
+  if (source === undefined && path !== '') return path;
   return JSON.stringify(shortenText(path, 80));
 }

@@ -6,17 +6,17 @@ import { asFloat32 } from '../graph/as-float32.js';
 import { mixesExamples } from '../graph/mixes-examples.js';
 import { trainableForm } from '../graph/trainable-form.js';
 import { raiseOpset } from '../graph/opset/raise-opset.js';
-import { sizeSources } from '../graph/size-sources.js';
+import { type Making, madeOf } from '../graph/made-of.js';
 import { splitAfter, type TrainableSplit } from '../graph/split-after.js';
-import { exampleDims, type InputSpec, takesOne } from '../models/input-spec.js';
+import { type InputSpec, takesOne } from '../models/input-spec.js';
 import type { Model } from '../onnx/ir.js';
-import { probeShapes } from '../runtime/probe-shapes.js';
 import { sizeOf } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Tail } from '../train/tail.js';
 import { assertFillable } from './assert-fillable.js';
 import { findConstants, withConstants } from './find-constants.js';
 import { packActivations } from './pack-activations.js';
+import { findRows } from './find-rows.js';
 import type { Backbone } from './prepare-backbone.js';
 
 export interface UnfrozenBackbone {
@@ -38,11 +38,16 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
   const { features: filled, input } = await ofOneLength(backbone);
   const features = trainableForm(filled);
   let cut = await examineCut(features, unfreeze, input);
-  const ofSizes = cut.strange.filter((name) => sizeSources(features.graph, name));
-  if (ofSizes.length > 0) {
+  let remade: ReadonlyMap<string, Making> = new Map();
+  if (cut.strange.length > 0) {
     // What has the size may be the image itself, and a cut is behind a node.
     const copied = input.kind === 'pixels' ? copyInputs(features) : features;
-    cut = await examineCut(copied, unfreeze, input, new Set(ofSizes));
+    remade = await remakeable(
+      copied,
+      cut.strange.filter((name) => name !== unfreeze),
+      input,
+    );
+    if (remade.size > 0) cut = await examineCut(copied, unfreeze, input, remade);
   }
   const { split, shapes, constants, strange } = cut;
   if (strange.length > 0) {
@@ -85,7 +90,12 @@ export async function prepareTail(backbone: Backbone, unfreeze: string): Promise
       crossing: inputs.map((name, i) => ({ name, dims: dims[i]! })),
       output: backbone.outputName,
       dim: backbone.dim,
-      frozenWeights: new Set([...shared, ...constants.keys()]),
+      // What the tail makes once more is made as before.
+      frozenWeights: new Set([
+        ...shared,
+        ...constants.keys(),
+        ...[...remade.values()].flatMap(({ way }) => [...way]),
+      ]),
     },
   };
 }
@@ -103,28 +113,47 @@ async function examineCut(
   features: Model,
   unfreeze: string,
   input: InputSpec,
-  sizes?: ReadonlySet<string>,
+  remade: ReadonlyMap<string, Making> = new Map(),
 ): Promise<Cut> {
-  const split = splitAfter(features, unfreeze, sizes);
-  const probe = (batch: number) =>
-    probeShapes(split.frozen, {
-      inputDims: new Map([...exampleDims(input)].map(([name, dims]) => [name, [batch, ...dims.slice(1)]])),
-      names: split.crossing,
-    });
-  const shapes = await probe(1);
-  const ofTwo = await probe(2).catch((error: unknown) => {
-    if (!takesOne(input) || !(error instanceof GraftError)) throw error;
-    throw new GraftError(
-      'UNSUPPORTED_MODEL',
-      'The backbone takes one image a run, so its layers cannot be trained on several; export it with a free batch, or leave --unfreeze away.',
-      { cause: error },
-    );
-  });
-  // What has one row for two examples too is no batch of one, but the same for all: positions, angles.
-  const hasBatch = (name: string): boolean => shapes.get(name)?.[0] === 1 && ofTwo.get(name)?.[0] === 2;
-  const unbatched = split.crossing.filter((name) => !hasBatch(name));
-  const constants = await findConstants(split.frozen, unbatched, input);
-  return { split, shapes, constants, strange: unbatched.filter((name) => !constants.has(name)) };
+  const sources = new Map([...remade].map(([name, making]) => [name, making.sources]));
+  const split = splitAfter(features, unfreeze, sources);
+  const { names: rows, shapes } = await findRows(split.frozen, split.crossing, input).catch(
+    (error: unknown) => {
+      if (!takesOne(input) || !(error instanceof GraftError)) throw error;
+      throw new GraftError(
+        'UNSUPPORTED_MODEL',
+        'The backbone takes one image a run, so its layers cannot be trained on several; export it with a free batch, or leave --unfreeze away.',
+        { cause: error },
+      );
+    },
+  );
+  const others = split.crossing.filter((name) => !rows.has(name));
+  const constants = await findConstants(split.frozen, others, input);
+  return { split, shapes, constants, strange: others.filter((name) => !constants.has(name)) };
+}
+
+/** Of values without a row for each example those that the tail can make by itself, of such rows and of sizes. */
+async function remakeable(
+  model: Model,
+  strange: readonly string[],
+  input: InputSpec,
+): Promise<ReadonlyMap<string, Making>> {
+  const { graph } = model;
+  const computed = new Set(graph.nodes.flatMap(({ outputs }) => outputs));
+  const isComputed = (name: string): boolean => computed.has(name);
+  const fed = new Set(graph.inputs.map(({ name }) => name));
+  const copies = graph.nodes.filter(({ opType, inputs }) => opType === 'Identity' && fed.has(inputs[0]!));
+  const copied = new Set(copies.map(({ outputs }) => outputs[0]!));
+  // Of what the inputs alone are enough for, all that lies between them is a candidate.
+  const ways = strange.flatMap((name) => [...(madeOf(graph, name, (each) => copied.has(each))?.way ?? [])]);
+  const candidates = [...new Set(ways)].filter(isComputed);
+  const rows = candidates.length > 0 ? (await findRows(model, candidates, input)).names : new Set<string>();
+  const made = new Map<string, Making>();
+  for (const name of strange) {
+    const making = madeOf(graph, name, (each) => rows.has(each)) ?? madeOf(graph, name);
+    if (making) made.set(name, making);
+  }
+  return made;
 }
 
 /** The same features from texts that are filled up to the greatest length; a cut may lie right behind the inputs. */

@@ -1,18 +1,12 @@
 /** `graft report`: what a run folder holds, as one page for people. */
 import { Buffer } from 'node:buffer';
-import { access, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode } from '../errors.js';
-import type { HeadKindName } from '../heads/head.js';
 import { thumbnail } from '../image/thumbnail.js';
-import { quoteForShell } from '../quote-for-shell.js';
 import { renderRunPage, type RunPage, type ShownExample } from '../report/run-page.js';
 import { readFileContent } from '../sources/read-file.js';
 import { describeFolds, describeLabelErrors, formatFigure } from '../tasks/describe-score.js';
-import type { TaskKind } from '../tasks/task.js';
-import { taskOf } from '../tasks/task-of.js';
-import { describeOverfitting } from '../train/describe-overfitting.js';
-import { describeUnfinished } from '../train/describe-unfinished.js';
 import type { EpochRecord } from '../train/epoch-record.js';
 import { writeDurably } from '../write-durably.js';
 import { checkOptions } from './check-options.js';
@@ -24,6 +18,8 @@ import {
   type RunConfig,
   runFiles,
 } from './run-folder.js';
+import { usesOfRun } from './run-uses.js';
+import { warningsOfRun } from './run-warnings.js';
 import { tabulateSearch } from './tabulate-search.js';
 import type { TrainReport } from './training-run.js';
 import type { TuneReport } from './tuning-run.js';
@@ -61,7 +57,7 @@ async function pageOf(folder: string): Promise<string> {
   return renderRunPage({
     title: path.basename(folder),
     facts: factsOf(config, result),
-    warnings: warningsOf(result, result.headAlone ? 'unfrozen' : head.spec.kind, history, evaluated),
+    warnings: warningsOfRun(result, result.headAlone ? 'unfrozen' : head.spec.kind, history, evaluated),
     examples: result.examples,
     history,
     stoppedAt: result.stoppedAt,
@@ -78,7 +74,7 @@ async function pageOf(folder: string): Promise<string> {
     leastCertain: await withPictures(evaluated?.leastCertain ?? []),
     settings: [...pairsOf(sourceOf(config)), ...pairsOf(config.training)],
     environment: environmentOf(config),
-    uses: await usesOf(folder, config, result.task),
+    uses: await usesOfRun(folder, config, result.task),
   });
 }
 
@@ -182,43 +178,6 @@ async function searchOf(
   return { ...tabulateSearch(report), judged: candidates.length, pictures, crossValidation };
 }
 
-/** Ratio of classes from which it is imbalance. */
-const largestRatio = 5;
-const fewExamples = 10;
-
-function warningsOf(
-  { task, train, validation, examples, convergence }: TrainReport,
-  kind: HeadKindName | 'unfrozen',
-  history: readonly EpochRecord[],
-  evaluated: RunEvaluation | undefined,
-): string[] {
-  const warnings: string[] = [];
-  const overfitting = describeOverfitting(taskOf(task), kind, train, validation ?? undefined);
-  if (overfitting !== undefined) warnings.push(overfitting);
-  const unfinished = convergence || kind === 'unfrozen' ? undefined : describeUnfinished(history);
-  if (unfinished !== undefined) warnings.push(unfinished);
-  if (examples.validation > 0 && examples.validation < 100)
-    warnings.push(
-      // Of sets of labels there are no ranges.
-      `Only ${examples.validation} examples were held out, so the figures are rough${task === 'multi' ? '' : ': see their intervals'}.`,
-    );
-  const counts = evaluated?.trainCounts ?? [];
-  const { classes = [] } = evaluated?.evaluation ?? {};
-  const isCounted = counts.length > 1 && evaluated?.evaluation.task !== 'regression';
-  const [few, many] = isCounted ? [Math.min(...counts), Math.max(...counts)] : [1, 1];
-  if (many >= largestRatio * few) {
-    warnings.push(
-      `Imbalance: ${classes[counts.indexOf(many)]} has ${many} training examples, ${classes[counts.indexOf(few)]} only ${few}. Look at macro F1 and recall rather than accuracy.`,
-    );
-  }
-  const thin = isCounted ? counts.filter((count) => count < fewExamples).length : 0;
-  if (thin > 0)
-    warnings.push(
-      `${thin} of ${counts.length} classes have fewer than ${fewExamples} training examples each.`,
-    );
-  return warnings;
-}
-
 async function withPictures(examples: readonly RatedExample[]): Promise<ShownExample[]> {
   return Promise.all(
     examples.map(async (example) => {
@@ -258,48 +217,4 @@ function environmentOf({ environment }: RunConfig | FeatureRunConfig): [string, 
   if (!environment) return [];
   const { memoryBytes, ...others } = environment;
   return pairsOf({ ...others, memory: `${(memoryBytes / 2 ** 30).toFixed(1)} GiB` });
-}
-
-async function usesOf(
-  folder: string,
-  config: RunConfig | FeatureRunConfig,
-  task: TaskKind,
-): Promise<[string, string][]> {
-  const file = path.join(folder, runFiles.model);
-  const isExported = await access(file).then(
-    () => true,
-    () => false,
-  );
-  const [run, model] = [quoteForShell(folder), quoteForShell(file)];
-  const uses: [string, string][] = [];
-  if (!isExported) uses.push(['Write the model:', `graft export --run ${run} --out ${model}`]);
-  if (isFeatureRun(config)) {
-    uses.push([
-      'Merge it with the backbone that makes the features:',
-      `graft export --run ${run} --backbone BACKBONE.onnx --out ${model}`,
-    ]);
-    const { outputs } = taskOf(task).outputNames;
-    uses.push([
-      `Run it in any program with ONNX Runtime: float32 [batch, ${config.dim}] in, ${outputs} out:`,
-      `const session = await InferenceSession.create(${JSON.stringify(file)})\nconst { ${outputs} } = await session.run({ features })`,
-    ]);
-    return uses;
-  }
-  const what = task === 'regression' ? 'Numbers of' : 'Labels for';
-  const [texts, text, lines] = config.tokens?.takesPairs
-    ? ['pairs of texts', '"FIRST TEXT" "SECOND TEXT"', 'PAIRS.tsv']
-    : ['texts', '"SOME TEXT"', 'LINES.txt'];
-  uses.push(
-    config.tokens
-      ? [
-          `${what} new ${texts}:`,
-          `graft predict --model ${model} ${text}\ngraft predict --model ${model} - < ${lines}`,
-        ]
-      : [`${what} new images:`, `graft predict --model ${model} PHOTO.jpg`],
-  );
-  uses.push([
-    'Measure it on other data:',
-    `graft eval --model ${model} --data ${config.tokens || task === 'multi' || task === 'regression' ? 'TABLE.csv' : 'FOLDER'}`,
-  ]);
-  return uses;
 }

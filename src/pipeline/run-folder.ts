@@ -2,7 +2,7 @@
  * A run folder: what was done (`config.json`), how it went (`metrics.jsonl`, `result.json`), what was learned
  * (`head.safetensors`), how good it is (`evaluation.json`), and the exported model.
  */
-import { readFile, rm, rmdir } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, systemErrorCode, unreadable, unwritable } from '../errors.js';
 import type { Pool } from '../graph/pool-features.js';
@@ -16,7 +16,7 @@ import type { Located } from '../sources/source.js';
 import { decodeSafetensors, encodeSafetensors } from '../tensor/safetensors.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { showJson } from '../shorten-text.js';
-import { makeMissing, stageFile, writeDurably } from '../write-durably.js';
+import { makeMissing, removeEmpty, stageFile, writeDurably } from '../write-durably.js';
 import type { RunEvaluation } from './evaluate-run.js';
 import type { InputOptions } from './find-input.js';
 import type { RunEnvironment } from './run-environment.js';
@@ -109,15 +109,6 @@ export async function assertWritableFolder(folder: string): Promise<void> {
     throw unwritable(folder, error);
   } finally {
     if (made !== undefined) await removeEmpty(absolute, made);
-  }
-}
-
-/** From the folder up to `first`, as far as nobody else has put anything there meanwhile. */
-export async function removeEmpty(folder: string, first: string): Promise<void> {
-  try {
-    for (let at = folder; at.length >= first.length; at = path.dirname(at)) await rmdir(at);
-  } catch {
-    // Not empty any more.
   }
 }
 

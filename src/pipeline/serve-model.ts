@@ -37,7 +37,7 @@ export async function serveModel(options: ServeOptions): Promise<ModelServer> {
   const { labels, task, input } = metadata;
   const bytes = encodeWhole(model, file);
   const served: ServedModel = {
-    name: path.basename(file),
+    name: path.basename(path.resolve(file)),
     sizeBytes: bytes.length,
     task,
     labels,

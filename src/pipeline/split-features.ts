@@ -217,7 +217,7 @@ function knownClasses(train: readonly number[], dataset: Dataset, logger: Logger
   }
   logger.warn(
     `${empty.length === 1 ? 'Class' : 'Classes'} ${nameSome(empty)} of ${root} ${empty.length === 1 ? 'has' : 'have'} no ` +
-      'training example, so the model will not know it.',
+      `training example, so the model will not know ${empty.length === 1 ? 'it' : 'them'}.`,
   );
   let place = 0;
   return { names, placeOf: Int32Array.from(classes, (_, c) => (isSeen[c] ? place++ : -1)) };

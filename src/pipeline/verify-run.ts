@@ -6,13 +6,12 @@ import { precisionLeeway } from '../export/lower-precision.js';
 import { pixelsLeeway, pixelsName } from '../export/pixel-front.js';
 import { verifyExport, verifyHead } from '../export/verify-export.js';
 import { type Logger, silentLogger } from '../logger.js';
-import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type InputSpec, type PixelSpec, takesOne, takingOne } from '../models/input-spec.js';
 import { preparedValue, readMetadata, readPrecision } from '../models/model-metadata.js';
 import type { ModelPrecision } from '../models/model-precision.js';
+import { readNamed } from '../models/read-exported.js';
 import type { Dimension, Model } from '../onnx/ir.js';
 import type { Pool } from '../graph/pool-features.js';
-import { readModel } from '../onnx/read-model.js';
 import { shortenText } from '../shorten-text.js';
 import { formatShape } from '../tensor/shape.js';
 import { assertGoesWith, backboneOfRun, type GivenBackbone } from './backbone-of-run.js';
@@ -31,21 +30,18 @@ export interface VerifyOptions extends GivenBackbone {
 /** @throws GraftError USAGE, VERIFICATION_FAILED above the tolerance, or what the precision of the file allows. */
 export async function verifyRun(options: VerifyOptions, hooks: Hooks = {}): Promise<Verification> {
   checkOptions(options, ['model', 'run']);
-  const model = await readModel(options.model).catch(explainBackboneName(options.model));
+  const { path: file, model } = await readNamed(options.model);
   const run = await readRunFolder(options.run);
   assertGoesWith(run, options);
   const backbone = await backboneOfRun(run, asInFile(options, model), hooks);
-  const precision = readPrecision(model, options.model);
-  const prepares = preparedValue(model, options.model) !== undefined && backbone?.input.kind === 'pixels';
+  const precision = readPrecision(model, file);
+  const prepares = preparedValue(model, file) !== undefined && backbone?.input.kind === 'pixels';
   const expected = prepares ? [[takenPixels], [takenPlanes]] : expectedInputs(backbone, run);
-  assertSameInputs(model, options.model, expected, run);
-  assertSameOrigin(model, options.model, run);
+  assertSameInputs(model, file, expected, run);
+  assertSameOrigin(model, file, run);
   const pixels = prepares ? model.graph.inputs[0]!.name : undefined;
-  const input = prepares ? undefined : inputOf(model, options.model, backbone);
-  const verified = await verifySource(
-    { merged: options.model, run, backbone, input, precision, pixels },
-    hooks,
-  );
+  const input = prepares ? undefined : inputOf(model, file, backbone);
+  const verified = await verifySource({ merged: file, run, backbone, input, precision, pixels }, hooks);
   sayWhatDiffers(verified, hooks.logger);
   return verified;
 }

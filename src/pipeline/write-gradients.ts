@@ -67,7 +67,16 @@ export interface GradientReport {
  * @throws GraftError NO_GRADIENT_RULE listing every operator in the way, UNKNOWN_VALUE, or VERIFICATION_FAILED, INTERRUPTED.
  */
 export async function writeGradients(
-  { model: named, cache, wrt = 'all', out, inputShapes, check = false, samples, timeMs, tolerance, seed = 1, ...options }: GradientOptions,
+  {
+    model: named,
+    cache,
+    wrt = 'all',
+    out,
+    loss: lossName,
+    inputShapes,
+    check = false,
+    ...options
+  }: GradientOptions,
   hooks: FetchHooks = {},
 ): Promise<GradientReport> {
   const { logger, signal } = hooks;
@@ -76,7 +85,7 @@ export async function writeGradients(
   const given = await settleForGradients(await readModel(path), path, logger);
   const { model, loss, lossShape, gradients, source, inputDims, chosen } = await addGradients(given, {
     parameters: wrt,
-    ...(options.loss !== undefined && { loss: options.loss }),
+    ...(lossName !== undefined && { loss: lossName }),
     ...(inputShapes && { inputShapes }),
   });
   if (signal?.aborted) throw new GraftError('INTERRUPTED', 'Stopped; nothing was written.');
@@ -85,13 +94,21 @@ export async function writeGradients(
       `"${name}" was taken as ${formatShape(inputDims.get(name)!)}. Gradients of pooling over windows, of resizing, of transposed convolutions and of those with strides hold for these sizes, with any batch; say others with --input-shape.`,
     );
   }
-  if (check) assertSameEachTime(source, path);
   const isSummed = sizeOf(lossShape) !== 1;
   if (isSummed) logger?.info(`The loss "${loss}" is ${formatShape(lossShape)}; its sum is differentiated.`);
-  if (isSummed && check) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
-  const checks = check
-    ? await checkGradients(source, { loss, parameters: [...gradients.keys()], inputDims, seed, signal, ...(samples !== undefined && { samples }), ...(timeMs !== undefined && { timeMs }), ...(tolerance !== undefined && { tolerance }) })
-    : undefined;
+  let checks: Awaited<ReturnType<typeof checkGradients>> | undefined;
+  if (check) {
+    assertSameEachTime(source, path);
+    if (isSummed) logger?.info('For the check its elements are weighted at random, lest gradients cancel.');
+    checks = await checkGradients(source, {
+      loss,
+      parameters: [...gradients.keys()],
+      inputDims,
+      signal,
+      ...options,
+      seed: options.seed ?? 1,
+    });
+  }
   if (out !== undefined) {
     await spareWeights(out, model);
     await writeModel(model, out);
@@ -106,7 +123,7 @@ export async function writeGradients(
     ...(out !== undefined && { model: out }),
     ...(checks && { check: checks.parameters, ...(checks.together && { checkTogether: checks.together }) }),
   };
-} // prettier-ignore
+}
 
 /** @throws GraftError UNSUPPORTED_MODEL */
 function assertSameEachTime({ graph }: Model, file: string): void {

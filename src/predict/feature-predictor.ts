@@ -1,9 +1,8 @@
 /** An exported head alone, which takes features that were made elsewhere and gives probabilities or numbers. */
-import { explainBackboneName } from '../models/explain-backbone-name.js';
 import { type HeadMetadata, readHeadMetadata } from '../models/model-metadata.js';
 import { GraftError } from '../errors.js';
-import { readModel } from '../onnx/read-model.js';
-import { openSession } from '../runtime/open-session.js';
+import { readNamed } from '../models/read-exported.js';
+import { openModel } from '../runtime/open-model.js';
 import type { SessionOptions } from '../runtime/session.js';
 import { taskOf } from '../tasks/task-of.js';
 import { float32 } from '../tensor/tensor.js';
@@ -22,10 +21,10 @@ export interface FeaturePredictor {
 
 /** @throws GraftError UNSUPPORTED_MODEL where the file takes images or texts, or was not exported by Graft. */
 export async function openFeaturePredictor(
-  path: string,
+  named: string,
   options: SessionOptions = {},
 ): Promise<FeaturePredictor> {
-  const model = await readModel(path).catch(explainBackboneName(path));
+  const { path, model } = await readNamed(named);
   const metadata = readHeadMetadata(model, path);
   const input = model.graph.inputs.find(({ name }) => name === 'features');
   const dim = input?.type?.kind === 'tensor' ? input.type.shape?.[1] : undefined;
@@ -36,7 +35,7 @@ export async function openFeaturePredictor(
         `${model.graph.inputs.map(({ name }) => name).join(', ') || 'nothing'}; name a head that graft export wrote.`,
     );
   }
-  const session = await openSession(path, options);
+  const session = await openModel(model, options);
   const { outputs: name } = taskOf(metadata.task).outputNames;
   return {
     metadata,

@@ -25,9 +25,10 @@ export interface Predictor {
 
 /** @throws GraftError where the file is missing, no ONNX, or not exported by Graft. */
 export async function openPredictor(path: string, options: SessionOptions = {}): Promise<Predictor> {
-  const { metadata, source } = await readExported(path);
+  const { metadata, layOut } = await readExported(path);
   const encoder = openEncoder(metadata.input);
-  const session = await openSession(source, options);
+  const { source, release } = await layOut();
+  const session = await openSession(source, options).finally(release);
   const { outputs: name } = taskOf(metadata.task).outputNames;
   const width = metadata.labels.length;
   const answer: Predictor['predict'] = async (examples) => {

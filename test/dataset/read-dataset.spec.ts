@@ -647,7 +647,7 @@ describe('Reading a data set', () => {
       expect(await told(path.join(folder, 'train.csv')), 'alone it is all').to.deep.equal(['a x ', 'b y ']);
       write('labels.csv', 'text,label\n');
       expect(await refusal(folder)).to.match(
-        /holds tables \(labels\.csv, test\.tsv, .*; name the one that is meant, or those that are: --data '.*\{test\.tsv,train\.csv,validation\.jsonl\}' is without labels\.csv/,
+        /holds tables \(labels\.csv, test\.tsv, .*; name the one that is meant, or those that are: '.*\{test\.tsv,train\.csv,validation\.jsonl\}' is without labels\.csv/,
       );
     });
 

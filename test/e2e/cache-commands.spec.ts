@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect } from 'chai';
 import { parquetReadObjects } from 'hyparquet';
@@ -193,6 +193,39 @@ describe('The cache commands', () => {
     expect(readFileSync(path.join(out, 'examples.csv'), 'utf8')).to.match(/^row,sha256\n0,[0-9a-f]{64}\n/);
   });
 
+  it('refuse with a store what says how features are computed, rather than pass over it', async () => {
+    const [store] = (await ask<CacheList>('ls')).stores;
+    const call = [
+      'cache',
+      'export',
+      '--store',
+      store!.key.slice(0, 6),
+      '--out',
+      path.join(folder, 'not.parquet'),
+    ];
+    for (const flags of [
+      ['--dtype', 'float16'],
+      ['--on-error', 'fail'],
+      ['--threads', '1'],
+      ['--no-header'],
+    ]) {
+      const { status, stderr } = await graftHere([...call, ...flags], env);
+      expect(status, stderr).to.equal(2);
+      expect(stderr).to.match(/--[a-z-]+ is about a backbone and a data set, but the rows of --store/);
+    }
+  });
+
+  it('leave no store of a data set that the backbone does not take', async () => {
+    const texts = path.join(folder, 'texts.csv');
+    writeFileSync(texts, 'text,label\na,x\nb,y\n');
+    const env = { GRAFT_CACHE: path.join(folder, 'empty') };
+    const call = [...source.slice(0, -1), texts, '--text-column', 'text'];
+    const { status, stderr } = await graftHere(['cache', ...call], env);
+    expect(status, stderr).to.equal(1);
+    expect(stderr).to.match(/holds texts, but the model takes images/);
+    expect((await graftJsonHere<CacheList>(['cache', 'ls'], env)).stores).to.deep.equal([]);
+  });
+
   it('find a flipped bit, say how to repair it, and compute only what was lost', async () => {
     const [store] = (await ask<CacheList>('ls')).stores;
     const [name] = readdirSync(store!.folder).filter((entry) => entry.endsWith('.safetensors'));
@@ -209,6 +242,18 @@ describe('The cache commands', () => {
     const again = await cache();
     expect(again.computed).to.be.within(7, 8);
     expect(await ask('verify')).to.include({ damaged: 0 });
+  });
+
+  it('say of a shard that cannot be read that it was not checked, and do not repair it away', async () => {
+    const [store] = (await ask<CacheList>('ls')).stores;
+    // As a permission or the disk would keep it from being read, of root too.
+    const shard = path.join(store!.folder, `${'0'.repeat(32)}.safetensors`);
+    symlinkSync(shard, shard);
+    const { status, stdout } = await graftHere(['cache', 'verify', '--repair'], env);
+    expect(status, stdout).to.equal(1);
+    expect(stdout).to.include(`not checked: Cannot read ${shard}`).and.not.to.include('damaged');
+    expect(readdirSync(store!.folder)).to.include(path.basename(shard));
+    rmSync(shard);
   });
 
   it('say how to compute a damaged view again', async () => {

@@ -336,6 +336,8 @@ describe('what a data set hides', function () {
       [['--focal', '2', '--label-smoothing', '0.1'], /opposite directions/],
       [['--head', 'prototype', '--class-weights', 'balanced'], /--class-weights is about a loss/],
       [['--head', 'prototype', '--lr', '0.1'], /--lr is for heads that are trained/],
+      [['--head', 'prototype', '--tolerance', '1'], /--tolerance is for heads that are trained/],
+      [['--head', 'prototype', '--momentum', '0.5'], /--momentum is for heads that are trained/],
       [['--head', 'mlp', '--hidden', '512,x'], /--hidden.*512,x/],
       [['--order', 'even,odd'], /--order is for --task ordered, but the task is single/],
     ] as const) {

@@ -66,7 +66,7 @@ describe('a run on features made elsewhere', function () {
     const { examples, accuracy } = await graftJsonHere<{ examples: number; accuracy: number }>([
       'eval',
       '--model',
-      report.model,
+      path.dirname(report.model),
       '--features',
       features,
     ]);

@@ -5,7 +5,7 @@ import { GraphBuilder } from '../../src/onnx/graph-builder.js';
 import { writeModel } from '../../src/onnx/write-model.js';
 import type { GradientReport } from '../../src/pipeline/write-gradients.js';
 import { temporaryFolder } from './graft.js';
-import { graftJsonHere } from './graft-here.js';
+import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('graft gradient', () => {
   const folder = temporaryFolder();
@@ -33,6 +33,14 @@ describe('graft gradient', () => {
         ...flags,
       ]);
       expect(report.inputShapes).to.deep.equal({ x: [2, 3], y: [3, 4] });
+    }
+  });
+
+  it('takes no size out of nothing', async () => {
+    for (const shape of ['x=', 'x=2,,3', 'x=2,', '=2,3', 'x=2.5', 'x=1e3', 'x']) {
+      const { status, stderr } = await graftHere(['gradient', 'net.onnx', '--check', '--input-shape', shape]);
+      expect(stderr).to.include(`Expected NAME=2,3,224,224 for --input-shape but received "${shape}".`);
+      expect(status).to.equal(2);
     }
   });
 });

@@ -147,7 +147,7 @@ describe('a folder for transformers.js and Optimum', function () {
     expect(found).to.deep.equal({ ...preprocess, channelOrder: 'rgb', mean: [0.3, 0.2, 0.1] });
   });
 
-  it('holds a model whose logits are those of the probabilities, and which graft predict, eval and verify take', async () => {
+  it('holds a model whose logits are those of the probabilities, and the folder is what graft predict and verify take', async () => {
     const pixels = Float32Array.from({ length: 3 * 64 * 64 }, (_, i) => ((i * 7) % 255) / 255);
     const { logits, probabilities } = await outputsOf(report.model, {
       pixel_values: float32([1, 3, 64, 64], pixels),
@@ -157,10 +157,10 @@ describe('a folder for transformers.js and Optimum', function () {
     const photo = at('photos', label, readdirSync(at('photos', label))[0]!);
     const call = ['predict', photo, '--device', 'cpu', '--model'];
     const [single] = await graftJsonHere<Prediction[]>([...call, photos.model], env);
-    const [hub] = await graftJsonHere<Prediction[]>([...call, report.model], env);
+    const [hub] = await graftJsonHere<Prediction[]>([...call, at('hub')], env);
     for (const [name, score] of Object.entries(single!.scores!))
       expect(hub!.scores![name]).to.be.closeTo(score, 1e-6);
-    const verify = ['verify', '--run', at('run'), '--model', report.model];
+    const verify = ['verify', '--run', at('run'), '--model', at('hub')];
     expect(await graftJsonHere(verify, env))
       .to.have.property('maxAbsDiff')
       .below(1e-4);

@@ -8,7 +8,9 @@ import { expect } from 'chai';
 import { parquetWriteFile } from 'hyparquet-writer';
 import sharp from 'sharp';
 import { pack } from 'tar-stream';
+import type { Prediction } from '../../src/pipeline/describe-prediction.js';
 import type { CacheReport } from '../../src/pipeline/cache-features.js';
+import { zip } from '../dataset/zip-archive.js';
 import { preprocess, tinyBackbone } from '../features/tiny-backbone.js';
 import { temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
@@ -135,6 +137,36 @@ describe('photos wherever they lie', function () {
       env,
     );
     expect(evaluation.examples).to.equal(12);
+    const predict = (input: string) =>
+      graftJsonHere<Prediction[]>(
+        ['predict', '--model', path.join(run, 'model.onnx'), input, '--device', 'cpu'],
+        env,
+      );
+    const told = (predictions: readonly Prediction[]): string[] =>
+      predictions.map(({ label, score }) => `${label} ${score}`).sort();
+    const expected = told(await predict(at('photos')));
+    expect(new Set(expected).size).to.equal(12);
+    writeFileSync(
+      at('photos.json'),
+      JSON.stringify(photos.map(({ label }, i) => ({ image: `photos/${label}/${i % 6}.png` }))),
+    );
+    await writeTar(
+      'unlabelled.tar',
+      photos.map(({ name, bytes }) => [`${name}.png`, bytes] as const),
+    );
+    const packed = zip(photos.map(({ name, bytes }) => ({ name: `flat/${name}.png`, content: bytes })));
+    mkdirSync(at('zips'));
+    for (const name of ['photos.zip', 'zips/all.zip']) writeFileSync(at(name), packed);
+    const sources = [
+      'shards',
+      'shards/part-{0..1}.tar',
+      'unlabelled.tar',
+      'photos.zip',
+      'zips',
+      'photos.parquet',
+      'photos.json',
+    ];
+    for (const source of sources) expect(told(await predict(at(source))), source).to.deep.equal(expected);
   });
 
   it('are trained on in random views, of the training part alone', async () => {

@@ -12,7 +12,7 @@ import { openPredictor } from '../../src/predict/predictor.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import { randomBert } from '../text/random-bert.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
-import { graft, temporaryFolder } from './graft.js';
+import { graft, startGraft, temporaryFolder } from './graft.js';
 import { graftHere, graftJsonHere } from './graft-here.js';
 
 describe('the main job on texts', () => {
@@ -107,6 +107,16 @@ describe('the main job on texts', () => {
       ['love the great film', 'good'],
       ['hate the awful film', 'bad'],
     ]);
+  });
+
+  it('waits for lines no longer than to Ctrl-C', async () => {
+    const { child, ended } = startGraft(['predict', '--model', model, '-', '--device', 'cpu'], env);
+    // More than a pipe holds is gone when it is being read; then stdin stays open.
+    await new Promise((resolve) => child.stdin.write('a good film\n'.repeat(100_000), resolve));
+    child.kill('SIGINT');
+    const { status, stdout, stderr } = await ended;
+    expect(stderr).to.match(/Stopped while the standard input was read; nothing was labelled/);
+    expect([status, stdout]).to.deep.equal([130, '']);
   });
 
   it('says how many texts are longer than what the model reads, and which', async () => {

@@ -194,6 +194,13 @@ describe('wrong input', function () {
     expect([stderr, status]).to.deep.equal([`graft: There is no file ${missing}; check the path.\n`, 1]);
   });
 
+  it('of an empty path among those of a prediction is told as one', async () => {
+    const file = path.join(folder, 'labels.onnx');
+    writeFileSync(file, exportedModel(['a', 'b']));
+    const { stderr } = await graftHere(['predict', '--model', file, '', path.join(good, 'red', '0.png')]);
+    expect(stderr).to.match(/Left out "": Expected a path but it is empty\./);
+  });
+
   it('of a model that is no ONNX names the file', async () => {
     const file = path.join(folder, 'text.onnx');
     writeFileSync(file, 'This is a letter to my aunt, not a model.');

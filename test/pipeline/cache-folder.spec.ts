@@ -1,6 +1,10 @@
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { expect } from 'chai';
-import { cacheFolder } from '../../src/pipeline/cache-folder.js';
+import { resolveBackbone } from '../../src/models/resolve-backbone.js';
+import { cacheFolder, inCacheFolder } from '../../src/pipeline/cache-folder.js';
+import { inFolder } from '../../src/write-durably.js';
 
 describe('The cache folder', () => {
   const names = ['GRAFT_CACHE', 'XDG_CACHE_HOME', 'HOME'] as const;
@@ -24,5 +28,40 @@ describe('The cache folder', () => {
     expect(cacheFolder()).to.equal('/b/graft');
     delete process.env.XDG_CACHE_HOME;
     expect(cacheFolder()).to.equal('/c/.cache/graft');
+  });
+
+  it('that cannot be is named with its flag, also where it is a built-in backbone that is to lie in it', async () => {
+    const scratch = mkdtempSync(path.join(tmpdir(), 'graft-cache-'));
+    try {
+      const file = path.join(scratch, 'file');
+      writeFileSync(file, '');
+      const folder = path.join(file, 'cache', 'backbones');
+      const failures = [
+        await resolveBackbone('hashed-ngrams', { folder }).then(() => 'none', String),
+        await inCacheFolder(path.join(file, 'cache'), async () => 'none').then(String, String),
+      ];
+      for (const failure of failures)
+        expect(failure).to.match(
+          /a part of the path is a file.*folder of the cache, named by --cache DIR or \$GRAFT_CACHE\.$/,
+        );
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
+  });
+
+  it('does not stay behind empty where nothing could be written into it, nor anything below it', async () => {
+    const scratch = mkdtempSync(path.join(tmpdir(), 'graft-cache-'));
+    try {
+      const cache = path.join(scratch, 'new', 'cache');
+      const full = (): Promise<never> => Promise.reject(new Error('the disk is full'));
+      const inside = () => inFolder(path.join(cache, 'features', 'store'), full);
+      expect(await inCacheFolder(cache, inside).then(() => 'none', String)).to.match(/the disk is full/);
+      expect(readdirSync(scratch)).to.deep.equal([]);
+      mkdirSync(cache, { recursive: true });
+      await inCacheFolder(cache, inside).catch(() => {});
+      expect(readdirSync(path.join(scratch, 'new'))).to.deep.equal(['cache']);
+    } finally {
+      rmSync(scratch, { recursive: true });
+    }
   });
 });

@@ -1,8 +1,15 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { expect } from 'chai';
 import type { ExampleKind } from '../../src/dataset/dataset.js';
-import { listInputs } from '../../src/pipeline/list-inputs.js';
+import { listInputs, type ListedInput } from '../../src/pipeline/list-inputs.js';
+import { zip } from '../dataset/zip-archive.js';
 
 describe('Inputs of a prediction', () => {
+  const scratch = mkdtempSync(path.join(tmpdir(), 'graft-listed-'));
+  after(() => rmSync(scratch, { recursive: true }));
+  const at = (...parts: string[]): string => path.join(scratch, ...parts);
   const listed = (kind: ExampleKind, ...inputs: readonly string[]) => listInputs({ inputs }, kind);
 
   it('are images at addresses too, as in tables, for a model of images', async () => {
@@ -11,6 +18,70 @@ describe('Inputs of a prediction', () => {
       ...{ path: 'https://host/a.jpg', source: { kind: 'url', url: 'https://host/a.jpg' } },
     });
     expect(file).to.deep.equal({ path: '/photos/b c.jpg' });
+  });
+
+  it('are images of an archive, in the order in which they lie there, its labels left unread', async () => {
+    const labelled = at('labelled.zip');
+    const members = ['b.png', 'b.seg.png', 'b.json', 'a.png', 'a.cls', 'notes.pdf'];
+    writeFileSync(labelled, zip(members.map((name) => ({ name, content: 'no JSON' }))));
+    const inputs = await listed('images', labelled);
+    expect(inputs.map((input) => input.path)).to.deep.equal([`${labelled}/b.png`, `${labelled}/a.png`]);
+    const loose = at('loose.zip');
+    writeFileSync(loose, zip(['x/b.png', 'x/b.seg.png'].map((name) => ({ name, content: '' }))));
+    expect(await listed('images', loose)).to.have.length(2);
+    const chosen = await listInputs({ inputs: [labelled], imageColumn: 'seg.png' }, 'images');
+    expect(chosen.map((input) => input.path)).to.deep.equal([`${labelled}/b.seg.png`]);
+  });
+
+  it('are rows of all tables of a list in braces, or of a folder that has no inputs of its own', async () => {
+    mkdirSync(at('tables'));
+    for (const name of ['train', 'test']) writeFileSync(at('tables', `${name}.csv`), `text\n${name} it\n`);
+    for (const input of [at('tables'), at('tables', '{test,train}.csv')])
+      expect((await listed('texts', input)).map(({ path: text }) => text)).to.deep.equal([
+        'test it',
+        'train it',
+      ]);
+    writeFileSync(at('rows.json'), '[{"text": "a"}, {"text": "b"}]');
+    expect(await listed('texts', at('rows.json'))).to.have.length(2);
+    writeFileSync(at('tables', 'own.txt'), 'a text');
+    expect(await listed('texts', at('tables'))).to.deep.equal([{ path: at('tables', 'own.txt') }]);
+  });
+
+  it('that hold nothing the model takes, or cannot be read in place, say so', async () => {
+    const archive = at('of-pdf.zip');
+    writeFileSync(archive, zip([{ name: 'notes.pdf', content: '' }]));
+    mkdirSync(at('bare'));
+    writeFileSync(at('all.tgz'), 'x');
+    mkdirSync(at('folder.zip'));
+    const refused: readonly [ExampleKind, string, RegExp][] = [
+      [
+        'images',
+        archive,
+        /There is no image in the archive .*of-pdf\.zip, but notes\.pdf; name one with images in it\.$/,
+      ],
+      ['texts', archive, /is an archive, of which images are read, but the model takes texts; unpack it/],
+      [
+        'images',
+        at('bare'),
+        /There is no image in the folder .*bare, nor any table, archive or Parquet file\.$/,
+      ],
+      ['images', at('folder.zip'), /There is no image in the folder .*folder\.zip, nor/],
+      ['images', at('all.tgz'), /all\.tgz is compressed; unpack it first\.$/],
+      ['images', at('gone-{0..1}.tar'), /There is no file .*gone-0\.tar; check the path/],
+    ];
+    for (const [kind, input, message] of refused) {
+      const [only] = await listed(kind, input);
+      expect(only!.error?.message, input).to.match(message);
+    }
+    const [{ path: spoken }] = (await listed('texts', 'take {this,that} along')) as [ListedInput];
+    expect(spoken).to.equal('take {this,that} along');
+    const flags = await listInputs({ inputs: [at('bare')], imageColumn: 'x' }, 'images').then(
+      () => 'none',
+      String,
+    );
+    expect(flags).to.equal('none');
+    const idle = await listInputs({ inputs: ['a text'], header: false }, 'texts').then(() => 'none', String);
+    expect(idle).to.match(/--no-header is for tables/);
   });
 
   it('are no addresses for a model of texts, which takes them as texts', async () => {

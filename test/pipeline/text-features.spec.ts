@@ -5,6 +5,7 @@ import { parquetWriteFile } from 'hyparquet-writer';
 import { loadFeatures } from '../../src/features/load-features.js';
 import type { Pool } from '../../src/graph/pool-features.js';
 import { cacheFeatures, cacheLayers, type CacheOptions } from '../../src/pipeline/cache-features.js';
+import { inspectModel } from '../../src/pipeline/inspect-model.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import type { Tensor } from '../../src/tensor/tensor.js';
 import { loadTokenizer } from '../../src/text/load-tokenizer.js';
@@ -138,6 +139,17 @@ describe('Features of texts', () => {
     const alone = await featuresOf({ layer: 'LayerNormalization', backboneBatch: 1 });
     for (const [i, value] of (await loadFeatures(store, keys)).entries())
       expect(value).to.be.closeTo(alone[i]!, 1e-5);
+  });
+
+  it('are those of the last token where the model itself classifies that one', async () => {
+    const decoder: BertOptions = { inputs: ['mask'], isCausal: true };
+    const tokens = await tokensOfEach(decoder);
+    const classifier = backboneOf({ ...decoder, takesLast: 'scores' });
+    const layer = (await inspectModel(classifier)).featureLayers.find(({ recommended }) => recommended)!;
+    expect(layer).to.include({ pool: 'last', reason: 'last tokens before the old classifier of 3 classes' });
+    expectPooled(await featuresOf({ backbone: classifier }), tokens, 'last');
+    expectPooled(await featuresOf({ backbone: classifier, layer: layer.name }), tokens, 'last');
+    expectPooled(await featuresOf({ backbone: classifier, pool: 'mean' }), tokens, 'mean');
   });
 
   it('are computed once, however the texts are labelled, ordered, named or stored', async () => {

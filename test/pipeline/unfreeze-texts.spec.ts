@@ -11,6 +11,7 @@ import { prepareTail, type UnfrozenBackbone } from '../../src/pipeline/prepare-t
 import { runAll } from '../../src/pipeline/run-all.js';
 import { openSession } from '../../src/runtime/open-session.js';
 import type { TensorMap } from '../../src/runtime/session.js';
+import { float32 } from '../../src/tensor/tensor.js';
 import { packTail } from '../../src/train/tail.js';
 import { temporaryFolder } from '../e2e/graft.js';
 import type { BertOptions } from '../text/random-bert.js';
@@ -44,6 +45,12 @@ describe('Unfreezing the layers of a text backbone', () => {
     ['an encoder of a fixed length', { fixedLength: 24 }, 'LayerNormalization_2'],
     ['an encoder that measures its input in every layer', { measures: true }, 'LayerNormalization_2'],
     ['a decoder without a mask', { inputs: [], isCausal: true }, 'LayerNormalization_2'],
+    [
+      'a text tower that takes a token by its place in the batch',
+      { inputs: ['mask'], isCausal: true, takesLast: 'token' },
+      'LayerNormalization_2',
+    ],
+    ['slopes of all heads in one axis with the texts', { hasSlopes: true }, 'LayerNormalization_2'],
     ['a decoder with a mask', { inputs: ['mask'], isCausal: true, dtype: 'int32' }, 'LayerNormalization_2'],
   ];
   for (const [what, options, layer, pool] of forms) {
@@ -55,15 +62,20 @@ describe('Unfreezing the layers of a text backbone', () => {
         return arranged.feeds(0, arranged.count);
       };
       const packed = packTail(tail);
+      const wholes: number[] = [];
+      const rows: number[] = [];
       for (const text of texts) {
-        const whole = await run(backbone.features, feedsOf(backbone.input as TokenSpec, [text]));
+        wholes.push(...(await run(backbone.features, feedsOf(backbone.input as TokenSpec, [text]))));
         const row = await run(frozen.features, feedsOf(frozen.input as TokenSpec, [text]));
         expect(row).to.have.length(frozen.dim);
         expect(Math.max(...row.map(Math.abs)), 'fits into float16').to.be.at.most(65504);
-        const activations = { dtype: 'float32', dims: [1, frozen.dim], data: row } as const;
-        const parts = await run(packed.model, { [packed.activations]: activations });
-        for (const [i, value] of whole.entries()) expect(parts[i]).to.be.closeTo(value, 1e-4);
+        rows.push(...row);
       }
+      // Each text stands in another place of the batch than the one it had when it was cached.
+      const dims = [texts.length, frozen.dim];
+      const parts = await run(packed.model, { [packed.activations]: float32(dims, Float32Array.from(rows)) });
+      expect(parts).to.have.length(wholes.length);
+      for (const [i, value] of wholes.entries()) expect(parts[i]).to.be.closeTo(value, 1e-4);
     });
   }
 

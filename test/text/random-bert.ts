@@ -30,6 +30,13 @@ export interface BertOptions {
   readonly quantisesMask?: boolean;
   /** Gives start_logits and end_logits [batch, sequence] of an answer instead, as models for question answering do. */
   readonly findsAnswers?: boolean;
+  /**
+   * One token of each text is taken, the last one that the mask has, by rows [text, place] as PyTorch's newer exporter
+   * writes it: itself as `text_embeds`, or its scores of three classes as `logits`.
+   */
+  readonly takesLast?: 'token' | 'scores';
+  /** Adds to what is seen of a token by how many there are before it, with heads and texts in one axis (Bloom). */
+  readonly hasSlopes?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
   readonly unplaced?: number;
 }
@@ -54,6 +61,8 @@ export function randomBert({
   isQuantised = false,
   quantisesMask = false,
   findsAnswers = false,
+  takesLast,
+  hasSlopes = false,
   unplaced,
 }: BertOptions = {}): Uint8Array {
   const rng = createRng(3);
@@ -123,10 +132,11 @@ export function randomBert({
       b.op('Transpose', [b.op('Reshape', [value, b.ints([0, 0, heads, width / heads])])], {
         attributes: { perm },
       });
-    const scores = b.op('Div', [
+    const products = b.op('Div', [
       b.op('MatMul', [split(dense('query', x), [0, 2, 1, 3]), split(dense('key', x), [0, 2, 3, 1])]),
       b.scalar(Math.sqrt(width / heads)),
     ]);
+    const scores = hasSlopes ? withSlopes(b, products, mask!) : products;
     const weights = b.op('Softmax', [bias === undefined ? scores : b.op('Add', [scores, bias])], {
       attributes: { axis: -1 },
     });
@@ -149,6 +159,13 @@ export function randomBert({
       b.output(b.op('Squeeze', [value, b.ints([-1])]), 'float32', dims, name);
     return encodeModel(b.model());
   }
+  if (takesLast !== undefined) {
+    const scored = takesLast === 'scores' ? b.op('MatMul', [x, table('classes', width, 3)]) : x;
+    const taken = b.op('GatherND', [scored, lastPlaces(b, mask!)]);
+    if (takesLast === 'token') b.output(taken, 'float32', [dims[0]!, width], 'text_embeds');
+    else b.output(taken, 'float32', [dims[0]!, 3], 'logits');
+    return encodeModel(b.model());
+  }
   b.output(x, 'float32', [...dims, width], 'last_hidden_state');
   return encodeModel(b.model());
 }
@@ -165,6 +182,38 @@ function quantisedProduct(b: GraphBuilder, value: string, weight: string): strin
 function roundedTo8Bits(b: GraphBuilder, value: string, scale: number): string {
   const grid = [b.scalar(scale), b.constant('grid.zero', checked('uint8', [], Uint8Array.of(255)))];
   return b.op('DequantizeLinear', [b.op('QuantizeLinear', [value, ...grid]), ...grid]);
+}
+
+/** [batch, 2]: the number of each text, and where the mask has its last one. */
+function lastPlaces(b: GraphBuilder, mask: string): string {
+  const size = (axis: number): string =>
+    b.op('Gather', [b.op('Shape', [mask]), b.constant(`axis.${axis}`, int64([], [axis]))], {
+      attributes: { axis: 0 },
+    });
+  const count = (until: string): string =>
+    b.op('Range', [b.constant('range.0', int64([], [0])), until, b.constant('range.1', int64([], [1]))]);
+  const place = b.op('ArgMax', [b.op('Mul', [mask, count(size(1))])], {
+    attributes: { axis: 1, keepdims: 1 },
+  });
+  return b.op('Concat', [b.op('Unsqueeze', [count(size(0)), b.ints([1])]), place], {
+    attributes: { axis: 1 },
+  });
+}
+
+/** Scores [batch, heads, sequence, sequence] with slopes added in [batch * heads, …]. */
+function withSlopes(b: GraphBuilder, scores: string, mask: string): string {
+  const along = b.constant('slopes.along', int64([], [1]));
+  const counted = b.op('CumSum', [b.op('Cast', [mask], { attributes: { to: 1 } }), along]);
+  const rates = b.constant('slopes.rates', float32([heads, 1], [0.5, 0.25]));
+  const sloped = b.op('Mul', [b.op('Unsqueeze', [counted, b.ints([1])]), rates]);
+  const length = b.op('Slice', [b.op('Shape', [mask]), b.ints([1]), b.ints([2])]);
+  const laidOut = (value: string, dims: readonly string[]): string =>
+    b.op('Reshape', [value, b.op('Concat', [...dims], { attributes: { axis: 0 } })]);
+  const sum = b.op('Add', [
+    laidOut(scores, [b.ints([-1]), length, length]),
+    laidOut(sloped, [b.ints([-1, 1]), length]),
+  ]);
+  return laidOut(sum, [b.ints([-1, heads]), length, length]);
 }
 
 /** Of int64 ids: how many stand before each, those of `unplaced` not counted, plus 2. */

@@ -9,7 +9,7 @@ import { node as makeNode, type Node } from '../../onnx/ir.js';
 import { GraftError, invalidArgument } from '../../errors.js';
 import type { DType } from '../../tensor/dtype.js';
 import { inferShape } from './infer-shape.js';
-import { type ScanBody, scanNode, type Steps } from './scan.js';
+import { type ScanBody, scanOf, type Steps } from './scan.js';
 
 /** Appends nodes and returns the values that stand for the node's outputs; '' for one that it does not give. */
 export type Composition = (at: CompositionContext) => string | readonly string[];
@@ -82,8 +82,13 @@ export function expand(
     const list = lists.get(value);
     return list ? [list.length] : (shapes.get(value) ?? shapeOf(value));
   };
+  const name = (like: string, dims: readonly number[]): string => {
+    const fresh = builder.freshName(`${prefix}/${like}`);
+    shapes.set(fresh, dims);
+    return fresh;
+  };
   const ops: CompositionContext['ops'] = (opType, inputs, outputShapes, { attributes = {} } = {}) => {
-    const outputs = outputShapes.map(() => builder.freshName(`${prefix}/${opType}`));
+    const outputs = outputShapes.map((dims) => name(opType, dims));
     nodes.push(
       makeNode({
         opType,
@@ -93,8 +98,16 @@ export function expand(
         attributes: new Map(Object.entries(attributes).map(([key, value]) => [key, toAttribute(value)])),
       }),
     );
-    outputs.forEach((output, i) => shapes.set(output, outputShapes[i]!));
     return outputs;
+  };
+  const copy = (value: string): string => ops('Identity', [value], [shape(value)])[0]!;
+  const record = (write: () => void): readonly Node[] => {
+    const outside = nodes;
+    nodes = [];
+    write();
+    const written = nodes;
+    nodes = outside;
+    return written;
   };
   const result = composition({
     node,
@@ -108,40 +121,10 @@ export function expand(
       if (!given) throw invalidArgument('shape', `the shape that ${opType} gives`, undefined);
       return ops(opType, inputs, [given], options)[0]!;
     },
-    scan({ states, inputs, isBackwards, step }) {
-      const name = (like: string, dims: readonly number[]): string => {
-        const fresh = builder.freshName(`${prefix}/${like}`);
-        shapes.set(fresh, dims);
-        return fresh;
-      };
-      const stateNames = states.map((state) => name('state', shape(state)));
-      const rows = inputs.map((input) => name('row', shape(input).slice(1)));
-      const outside = nodes;
-      nodes = [];
-      const done = step(stateNames, rows);
-      // A body may not show one value twice, nor what it was given.
-      const [nextStates, outputs, entering] = [done.states, done.outputs, stateNames].map((values) =>
-        values.map((value) => ops('Identity', [value], [shape(value)])[0]!),
-      ) as [string[], string[], string[]];
-      const body = nodes;
-      nodes = outside;
-      const length = shape(inputs[0]!)[0]!;
-      const sequence = (value: string): string => name('sequence', [length, ...shape(value)]);
-      const shown = {
-        states: nextStates.map((value) => name('last', shape(value))),
-        outputs: outputs.map(sequence),
-        entering: entering.map(sequence),
-      };
-      const node = scanNode(body, {
-        states: stateNames,
-        rows,
-        results: [...nextStates, ...outputs, ...entering],
-        inputs: [...states, ...inputs],
-        outputs: [...shown.states, ...shown.outputs, ...shown.entering],
-        isBackwards,
-      });
-      nodes.push(node);
-      scans.push({ node, nodes: body, states: stateNames, rows, nextStates, outputs, entering: shown.entering, isBackwards }); // prettier-ignore
+    scan(steps) {
+      const { body, ...shown } = scanOf(steps, { name, shape, copy, record });
+      nodes.push(body.node);
+      scans.push(body);
       return shown;
     },
     ints(values) {

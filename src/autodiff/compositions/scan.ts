@@ -35,6 +35,57 @@ export interface ScanBody {
   readonly isBackwards: boolean;
 }
 
+/** What writes down the values and the nodes of a scan. */
+export interface ScanWriter {
+  /** A value that is new, of these dims, called somewhat like that. */
+  name(like: string, dims: readonly number[]): string;
+  shape(value: string): readonly number[];
+  /** Appends a node that gives the value once more. */
+  copy(value: string): string;
+  /** The nodes that are appended meanwhile, which are not among the others. */
+  record(write: () => void): readonly Node[];
+}
+
+/** The scan and what it gives. Of its nodes the one of `body` is yet to be appended. */
+export function scanOf(
+  { states, inputs, isBackwards, step }: Steps,
+  { name, shape, copy, record }: ScanWriter,
+): {
+  readonly body: ScanBody;
+  /** After the last step. */
+  readonly states: readonly string[];
+  /** [steps, ...] */
+  readonly outputs: readonly string[];
+} {
+  const own = states.map((state) => name('state', shape(state)));
+  const rows = inputs.map((input) => name('row', shape(input).slice(1)));
+  let nextStates: readonly string[] = [];
+  let outputs: readonly string[] = [];
+  let before: readonly string[] = [];
+  const nodes = record(() => {
+    const done = step(own, rows);
+    // A body may not show one value twice, nor what it was given.
+    nextStates = done.states.map(copy);
+    outputs = done.outputs.map(copy);
+    before = own.map(copy);
+  });
+  const length = shape(inputs[0]!)[0]!;
+  const sequence = (value: string): string => name('sequence', [length, ...shape(value)]);
+  const last = nextStates.map((value) => name('last', shape(value)));
+  const sequences = outputs.map(sequence);
+  const entering = before.map(sequence);
+  const node = scanNode(nodes, {
+    states: own,
+    rows,
+    results: [...nextStates, ...outputs, ...before],
+    inputs: [...states, ...inputs],
+    outputs: [...last, ...sequences, ...entering],
+    isBackwards,
+  });
+  const body = { node, nodes, states: own, rows, nextStates, outputs, entering, isBackwards };
+  return { body, states: last, outputs: sequences };
+}
+
 /** @param outputs - last states, then sequences */
 export function scanNode(
   nodes: readonly Node[],

@@ -3,6 +3,9 @@ import { defineCommand } from '../define-command.js';
 import { formatBytes } from '../format-text.js';
 import { backboneOptions, cacheOptions, dataOptions, deviceOptions } from '../shared-options.js';
 
+/** Flags with a default: whether they were given is known here alone. */
+const ofComputing = ['dtype', 'rehash', 'on-error', 'device', 'threads', 'header'];
+
 export const cacheExportCommand = defineCommand({
   command: 'export',
   describe: 'Write features for other tools: NumPy, Parquet, Hugging Face datasets, safetensors',
@@ -29,8 +32,10 @@ export const cacheExportCommand = defineCommand({
     'cache export --backbone model.onnx --data photos --format parquet --out features.parquet',
     'paths, labels and features of every photo',
   ],
-  async run(args, output) {
-    const { exportFeatures } = await import('../../pipeline/export-features.js');
+  async run(args, output, isGiven) {
+    const { exportFeatures, notOfStore } = await import('../../pipeline/export-features.js');
+    const stray = args.store === undefined ? undefined : ofComputing.find(isGiven);
+    if (stray !== undefined) throw notOfStore(stray);
     const onProgress = await output.progress('features', 'examples');
     const report = await exportFeatures(
       { ...args, format: args.format ?? formatOf(args.out) },

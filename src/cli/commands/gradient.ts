@@ -82,11 +82,11 @@ export const gradientCommand = defineCommand<typeof options, { model: string }>(
 function parseShapes(text: string | undefined): ReadonlyMap<string, readonly number[]> {
   const shapes = new Map<string, readonly number[]>();
   for (const part of text?.split(/[\s;]+/).filter(Boolean) ?? []) {
-    const at = part.lastIndexOf('=');
-    const dims = part.slice(at + 1).split(/[,x]/).map(Number); // prettier-ignore
-    if (at < 1 || dims.some((dim) => !Number.isSafeInteger(dim) || dim < 0))
+    const [, name, sizes] = /^(.+)=(\d+(?:[,x]\d+)*)$/.exec(part) ?? [];
+    const dims = sizes?.split(/[,x]/).map(Number);
+    if (name === undefined || !dims?.every(Number.isSafeInteger))
       throw new GraftError('USAGE', `Expected NAME=2,3,224,224 for --input-shape but received "${part}".`);
-    shapes.set(part.slice(0, at), dims);
+    shapes.set(name, dims);
   }
   return shapes;
 }

@@ -38,14 +38,14 @@ const options = {
 
 export const predictCommand = defineCommand<typeof options, { inputs?: string[] }>({
   command: 'predict [inputs..]',
-  describe: 'Label images, texts, folders or tables of them',
+  describe: 'Label images, texts, folders, tables or archives of them',
   options,
   positionals: {
     inputs: {
       type: 'string',
       array: true,
       describe:
-        'Images, texts (quoted, or .txt files; of pairs one after the other), folders, tables (.csv, .tsv, .jsonl, .parquet); - reads lines: paths, texts, or pairs with a tab between',
+        'Images, texts (quoted, or .txt files; of pairs one after the other), folders, tables (CSV, TSV, JSONL, JSON), tar, zip or Parquet files (also a-{0..9}.tar); - reads lines: paths, texts, or pairs with a tab between',
     },
   },
   example: [
@@ -67,7 +67,7 @@ export const predictCommand = defineCommand<typeof options, { inputs?: string[] 
     const hooks = { ...output, onProgress };
     const predictions =
       features === undefined
-        ? await onInputs({ ...args, inputs, readLines }, hooks)
+        ? await onInputs({ ...args, inputs, readLines: () => readLines(output.signal) }, hooks)
         : await onFeatures({ ...args, features }, hooks);
     const { describePredictions } = await import('../describe-predictions.js');
     output.result(predictions, describePredictions(predictions));
@@ -84,10 +84,19 @@ async function onFeatures(args: PredictFeaturesOptions, hooks: Hooks): Promise<P
   return predictFeatures(args, hooks);
 }
 
-/** Of stdin, without empty ones. @throws GraftError INVALID_TEXT for a line that is not UTF-8, as of any other text */
-async function readLines(): Promise<string[]> {
+/**
+ * Of stdin, without empty ones.
+ * @param signal - ends the wait for them
+ * @throws GraftError INTERRUPTED; INVALID_TEXT for a line that is not UTF-8, as of any other text
+ */
+async function readLines(signal: AbortSignal): Promise<string[]> {
+  const { addAbortSignal } = await import('node:stream');
   const { buffer } = await import('node:stream/consumers');
-  const bytes = await buffer(process.stdin);
+  const bytes = await buffer(addAbortSignal(signal, process.stdin)).catch((error: unknown) => {
+    throw signal.aborted
+      ? new GraftError('INTERRUPTED', 'Stopped while the standard input was read; nothing was labelled.')
+      : error;
+  });
   const lines = bytes
     .toString('utf8')
     .replace(/^\ufeff/, '')
