@@ -15,7 +15,7 @@ export interface FeatureTable {
 }
 
 /** Examples, and what their labels mean: see `Dataset`. */
-export interface LabelledRows extends Pick<Dataset, 'classes' | 'task' | 'targets'> {
+export interface LabelledRows extends Pick<Dataset, 'kind' | 'classes' | 'task' | 'targets'> {
   readonly of: ExampleList;
 }
 

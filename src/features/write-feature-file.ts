@@ -1,6 +1,6 @@
 /**
  * The file that `--features` reads: `features` [N, D] float32, `labels` [N] int64 or `targets` [N, classes] float32, the classes in
- * the metadata; `split` and `groups` [N] int64 where the data set has them.
+ * the metadata, with `texts` "2" of features of pairs; `split` and `groups` [N] int64 where the data set has them.
  */
 import type { Example, Split } from '../dataset/dataset.js';
 import { GraftError } from '../errors.js';
@@ -20,7 +20,7 @@ export async function writeFeatureFile(file: string, table: FeatureTable): Promi
       'A safetensors export holds labels: name the data set with --data and its backbone with --backbone.',
     );
   }
-  const { classes } = examples;
+  const { kind, classes } = examples;
   const columns = columnsOf(examples);
   const header = safetensorsHeader(
     [
@@ -30,7 +30,7 @@ export async function writeFeatureFile(file: string, table: FeatureTable): Promi
         ? [{ name: 'targets', dtype: 'float32', dims: [rows, classes.length] } as const]
         : []),
     ],
-    { classes: JSON.stringify(classes) },
+    { classes: JSON.stringify(classes), ...(kind === 'pairs' && { texts: '2' }) },
   );
   await writePieces(file, async (write) => {
     await write(header);

@@ -141,6 +141,13 @@ function readLabels(entries: ReadonlyMap<string, string>, where: string): HeadMe
   if (!Array.isArray(labels) || !labels.every((label): label is string => typeof label === 'string')) {
     throw new GraftError('INVALID_MODEL', `Expected graft.labels of ${where} to be a list of names.`);
   }
+  if (labels.length === 0 || new Set(labels).size < labels.length) {
+    const twice = labels.find((label, i) => labels.indexOf(label) < i);
+    throw new GraftError(
+      'INVALID_MODEL',
+      `Expected graft.labels of ${where} to be names of their own but ${twice === undefined ? 'there are none' : `${JSON.stringify(twice)} is there twice`}; export it again.`,
+    );
+  }
   const task = (entries.get('graft.task') ?? 'single') as TaskKind;
   if (!taskKinds.includes(task)) {
     throw new GraftError(

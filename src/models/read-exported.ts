@@ -5,6 +5,7 @@ import { type Model, tensorValue, type ValueInfo } from '../onnx/ir.js';
 import { layOutModel, type ModelLayout } from '../onnx/lay-out-model.js';
 import { readModel } from '../onnx/read-model.js';
 import { encodedLength } from '../onnx/write-model.js';
+import { assertAnswers } from './assert-answers.js';
 import { explainBackboneName } from './explain-backbone-name.js';
 import { exampleDims } from './input-spec.js';
 import { modelInFolder } from './model-in-folder.js';
@@ -27,6 +28,7 @@ export interface ExportedFile {
 export async function readExported(named: string): Promise<ExportedFile> {
   const { path, model: whole } = await readNamed(named);
   const metadata = readMetadata(whole, path);
+  assertAnswers(whole, metadata, path);
   const prepared = preparedValue(whole, path);
   const taken = prepared !== undefined && metadata.input.kind === 'pixels';
   const inner = taken ? takingPrepared(whole, prepared, metadata) : whole;

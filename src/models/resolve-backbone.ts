@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { GraftError, systemErrorCode, unreadable } from '../errors.js';
+import { GraftError, invalidArgument, systemErrorCode, unreadable } from '../errors.js';
 import { getCatalogueModel, listCatalogue } from './catalogue.js';
 import type { FetchHooks } from './fetch-hooks.js';
 import { getHubModel } from './hub-model.js';
@@ -14,6 +14,12 @@ export async function resolveBackbone(
   named: string,
   { folder, ...hooks }: { readonly folder: string } & FetchHooks,
 ): Promise<string> {
+  if (typeof named !== 'string')
+    throw invalidArgument(
+      'backbone',
+      'the path of an ONNX file, a name of the catalogue or hf:owner/repo',
+      named,
+    );
   if (named.startsWith('hf:')) return getHubModel(named, folder, hooks).catch(explainFolder);
   const catalogue = listCatalogue();
   const entry = catalogue.find(({ name }) => name === named);

@@ -51,10 +51,16 @@ async function readModelFile(path: string): Promise<Uint8Array> {
 
 /**
  * The model in `bytes`; its weights are views into them. `path` names the file in errors, and its folder is where
- * external data may lie. Nodes come out in topological order also where the file has them in another.
- * @throws GraftError INVALID_MODEL naming the file and the object.
+ * external data may lie; without one, that is the current folder. Nodes come out in topological order also where the file has them in another.
+ * @throws GraftError INVALID_MODEL naming the file and the object, INVALID_ARGUMENT for what is no Uint8Array.
  */
-export function decodeModel(bytes: Uint8Array, { path }: { path: string }): Model {
+export function decodeModel(
+  bytes: Uint8Array,
+  { path = 'the model' }: { readonly path?: string | undefined } = {},
+): Model {
+  if (!(bytes instanceof Uint8Array))
+    throw invalidArgument('bytes', 'the content of an ONNX file (Uint8Array)', bytes);
+  if (typeof path !== 'string') throw invalidArgument('path', 'the path of an ONNX file', path);
   if (bytes.length === 0) throw new GraftError('INVALID_MODEL', `${path} is empty; expected an ONNX model.`);
   try {
     const proto = new Message(modelType, Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));

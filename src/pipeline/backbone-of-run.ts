@@ -49,8 +49,15 @@ export async function backboneOfRun(
   if (isFeatureRun(config)) {
     if (given.backbone === undefined) return undefined;
     const { backbone: file, layer, pool, preprocess, tokenizer, maxLength } = given;
-    const named = { backbone: file, layer, pool, preprocess, tokenizer, maxLength };
+    const { takesPairs } = config;
+    const named = { backbone: file, layer, pool, preprocess, tokenizer, maxLength, takesPairs };
     const backbone = await prepareBackbone(named, context);
+    if (takesPairs && backbone.input.kind !== 'tokens') {
+      throw new GraftError(
+        'INVALID_ARGUMENT',
+        `${file} takes images, but the features of ${folder} are of pairs of texts; name the --backbone that made them.`,
+      );
+    }
     if (backbone.dim === head.dim) return backbone;
     throw new GraftError(
       'INVALID_ARGUMENT',

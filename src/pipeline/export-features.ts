@@ -97,8 +97,8 @@ async function chooseRows(
   }
   const { dataset, keys, store, report } = await cacheFeatures({ ...options, backbone, data }, hooks);
   const used = rowsWithFeatures(dataset, keys);
-  const { classes, task, targets } = dataset;
-  const examples = { classes, task, targets, of: dataset.examples.choose(used) };
+  const { kind, classes, task, targets } = dataset;
+  const examples = { kind, classes, task, targets, of: dataset.examples.choose(used) };
   return { table: tableOf(store, selectKeys(keys, used), hooks, examples), store, cache: report };
 }
 

@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import path from 'node:path';
 import { GraftError, messageOf, unreadable } from '../errors.js';
+import { shortenText } from '../shorten-text.js';
 import type { TaskKind } from '../tasks/task.js';
 import {
   decodeSafetensorsHeader,
@@ -75,6 +76,16 @@ export function classesOf({ header, where }: FeatureSource, fewest: number): str
   throw invalid(
     where,
     `its metadata classes names a class twice, ${composed[twice]}${isSpelledTwice ? ' (in Unicode, composed and decomposed)' : ''}`,
+  );
+}
+
+/** Of `texts` in the metadata, the number of texts that a row is of. */
+export function saysPairs({ header, where }: FeatureSource): boolean {
+  const { texts = '1' } = header.metadata;
+  if (texts === '1' || texts === '2') return texts === '2';
+  throw invalid(
+    where,
+    `its metadata texts should be "2" for features of pairs of texts, or "1", but is "${shortenText(texts, 40)}"`,
   );
 }
 

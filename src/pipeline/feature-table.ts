@@ -2,7 +2,8 @@
  * The rows of a file of features as they are: embeddings that were made elsewhere. Tensors `features` [N, D] float32 and
  * `labels` [N] int64 or int32; metadata `classes`, a JSON array of names. For numbers and sets of labels (`--task
  * regression`, `multi`), `targets` [N, classes] float32 is in place of `labels`. Optional: `split` [N] integers (0 train,
- * 1 validation, 2 test) and `groups` [N] integers. The file is hostile until checked.
+ * 1 validation, 2 test) and `groups` [N] integers; metadata `texts`, "2" where a row is of a pair of texts. The file is hostile
+ * until checked.
  */
 import type { Targets } from '../tasks/targets.js';
 import type { TaskKind } from '../tasks/task.js';
@@ -15,6 +16,7 @@ import {
   openFeatureSource,
   readIntegers,
   readValues,
+  saysPairs,
 } from './feature-entries.js';
 import { type FeatureRows, rowsOf } from './feature-rows.js';
 
@@ -26,6 +28,8 @@ export interface FeatureTable extends FeatureRows {
   readonly split: Float64Array | undefined;
   /** Group of each row, from 0; undefined where the file names none. */
   readonly groups: Int32Array | undefined;
+  /** Whether a row's features are of a pair of texts, which the head's backbone is to take then. */
+  readonly takesPairs: boolean;
   /** Size and time of change. */
   readonly stamp: string;
 }
@@ -76,6 +80,7 @@ async function describe(source: FeatureSource, options: TableOptions): Promise<F
     groups: header.entries.has('groups')
       ? numberGroups(await readIntegers(source, 'groups', rows))
       : undefined,
+    takesPairs: saysPairs(source),
   };
 }
 

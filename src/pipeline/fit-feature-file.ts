@@ -32,7 +32,7 @@ export async function fitFeatureFile(options: FeatureTrainOptions, context: FitC
       options,
       context,
     );
-    return { ...fitted, config: { features: file.path, dim: file.dim } };
+    return { ...fitted, config: { features: file.path, dim: file.dim, takesPairs: file.takesPairs } };
   } finally {
     await file.close();
   }

@@ -37,6 +37,8 @@ export interface FeatureRunConfig extends CommonConfig {
   /** The file they came from, absolute. */
   readonly features: string;
   readonly dim: number;
+  /** They are of pairs of texts. */
+  readonly takesPairs?: true;
 }
 
 /** A head on a backbone. */

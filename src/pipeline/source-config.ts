@@ -13,7 +13,10 @@ export function tokenizerOf(source: RunConfigSource): TokenizerFiles | undefined
 
 /** The part of the configuration that tells where the features come from. */
 export function sourceConfig(source: RunConfigSource) {
-  if ('features' in source) return { features: source.features, dim: source.dim };
+  if ('features' in source) {
+    const { features, dim, takesPairs } = source;
+    return { features, dim, ...(takesPairs && { takesPairs }) };
+  }
   const { backbone, dataset } = source.cached;
   const placesOf = (rows: readonly number[]) =>
     rows.map((row) => {

@@ -122,4 +122,4 @@ export interface FittedRun {
 /** Its backbone is the one that the head stands on; `held` are rows of its data set to verify on, `typical` ones to calibrate on. */
 export type RunConfigSource =
   | { readonly cached: CachedFeatures; readonly held: readonly number[]; readonly typical: readonly number[] }
-  | { readonly features: string; readonly dim: number };
+  | { readonly features: string; readonly dim: number; readonly takesPairs: boolean };

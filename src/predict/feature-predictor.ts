@@ -1,4 +1,5 @@
 /** An exported head alone, which takes features that were made elsewhere and gives probabilities or numbers. */
+import { assertAnswers } from '../models/assert-answers.js';
 import { type HeadMetadata, readHeadMetadata } from '../models/model-metadata.js';
 import { GraftError } from '../errors.js';
 import { readNamed } from '../models/read-exported.js';
@@ -26,6 +27,7 @@ export async function openFeaturePredictor(
 ): Promise<FeaturePredictor> {
   const { path, model } = await readNamed(named);
   const metadata = readHeadMetadata(model, path);
+  assertAnswers(model, metadata, path);
   const input = model.graph.inputs.find(({ name }) => name === 'features');
   const dim = input?.type?.kind === 'tensor' ? input.type.shape?.[1] : undefined;
   if (typeof dim !== 'number') {

@@ -5,6 +5,7 @@ import type { Head, Standardization, TrainedHead } from '../heads/head.js';
 import type { Meter, Score } from '../tasks/task.js';
 import { taskOf } from '../tasks/task-of.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { assertFeatureSet } from './assert-feature-set.js';
 import { assertMemory } from './assert-memory.js';
 import { assertMeasurable, assertUsable } from './assert-usable.js';
 import { describeOverfitting } from './describe-overfitting.js';
@@ -56,6 +57,8 @@ export async function trainHead(
   validation: AnyFeatureSet | undefined,
   options: TrainOptions = {},
 ): Promise<TrainResult> {
+  assertFeatureSet(train, 'train');
+  if (validation !== undefined) assertFeatureSet(validation, 'validation');
   const { threads, signal, checkpoint, ...given } = options;
   const settings = fillIn(given, countExamples(train));
   const { head: spec, logger } = settings;

@@ -9,6 +9,7 @@ import type { RunReport } from '../../src/pipeline/run-all.js';
 import type { TrainReport } from '../../src/pipeline/training-run.js';
 import { openPredictor } from '../../src/predict/predictor.js';
 import type { TextPair } from '../../src/sources/text-pair.js';
+import { tinyBackbone } from '../features/tiny-backbone.js';
 import { randomBert } from '../text/random-bert.js';
 import { makePairs, pairsCsv } from '../text/pair-world.js';
 import { makeReviews, toCsv, writeTextBackbone } from '../text/text-world.js';
@@ -123,6 +124,21 @@ describe('the main job on pairs of texts', function () {
     expect(await cache('divided.csv')).to.include({ examples: 3, computed: 3 });
     writeFileSync(at('folded.csv'), 'text,label\nabc,x\nab c,y\n');
     expect(await cache('folded.csv')).to.include({ examples: 2, computed: 2 });
+  });
+
+  it('still takes pairs where the head was trained on a file of their features and merged later', async () => {
+    const [features, model] = [at('features.safetensors'), at('merged.onnx')];
+    const of = ['--backbone', backbone, '--data', at('pairs.csv'), '--device', 'cpu'];
+    await graftJsonHere(['cache', 'export', ...of, '--format', 'safetensors', '--out', features], env);
+    await graftJsonHere(['train', '--features', features, '--out', at('apart'), '--l2', '0.01']);
+    const merge = ['export', '--run', at('apart'), '--out', model, '--backbone'];
+    const { verified } = await graftJsonHere<RunReport>([...merge, backbone], env);
+    expect(verified.maxAbsDiff).to.be.below(1e-4);
+    const call = ['eval', '--model', model, '--data', at('test.csv'), '--device', 'cpu'];
+    expect((await graftJsonHere<ClassEvaluation>(call, env)).accuracy).to.be.above(0.75);
+    writeFileSync(at('photos.onnx'), tinyBackbone());
+    const other = await graftHere([...merge, at('photos.onnx'), '--layer', 'features'], env);
+    expect(other.stderr).to.match(/photos\.onnx takes images, but the features of .* are of pairs of texts/);
   });
 
   it('fine-tunes, and goes on with pairs after it was killed', async () => {

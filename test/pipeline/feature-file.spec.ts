@@ -181,6 +181,12 @@ describe('a file of features', () => {
       { classes: '["caf\\u00e9","cafe\\u0301"]' },
       /twice, café \(in Unicode, composed/,
     ],
+    [
+      'a number of texts that no row has',
+      {},
+      { classes, texts: '3' },
+      /texts should be "2" for features of pairs/,
+    ],
     ['a class without rows', {}, { classes: '["a","b","c"]' }, /c has none; add rows, or leave/],
     ['a split that is none', { split: rows(() => 7) }, undefined, /the split 7/],
     [

@@ -3,6 +3,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect } from 'chai';
 import { GraftError } from '../../src/errors.js';
+import { readModel } from '../../src/onnx/read-model.js';
+import { writeModel } from '../../src/onnx/write-model.js';
 import { runAll } from '../../src/pipeline/run-all.js';
 import { openPredictor } from '../../src/predict/predictor.js';
 import { temporaryFolder } from '../e2e/graft.js';
@@ -73,6 +75,30 @@ describe('A predictor', () => {
     const failure: unknown = await predictor.predict([]).catch((error: unknown) => error);
     expect(failure).to.be.instanceOf(GraftError).with.property('code', 'USAGE');
     await predictor.release();
+  });
+
+  it('refuses a file whose outputs are not those of its labels, before it runs', async () => {
+    const exported = await readModel(model);
+    const refused: readonly [entries: Record<string, string>, message: RegExp][] = [
+      [
+        { 'graft.labels': '["a","b","c"]' },
+        /to give probabilities \[batch,3\], .* but its probabilities are \[batch,2\]/,
+      ],
+      [
+        { 'graft.task': 'regression' },
+        /to give values \[batch,2\], .* but its outputs are logits, probabilities/,
+      ],
+      [{ 'graft.labels': '["a","a"]' }, /to be names of their own but "a" is there twice/],
+      [{ 'graft.labels': '[]' }, /to be names of their own but there are none/],
+    ];
+    const file = path.join(folder, 'other.onnx');
+    for (const [entries, message] of refused) {
+      const metadata = new Map([...exported.metadata, ...Object.entries(entries)]);
+      await writeModel({ ...exported, metadata }, file);
+      const failure: unknown = await openPredictor(file).catch((error: unknown) => error);
+      expect(failure).to.be.instanceOf(GraftError).with.property('message').that.matches(message);
+      expect(failure).to.have.property('code', 'INVALID_MODEL');
+    }
   });
 
   it('takes no device and no number of threads that is none, and a path alone', async () => {
