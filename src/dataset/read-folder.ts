@@ -53,7 +53,8 @@ export async function readFolder(folder: string, logger: Logger): Promise<Datase
       .sort(([, a], [, b]) => b - a)
       .map(([extension, count]) => `${count} ${extension}`);
     logger.warn(
-      `${passedOver} files below ${root} are no ${kind} by their extension (${nameSome(most)}) and are passed over.`,
+      `${passedOver} files below ${root} are no ${kind} by their extension (${nameSome(most)}) and are passed over.` +
+        (others.has('.heic') || others.has('.heif') ? ' HEIC is not read; convert such photos to JPEG.' : ''),
     );
   }
   for (const [label, classFolder] of classFolders) {

@@ -5,7 +5,14 @@ import { decodeBmp } from './decode-bmp.js';
 import { decodeNetpbm } from './decode-netpbm.js';
 import { decodeSmallJpeg } from './decode-small-jpeg.js';
 import { type DecodedImage, type ImageSize, maxImagePixels } from './decoded-image.js';
-import { type ImageFormat, imageFormat, readImageSize, readJpegFrame, unreadKind } from './image-format.js';
+import {
+  type ImageFormat,
+  imageFormat,
+  isLfsPointer,
+  readImageSize,
+  readJpegFrame,
+  unreadKind,
+} from './image-format.js';
 import { loadSharp } from './load-sharp.js';
 import { readTiffTags, type TiffTags } from './tiff-tags.js';
 
@@ -53,6 +60,12 @@ export async function decodeImage(
   const format = imageFormat(bytes);
   const pixelLimit = format === 'svg' ? Math.min(maxPixels, maxSvgPixels) : maxPixels;
   if (format === undefined) {
+    if (isLfsPointer(bytes)) {
+      throw new GraftError(
+        'INVALID_IMAGE',
+        'The file is a Git LFS pointer; fetch the image itself with "git lfs pull".',
+      );
+    }
     const kind = unreadKind(bytes);
     throw new GraftError(
       'INVALID_IMAGE',

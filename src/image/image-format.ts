@@ -50,6 +50,11 @@ export function unreadKind(bytes: Uint8Array): string | undefined {
   return unreadKinds.find(([, start]) => startsWith(start))?.[0];
 }
 
+/** What Git leaves in place of a large file that was not fetched. */
+export function isLfsPointer(bytes: Uint8Array): boolean {
+  return String.fromCharCode(...bytes.subarray(0, 23)) === 'version https://git-lfs';
+}
+
 /** Among the brands of the file type box; HEIC, the box's other user, is not decoded here. */
 function isAvif(bytes: Uint8Array): boolean {
   const end = Math.min(bytes.length, 256, (bytes[2]! << 8) | bytes[3]!);

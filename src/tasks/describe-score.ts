@@ -34,7 +34,13 @@ export function describeScore(score: Score): string {
   return [`loss ${formatLoss(score.loss)}`, ...figures].join('  ');
 }
 
-/** @example describeLabelErrors({ found: 14, examples: 2062 }) // '14 of 2062 labels look wrong' */
+/** Share of the labels beyond which a weak head is likelier than so many wrong labels. */
+const manyErrors = 0.1;
+
+/**
+ * Of many it is said that the heads may be wrong instead: a weak head is sure of another class too.
+ * @example describeLabelErrors({ found: 14, examples: 2062 }) // '14 of 2062 labels look wrong'
+ */
 export function describeLabelErrors({
   found,
   examples,
@@ -42,7 +48,8 @@ export function describeLabelErrors({
   readonly found: number;
   readonly examples: number;
 }): string {
-  return `${found === 0 ? 'none' : found} of ${examples} labels ${found === 1 || found === 0 ? 'looks' : 'look'} wrong`;
+  const said = `${found === 0 ? 'none' : found} of ${examples} labels ${found === 1 || found === 0 ? 'looks' : 'look'} wrong`;
+  return found > manyErrors * examples ? `${said} (so many are often the head's own mistakes)` : said;
 }
 
 /** A figure's mean and deviation over folds. */

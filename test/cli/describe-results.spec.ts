@@ -2,7 +2,7 @@ import { expect } from 'chai';
 import { describeTraining } from '../../src/cli/describe-training.js';
 import { describeGain } from '../../src/cli/describe-tuning.js';
 import type { TrainReport } from '../../src/pipeline/training-run.js';
-import { describeFolds, describeScore } from '../../src/tasks/describe-score.js';
+import { describeFolds, describeLabelErrors, describeScore } from '../../src/tasks/describe-score.js';
 
 describe('What a result says', () => {
   it('of a gain and its deviation has one unit, points where it is of shares', () => {
@@ -15,6 +15,11 @@ describe('What a result says', () => {
     expect(describeScore({ loss: 1, r2: 0.5, mae: 0.25 })).to.include('mean absolute error 0.2500');
     const spread = { mean: 0.5, std: 0.1 };
     expect(describeFolds({ folds: 3, accuracy: spread, mae: spread })).to.include('mean steps off 0.5000');
+  });
+
+  it('of labels that look wrong is, where they are many, that the head may be wrong', () => {
+    expect(describeLabelErrors({ found: 20, examples: 200 })).to.equal('20 of 200 labels look wrong');
+    expect(describeLabelErrors({ found: 21, examples: 200 })).to.include("the head's own mistakes");
   });
 
   it('of layers that moved for nothing is that the head alone is kept', () => {

@@ -63,7 +63,7 @@ describe('Reading a data set', () => {
 
     it('says by their extensions which files are passed over, also before it refuses a folder that has no others', async () => {
       const data = folderOf('a/1.png', 'a/2.HEIC', 'a/3.heic', 'a/notes.txt', 'b/LICENSE', 'b/1.png');
-      const said = `4 files below ${data} are no images by their extension (2 .heic, 1 without, 1 .txt) and are passed over.`;
+      const said = `4 files below ${data} are no images by their extension (2 .heic, 1 without, 1 .txt) and are passed over. HEIC is not read; convert such photos to JPEG.`;
       expect(await warnings(data)).to.deep.equal([said]);
       const heard: string[] = [];
       const alone = folderOf('a/1.heic', 'b/1.heic');
@@ -71,7 +71,7 @@ describe('Reading a data set', () => {
       const refused = await readDataset(alone, {}, logger).catch((error: unknown) => String(error));
       expect(refused).to.match(/no folder with images|holds no images/);
       expect(heard).to.deep.equal([
-        `2 files below ${alone} are no images by their extension (2 .heic) and are passed over.`,
+        `2 files below ${alone} are no images by their extension (2 .heic) and are passed over. HEIC is not read; convert such photos to JPEG.`,
       ]);
     });
 

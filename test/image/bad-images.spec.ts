@@ -52,6 +52,11 @@ describe('Bad images', () => {
     });
   }
 
+  it('that Git has not fetched are told to be pointers', async () => {
+    const pointer = Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 12345\n');
+    await expectRefusal(pointer, /is a Git LFS pointer; fetch the image itself with "git lfs pull"/);
+  });
+
   for (const [name, encode] of encoders) {
     it(`cut off anywhere are refused, or give the whole picture, for ${name}`, async () => {
       const bytes = await encode(picture.clone()).toBuffer();
