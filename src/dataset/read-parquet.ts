@@ -10,7 +10,7 @@ import type { ParquetColumn } from '../sources/parquet-columns.js';
 import { ParquetFile } from '../sources/parquet-file.js';
 import { splitList } from '../split-list.js';
 import { ExampleCollector } from './collect-examples.js';
-import type { Dataset, ExampleKind, Split } from './dataset.js';
+import type { Dataset, ExampleKind } from './dataset.js';
 import type { DataOptions } from './read-dataset.js';
 import { joinLabels } from './join-labels.js';
 import { labelText } from './label-text.js';
@@ -31,8 +31,8 @@ import { locate, locateBelow } from './locate-image.js';
 import { sayUnlabelled } from './read-table.js';
 import { sayTexts } from './say-texts.js';
 import type { ShardFile } from './shard-files.js';
-import { parseSplit, splitOfPath } from './split-names.js';
-import { labelColumns } from './usual-columns.js';
+import { parseSplit, splitOfFolder, splitOfPath } from './split-names.js';
+import { labelColumns, perhapsSplitColumns } from './usual-columns.js';
 
 /**
  * Columns are those named, else those that the file's Hugging Face metadata calls an image and a class label, else the
@@ -71,7 +71,8 @@ export async function readParquet(
       without.push(shard.path);
       continue;
     }
-    const { image, second, labels, names, split: parts, group: groups } = chosen;
+    const { image, second, labels, names, split: parts, isSplitSure, group: groups } = chosen;
+    let holdsParts: boolean | undefined = isSplitSure || undefined;
     if (found.size > 0 && (kind === 'pairs') !== (chosen.kind === 'pairs')) {
       throw new GraftError(
         'INVALID_DATASET',
@@ -106,7 +107,9 @@ export async function readParquet(
       const label =
         given.length === 1 ? given[0]! : joinLabels(given as string[], labelNames, options.task, shard.path);
       const own = shard.isSplitByFolder && place ? splitOfPath(place) : shard.split;
-      const split = (parts && partOf(values[partAt], row, shard.path)) ?? own;
+      const part = parts && nameOf(values[partAt], undefined, at);
+      if (part !== undefined) holdsParts ??= splitOfFolder(part) !== undefined;
+      const split = part !== undefined && holdsParts ? parseSplit(part, row, shard.path) : own;
       if (places && place) {
         const at = { row, file: shard.path };
         found.add(label, folder ? await locateBelow(folder, place, at) : locate(place, at), split, group);
@@ -162,6 +165,8 @@ interface ChosenColumns {
   readonly names: readonly unknown[] | undefined;
   /** The column that says which part a row belongs to, if there is one. */
   readonly split: ParquetColumn | undefined;
+  /** Whether it is one by its name alone; otherwise it is where it names a part first. */
+  readonly isSplitSure: boolean;
   /** The column that says what belongs together, where one was named. */
   readonly group: ParquetColumn | undefined;
 }
@@ -207,6 +212,9 @@ function chooseColumns(
     groupColumn === undefined
       ? undefined
       : pick(groupColumn, [], ['number', 'text', 'boolean'], 'groups', '--group-column');
+  const parts = find(['split'], ['text', 'number', 'boolean']);
+  const perhaps = find(perhapsSplitColumns, ['text']);
+  const isFree = ![image, second, group, ...labels].includes(perhaps);
   const names = labels.length === 1 ? features[labels[0]!.name]?.names : undefined;
   return {
     kind: second ? 'pairs' : texts ? 'texts' : 'images',
@@ -214,14 +222,10 @@ function chooseColumns(
     second,
     labels,
     names: Array.isArray(names) ? names : undefined,
-    split: find(['split'], ['text', 'number', 'boolean']),
+    split: parts ?? (isFree ? perhaps : undefined),
+    isSplitSure: parts !== undefined,
     group,
   };
-}
-
-function partOf(value: unknown, row: number, file: string): Split | undefined {
-  const text = nameOf(value, undefined, `row ${row} of ${file}`);
-  return text === undefined ? undefined : parseSplit(text, row, file);
 }
 
 /** Of a list its parts, as JSON. */

@@ -6,7 +6,14 @@ import type { ExampleKind } from './dataset.js';
 import { namedTexts } from './named-texts.js';
 import type { DataOptions } from './read-dataset.js';
 import { holdsObjects } from './table-rows.js';
-import { findUsual, findUsualPair, imageColumns, labelColumns, textColumns } from './usual-columns.js';
+import {
+  findUsual,
+  findUsualPair,
+  imageColumns,
+  labelColumns,
+  perhapsSplitColumns,
+  textColumns,
+} from './usual-columns.js';
 
 export interface TableColumns {
   /** Of the image, the text or the two of a pair, then split and group, then the labels. */
@@ -49,9 +56,7 @@ export function chooseColumns(columns: readonly string[], file: string, options:
   const splitName = header ? findUsual(['split'], columns) : undefined;
   // Of objects a later one may have it, which must not be trained on for want of it in the first.
   const later = holdsObjects(file) ? ['split'] : [];
-  // Names that may mean something else.
-  const perhaps =
-    header && !holdsObjects(file) ? findUsual(['subset', 'set', 'partition'], columns) : undefined;
+  const perhaps = header ? findUsual(perhapsSplitColumns, columns) : undefined;
   const isFree = perhaps !== undefined && ![...contents, ...group, ...labels].includes(perhaps);
   const parts = splitName ?? (isFree ? perhaps : undefined);
   const split = parts === undefined ? later : [assertOnlyOne(parts, columns, file)];

@@ -44,6 +44,9 @@ export const labelColumns: readonly string[] = [
   'labels',
 ];
 
+/** Of parts, by names that may mean something else. */
+export const perhapsSplitColumns: readonly string[] = ['subset', 'set', 'partition'];
+
 /** The first of the usual pairs of which both are there. */
 export function findUsualPair(columns: readonly string[]): readonly [string, string] | undefined {
   for (const pair of pairColumns) {

@@ -341,6 +341,25 @@ describe('Reading a data set', () => {
       }
     });
 
+    it('takes the parts from a column subset, set or partition of JSON objects too', async () => {
+      for (const name of ['subset', 'set', 'Partition']) {
+        const rows = ['Train', 'val', 'test'].map((part, i) => ({
+          image: `${i}.png`,
+          label: 'ab'[i % 2],
+          [name]: part,
+        }));
+        const expected = ['a 0.png train', 'a 2.png test', 'b 1.png validation'];
+        const lines = rows.map((row) => JSON.stringify(row)).join('\n');
+        expect(listed(await readDataset(tableOf(lines, 'parts.jsonl'))).sort()).to.deep.equal(expected);
+        expect(listed(await readDataset(tableOf(JSON.stringify(rows), 'parts.json'))).sort()).to.deep.equal(
+          expected,
+        );
+        const others = rows.map((row, i) => JSON.stringify({ ...row, [name]: String(i + 5) })).join('\n');
+        const unsplit = ['a 0.png', 'a 2.png', 'b 1.png'];
+        expect(listed(await readDataset(tableOf(others, 'others.jsonl'))).sort()).to.deep.equal(unsplit);
+      }
+    });
+
     it('takes a path below the folder of the table as path.resolve does', async () => {
       const names = [
         'a/b.png',

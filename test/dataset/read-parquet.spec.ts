@@ -401,6 +401,22 @@ describe('Reading Parquet', () => {
     expect(await refusal(file)).to.match(/train, validation or test for split in row 1 of .*"held out"/);
   });
 
+  it('takes the parts from a column subset, set or partition where it names some, and not where it is the label', async () => {
+    for (const name of ['subset', 'set', 'Partition']) {
+      const rows = { text: ['p', 'q', 'r'], label: ['x', 'y', 'x'] };
+      const parts = await readDataset(table({ ...rows, [name]: ['Train', 'val', 'test'] }));
+      expect([...parts.examples].map(({ split }) => split).sort()).to.deep.equal([
+        'test',
+        'train',
+        'validation',
+      ]);
+      const others = await readDataset(table({ ...rows, [name]: ['7', 'train', 'test'] }));
+      expect([...others.examples].map(({ split }) => split)).to.deep.equal([undefined, undefined, undefined]);
+      const labels = table({ text: ['p', 'q'], [name]: ['train', 'bus'] });
+      expect((await readDataset(labels, { labelColumn: name })).classes).to.deep.equal(['bus', 'train']);
+    }
+  });
+
   it('names the columns there are where none is known', async () => {
     const file = place();
     parquetWriteFile({ filename: file, columnData: [{ name: 'x', data: [1.5, 2], type: 'DOUBLE' }] });
