@@ -48,6 +48,28 @@ describe('A graph shows what texts are filled up with', () => {
     expect(shows('GRU', [1, 12, 4], 'lengths')).to.equal(false);
   });
 
+  it('where a token is taken by its place from the end', () => {
+    const shows = (take: (b: GraphBuilder, x: string) => string): boolean => {
+      const b = new GraphBuilder({ opset: 17 });
+      const mask = b.input('mask', 'int64', ['batch', 'tokens']);
+      const x = b.op('Mul', [
+        b.input('x', 'int64', ['batch', 'tokens', 4]),
+        b.op('Unsqueeze', [mask, b.ints([-1])]),
+      ]);
+      b.output(take(b, x), 'int64');
+      return showsFilling(b.model().graph, 'mask');
+    };
+    const slice = (b: GraphBuilder, x: string, start: number, axis: number): string =>
+      b.op('Slice', [x, b.ints([start]), b.ints([9]), b.ints([axis])]);
+    expect(shows((b, x) => slice(b, x, -1, 1))).to.equal(true);
+    expect(shows((b, x) => slice(b, x, 0, 1))).to.equal(false);
+    expect(shows((b, x) => slice(b, x, -1, 2))).to.equal(false);
+    const gather = (b: GraphBuilder, x: string, place: number): string =>
+      b.op('Gather', [x, b.ints([place])], { attributes: { axis: 1 } });
+    expect(shows((b, x) => gather(b, x, -1))).to.equal(true);
+    expect(shows((b, x) => gather(b, x, 0))).to.equal(false);
+  });
+
   it('not where the scores or what the Softmax gives is rounded', () => {
     expect(showsIt('scores')).to.equal(false);
     expect(showsIt('weights')).to.equal(false);

@@ -152,6 +152,12 @@ describe('Features of texts', () => {
     expectPooled(await featuresOf({ backbone: classifier, pool: 'mean' }), tokens, 'mean');
   });
 
+  it('are of a text itself where the model takes the token at the end, be it one of the text or not', async () => {
+    const decoder: BertOptions = { inputs: ['mask'], isCausal: true };
+    const features = await featuresOf({ backbone: backboneOf({ ...decoder, takesLast: 'end' }) });
+    expectPooled(features, await tokensOfEach(decoder), 'last');
+  });
+
   it('are computed once, however the texts are labelled, ordered, named or stored', async () => {
     const cache = freshCache();
     const rows = [...reviews]

@@ -32,9 +32,10 @@ export interface BertOptions {
   readonly findsAnswers?: boolean;
   /**
    * One token of each text is taken, the last one that the mask has, by rows [text, place] as PyTorch's newer exporter
-   * writes it: itself as `text_embeds`, or its scores of three classes as `logits`.
+   * writes it: itself as `text_embeds`, or its scores of three classes as `logits`; or
+   * whatever stands at the end, as `text_embeds`.
    */
-  readonly takesLast?: 'token' | 'scores';
+  readonly takesLast?: 'token' | 'scores' | 'end';
   /** Adds to what is seen of a token by how many there are before it, with heads and texts in one axis (Bloom). */
   readonly hasSlopes?: boolean;
   /** Id that has no position of its own: those of the others begin at 2. */
@@ -161,8 +162,11 @@ export function randomBert({
   }
   if (takesLast !== undefined) {
     const scored = takesLast === 'scores' ? b.op('MatMul', [x, table('classes', width, 3)]) : x;
-    const taken = b.op('GatherND', [scored, lastPlaces(b, mask!)]);
-    if (takesLast === 'token') b.output(taken, 'float32', [dims[0]!, width], 'text_embeds');
+    const taken =
+      takesLast === 'end'
+        ? b.op('Squeeze', [b.op('Slice', [x, b.ints([-1]), b.ints([2 ** 31]), b.ints([1])]), b.ints([1])])
+        : b.op('GatherND', [scored, lastPlaces(b, mask!)]);
+    if (takesLast !== 'scores') b.output(taken, 'float32', [dims[0]!, width], 'text_embeds');
     else b.output(taken, 'float32', [dims[0]!, 3], 'logits');
     return encodeModel(b.model());
   }
