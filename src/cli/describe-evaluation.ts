@@ -4,14 +4,14 @@ import { formatLoss } from '../tasks/describe-score.js';
 import { shortenText } from '../shorten-text.js';
 import { describeMetrics } from './describe-metrics.js';
 import { describeSkipped } from './describe-skipped.js';
-import { formatShare, formatTable } from './format-text.js';
+import { formatExamples, formatShare, formatTable } from './format-text.js';
 
 /** The figures, a table of the classes, the classes taken for another. */
 export function describeEvaluation(report: EvaluationReport): string {
   const skipped = report.skipped.length > 0 ? `, ${report.skipped.length} left out` : '';
   const parts = [
     [
-      `${report.examples} examples${skipped}`,
+      `${formatExamples(report.examples)}${skipped}`,
       ...describeSkipped(report.skipped),
       `loss  ${formatLoss(report.loss)}`,
       ...describeMetrics({ ...report }),
@@ -43,9 +43,8 @@ function classTable(report: EvaluationReport): (string | number)[][] {
   }
   const rows = report.perClass.map(({ label, precision, recall, f1, support, ...more }) => [
     clip(label),
-    formatShare(precision),
-    formatShare(recall),
-    formatShare(f1),
+    // Of a class without examples they say nothing of the model.
+    ...[precision, recall, f1].map((share) => (support === 0 ? '-' : formatShare(share))),
     support,
     ...('ece' in more ? [more.ece.toFixed(4)] : []),
   ]);

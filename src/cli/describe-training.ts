@@ -1,7 +1,7 @@
 import type { TrainReport } from '../pipeline/training-run.js';
 import { describeFolds, describeLabelErrors, describeScore } from '../tasks/describe-score.js';
 import { describeMetrics } from './describe-metrics.js';
-import { formatSeconds } from './format-text.js';
+import { formatExamples, formatSeconds } from './format-text.js';
 
 /** What one of `classes` is, and several, by task. */
 const outputsOf = {
@@ -16,8 +16,6 @@ function count(number: number, [one, several]: readonly [string, string]): strin
   return `${number} ${number === 1 ? one : several}`;
 }
 
-const examplesOf = (number: number): string => count(number, ['example', 'examples']);
-
 function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
   if (solver === undefined) return '';
   const steps = count(stoppedAt, solver === 'lbfgs' ? ['iteration', 'iterations'] : ['epoch', 'epochs']);
@@ -28,11 +26,11 @@ function stepsOf({ solver, stoppedAt, convergence }: TrainReport): string {
 export function describeTraining(report: TrainReport): string {
   const { train, validation, examples } = report;
   const lines = [
-    `${count(report.classes.length, outputsOf[report.task])}, trained on ${examplesOf(examples.train)} in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
+    `${count(report.classes.length, outputsOf[report.task])}, trained on ${formatExamples(examples.train)} in ${formatSeconds(report.seconds)}${stepsOf(report)}`,
     `train       ${describeScore(train)}`,
   ];
   if (validation) {
-    lines.push(`validation  ${describeScore(validation)}  (${examplesOf(examples.validation)})`);
+    lines.push(`validation  ${describeScore(validation)}  (${formatExamples(examples.validation)})`);
   }
   if (report.neighbours) {
     lines.push(`${report.neighbours.k} nearest   ${describeScore(report.neighbours)}`);

@@ -27,6 +27,11 @@ export function formatAge(days: number): string {
   return days < 1 ? `${formatSeconds(days * 86_400)} ago` : `${Math.floor(days)} d ago`;
 }
 
+/** 1 → "1 example". */
+export function formatExamples(count: number): string {
+  return `${count} ${count === 1 ? 'example' : 'examples'}`;
+}
+
 /** 0.9634 → "96.3 %". */
 export function formatShare(share: number): string {
   return `${(100 * share).toFixed(1)} %`;

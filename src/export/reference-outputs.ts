@@ -30,17 +30,30 @@ export async function referenceOutputs(
   { features, featuresOutput, head, examples }: ReferenceInput,
   open: Open,
 ): Promise<Outputs> {
+  const reference = await openReference(head);
+  try {
+    return await reference.run(await rowsOf(features, featuresOutput, examples, open));
+  } finally {
+    await reference.release();
+  }
+}
+
+/** Each example's features, float32 [1, dim]. */
+async function rowsOf(
+  features: Model,
+  featuresOutput: string,
+  examples: EncodedExamples,
+  open: Open,
+): Promise<Tensor[]> {
   const layout = await layOutModel(features);
   const backbone = await open(layout.source).finally(() => layout.release());
-  const reference = await openReference(head);
   try {
     const rows: Tensor[] = [];
     for (let place = 0; place < examples.count; place++)
       rows.push((await backbone.run(examples.feeds(place, place + 1)))[featuresOutput]!);
-    return await reference.run(rows);
+    return rows;
   } finally {
     await backbone.release();
-    await reference.release();
   }
 }
 

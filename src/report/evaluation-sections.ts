@@ -76,12 +76,17 @@ export function perClass(evaluation: Evaluation, trainCounts: readonly number[])
   }
   const rows = evaluation.perClass
     .map((row, c) => ({ ...row, trained: trainCounts[c] ?? 0 }))
-    .sort((a, b) => a.f1 - b.f1)
-    .map(
-      ({ label, precision, recall, f1, support, trained }) =>
-        `<tr><td>${name(label)}</td><td>${percent(precision)}</td><td>${percent(recall)}</td>` +
-        `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${percent(f1)}</td><td>${support}</td><td>${trained}</td></tr>`,
-    );
+    // Of a class without examples the shares, all 0, say nothing of the model.
+    .sort((a, b) => Number(a.support === 0) - Number(b.support === 0) || a.f1 - b.f1)
+    .map(({ label, precision, recall, f1, support, trained }) => {
+      const [exact, found, both] = [precision, recall, f1].map((share) =>
+        support === 0 ? '–' : percent(share),
+      );
+      return (
+        `<tr><td>${name(label)}</td><td>${exact}</td><td>${found}</td>` +
+        `<td><span class="share" style="width:${Math.round(60 * f1)}px"></span>${both}</td><td>${support}</td><td>${trained}</td></tr>`
+      );
+    });
   const what = evaluation.task === 'multi' ? 'label' : 'class';
   const title = `Metrics of each ${what}, lowest F1 first`;
   const head = `<tr><th>${what}</th><th>precision</th><th>recall</th><th>F1</th><th>examples</th><th>in training</th></tr>`;

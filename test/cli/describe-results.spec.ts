@@ -1,6 +1,8 @@
 import { expect } from 'chai';
+import { describeEvaluation } from '../../src/cli/describe-evaluation.js';
 import { describeTraining } from '../../src/cli/describe-training.js';
 import { describeGain } from '../../src/cli/describe-tuning.js';
+import type { EvaluationReport } from '../../src/pipeline/evaluate-model.js';
 import type { TrainReport } from '../../src/pipeline/training-run.js';
 import { describeFolds, describeLabelErrors, describeScore } from '../../src/tasks/describe-score.js';
 
@@ -15,6 +17,22 @@ describe('What a result says', () => {
     expect(describeScore({ loss: 1, r2: 0.5, mae: 0.25 })).to.include('mean absolute error 0.2500');
     const spread = { mean: 0.5, std: 0.1 };
     expect(describeFolds({ folds: 3, accuracy: spread, mae: spread })).to.include('mean steps off 0.5000');
+  });
+
+  it('of a class without examples is none, rather than that the model fails at it', () => {
+    const shares = { precision: 1, recall: 1, f1: 1 };
+    const report = {
+      ...{ task: 'single' as const, examples: 1, loss: 0.1, accuracy: 1, balancedAccuracy: 1, skipped: [] },
+      perClass: [
+        { label: 'cat', ...shares, support: 1 },
+        { label: 'dog', precision: 0, recall: 0, f1: 0, support: 0 },
+      ],
+    } as unknown as EvaluationReport;
+    const text = describeEvaluation(report);
+    expect(text).to.match(/^1 example\n/);
+    expect(text)
+      .to.match(/cat +100.0 % +100.0 % +100.0 % +1/)
+      .and.match(/dog +- +- +- +0/);
   });
 
   it('of labels that look wrong is, where they are many, that the head may be wrong', () => {
