@@ -41,7 +41,7 @@ export function madeOf(
       if (fed.has(name)) return undefined;
       readsTable ||= isTable(name);
     } else if (node.opType === 'Shape' || node.opType === 'Size') sources.add(node.inputs[0]!);
-    else pending.push(...valuesRead(node));
+    else for (const read of valuesRead(node)) pending.push(read);
   }
   return sources.size > 0 && !(meets && readsTable) ? { sources, way } : undefined;
 }

@@ -1,4 +1,5 @@
 import { expect } from 'chai';
+import { madeOf } from '../../src/graph/made-of.js';
 import { removeUnused } from '../../src/graph/remove-unused.js';
 import { takeBranches } from '../../src/graph/take-branches.js';
 import { factsOf } from '../../src/graph/value-facts.js';
@@ -19,6 +20,14 @@ describe('A graph of more nodes, or a node of more inputs, than a call takes arg
     const whole = graph({ inputs: [x], nodes: [sum], outputs: [tensorValue('y', 'float32', ['batch', 4])] });
     expect(removeUnused(whole).nodes).to.have.length(1);
     expect(factsOf(whole).rankOf('y')).to.equal(2);
+  });
+
+  it('has what a value is made of found', () => {
+    const names = Array.from({ length: many }, (_, i) => `s${i}`);
+    const shapes = names.map((name) => node({ opType: 'Shape', inputs: ['x'], outputs: [name] }));
+    const max = node({ opType: 'Max', inputs: names, outputs: ['y'] });
+    const whole = graph({ inputs: [x], nodes: [...shapes, max], outputs: [tensorValue('y', 'int64', [2])] });
+    expect(madeOf(whole, 'y')?.sources).to.deep.equal(new Set(['x']));
   });
 
   it('has its branches taken', () => {

@@ -23,8 +23,8 @@ export const cacheVerifyCommand = defineCommand<typeof options, { stores?: strin
         `${store.key.slice(0, 12)}  ${store.shards} whole ${store.shards === 1 ? 'shard' : 'shards'} with ${store.rows} rows`,
     );
     for (const store of stores) {
-      lines.push(...store.unreadable.map(({ reason }) => `not checked: ${reason}`));
-      lines.push(...store.damaged.map(({ reason }) => `damaged: ${reason}`));
+      for (const { reason } of store.unreadable) lines.push(`not checked: ${reason}`);
+      for (const { reason } of store.damaged) lines.push(`damaged: ${reason}`);
       if (store.damaged.length === 0) continue;
       const what = args.repair ? 'Removed. Compute the lost rows again' : 'To compute the lost rows again';
       lines.push(`  ${what}: ${store.remedy ?? 'graft cache with its backbone and data'}`);
